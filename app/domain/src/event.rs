@@ -1,0 +1,265 @@
+//! What happened, in our own words: who did what in which repository.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Text that somebody outside wrote. It has no `Display` and no `Deref`: only the brief, the report and the command
+/// parser, all in this crate, may look inside, and each quotes or neutralises what it takes out.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Untrusted(String);
+
+impl Untrusted {
+    /// Wraps text from outside.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether there is nothing but white space.
+    pub fn is_blank(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
+    pub(crate) fn raw(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Untrusted({} bytes)", self.0.len())
+    }
+}
+
+/// A value from outside that does not have the form it must have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} has {problem}")]
+pub struct Malformed {
+    /// What was looked at.
+    pub what: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+/// The name that GitHub gives a delivery (`X-GitHub-Delivery`); the same when it is delivered again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryId(String);
+
+/// The longest delivery id that is accepted, in bytes; GitHub sends 36.
+pub const DELIVERY_ID_BYTES_MAX: usize = 100;
+
+impl DeliveryId {
+    /// Checks the form: 1 to 100 letters, digits, `-`, `_`, `.`, `:` or `/`.
+    ///
+    /// # Errors
+    /// [`Malformed`] for anything else.
+    pub fn new(id: impl Into<String>) -> Result<Self, Malformed> {
+        let id = id.into();
+        let problem = if id.is_empty() {
+            "nothing in it"
+        } else if id.len() > DELIVERY_ID_BYTES_MAX {
+            "more than 100 bytes"
+        } else if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b)) {
+            "characters that no delivery id has"
+        } else {
+            return Ok(Self(id));
+        };
+        Err(Malformed { what: "the delivery id", problem })
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An issue's number in its repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IssueNumber(pub u64);
+
+impl fmt::Display for IssueNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A repository, by the numbers and names that addresses are built from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RepoRef {
+    /// GitHub's number; it survives renames.
+    pub id: u64,
+    /// The App's installation that gives access.
+    pub installation: u64,
+    owner: String,
+    name: String,
+    default_branch: String,
+}
+
+impl RepoRef {
+    /// Checks the names, which become parts of addresses and paths.
+    ///
+    /// # Errors
+    /// [`Malformed`] for an owner or name that GitHub would not give, or a branch that git would not take.
+    pub fn new(id: u64, installation: u64, owner: &str, name: &str, default_branch: &str) -> Result<Self, Malformed> {
+        check_slug("the repository's owner", owner)?;
+        check_slug("the repository's name", name)?;
+        check_branch(default_branch)?;
+        Ok(Self { id, installation, owner: owner.into(), name: name.into(), default_branch: default_branch.into() })
+    }
+
+    /// The user or organisation.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The repository's name below its owner.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The branch that pull requests go to.
+    pub fn default_branch(&self) -> &str {
+        &self.default_branch
+    }
+}
+
+impl fmt::Display for RepoRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+fn check_slug(what: &'static str, slug: &str) -> Result<(), Malformed> {
+    let well_formed = !slug.is_empty()
+        && slug.len() <= 100
+        && !matches!(slug, "." | "..")
+        && slug.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if well_formed { Ok(()) } else { Err(Malformed { what, problem: "a form that GitHub does not give" }) }
+}
+
+/// Follows git-check-ref-format for the part below `refs/heads/`.
+fn check_branch(branch: &str) -> Result<(), Malformed> {
+    let well_formed = !branch.is_empty()
+        && branch.len() <= 244
+        && !branch.starts_with('-')
+        && !branch.contains("..")
+        && !branch.contains("@{")
+        && branch != "@"
+        && !branch.ends_with('.')
+        && branch.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
+        && !branch.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c));
+    if well_formed { Ok(()) } else { Err(Malformed { what: "the default branch", problem: "a form that git does not take" }) }
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// GitHub's number; it survives renames.
+    pub id: u64,
+    /// The name to show and to ask the permission of.
+    pub login: String,
+    /// Whether GitHub says that it is a bot.
+    pub is_bot: bool,
+}
+
+/// What somebody may do in a repository, lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Nothing, or not known.
+    None,
+    /// May read.
+    Read,
+    /// May sort issues.
+    Triage,
+    /// May push.
+    Write,
+    /// May manage without the dangerous parts.
+    Maintain,
+    /// May do all.
+    Admin,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Triage => "triage",
+            Self::Write => "write",
+            Self::Maintain => "maintain",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// Something that happened and that the policy may care for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The delivery that told us.
+    pub delivery: DeliveryId,
+    /// Where.
+    pub repo: RepoRef,
+    /// Who.
+    pub actor: Actor,
+    /// When, by GitHub's clock where the payload says so.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// The things that can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A comment was written on an issue.
+    CommentCreated {
+        /// The issue.
+        issue: IssueNumber,
+        /// GitHub's number of the comment.
+        comment_id: u64,
+        /// What was written.
+        body: Untrusted,
+        /// Whether the issue is a pull request's conversation.
+        on_pull_request: bool,
+        /// Whether the issue is open.
+        is_open: bool,
+        /// The App through which it was written, if any.
+        via_app: Option<u64>,
+    },
+    /// A label was put on an issue.
+    IssueLabeled {
+        /// The issue.
+        issue: IssueNumber,
+        /// The label's name.
+        label: String,
+        /// Whether the issue is open.
+        is_open: bool,
+    },
+    /// An issue was closed.
+    IssueClosed {
+        /// The issue.
+        issue: IssueNumber,
+    },
+}
+
+impl EventKind {
+    /// The issue that the event is about.
+    pub fn issue(&self) -> IssueNumber {
+        match self {
+            Self::CommentCreated { issue, .. } | Self::IssueLabeled { issue, .. } | Self::IssueClosed { issue } => *issue,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,21 @@
+use super::{DeliveryId, RepoRef};
+
+#[test]
+fn names_that_could_leave_an_address_are_refused() {
+    for owner in ["", "..", ".", "a/b", "a b", "a%2fb", "é"] {
+        assert!(RepoRef::new(1, 1, owner, "name", "main").is_err(), "owner {owner:?}");
+        assert!(RepoRef::new(1, 1, "owner", owner, "main").is_err(), "name {owner:?}");
+    }
+    for branch in ["", "-x", "a..b", "a b", "/a", "a/", "a.lock", "a/.b", "@", "a@{1}", "a\nb"] {
+        assert!(RepoRef::new(1, 1, "owner", "name", branch).is_err(), "branch {branch:?}");
+    }
+    assert!(RepoRef::new(1, 1, "rust-lang", "rust.vim", "release/1.x").is_ok());
+}
+
+#[test]
+fn a_delivery_id_is_short_and_plain() {
+    assert!(DeliveryId::new("72d3162e-cc78-11e3-81ab-4c9367dc0958").is_ok());
+    for id in ["", "a b", "a\n", &"x".repeat(101)] {
+        assert!(DeliveryId::new(id).is_err(), "{id:?}");
+    }
+}

@@ -1,0 +1,207 @@
+//! What is to be done, for whom, and within which limits.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::event::{Actor, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
+
+/// What a job is about, so that two deliveries of one happening make one job: repository, object and command.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobKey(String);
+
+impl JobKey {
+    /// The key of a command in an issue comment: a comment starts at most one job.
+    pub fn of_comment(repo: &RepoRef, issue: IssueNumber, comment_id: u64) -> Self {
+        Self(format!("{}/issue/{issue}/comment/{comment_id}", repo.id))
+    }
+
+    /// The key of a label put on an issue at a moment: putting it on again later is a new wish.
+    pub fn of_label(repo: &RepoRef, issue: IssueNumber, label: &str, at: Timestamp) -> Self {
+        Self(format!("{}/issue/{issue}/label/{label}/{}", repo.id, at.as_millisecond()))
+    }
+
+    /// The key of a task given on the command line.
+    pub fn of_command_line(base: &str, task: &str, at: Timestamp) -> Self {
+        let digest = Sha256::digest(task.as_bytes());
+        Self(format!("local/{base}/{}/{}", hex::encode(&digest[..8]), at.as_millisecond()))
+    }
+
+    /// The key as text, for a database column.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A job's name: sixteen hexadecimal digits that follow from its key, so that no crash can name it twice.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(String);
+
+impl JobId {
+    /// Derives the name from the key.
+    pub fn of(key: &JobKey) -> Self {
+        Self(hex::encode(&Sha256::digest(key.0.as_bytes())[..8]))
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first seven digits, for branch names and headings.
+    pub fn short(&self) -> &str {
+        &self.0[..7]
+    }
+}
+
+impl std::fmt::Display for JobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What kind of work a job is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    /// Change the code so that the issue is solved.
+    FixIssue {
+        /// The issue.
+        issue: IssueNumber,
+        /// What was written behind the command, if anything.
+        request: Option<Untrusted>,
+    },
+    /// Do what was asked on the command line, on a local checkout.
+    Local {
+        /// The operator's own words.
+        request: Untrusted,
+    },
+}
+
+impl Task {
+    /// The issue that the task belongs to, if it came from one.
+    pub fn issue(&self) -> Option<IssueNumber> {
+        match self {
+            Self::FixIssue { issue, .. } => Some(*issue),
+            Self::Local { .. } => None,
+        }
+    }
+}
+
+/// A job as it was decided; it never changes afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// What makes it one of a kind.
+    pub key: JobKey,
+    /// The repository.
+    pub repo: RepoRef,
+    /// The work.
+    pub task: Task,
+    /// Who asked for it.
+    pub requested_by: Actor,
+    /// What that person was allowed to do in the repository at that time.
+    pub role: Role,
+    /// The delivery that asked for it.
+    pub delivery: DeliveryId,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// The limits.
+    pub budget: Budget,
+}
+
+impl JobSpec {
+    /// The job's name.
+    pub fn id(&self) -> JobId {
+        JobId::of(&self.key)
+    }
+}
+
+/// A limit on everything that a job may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// From the first claim to the end of the last solve or proof, in milliseconds.
+    pub wall_clock_ms: u64,
+    /// How often solve-and-verify may be done.
+    pub rounds: u32,
+    /// How many model calls, over all rounds.
+    pub turns: u32,
+    /// How many workers may die of it.
+    pub claims: u32,
+    /// Input and output tokens together, over all rounds.
+    pub tokens: u64,
+    /// What the model may cost, in millionths of a US dollar.
+    pub cost_microusd: u64,
+}
+
+/// What has been used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Model calls.
+    pub turns: u32,
+    /// Tokens read by the model, cached ones included.
+    pub input_tokens: u64,
+    /// Of those, tokens that the endpoint had in its cache.
+    pub cached_tokens: u64,
+    /// Tokens written by the model.
+    pub output_tokens: u64,
+    /// Cost in millionths of a US dollar; 0 where no price is configured.
+    pub cost_microusd: u64,
+}
+
+impl Usage {
+    /// Adds another usage to this one.
+    pub fn add(&mut self, other: &Self) {
+        self.turns = self.turns.saturating_add(other.turns);
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.cost_microusd = self.cost_microusd.saturating_add(other.cost_microusd);
+    }
+
+    /// Input and output tokens together.
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
+
+/// What one solve may still use: the budget less what was spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Model calls left.
+    pub turns: u32,
+    /// Tokens left.
+    pub tokens: u64,
+    /// Cost left, in millionths of a US dollar.
+    pub cost_microusd: u64,
+    /// Time left, in milliseconds.
+    pub wall_clock_ms: u64,
+}
+
+impl Budget {
+    /// What is left of the budget.
+    pub fn less(&self, spent: &Usage, elapsed_ms: u64) -> Allowance {
+        Allowance {
+            turns: self.turns.saturating_sub(spent.turns),
+            tokens: self.tokens.saturating_sub(spent.tokens()),
+            cost_microusd: self.cost_microusd.saturating_sub(spent.cost_microusd),
+            wall_clock_ms: self.wall_clock_ms.saturating_sub(elapsed_ms),
+        }
+    }
+}
+
+impl Allowance {
+    /// Names the limit that is used up, as the end of the sentence "the budget's …".
+    pub fn exhausted(&self) -> Option<&'static str> {
+        if self.turns == 0 {
+            Some("limit of model calls is reached")
+        } else if self.tokens == 0 {
+            Some("limit of tokens is reached")
+        } else if self.cost_microusd == 0 {
+            Some("limit of cost is reached")
+        } else {
+            None
+        }
+    }
+}

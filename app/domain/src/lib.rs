@@ -1,0 +1,11 @@
+//! What Patchwright decides, without any input or output.
+//!
+//! Everything here is a function of its arguments: no clock, no environment, no file, no process, no network, no
+//! randomness. The program around it fetches facts, asks this crate what follows, and does it.
+
+pub mod brief;
+pub mod event;
+pub mod job;
+pub mod patch;
+pub mod proof;
+pub mod turn;

@@ -1,0 +1,5 @@
+//! Patchwright as a library, for its binary, its tests and its benchmarks.
+
+pub mod agent;
+pub mod model;
+pub mod sandbox;

@@ -1,0 +1,128 @@
+//! Where untrusted code runs: every command of the agent, of a repository's setup and of its tests.
+//!
+//! The port says what a sandbox gives and nothing of how. It knows no model, no forge and no token. A command that
+//! fails is an [`Output`]; an error means that the promise of the sandbox could not be kept.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use patchwright_domain::patch::FileState;
+use patchwright_domain::proof::Exit;
+
+pub mod local;
+
+/// What the commands of one executor are for; it decides the limits and what is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// The agent's own commands, in its scratch tree.
+    Agent,
+    /// The repository's setup and test commands, in a tree that no agent has touched.
+    Proof,
+}
+
+/// One shell script to run in the workspace.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// The script, given to `sh -c` (bash where the machine has it).
+    pub script: String,
+    /// The directory to start in, relative to the workspace; empty for its root.
+    pub directory: String,
+    /// Wall-clock limit; at its end every process of the command is killed.
+    pub timeout: Duration,
+    /// How much output is kept: the head and the tail, half each. The rest is counted and dropped.
+    pub output_bytes_max: usize,
+}
+
+/// What a command did.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// How it ended.
+    pub exit: Exit,
+    /// Standard output and standard error as they came, cut in the middle where too long.
+    pub output: Vec<u8>,
+    /// How many bytes were dropped from the middle of `output`.
+    pub omitted_bytes: u64,
+    /// From start to the last byte of output.
+    pub duration: Duration,
+}
+
+/// What the machine gives, as a probe found by trying.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// One line per layer that is in force, such as `user namespace` or `seccomp`.
+    pub layers: Vec<String>,
+}
+
+/// The machine cannot give what a sandbox promises; nothing was run.
+#[derive(Debug, thiserror::Error)]
+#[error("the sandbox cannot be made: {missing}")]
+pub struct Refusal {
+    /// What is missing, in one line.
+    pub missing: String,
+    /// What the operator can do about it.
+    pub remedy: String,
+}
+
+/// A sandbox that was promised and broke, or a file operation that it refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The sandbox could not be made for this command; nothing was run.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The path leaves the workspace, or is no regular file or symbolic link.
+    #[error("{path}: {reason}")]
+    Path {
+        /// The path as it was asked for.
+        path: String,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// The machine failed under us: no processes, no disk.
+    #[error("{context}")]
+    Machine {
+        /// What was being done.
+        context: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Makes executors.
+#[async_trait]
+pub trait Sandbox: Send + Sync {
+    /// Tries the sandbox for real and says what is in force.
+    ///
+    /// # Errors
+    /// [`Refusal`] names what the machine lacks and the remedy.
+    async fn probe(&self) -> Result<Capabilities, Refusal>;
+
+    /// Opens an executor whose only writable host directory is `workspace`.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the machine cannot give the sandbox.
+    async fn open(&self, workspace: &Path, profile: Profile) -> Result<Box<dyn Executor>, Refusal>;
+}
+
+/// Runs commands in one workspace and reads and writes its files without following a link out of it.
+#[async_trait]
+pub trait Executor: Send {
+    /// Runs one command to its end; no process of it is left when this returns.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] and [`SandboxError::Machine`]; a failing command is an [`Output`].
+    async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError>;
+
+    /// Reads a file, or the text of a symbolic link; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`SandboxError::Path`] for a path that leaves the workspace, a directory, a device or a file over the limit.
+    async fn read(&mut self, path: &str) -> Result<Option<FileState>, SandboxError>;
+
+    /// Writes (`Some`) and deletes (`None`) files, in order, creating directories as needed.
+    ///
+    /// # Errors
+    /// [`SandboxError::Path`] as for `read`; what came before the refused change stays written.
+    async fn write(&mut self, changes: &[(String, Option<FileState>)]) -> Result<(), SandboxError>;
+}
