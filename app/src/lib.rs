@@ -1,5 +1,3 @@
 //! Patchwright as a library, for its binary, its tests and its benchmarks.
 
-pub mod agent;
-pub mod model;
-pub mod sandbox;
+pub mod store;

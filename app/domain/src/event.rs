@@ -82,6 +82,19 @@ impl fmt::Display for DeliveryId {
     }
 }
 
+/// A webhook as it came in, before anybody has looked at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawDelivery {
+    /// Its name.
+    pub id: DeliveryId,
+    /// What kind of event GitHub says it is (`X-GitHub-Event`).
+    pub event: String,
+    /// The exact bytes; the signature is over them.
+    pub body: Vec<u8>,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
 /// An issue's number in its repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -4,8 +4,14 @@
 //! randomness. The program around it fetches facts, asks this crate what follows, and does it.
 
 pub mod brief;
+pub mod ecosystem;
+pub mod effect;
 pub mod event;
 pub mod job;
+pub mod journal;
 pub mod patch;
+pub mod policy;
 pub mod proof;
+pub mod report;
+pub mod run;
 pub mod turn;

@@ -1,6 +1,11 @@
 //! From what was executed on base and head to a verdict.
+//!
+//! The verdict is a function of exit codes that the harness observed in fresh trees. Nothing that a model says enters.
 
 use serde::{Deserialize, Serialize};
+
+use crate::ecosystem::Plan;
+use crate::journal::{Change, ChangeKind, Digest};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,3 +18,196 @@ pub enum Exit {
     /// Its time ran out and it was killed.
     TimedOut,
 }
+
+impl Exit {
+    /// The colour of a test command that ended like this.
+    pub fn colour(self) -> Colour {
+        match self {
+            Self::Code(0) => Colour::Green,
+            Self::Code(SHELL_CANNOT_EXECUTE | SHELL_NOT_FOUND) | Self::Signal(_) | Self::TimedOut => Colour::None,
+            Self::Code(_) => Colour::Red,
+        }
+    }
+
+    /// Whether the shell says that there is no such command.
+    pub fn is_missing_command(self) -> bool {
+        matches!(self, Self::Code(SHELL_CANNOT_EXECUTE | SHELL_NOT_FOUND))
+    }
+}
+
+/// POSIX shell, "Exit Status for Commands": found, but cannot be executed.
+const SHELL_CANNOT_EXECUTE: i32 = 126;
+/// POSIX shell, "Exit Status for Commands": not found.
+const SHELL_NOT_FOUND: i32 = 127;
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Self::TimedOut => f.write_str("time limit reached"),
+        }
+    }
+}
+
+/// What a test command's end says about the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// The tests pass.
+    Green,
+    /// The tests fail.
+    Red,
+    /// The command was not found, was killed or ran out of time: it says nothing.
+    None,
+}
+
+/// One command as the harness ran it in a fresh tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The command.
+    pub command: String,
+    /// How it ended.
+    pub exit: Exit,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// All of its output that was kept.
+    pub output: Digest,
+    /// The last lines of it, for people and for the agent.
+    pub excerpt: String,
+}
+
+/// What the harness concludes, with what it saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Red on base, green on head.
+    Proven {
+        /// The run on the base.
+        base: Evidence,
+        /// The run on the base with the patch.
+        head: Evidence,
+    },
+    /// There is no such proof.
+    Unproven {
+        /// Why not.
+        doubt: Doubt,
+        /// The run on the base, if there was one.
+        base: Option<Evidence>,
+        /// The run on the head, if there was one.
+        head: Option<Evidence>,
+    },
+}
+
+/// Why a patch counts as unproven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// Nobody knows how to test this repository.
+    NoTestCommand,
+    /// The tests passed before the patch, so that their passing says nothing about it.
+    GreenBefore,
+    /// The tests failed before and fail with the patch.
+    StillRed,
+    /// The tests passed before and fail with the patch.
+    Regression,
+    /// A run was killed or ran out of time.
+    Inconclusive,
+    /// The patch changes how the tests are run.
+    TestCommandTouched,
+}
+
+impl Doubt {
+    /// The sentence for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::NoTestCommand => "No test command is known for this repository, so nothing was executed to check the patch.",
+            Self::GreenBefore => "The tests passed before the patch and pass with it, so they do not show that it solves the issue.",
+            Self::StillRed => "The tests fail with the patch, as they did before it.",
+            Self::Regression => "The tests passed before the patch and fail with it.",
+            Self::Inconclusive => "A run of the tests was killed or ran out of time, so there is nothing to compare.",
+            Self::TestCommandTouched => {
+                "The patch changes a file that decides how the tests are run, so their passing says nothing about it."
+            }
+        }
+    }
+
+    /// What people can do about it.
+    pub fn next_step(self) -> &'static str {
+        match self {
+            Self::NoTestCommand => "Name the test command in `.github/patchwright.yml`: `commands: { test: \"…\" }`.",
+            Self::GreenBefore => "Review the patch by hand, or add a failing test for the issue and ask again.",
+            Self::StillRed | Self::Regression => "Take the patch as a draft to go on from, or ask again with more detail.",
+            Self::Inconclusive => "Run the tests by hand, or give them more time with `limits.test_minutes`.",
+            Self::TestCommandTouched => "Review that change by hand before anything else.",
+        }
+    }
+
+    /// Whether another round may do better.
+    pub fn is_worth_a_round(self) -> bool {
+        match self {
+            Self::StillRed | Self::Regression => true,
+            Self::NoTestCommand | Self::GreenBefore | Self::Inconclusive | Self::TestCommandTouched => false,
+        }
+    }
+}
+
+/// Judges a head against its base; `changes` is the difference between them.
+pub fn judge(plan: &Plan, changes: &[Change], base: Option<Evidence>, head: Option<Evidence>) -> Verdict {
+    let (Some(base), Some(head)) = (&base, &head) else {
+        return Verdict::Unproven { doubt: Doubt::NoTestCommand, base, head };
+    };
+    let is_touched = changes.iter().any(|change| plan.decides_how_tests_run(&change.path));
+    let doubt = match (base.exit.colour(), head.exit.colour()) {
+        (Colour::Red, Colour::Green) if is_touched => Doubt::TestCommandTouched,
+        (Colour::Red, Colour::Green) => return Verdict::Proven { base: base.clone(), head: head.clone() },
+        (Colour::Green, Colour::Green) => Doubt::GreenBefore,
+        (Colour::Green, Colour::Red) => Doubt::Regression,
+        (Colour::Red, Colour::Red) => Doubt::StillRed,
+        (Colour::None, _) | (_, Colour::None) => Doubt::Inconclusive,
+    };
+    Verdict::Unproven { doubt, base: Some(base.clone()), head: Some(head.clone()) }
+}
+
+/// The files of the base that the proof puts back over the head before it runs the tests, so that a patch cannot pass
+/// by changing or deleting the tests that it must pass. New test files stay as they are.
+pub fn tests_to_restore(changes: &[Change]) -> impl Iterator<Item = &str> {
+    changes.iter().filter(|c| c.kind != ChangeKind::Added && is_test_path(&c.path)).map(|c| c.path.as_str())
+}
+
+/// Why a change may not be published at all, whatever the tests say.
+pub fn forbidden(changes: &[Change]) -> Option<String> {
+    let change = changes.iter().find(|change| change.path.split('/').next().is_some_and(|top| top.eq_ignore_ascii_case(".github")))?;
+    Some(format!("the patch changes `{}`, and nothing below `.github/` may be changed by an agent", change.path.replace('`', "'")))
+}
+
+/// Whether a path is, by the conventions of the common languages, a test or what tests are configured by.
+pub fn is_test_path(path: &str) -> bool {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let in_test_folder = folder.split('/').any(|part| TEST_FOLDERS.contains(&part));
+    let stem = file.split('.').next().unwrap_or(file);
+    let by_name = stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || stem.ends_with("_tests")
+        || matches!(stem, "test" | "tests")
+        || [".test.", ".spec."].iter().any(|infix| file.contains(infix));
+    in_test_folder || by_name || TEST_CONFIGURATION.contains(&file)
+}
+
+const TEST_FOLDERS: [&str; 7] = ["test", "tests", "__tests__", "spec", "specs", "testdata", "__snapshots__"];
+const TEST_CONFIGURATION: [&str; 12] = [
+    "conftest.py",
+    "pytest.ini",
+    ".pytest.ini",
+    "tox.ini",
+    ".coveragerc",
+    "jest.config.js",
+    "jest.config.ts",
+    "jest.config.cjs",
+    "jest.config.mjs",
+    "vitest.config.ts",
+    "vitest.config.js",
+    "nextest.toml",
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! How a repository is set up and tested, read from its files.
+//!
+//! One file per ecosystem; [`ALL`] is the list, in the order in which they are asked. The policy file, where it names
+//! commands, comes before all of them.
+
+use serde::{Deserialize, Serialize};
+
+mod cargo;
+mod go;
+mod make;
+mod npm;
+mod python;
+
+/// How to set up and test a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where the plan comes from: the policy file or an ecosystem's name.
+    pub source: String,
+    /// What to run once in a fresh tree, if anything.
+    pub setup: Option<String>,
+    /// What to run to test it, if anybody knows.
+    pub test: Option<String>,
+    /// Files that decide how the tests are run; a patch that touches one cannot be proven by those tests.
+    pub decided_by: Vec<String>,
+    /// Names of files and folders that building and testing leaves behind and that are no part of a patch.
+    pub droppings: Vec<String>,
+}
+
+impl Plan {
+    /// Whether this file decides how the tests are run: by its name, or because the commands name it.
+    pub fn decides_how_tests_run(&self, path: &str) -> bool {
+        let commands = [&self.setup, &self.test].into_iter().flatten();
+        let mut words = commands.flat_map(|command| command.split(|c: char| c.is_whitespace() || "'\"();&|=".contains(c)));
+        self.decided_by.iter().any(|file| file == path) || words.any(|word| word.strip_prefix("./").unwrap_or(word) == path)
+    }
+}
+
+/// The files of a tree, as far as finding a plan needs them.
+pub trait Files {
+    /// A file's text, if there is such a file and it is text.
+    fn read(&self, path: &str) -> Option<String>;
+
+    /// The names in the root folder.
+    fn names(&self) -> Vec<String>;
+
+    /// Whether there is such a file.
+    fn has(&self, path: &str) -> bool {
+        self.read(path).is_some()
+    }
+}
+
+/// Something that knows how one kind of repository is tested.
+pub trait Ecosystem: Sync {
+    /// Its name, as users know it.
+    fn name(&self) -> &'static str;
+
+    /// The test command, if this is such a repository and has tests to run.
+    fn test(&self, files: &dyn Files) -> Option<String>;
+
+    /// The files that decide how that command runs the tests.
+    fn decided_by(&self) -> &'static [&'static str];
+
+    /// What building and testing leaves behind.
+    fn droppings(&self) -> &'static [&'static str];
+}
+
+/// All that are known, the last resort last.
+pub static ALL: [&dyn Ecosystem; 5] = [&cargo::Cargo, &npm::Npm, &python::Python, &go::Go, &make::Make];
+
+/// The commands that a policy file may name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// What to run once in a fresh tree.
+    pub setup: Option<String>,
+    /// What to run to test it.
+    pub test: Option<String>,
+}
+
+/// The [`Plan::source`] of a plan whose test command the policy file names.
+const FROM_POLICY: &str = "policy file";
+
+/// Finds the plan: the policy's commands first, then the first ecosystem that fits.
+pub fn plan(commands: &Commands, files: &dyn Files) -> Plan {
+    let detected = ALL.iter().find_map(|ecosystem| ecosystem.test(files).map(|test| (*ecosystem, test)));
+    let all_deciding = || ALL.iter().flat_map(|ecosystem| ecosystem.decided_by()).copied().collect::<Vec<_>>();
+    let (source, test, decided_by) = match (&commands.test, detected) {
+        (Some(test), _) => (FROM_POLICY, Some(test.clone()), all_deciding()),
+        (None, Some((ecosystem, test))) => (ecosystem.name(), Some(test), ecosystem.decided_by().to_vec()),
+        (None, None) => ("nothing", None, Vec::new()),
+    };
+    let (source, decided_by) = (source.to_owned(), decided_by.into_iter().map(str::to_owned).collect());
+    let droppings = ALL.iter().flat_map(|ecosystem| ecosystem.droppings()).map(|&name| name.to_owned()).collect();
+    Plan { source, setup: commands.setup.clone(), test, decided_by, droppings }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! Anything with a `test` or `check` target in its Makefile: the last resort.
+
+use super::{Ecosystem, Files};
+
+pub(super) struct Make;
+
+const MAKEFILES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
+
+impl Ecosystem for Make {
+    fn name(&self) -> &'static str {
+        "make"
+    }
+
+    fn test(&self, files: &dyn Files) -> Option<String> {
+        let text = MAKEFILES.iter().find_map(|name| files.read(name))?;
+        let has_target = |target: &str| {
+            text.lines().any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':')))
+        };
+        ["test", "check"].into_iter().find(|target| has_target(target)).map(|target| format!("make {target}"))
+    }
+
+    fn decided_by(&self) -> &'static [&'static str] {
+        &MAKEFILES
+    }
+
+    fn droppings(&self) -> &'static [&'static str] {
+        &[]
+    }
+}

@@ -1,0 +1,27 @@
+//! Node packages: whatever `npm test` runs, unless it is npm's own placeholder.
+
+use super::{Ecosystem, Files};
+
+pub(super) struct Npm;
+
+const PLACEHOLDER: &str = "no test specified";
+
+impl Ecosystem for Npm {
+    fn name(&self) -> &'static str {
+        "npm"
+    }
+
+    fn test(&self, files: &dyn Files) -> Option<String> {
+        let package: serde_json::Value = serde_json::from_str(&files.read("package.json")?).ok()?;
+        let script = package.get("scripts")?.get("test")?.as_str()?;
+        (!script.trim().is_empty() && !script.contains(PLACEHOLDER)).then(|| "npm test --silent".to_owned())
+    }
+
+    fn decided_by(&self) -> &'static [&'static str] {
+        &["package.json", ".npmrc"]
+    }
+
+    fn droppings(&self) -> &'static [&'static str] {
+        &["node_modules", ".nyc_output"]
+    }
+}

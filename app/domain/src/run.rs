@@ -1,0 +1,397 @@
+//! The run of a job as a machine: entries in, steps out.
+//!
+//! [`Run::apply`] folds one entry of the journal, [`Run::next`] says what to do now. There is no other state: a worker
+//! that starts anew from the journal goes on where the last one died, and does its last step again.
+//!
+//! ```text
+//!             Claimed*                 +---- verdict, worth another round (feedback) ----+
+//!  Preparing -Prepared-> Solving -Solved-> Verifying -Verified-> Planning -PublishPlanned-> Publishing -Performed*-> Ending -> Completed
+//!      |                   | GaveUp, Failed ------------------------^  ^                        |
+//!      +--------- cancel, deadline, budget, claims: PublishPlanned ----+------ Failed push -----+
+//! ```
+//! Every end passes through Planning, so that people are told of it; without a verdict only the telling can be planned.
+
+use jiff::Timestamp;
+
+use crate::effect::Effect;
+use crate::job::{Allowance, Budget, JobId, JobSpec, Usage};
+use crate::journal::{Conclusion, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
+use crate::proof::Verdict;
+
+mod conclude;
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Fix the base, find the test command, run it.
+    Prepare,
+    /// Let the agent work.
+    Solve {
+        /// Which round, from 1.
+        round: u32,
+        /// What was wrong with the round before.
+        feedback: Option<String>,
+    },
+    /// Run the tests on the proposal.
+    Verify,
+    /// Write down how the run ends and what is to be done about it.
+    PlanPublish {
+        /// The end.
+        conclusion: Conclusion,
+    },
+    /// Do one effect.
+    Perform {
+        /// Which.
+        effect: Effect,
+    },
+    /// Write the end.
+    Complete {
+        /// The end.
+        outcome: Outcome,
+    },
+    /// Nothing is left.
+    Rest,
+}
+
+/// A proposal with its verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What was proposed.
+    pub proposal: Proposal,
+    /// What the harness concluded.
+    pub verdict: Verdict,
+}
+
+/// A run, as far as it has come.
+#[derive(Clone, Debug)]
+pub struct Run {
+    job: JobId,
+    budget: Budget,
+    usage: Usage,
+    claims: u32,
+    started_at: Option<Timestamp>,
+    cancelled_by: Option<String>,
+    prepared: Option<Prepared>,
+    judged: Option<Judged>,
+    pull_request: Option<String>,
+    notices: Vec<String>,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Preparing,
+    Solving { round: u32, feedback: Option<String> },
+    Verifying { round: u32, proposal: Proposal },
+    Planning { conclusion: Conclusion },
+    Publishing { conclusion: Conclusion, remaining: Vec<Effect> },
+    Ending { outcome: Outcome },
+    Completed { outcome: Outcome },
+}
+
+/// An entry that this machine could not have written in its state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {seq} does not fit a run that is {phase}")]
+pub struct Misfit {
+    /// The entry.
+    pub seq: u32,
+    /// What the run is doing.
+    pub phase: &'static str,
+}
+
+impl Run {
+    /// A run of which nothing is written yet.
+    pub fn new(spec: &JobSpec) -> Self {
+        Self {
+            job: spec.id(),
+            budget: spec.budget,
+            usage: Usage::default(),
+            claims: 0,
+            started_at: None,
+            cancelled_by: None,
+            prepared: None,
+            judged: None,
+            pull_request: None,
+            notices: Vec::new(),
+            phase: Phase::Preparing,
+        }
+    }
+
+    /// Folds a whole journal.
+    ///
+    /// # Errors
+    /// [`Misfit`] at the first entry that does not fit.
+    pub fn fold<'a>(spec: &JobSpec, journal: impl IntoIterator<Item = &'a Entry>) -> Result<Self, Misfit> {
+        let mut run = Self::new(spec);
+        journal.into_iter().try_for_each(|entry| run.apply(entry))?;
+        Ok(run)
+    }
+
+    /// What has been used so far.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// What preparing found, once it is done.
+    pub fn prepared(&self) -> Option<&Prepared> {
+        self.prepared.as_ref()
+    }
+
+    /// The proposal that waits for its verdict.
+    pub fn proposal(&self) -> Option<&Proposal> {
+        match &self.phase {
+            Phase::Verifying { proposal, .. } => Some(proposal),
+            Phase::Preparing
+            | Phase::Solving { .. }
+            | Phase::Planning { .. }
+            | Phase::Publishing { .. }
+            | Phase::Ending { .. }
+            | Phase::Completed { .. } => None,
+        }
+    }
+
+    /// The last proposal that has a verdict.
+    pub fn judged(&self) -> Option<&Judged> {
+        self.judged.as_ref()
+    }
+
+    /// When the first worker took the job.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.started_at
+    }
+
+    /// The pull request's address, once there is one.
+    pub fn pull_request(&self) -> Option<&str> {
+        self.pull_request.as_deref()
+    }
+
+    /// Effects that were refused and that the run could do without, a sentence each.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// How the run ended, or is about to.
+    pub fn conclusion(&self) -> Option<&Conclusion> {
+        match &self.phase {
+            Phase::Planning { conclusion } | Phase::Publishing { conclusion, .. } => Some(conclusion),
+            Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } | Phase::Ending { .. } | Phase::Completed { .. } => None,
+        }
+    }
+
+    /// The outcome, once it is written.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.phase {
+            Phase::Completed { outcome } => Some(outcome),
+            Phase::Preparing
+            | Phase::Solving { .. }
+            | Phase::Verifying { .. }
+            | Phase::Planning { .. }
+            | Phase::Publishing { .. }
+            | Phase::Ending { .. } => None,
+        }
+    }
+
+    /// What a solve or a proof may still use.
+    pub fn allowance(&self, now: Timestamp) -> Allowance {
+        self.budget.less(&self.usage, self.elapsed_ms(now))
+    }
+
+    fn elapsed_ms(&self, now: Timestamp) -> u64 {
+        let elapsed = self.started_at.map_or(0, |start| now.as_millisecond() - start.as_millisecond());
+        u64::try_from(elapsed).unwrap_or(0)
+    }
+
+    /// Says what to do now. Until publishing begins a cancel, the deadline, the budget and too many claims end the run;
+    /// once it has begun it goes to its end.
+    pub fn next(&self, now: Timestamp) -> Step {
+        match &self.phase {
+            Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } => match self.interruption(now) {
+                Some(conclusion) => Step::PlanPublish { conclusion },
+                None => self.work(),
+            },
+            Phase::Planning { conclusion } => Step::PlanPublish { conclusion: conclusion.clone() },
+            Phase::Publishing { conclusion, remaining } => match remaining.first() {
+                Some(effect) => Step::Perform { effect: self.addressed(effect) },
+                None => Step::Complete { outcome: conclusion.outcome },
+            },
+            Phase::Ending { outcome } => Step::Complete { outcome: *outcome },
+            Phase::Completed { .. } => Step::Rest,
+        }
+    }
+
+    fn work(&self) -> Step {
+        match &self.phase {
+            Phase::Solving { round, feedback } => Step::Solve { round: *round, feedback: feedback.clone() },
+            Phase::Verifying { .. } => Step::Verify,
+            Phase::Preparing | Phase::Planning { .. } | Phase::Publishing { .. } | Phase::Ending { .. } | Phase::Completed { .. } => {
+                Step::Prepare
+            }
+        }
+    }
+
+    fn addressed(&self, effect: &Effect) -> Effect {
+        effect.clone().with_pull_request(self.pull_request.as_deref().unwrap_or("the pull request"))
+    }
+
+    /// Folds one entry.
+    ///
+    /// # Errors
+    /// [`Misfit`] for an entry that this machine could not have written; the run is then unchanged.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Misfit> {
+        let fits = match &entry.kind {
+            EntryKind::Claimed { handed_back, .. } => self.claimed(entry.at, *handed_back),
+            EntryKind::Prepared { prepared } => self.on_prepared(prepared),
+            EntryKind::TurnTaken { usage, .. } => self.turn_taken(usage),
+            EntryKind::Solved { proposal } => self.solved(proposal),
+            EntryKind::GaveUp { conclusion, .. } => self.gave_up(conclusion),
+            EntryKind::Verified { verdict } => self.verified(verdict),
+            EntryKind::PublishPlanned { conclusion, effects } => self.planned(conclusion, effects),
+            EntryKind::Performed { key, receipt } => self.performed(key, receipt),
+            EntryKind::CancelRequested { because } => self.cancel_requested(because),
+            EntryKind::Failed { failure, effect } => self.failed(failure, effect.as_ref()),
+            EntryKind::Completed { outcome } => self.completed(*outcome),
+        };
+        if fits { Ok(()) } else { Err(Misfit { seq: entry.seq, phase: self.phase.name() }) }
+    }
+
+    fn claimed(&mut self, at: Timestamp, handed_back: bool) -> bool {
+        if matches!(self.phase, Phase::Completed { .. }) {
+            return false;
+        }
+        self.claims = if handed_back { self.claims.max(1) } else { self.claims.saturating_add(1) };
+        self.started_at.get_or_insert(at);
+        true
+    }
+
+    fn on_prepared(&mut self, prepared: &Prepared) -> bool {
+        if !matches!(self.phase, Phase::Preparing) || self.claims == 0 {
+            return false;
+        }
+        self.prepared = Some(prepared.clone());
+        self.advance(Phase::Solving { round: 1, feedback: None })
+    }
+
+    fn turn_taken(&mut self, usage: &Usage) -> bool {
+        self.usage.add(usage);
+        matches!(self.phase, Phase::Solving { .. })
+    }
+
+    fn solved(&mut self, proposal: &Proposal) -> bool {
+        let Phase::Solving { round, .. } = self.phase else { return false };
+        self.advance(Phase::Verifying { round, proposal: proposal.clone() })
+    }
+
+    fn gave_up(&mut self, conclusion: &Conclusion) -> bool {
+        matches!(self.phase, Phase::Solving { .. }) && self.advance(Phase::Planning { conclusion: conclusion.clone() })
+    }
+
+    fn verified(&mut self, verdict: &Verdict) -> bool {
+        let Phase::Verifying { round, proposal } = &self.phase else { return false };
+        let round = *round;
+        self.judged = Some(Judged { proposal: proposal.clone(), verdict: verdict.clone() });
+        let next = match conclude::feedback(verdict) {
+            Some(feedback) if round < self.budget.rounds => Phase::Solving { round: round + 1, feedback: Some(feedback) },
+            Some(_) | None => Phase::Planning { conclusion: conclude::of_verdict(verdict) },
+        };
+        self.advance(next)
+    }
+
+    fn planned(&mut self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
+        let is_early_enough = match self.phase {
+            Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } | Phase::Planning { .. } => self.claims > 0,
+            Phase::Publishing { .. } | Phase::Ending { .. } | Phase::Completed { .. } => false,
+        };
+        let is_covered = self.judged.is_some() || !effects.iter().any(Effect::publishes);
+        let is_entitled = conclusion.outcome != Outcome::Proven || self.has_proof();
+        if !(is_early_enough && is_covered && is_entitled) {
+            return false;
+        }
+        self.advance(Phase::Publishing { conclusion: conclusion.clone(), remaining: effects.to_vec() })
+    }
+
+    fn has_proof(&self) -> bool {
+        matches!(self.judged, Some(Judged { verdict: Verdict::Proven { .. }, .. }))
+    }
+
+    fn performed(&mut self, key: &crate::effect::EffectKey, receipt: &crate::effect::Receipt) -> bool {
+        let Phase::Publishing { remaining, .. } = &mut self.phase else { return false };
+        if remaining.first().is_none_or(|effect| effect.key(&self.job) != *key) {
+            return false;
+        }
+        if matches!(remaining.remove(0), Effect::EnsurePullRequest { .. }) {
+            self.pull_request = receipt.url.clone();
+        }
+        self.claims = 1;
+        true
+    }
+
+    fn cancel_requested(&mut self, because: &str) -> bool {
+        self.cancelled_by.get_or_insert_with(|| because.to_owned());
+        !matches!(self.phase, Phase::Completed { .. })
+    }
+
+    fn failed(&mut self, failure: &Failure, effect: Option<&crate::effect::EffectKey>) -> bool {
+        match (&mut self.phase, effect) {
+            (Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. }, None) => {
+                self.advance(Phase::Planning { conclusion: failure.conclusion.clone() })
+            }
+            (Phase::Planning { conclusion }, None) => {
+                let outcome = conclusion.outcome;
+                self.notices.push(failure.conclusion.cause.clone());
+                self.advance(Phase::Ending { outcome })
+            }
+            (Phase::Publishing { remaining, .. }, Some(key)) => {
+                if remaining.first().is_none_or(|effect| effect.key(&self.job) != *key) {
+                    return false;
+                }
+                let refused = remaining.remove(0);
+                if !refused.publishes() {
+                    self.notices.push(failure.conclusion.cause.clone());
+                    return true;
+                }
+                self.judged = None;
+                self.advance(Phase::Planning { conclusion: failure.conclusion.clone() })
+            }
+            (Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } | Phase::Planning { .. }, Some(_))
+            | (Phase::Publishing { .. }, None)
+            | (Phase::Ending { .. } | Phase::Completed { .. }, _) => false,
+        }
+    }
+
+    fn completed(&mut self, outcome: Outcome) -> bool {
+        let is_due = match &self.phase {
+            Phase::Publishing { conclusion, remaining } => remaining.is_empty() && conclusion.outcome == outcome,
+            Phase::Ending { outcome: due } => *due == outcome,
+            Phase::Preparing
+            | Phase::Solving { .. }
+            | Phase::Verifying { .. }
+            | Phase::Planning { .. }
+            | Phase::Completed { .. } => false,
+        };
+        is_due && self.advance(Phase::Completed { outcome })
+    }
+
+    /// Progress was made, so the claims before it did not die of this.
+    fn advance(&mut self, phase: Phase) -> bool {
+        self.claims = self.claims.min(1);
+        self.phase = phase;
+        true
+    }
+}
+
+impl Phase {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Solving { .. } => "solving",
+            Self::Verifying { .. } => "verifying",
+            Self::Planning { .. } => "planning",
+            Self::Publishing { .. } => "publishing",
+            Self::Ending { .. } => "ending",
+            Self::Completed { .. } => "completed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

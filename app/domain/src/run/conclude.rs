@@ -1,0 +1,68 @@
+//! How a run ends: from a verdict, or from a limit that it has run into.
+
+use jiff::Timestamp;
+
+use super::Run;
+use crate::journal::{Conclusion, Outcome};
+use crate::proof::{Evidence, Verdict};
+
+impl Run {
+    /// The reason, if there is one, to end before publishing has begun.
+    pub(super) fn interruption(&self, now: Timestamp) -> Option<Conclusion> {
+        if let Some(because) = &self.cancelled_by {
+            let next_step = "Ask again when the work is wanted after all.";
+            return Some(Conclusion::new(Outcome::Cancelled, format!("The run was cancelled: {because}."), next_step));
+        }
+        if self.claims > self.budget.claims {
+            let cause = format!("The worker stopped {} times in the middle of the same step.", self.claims - 1);
+            let next_step = "An operator should look at the server's log for the cause, then ask again.";
+            return Some(Conclusion::new(Outcome::Failed, cause, next_step));
+        }
+        if self.elapsed_ms(now) >= self.budget.wall_clock_ms {
+            let cause = format!("The time limit of {} ran out.", minutes(self.budget.wall_clock_ms));
+            let next_step = "Ask again with a narrower task, or raise `limits.wall_clock_minutes`.";
+            return Some(Conclusion::new(Outcome::TimedOut, cause, next_step));
+        }
+        let limit = self.is_solving().then(|| self.allowance(now).exhausted())??;
+        Some(out_of_budget(limit))
+    }
+
+    fn is_solving(&self) -> bool {
+        matches!(self.phase, super::Phase::Solving { .. })
+    }
+}
+
+/// The end of a run whose agent has used up a limit.
+pub(super) fn out_of_budget(limit: &str) -> Conclusion {
+    let next_step = "Ask again with a narrower task, or raise the limit in the server's `[limits]`.";
+    Conclusion::new(Outcome::BudgetExhausted, format!("The run's {limit}."), next_step)
+}
+
+fn minutes(milliseconds: u64) -> String {
+    match milliseconds.div_ceil(60_000) {
+        1 => "1 minute".into(),
+        n => format!("{n} minutes"),
+    }
+}
+
+/// The end of a run whose last proposal got this verdict.
+pub(super) fn of_verdict(verdict: &Verdict) -> Conclusion {
+    match verdict {
+        Verdict::Proven { .. } => Conclusion::new(
+            Outcome::Proven,
+            "The tests failed on the base and pass with the patch; the harness ran both.",
+            "Review the pull request.",
+        ),
+        Verdict::Unproven { doubt, .. } => Conclusion::new(Outcome::Unproven, doubt.sentence(), doubt.next_step()),
+    }
+}
+
+/// What the agent should hear of a verdict that another round may mend.
+pub(super) fn feedback(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Unproven { doubt, head: Some(Evidence { command, exit, excerpt, .. }), .. } if doubt.is_worth_a_round() => {
+            Some(format!("{} The command was `{command}` ({exit}). The end of its output:\n{excerpt}", doubt.sentence()))
+        }
+        Verdict::Unproven { .. } | Verdict::Proven { .. } => None,
+    }
+}

@@ -1,0 +1,221 @@
+//! What must not be lost: deliveries, jobs, journals and artifacts.
+//!
+//! The port promises that what it has answered is durable, that a job has one worker at a time, and that a worker whose
+//! lease was taken over writes nothing more. It knows no forge and no model. `tests/contract/store.rs` holds every
+//! adapter to the same behaviour.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
+use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
+use patchwright_domain::policy::Decision;
+use tokio::sync::Notify;
+
+pub mod memory;
+pub mod sqlite;
+
+/// Why the store did not do it, by what the caller should do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another worker has the job now, or it is done: stop, write nothing, perform nothing.
+    #[error("the lease on job {job} is lost")]
+    LeaseLost {
+        /// The job.
+        job: JobId,
+    },
+    /// There is no such delivery or job.
+    #[error("there is no {what}")]
+    Unknown {
+        /// What was asked for.
+        what: String,
+    },
+    /// The store cannot write now (disk full, locked, gone): try again later, promise nothing.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// What is stored does not hold together: an operator must look.
+    #[error("the store is corrupt: {0}")]
+    Corrupt(String),
+}
+
+/// What became of a delivery that was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It is new and now durable.
+    Stored,
+    /// It was there already.
+    Known,
+}
+
+/// What became of a decision that was handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// It is stored as it was.
+    Stored,
+    /// It would have started a job that exists already; it is stored as ignored.
+    Duplicate {
+        /// The job that the request had started before.
+        job: JobId,
+    },
+}
+
+/// The right to write to a job's journal until it is lost. Only a store can make one.
+#[derive(Debug)]
+pub struct Lease {
+    job: JobId,
+    /// Rises with every claim; a write with an old one is refused.
+    fence: u32,
+}
+
+impl Lease {
+    /// The job.
+    pub fn job(&self) -> &JobId {
+        &self.job
+    }
+}
+
+/// A job that was claimed.
+#[derive(Debug)]
+pub struct Claim {
+    /// The right to write.
+    pub lease: Lease,
+    /// The job.
+    pub spec: JobSpec,
+    /// Its journal, the claim included.
+    pub journal: Vec<Entry>,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It waits for a worker.
+    Ready,
+    /// A worker has it.
+    Running,
+    /// It is completed.
+    Done(Outcome),
+}
+
+/// Wakes those who wait for work in this process; polling is the net below it.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// A delivery was stored.
+    pub deliveries: Notify,
+    /// A job became ready.
+    pub jobs: Notify,
+}
+
+/// How long a delivery's body may be, in bytes; GitHub sends none above 25 MB.
+pub const DELIVERY_BYTES_MAX: usize = 25 * 1024 * 1024;
+
+/// Keeps what must not be lost.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Makes a delivery durable; the same id again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it is not durable and must not be acknowledged.
+    async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError>;
+
+    /// The oldest deliveries that wait for a decision now, at most `count`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError>;
+
+    /// Puts off the decision on a delivery and says how often it was put off, this time included.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for no such delivery.
+    async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError>;
+
+    /// Stores the decision on a delivery together with what follows from it: a new job, or a cancel in the journals.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for no such delivery.
+    async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError>;
+
+    /// The stored decision on a delivery, if it is made.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for no such delivery.
+    async fn decision(&self, delivery: &DeliveryId) -> Result<Option<Decision>, StoreError>;
+
+    /// The keys of an issue's jobs that are not completed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError>;
+
+    /// Takes the oldest free job, if there is one, for `lease` from now, and journals the claim. A job whose lease ran
+    /// out is free.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError>;
+
+    /// Prolongs a lease to `lease` from now.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError>;
+
+    /// Adds an entry to the journal and returns all entries from `seen` on, the new one last. A `Completed` entry ends
+    /// the job and the lease.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    async fn append(&self, lease: &Lease, seen: u32, kind: EntryKind, now: Timestamp) -> Result<Vec<Entry>, StoreError>;
+
+    /// Journals that a job should stop; nothing happens to one that is completed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for no such job.
+    async fn request_cancel(&self, key: &JobKey, because: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Hands a job back, to be claimed again no earlier than `not_before`.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    async fn release(&self, lease: Lease, not_before: Timestamp) -> Result<(), StoreError>;
+
+    /// A job's specification and state.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for no such job.
+    async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError>;
+
+    /// A job's journal from `seen` on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for no such job, [`StoreError::Corrupt`] for a broken chain.
+    async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError>;
+
+    /// Keeps some bytes under their digest.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError>;
+
+    /// The bytes of a digest.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for no such artifact.
+    async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError>;
+
+    /// Whether the store can be written to, for readiness checks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Wakes those who wait in this process.
+    fn signals(&self) -> &Signals;
+}
+
+/// What the first entry of a job's journal is chained to.
+fn root(spec_text: &str) -> Digest {
+    Digest::of(spec_text.as_bytes())
+}

@@ -1,0 +1,259 @@
+//! The store in memory, for tests and for runs that nobody needs to remember; held to the same contract.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
+use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
+use patchwright_domain::policy::Decision;
+
+use super::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
+
+/// A store that forgets everything at the end of the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+    signals: Signals,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    deliveries: Vec<Delivery>,
+    jobs: Vec<Job>,
+    artifacts: HashMap<Digest, Vec<u8>>,
+    places: BTreeMap<DeliveryId, usize>,
+}
+
+#[derive(Debug)]
+struct Delivery {
+    raw: RawDelivery,
+    decide_after: Timestamp,
+    postponed: u32,
+    decision: Option<Decision>,
+}
+
+#[derive(Debug)]
+struct Job {
+    id: JobId,
+    spec: JobSpec,
+    journal: Vec<Entry>,
+    run_after: Timestamp,
+    lease_until: Option<Timestamp>,
+    fence: u32,
+    handed_back: bool,
+    outcome: Option<Outcome>,
+}
+
+impl Job {
+    fn write(&mut self, kind: EntryKind, now: Timestamp) {
+        let previous = match self.journal.last() {
+            Some(entry) => entry.digest,
+            None => super::root(&serde_json::to_string(&self.spec).expect("a specification holds only what JSON can hold")),
+        };
+        let seq = u32::try_from(self.journal.len()).expect("a journal is short");
+        self.journal.push(Entry::write(seq, now, previous, kind).0);
+    }
+
+    fn is_free(&self, now: Timestamp) -> bool {
+        self.outcome.is_none() && self.run_after <= now && self.lease_until.is_none_or(|until| until <= now)
+    }
+
+    fn request_cancel(&mut self, because: &str, now: Timestamp) {
+        if self.outcome.is_none() {
+            self.write(EntryKind::CancelRequested { because: because.to_owned() }, now);
+        }
+    }
+}
+
+impl Tables {
+    fn delivery(&mut self, id: &DeliveryId) -> Result<&mut Delivery, StoreError> {
+        let place = self.places.get(id).ok_or_else(|| StoreError::Unknown { what: format!("delivery {id}") })?;
+        Ok(&mut self.deliveries[*place])
+    }
+
+    fn job(&mut self, id: &JobId) -> Result<&mut Job, StoreError> {
+        let job = self.jobs.iter_mut().find(|job| job.id == *id);
+        job.ok_or_else(|| StoreError::Unknown { what: format!("job {id}") })
+    }
+
+    fn held(&mut self, lease: &Lease) -> Result<&mut Job, StoreError> {
+        let job = self.job(&lease.job)?;
+        let is_held = job.fence == lease.fence && job.outcome.is_none() && job.lease_until.is_some();
+        if is_held { Ok(job) } else { Err(StoreError::LeaseLost { job: lease.job.clone() }) }
+    }
+
+    fn insert(&mut self, spec: &JobSpec, now: Timestamp) -> bool {
+        let id = spec.id();
+        if self.jobs.iter().any(|job| job.id == id) {
+            return false;
+        }
+        let spec = spec.clone();
+        self.jobs.push(Job {
+            id,
+            spec,
+            journal: Vec::new(),
+            run_after: now,
+            lease_until: None,
+            fence: 0,
+            handed_back: true,
+            outcome: None,
+        });
+        true
+    }
+}
+
+impl MemoryStore {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
+        let mut tables = self.tables();
+        if tables.places.contains_key(&delivery.id) {
+            return Ok(Received::Known);
+        }
+        let place = tables.deliveries.len();
+        tables.places.insert(delivery.id.clone(), place);
+        let raw = delivery.clone();
+        tables.deliveries.push(Delivery { decide_after: raw.received_at, raw, postponed: 0, decision: None });
+        self.signals.deliveries.notify_one();
+        Ok(Received::Stored)
+    }
+
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+        let tables = self.tables();
+        let waiting = tables.deliveries.iter().filter(|d| d.decision.is_none() && d.decide_after <= now);
+        let mut waiting: Vec<RawDelivery> = waiting.map(|d| d.raw.clone()).collect();
+        waiting.sort_by_key(|raw| raw.received_at);
+        waiting.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        Ok(waiting)
+    }
+
+    async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
+        let mut tables = self.tables();
+        let delivery = tables.delivery(delivery)?;
+        delivery.decide_after = until;
+        delivery.postponed += 1;
+        Ok(delivery.postponed)
+    }
+
+    async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError> {
+        let mut tables = self.tables();
+        tables.delivery(delivery)?;
+        let (stored, decided) = match decision {
+            Decision::Start { spec, .. } if !tables.insert(spec, now) => {
+                let job = spec.id();
+                (Decision::ignore(format!("the same request has started job {job} before")), Decided::Duplicate { job })
+            }
+            Decision::Cancel { keys, because } => {
+                for key in keys {
+                    tables.job(&JobId::of(key))?.request_cancel(because, now);
+                }
+                (decision.clone(), Decided::Stored)
+            }
+            Decision::Start { .. } | Decision::Ignore { .. } => (decision.clone(), Decided::Stored),
+        };
+        tables.delivery(delivery)?.decision = Some(stored);
+        self.signals.jobs.notify_one();
+        Ok(decided)
+    }
+
+    async fn decision(&self, delivery: &DeliveryId) -> Result<Option<Decision>, StoreError> {
+        Ok(self.tables().delivery(delivery)?.decision.clone())
+    }
+
+    async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
+        let tables = self.tables();
+        let of_issue = |job: &&Job| job.outcome.is_none() && job.spec.repo.id == repo && job.spec.task.issue() == Some(issue);
+        Ok(tables.jobs.iter().filter(of_issue).map(|job| job.spec.key.clone()).collect())
+    }
+
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+        let mut tables = self.tables();
+        let free = tables.jobs.iter_mut().filter(|job| job.is_free(now)).min_by_key(|job| job.run_after);
+        let Some(job) = free else { return Ok(None) };
+        job.lease_until = Some(later(now, lease));
+        job.fence += 1;
+        let handed_back = std::mem::replace(&mut job.handed_back, false);
+        job.write(EntryKind::Claimed { worker: worker.to_owned(), handed_back }, now);
+        let lease = Lease { job: job.id.clone(), fence: job.fence };
+        Ok(Some(Claim { lease, spec: job.spec.clone(), journal: job.journal.clone() }))
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError> {
+        self.tables().held(lease)?.lease_until = Some(later(now, duration));
+        Ok(())
+    }
+
+    async fn append(&self, lease: &Lease, seen: u32, kind: EntryKind, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        let mut tables = self.tables();
+        let job = tables.held(lease)?;
+        if let EntryKind::Completed { outcome } = &kind {
+            job.outcome = Some(*outcome);
+            job.lease_until = None;
+        }
+        job.write(kind, now);
+        Ok(job.journal.iter().filter(|entry| entry.seq >= seen).cloned().collect())
+    }
+
+    async fn request_cancel(&self, key: &JobKey, because: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.tables().job(&JobId::of(key))?.request_cancel(because, now);
+        Ok(())
+    }
+
+    async fn release(&self, lease: Lease, not_before: Timestamp) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        let job = tables.held(&lease)?;
+        job.lease_until = None;
+        job.run_after = not_before;
+        job.handed_back = true;
+        self.signals.jobs.notify_one();
+        Ok(())
+    }
+
+    async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
+        let mut tables = self.tables();
+        let job = tables.job(job)?;
+        let state = match (job.outcome, job.lease_until) {
+            (Some(outcome), _) => JobState::Done(outcome),
+            (None, Some(_)) => JobState::Running,
+            (None, None) => JobState::Ready,
+        };
+        Ok((job.spec.clone(), state))
+    }
+
+    async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
+        let mut tables = self.tables();
+        Ok(tables.job(job)?.journal.iter().filter(|entry| entry.seq >= seen).cloned().collect())
+    }
+
+    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
+        let digest = Digest::of(&bytes);
+        self.tables().artifacts.insert(digest, bytes);
+        Ok(digest)
+    }
+
+    async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.tables().artifacts.get(digest).cloned();
+        bytes.ok_or_else(|| StoreError::Unknown { what: format!("artifact {digest}") })
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn signals(&self) -> &Signals {
+        &self.signals
+    }
+}

@@ -1,0 +1,280 @@
+//! The store on SQLite: one file, one writer.
+//!
+//! A thread owns the connection. Whatever waits when it looks is done in one transaction, each piece in a savepoint of
+//! its own, and is answered after the commit: under load many deliveries share one fsync, alone a delivery waits for
+//! nobody. `synchronous=FULL` with a write-ahead log makes a commit durable.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
+use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::journal::{Digest, Entry, EntryKind};
+use patchwright_domain::policy::Decision;
+use rusqlite::{Connection, Savepoint};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
+
+mod deliveries;
+mod jobs;
+
+/// How many requests may wait for the writer; more wait in their callers.
+const QUEUE_LENGTH_MAX: usize = 1024;
+/// How many requests share one transaction.
+const BATCH_LENGTH_MAX: usize = 256;
+/// How long another process may hold the file before a request fails.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The schema, oldest first; the file's `user_version` says how many are applied.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_first.sql")];
+
+type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
+/// Told whether the transaction was committed.
+type Answer = Box<dyn FnOnce(Result<(), &rusqlite::Error>) + Send>;
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    requests: mpsc::Sender<Piece>,
+    signals: Signals,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it where it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the file cannot be opened or migrated, or was written by a newer program.
+    pub async fn open(path: PathBuf) -> Result<Self, StoreError> {
+        let (requests, queue) = mpsc::channel(QUEUE_LENGTH_MAX);
+        let (opened, is_open) = oneshot::channel();
+        let run = move || match connect(&path) {
+            Ok(connection) => {
+                let _ = opened.send(Ok(()));
+                write(connection, queue);
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error));
+            }
+        };
+        let thread = std::thread::Builder::new().name("sqlite-writer".into()).spawn(run);
+        thread.map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
+        is_open.await.map_err(|_| stopped())??;
+        Ok(Self { requests, signals: Signals::default() })
+    }
+
+    /// Does a piece of work inside the writer's transaction and answers once that is committed.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Savepoint<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let piece: Piece = Box::new(move |transaction| {
+            let result = in_savepoint(transaction, work);
+            Box::new(move |committed| {
+                let result = committed.map_err(unavailable_ref).and(result);
+                let _ = answer.send(result);
+            })
+        });
+        self.requests.send(piece).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+fn in_savepoint<T>(
+    transaction: &mut rusqlite::Transaction<'_>,
+    work: impl FnOnce(&Savepoint<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let savepoint = transaction.savepoint()?;
+    let value = work(&savepoint)?;
+    savepoint.commit()?;
+    Ok(value)
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)
+        .map_err(|e| StoreError::Unavailable(format!("{} cannot be opened: {e}", path.display())))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    migrate(&connection)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &Connection) -> Result<(), StoreError> {
+    let applied: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let applied = usize::try_from(applied).unwrap_or(usize::MAX);
+    if applied > MIGRATIONS.len() {
+        let problem = "the database was written by a newer version of this program; run that version, or restore a backup";
+        return Err(StoreError::Unavailable(problem.into()));
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
+        connection.execute_batch(&format!("BEGIN IMMEDIATE;\n{migration}\nPRAGMA user_version = {};\nCOMMIT;", index + 1))?;
+    }
+    Ok(())
+}
+
+/// The writer's thread: until every sender is gone.
+fn write(mut connection: Connection, mut queue: mpsc::Receiver<Piece>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH_LENGTH_MAX {
+            let Ok(piece) = queue.try_recv() else { break };
+            batch.push(piece);
+        }
+        commit(&mut connection, batch);
+    }
+}
+
+/// Where no transaction can begin, the pieces and with them their callers' channels are dropped, which they hear as
+/// an unavailable store.
+fn commit(connection: &mut Connection, batch: Vec<Piece>) {
+    let mut transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            tracing::error!(error = %error, "the store cannot begin a transaction");
+            return;
+        }
+    };
+    let answers: Vec<Answer> = batch.into_iter().map(|piece| piece(&mut transaction)).collect();
+    let committed = transaction.commit();
+    if let Err(error) = &committed {
+        tracing::error!(error = %error, "the store cannot commit");
+    }
+    for answer in answers {
+        answer(committed.as_ref().map(|&()| ()));
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the writer did not answer; its error is in the log".into())
+}
+
+fn unavailable_ref(error: &rusqlite::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        unavailable_ref(&error)
+    }
+}
+
+fn milliseconds(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+fn timestamp(milliseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(milliseconds).map_err(|e| StoreError::Corrupt(e.to_string()))
+}
+
+fn later(now: Timestamp, by: Duration) -> i64 {
+    now.as_millisecond().saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
+        let delivery = delivery.clone();
+        let received = self.run(move |tx| deliveries::receive(tx, &delivery)).await?;
+        self.signals.deliveries.notify_one();
+        Ok(received)
+    }
+
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+        self.run(move |tx| deliveries::undecided(tx, now, count)).await
+    }
+
+    async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
+        let id = delivery.clone();
+        self.run(move |tx| deliveries::postpone(tx, &id, until)).await
+    }
+
+    async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError> {
+        let (id, decision) = (delivery.clone(), decision.clone());
+        let decided = self.run(move |tx| deliveries::decide(tx, &id, decision, now)).await?;
+        self.signals.jobs.notify_one();
+        Ok(decided)
+    }
+
+    async fn decision(&self, delivery: &DeliveryId) -> Result<Option<Decision>, StoreError> {
+        let id = delivery.clone();
+        self.run(move |tx| deliveries::decision(tx, &id)).await
+    }
+
+    async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
+        self.run(move |tx| jobs::open(tx, repo, issue)).await
+    }
+
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+        let worker = worker.to_owned();
+        self.run(move |tx| jobs::claim(tx, worker, now, lease)).await
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError> {
+        let (job, fence) = (lease.job.clone(), lease.fence);
+        self.run(move |tx| jobs::renew(tx, &job, fence, later(now, duration))).await
+    }
+
+    async fn append(&self, lease: &Lease, seen: u32, kind: EntryKind, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        let (job, fence) = (lease.job.clone(), lease.fence);
+        self.run(move |tx| jobs::append(tx, &job, fence, seen, kind, now)).await
+    }
+
+    async fn request_cancel(&self, key: &JobKey, because: &str, now: Timestamp) -> Result<(), StoreError> {
+        let (job, because) = (JobId::of(key), because.to_owned());
+        self.run(move |tx| jobs::request_cancel(tx, &job, because, now)).await
+    }
+
+    async fn release(&self, lease: Lease, not_before: Timestamp) -> Result<(), StoreError> {
+        self.run(move |tx| jobs::release(tx, &lease.job, lease.fence, not_before)).await?;
+        self.signals.jobs.notify_one();
+        Ok(())
+    }
+
+    async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
+        let job = job.clone();
+        self.run(move |tx| jobs::job(tx, &job)).await
+    }
+
+    async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
+        let job = job.clone();
+        self.run(move |tx| jobs::journal(tx, &job, seen)).await
+    }
+
+    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
+        let digest = Digest::of(&bytes);
+        self.run(move |tx| {
+            let sql = "INSERT INTO artifact (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            tx.prepare_cached(sql)?.execute((digest.to_string(), bytes))?;
+            Ok(digest)
+        })
+        .await
+    }
+
+    async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        let digest = *digest;
+        self.run(move |tx| {
+            let mut statement = tx.prepare_cached("SELECT bytes FROM artifact WHERE digest = ?1")?;
+            let bytes: Option<Vec<u8>> = optional(statement.query_row([digest.to_string()], |row| row.get(0)))?;
+            let bytes = bytes.ok_or_else(|| StoreError::Unknown { what: format!("artifact {digest}") })?;
+            if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(StoreError::Corrupt(format!("artifact {digest}"))) }
+        })
+        .await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.run(|tx| Ok(tx.execute_batch("UPDATE delivery SET postponed = postponed WHERE 0")?)).await
+    }
+
+    fn signals(&self) -> &Signals {
+        &self.signals
+    }
+}
+
+fn optional<T>(row: Result<T, rusqlite::Error>) -> Result<Option<T>, rusqlite::Error> {
+    rusqlite::OptionalExtension::optional(row)
+}

@@ -1,0 +1,73 @@
+//! The rows of deliveries and what is decided of them.
+
+use jiff::Timestamp;
+use patchwright_domain::event::{DeliveryId, RawDelivery};
+use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::policy::Decision;
+use rusqlite::Savepoint;
+
+use super::{Decided, Received, StoreError, jobs, milliseconds, optional, timestamp};
+
+pub(super) fn receive(tx: &Savepoint<'_>, delivery: &RawDelivery) -> Result<Received, StoreError> {
+    let sql = "INSERT INTO delivery (id, event, body, received_at, decide_after) VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT DO NOTHING";
+    let at = milliseconds(delivery.received_at);
+    let inserted = tx.prepare_cached(sql)?.execute((delivery.id.as_str(), &delivery.event, &delivery.body, at))?;
+    Ok(if inserted == 1 { Received::Stored } else { Received::Known })
+}
+
+pub(super) fn undecided(tx: &Savepoint<'_>, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+    let sql = "SELECT id, event, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= ?1 \
+               ORDER BY received_at, rowid LIMIT ?2";
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_map((milliseconds(now), count), |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    rows.map(|row| {
+        let (id, event, body, received_at) = row?;
+        let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        Ok(RawDelivery { id, event, body, received_at: timestamp(received_at)? })
+    })
+    .collect()
+}
+
+pub(super) fn postpone(tx: &Savepoint<'_>, id: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
+    let sql = "UPDATE delivery SET decide_after = ?2, postponed = postponed + 1 WHERE id = ?1 RETURNING postponed";
+    let mut statement = tx.prepare_cached(sql)?;
+    optional(statement.query_row((id.as_str(), milliseconds(until)), |row| row.get(0)))?.ok_or_else(|| unknown(id))
+}
+
+pub(super) fn decision(tx: &Savepoint<'_>, id: &DeliveryId) -> Result<Option<Decision>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT decision FROM delivery WHERE id = ?1")?;
+    let text: Option<String> = optional(statement.query_row([id.as_str()], |row| row.get(0)))?.ok_or_else(|| unknown(id))?;
+    text.map(|text| serde_json::from_str(&text).map_err(|e| StoreError::Corrupt(e.to_string()))).transpose()
+}
+
+pub(super) fn decide(tx: &Savepoint<'_>, id: &DeliveryId, decision: Decision, now: Timestamp) -> Result<Decided, StoreError> {
+    let (decision, decided) = match decision {
+        Decision::Start { spec, because } => match jobs::insert(tx, &spec, now)? {
+            true => (Decision::Start { spec, because }, Decided::Stored),
+            false => duplicate(&spec),
+        },
+        Decision::Cancel { keys, because } => {
+            cancel(tx, &keys, &because, now)?;
+            (Decision::Cancel { keys, because }, Decided::Stored)
+        }
+        Decision::Ignore { because } => (Decision::Ignore { because }, Decided::Stored),
+    };
+    let text = serde_json::to_string(&decision).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let updated = tx.prepare_cached("UPDATE delivery SET decision = ?2 WHERE id = ?1")?.execute((id.as_str(), text))?;
+    if updated == 1 { Ok(decided) } else { Err(unknown(id)) }
+}
+
+fn duplicate(spec: &JobSpec) -> (Decision, Decided) {
+    let job = spec.id();
+    (Decision::ignore(format!("the same request has started job {job} before")), Decided::Duplicate { job })
+}
+
+fn cancel(tx: &Savepoint<'_>, keys: &[JobKey], because: &str, now: Timestamp) -> Result<(), StoreError> {
+    keys.iter().try_for_each(|key| jobs::request_cancel(tx, &JobId::of(key), because.to_owned(), now))
+}
+
+fn unknown(id: &DeliveryId) -> StoreError {
+    StoreError::Unknown { what: format!("delivery {id}") }
+}

@@ -1,0 +1,157 @@
+//! The rows of jobs and their journals.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use patchwright_domain::event::IssueNumber;
+use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
+use rusqlite::Savepoint;
+
+use super::super::root;
+use super::{Claim, JobState, Lease, StoreError, later, milliseconds, optional, timestamp};
+
+/// Adds a job and says whether it is new.
+pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO job (id, key, repo, issue, spec, created_at, run_after) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) \
+               ON CONFLICT DO NOTHING";
+    let text = serde_json::to_string(spec).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let repo = number(spec.repo.id)?;
+    let issue = spec.task.issue().map(|issue| number(issue.0)).transpose()?;
+    let id = spec.id();
+    let row = (id.as_str(), spec.key.as_str(), repo, issue, text, milliseconds(now));
+    Ok(tx.prepare_cached(sql)?.execute(row)? == 1)
+}
+
+fn number(value: u64) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} is no number that GitHub gives")))
+}
+
+pub(super) fn open(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
+    let sql = "SELECT spec FROM job WHERE outcome IS NULL AND repo = ?1 AND issue = ?2 ORDER BY created_at, rowid";
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_map((number(repo)?, number(issue.0)?), |row| row.get::<_, String>(0))?;
+    rows.map(|text| Ok(read_spec(&text?)?.key)).collect()
+}
+
+pub(super) fn claim(tx: &Savepoint<'_>, worker: String, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+    let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= ?1 \
+                AND (lease_until IS NULL OR lease_until <= ?1) ORDER BY run_after, created_at, rowid LIMIT 1";
+    let row = tx.prepare_cached(free)?.query_row([milliseconds(now)], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?, row.get::<_, bool>(3)?))
+    });
+    let Some((id, text, fence, handed_back)) = optional(row)? else { return Ok(None) };
+    let take = "UPDATE job SET lease_until = ?2, fence = ?3, handed_back = 0 WHERE id = ?1";
+    tx.prepare_cached(take)?.execute((id, later(now, lease), fence))?;
+    let spec = read_spec(&text)?;
+    let job = spec.id();
+    write(tx, &job, EntryKind::Claimed { worker, handed_back }, now)?;
+    let journal = journal(tx, &job, 0)?;
+    Ok(Some(Claim { lease: Lease { job, fence }, spec, journal }))
+}
+
+pub(super) fn renew(tx: &Savepoint<'_>, job: &JobId, fence: u32, until: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE job SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let updated = tx.prepare_cached(sql)?.execute((job.as_str(), fence, until))?;
+    if updated == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
+}
+
+pub(super) fn append(
+    tx: &Savepoint<'_>,
+    job: &JobId,
+    fence: u32,
+    seen: u32,
+    kind: EntryKind,
+    now: Timestamp,
+) -> Result<Vec<Entry>, StoreError> {
+    let sql = "SELECT 1 FROM job WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let is_held = optional(tx.prepare_cached(sql)?.query_row((job.as_str(), fence), |_| Ok(())))?.is_some();
+    if !is_held {
+        return Err(StoreError::LeaseLost { job: job.clone() });
+    }
+    if let EntryKind::Completed { outcome } = &kind {
+        let sql = "UPDATE job SET outcome = ?2, lease_until = NULL WHERE id = ?1";
+        tx.prepare_cached(sql)?.execute((job.as_str(), outcome.as_str()))?;
+    }
+    write(tx, job, kind, now)?;
+    journal(tx, job, seen)
+}
+
+pub(super) fn request_cancel(tx: &Savepoint<'_>, id: &JobId, because: String, now: Timestamp) -> Result<(), StoreError> {
+    let (_, state) = job(tx, id)?;
+    match state {
+        JobState::Done(_) => Ok(()),
+        JobState::Ready | JobState::Running => write(tx, id, EntryKind::CancelRequested { because }, now),
+    }
+}
+
+pub(super) fn release(tx: &Savepoint<'_>, job: &JobId, fence: u32, not_before: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE job SET lease_until = NULL, run_after = ?3, handed_back = 1 \
+               WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let updated = tx.prepare_cached(sql)?.execute((job.as_str(), fence, milliseconds(not_before)))?;
+    if updated == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
+}
+
+pub(super) fn job(tx: &Savepoint<'_>, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
+    let mut statement = tx.prepare_cached("SELECT spec, outcome, lease_until IS NOT NULL FROM job WHERE id = ?1")?;
+    let row = statement.query_row([job.as_str()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?))
+    });
+    let (text, outcome, is_leased) = optional(row)?.ok_or_else(|| StoreError::Unknown { what: format!("job {job}") })?;
+    let state = match outcome {
+        Some(name) => JobState::Done(read_outcome(&name)?),
+        None if is_leased => JobState::Running,
+        None => JobState::Ready,
+    };
+    Ok((read_spec(&text)?, state))
+}
+
+fn read_outcome(name: &str) -> Result<Outcome, StoreError> {
+    serde_json::from_value(serde_json::Value::String(name.into())).map_err(|e| StoreError::Corrupt(e.to_string()))
+}
+
+fn read_spec(text: &str) -> Result<JobSpec, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::Corrupt(format!("a job's specification cannot be read: {e}")))
+}
+
+pub(super) fn journal(tx: &Savepoint<'_>, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
+    let mut previous = link_before(tx, job, seen)?;
+    let mut statement = tx.prepare_cached("SELECT seq, at, kind, digest FROM entry WHERE job = ?1 AND seq >= ?2 ORDER BY seq")?;
+    let rows = statement.query_map((job.as_str(), seen), |row| {
+        Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+    })?;
+    rows.map(|row| {
+        let (seq, at, text, digest) = row?;
+        let entry = Entry::read(seq, timestamp(at)?, previous, &text, read_digest(&digest)?)
+            .map_err(|e| StoreError::Corrupt(format!("job {job}: {e}")))?;
+        previous = entry.digest;
+        Ok(entry)
+    })
+    .collect()
+}
+
+fn write(tx: &Savepoint<'_>, job: &JobId, kind: EntryKind, now: Timestamp) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE job = ?1")?;
+    let seq: u32 = statement.query_row([job.as_str()], |row| row.get(0))?;
+    let (entry, text) = Entry::write(seq, now, link_before(tx, job, seq)?, kind);
+    let sql = "INSERT INTO entry (job, seq, at, kind, digest) VALUES (?1, ?2, ?3, ?4, ?5)";
+    tx.prepare_cached(sql)?.execute((job.as_str(), seq, milliseconds(now), text, entry.digest.to_string()))?;
+    Ok(())
+}
+
+/// What the entry at `seq` is chained to.
+fn link_before(tx: &Savepoint<'_>, job: &JobId, seq: u32) -> Result<Digest, StoreError> {
+    if let Some(before) = seq.checked_sub(1) {
+        let mut statement = tx.prepare_cached("SELECT digest FROM entry WHERE job = ?1 AND seq = ?2")?;
+        let digest: Option<String> = optional(statement.query_row((job.as_str(), before), |row| row.get(0)))?;
+        let digest = digest.ok_or_else(|| StoreError::Unknown { what: format!("entry {before} of job {job}") })?;
+        return read_digest(&digest);
+    }
+    let mut statement = tx.prepare_cached("SELECT spec FROM job WHERE id = ?1")?;
+    let text: Option<String> = optional(statement.query_row([job.as_str()], |row| row.get(0)))?;
+    text.map(|text| root(&text)).ok_or_else(|| StoreError::Unknown { what: format!("job {job}") })
+}
+
+fn read_digest(text: &str) -> Result<Digest, StoreError> {
+    Digest::parse(text).ok_or_else(|| StoreError::Corrupt(format!("`{text}` is no digest")))
+}
