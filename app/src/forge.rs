@@ -1,0 +1,127 @@
+//! Where repositories, issues and pull requests live.
+//!
+//! The port speaks in the domain's words. It decides nothing and holds no state of a job; every write is find-or-create,
+//! so that doing it again finds it done.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use patchwright_domain::brief::Request;
+use patchwright_domain::effect::{Effect, EffectKey, Receipt};
+use patchwright_domain::event::{Event, RawDelivery, RepoRef, Role};
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::policy::Policy;
+use secrecy::SecretString;
+
+pub mod github;
+pub mod local;
+
+/// Why the forge did not do it, by what the caller should do.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// Come back no earlier than this.
+    #[error("the forge limits the rate of requests")]
+    RateLimited {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Not reachable, or a server error, several times: come back later.
+    #[error("the forge is not available: {0}")]
+    Unavailable(String),
+    /// We may not do this: an owner or the operator must act.
+    #[error("{what}: {reason}")]
+    Denied {
+        /// What was tried, as the beginning of a sentence.
+        what: String,
+        /// What the forge said.
+        reason: String,
+        /// What would allow it.
+        remedy: String,
+    },
+    /// It will never be done as it was asked.
+    #[error("{what}: {reason}")]
+    Rejected {
+        /// What was tried.
+        what: String,
+        /// What the forge said.
+        reason: String,
+    },
+}
+
+/// What a repository says about an event, before it is decided.
+#[derive(Clone, Debug)]
+pub struct RepoFacts {
+    /// The policy file's content, or the default where there is none or it cannot be read.
+    pub policy: Policy,
+    /// What the actor may do.
+    pub role: Role,
+}
+
+/// What a clone is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read.
+    Fetch,
+    /// To push a branch.
+    Push,
+}
+
+/// Where and with what to reach a repository by git.
+#[derive(Debug)]
+pub struct CloneAccess {
+    /// The address; it holds no secret.
+    pub url: String,
+    /// The password that goes with the user `x-access-token`, for as short as the forge allows; `None` for a local path.
+    pub token: Option<SecretString>,
+}
+
+/// A delivery whose signature does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum Unauthentic {
+    /// There is no signature.
+    #[error("the request carries no X-Hub-Signature-256 header; set a secret for the webhook")]
+    Unsigned,
+    /// It is not ours.
+    #[error("the signature does not match; the webhook's secret and `github.webhook_secret` differ")]
+    Mismatch,
+}
+
+/// The outside world of a repository.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    /// Checks that a body was signed by the forge, in constant time.
+    ///
+    /// # Errors
+    /// [`Unauthentic`] says what is wrong.
+    fn authenticate(&self, signature: Option<&str>, body: &[u8]) -> Result<(), Unauthentic>;
+
+    /// Reads the event out of a delivery.
+    ///
+    /// # Errors
+    /// The reason, where it holds none that we listen to.
+    fn parse(&self, delivery: &RawDelivery) -> Result<Event, String>;
+
+    /// Fetches what deciding needs to know.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn facts(&self, event: &Event) -> Result<RepoFacts, ForgeError>;
+
+    /// Fetches the request as it stands: title, body, comments.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError>;
+
+    /// Gives access by git, for this repository alone and no more than asked for.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError>;
+
+    /// Does an effect, or finds it done. Branches are pushed by git and not here.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError>;
+}

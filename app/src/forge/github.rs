@@ -1,0 +1,206 @@
+//! GitHub, github.com or a server of one's own, as an App.
+//!
+//! Every address is built from the configuration, checked names and numbers; none is taken from a payload. Every write
+//! has a token of its own that holds one repository and one permission.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use patchwright_domain::brief::{Remark, Request};
+use patchwright_domain::effect::{Effect, EffectKey, Receipt};
+use patchwright_domain::event::{Event, IssueNumber, RawDelivery, RepoRef, Role, Untrusted};
+use patchwright_domain::job::{JobSpec, Task};
+use patchwright_domain::policy::Policy;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
+use crate::policy_file;
+use client::{As, Call, Client};
+
+mod client;
+mod effects;
+mod payload;
+
+/// How many comments of an issue are read, newest first kept.
+const COMMENT_PAGES_MAX: u32 = 10;
+/// How many comments the agent is told.
+const COMMENTS_MAX: usize = 50;
+
+/// What a GitHub App needs.
+pub struct GitHubSettings {
+    /// The App's number.
+    pub app_id: u64,
+    /// Its private key, as PEM.
+    pub private_key: SecretString,
+    /// The secrets that deliveries may be signed with: the present one and, while it is changed, the one before.
+    pub webhook_secrets: Vec<SecretString>,
+    /// The address of the REST API, such as `https://api.github.com` or `https://HOST/api/v3`.
+    pub api_url: String,
+    /// The address of the web pages and repositories, such as `https://github.com`.
+    pub web_url: String,
+}
+
+/// A connection to GitHub.
+pub struct GitHub {
+    client: Client,
+    app_id: u64,
+    webhook_secrets: Vec<SecretString>,
+    web_url: String,
+}
+
+impl GitHub {
+    /// Reads the key and makes the connection pool; asks nothing of GitHub.
+    ///
+    /// # Errors
+    /// [`ForgeError::Denied`] for a key that cannot be read, [`ForgeError::Unavailable`] for an address that is none.
+    pub fn new(settings: GitHubSettings) -> Result<Self, ForgeError> {
+        let key = jsonwebtoken::EncodingKey::from_rsa_pem(settings.private_key.expose_secret().as_bytes());
+        let key = key.map_err(|e| ForgeError::Denied {
+            what: "reading the App's private key".into(),
+            reason: e.to_string(),
+            remedy: "download a new private key from the App's settings and name it in `github.private_key_file`".into(),
+        })?;
+        let client = Client::new(&settings.api_url, settings.app_id, key)?;
+        let web_url = settings.web_url.trim_end_matches('/').to_owned();
+        Ok(Self { client, app_id: settings.app_id, webhook_secrets: settings.webhook_secrets, web_url })
+    }
+
+    /// Asks GitHub who we are: proves address, number, key and clock.
+    ///
+    /// # Errors
+    /// [`ForgeError`] with what to do.
+    pub async fn whoami(&self) -> Result<String, ForgeError> {
+        let answer = self.client.call(As::App, &Call::get("/app".into(), "asking who we are")).await?;
+        let slug = answer.body.get("slug").and_then(Value::as_str);
+        slug.map(str::to_owned).ok_or_else(|| ForgeError::Unavailable("GitHub's answer names no App".into()))
+    }
+
+    async fn policy(&self, repo: &RepoRef, token: &SecretString) -> Result<Policy, ForgeError> {
+        let path = format!("/repos/{repo}/contents/{}", policy_file::PATH);
+        let answer = match self.client.call(As::Installation(token), &Call::get(path, "reading the policy file")).await {
+            Ok(answer) => answer,
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => return Ok(Policy::default()),
+            Err(error) => return Err(error),
+        };
+        let content = answer.body.get("content").and_then(Value::as_str).unwrap_or_default();
+        let content: String = content.chars().filter(|c| !c.is_whitespace()).collect();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(content).unwrap_or_default();
+        Ok(policy_file::parse(&String::from_utf8_lossy(&bytes)).unwrap_or_default())
+    }
+
+    async fn role(&self, repo: &RepoRef, login: &str, token: &SecretString) -> Result<Role, ForgeError> {
+        let path = format!("/repos/{repo}/collaborators/{login}/permission");
+        match self.client.call(As::Installation(token), &Call::get(path, "asking for the sender's permission")).await {
+            Ok(answer) => Ok(role(&answer.body)),
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => Ok(Role::None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn comments(&self, repo: &RepoRef, issue: IssueNumber, token: &SecretString) -> Result<Vec<Value>, ForgeError> {
+        let mut comments = Vec::new();
+        for page in 1..=COMMENT_PAGES_MAX {
+            let path = format!("/repos/{repo}/issues/{issue}/comments?per_page=100&page={page}");
+            let answer = self.client.call(As::Installation(token), &Call::get(path, "reading the comments")).await?;
+            comments.extend(answer.body.as_array().into_iter().flatten().cloned());
+            if !answer.has_next_page {
+                break;
+            }
+        }
+        Ok(comments)
+    }
+
+    /// Whether the comment was written through our App, whatever it says of itself.
+    fn is_ours(&self, comment: &Value) -> bool {
+        comment.pointer("/performed_via_github_app/id").and_then(Value::as_u64) == Some(self.app_id)
+    }
+}
+
+/// Reads the finer `role_name` where it is one of GitHub's own, and the coarse `permission` for an organisation's.
+fn role(answer: &Value) -> Role {
+    let read = |field: &str| match answer.get(field)?.as_str()? {
+        "admin" => Some(Role::Admin),
+        "maintain" => Some(Role::Maintain),
+        "write" | "push" => Some(Role::Write),
+        "triage" => Some(Role::Triage),
+        "read" | "pull" => Some(Role::Read),
+        "none" => Some(Role::None),
+        _ => None,
+    };
+    read("role_name").or_else(|| read("permission")).unwrap_or(Role::None)
+}
+
+fn text(value: &Value, pointer: &str) -> Untrusted {
+    Untrusted::new(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default())
+}
+
+#[async_trait]
+impl Forge for GitHub {
+    fn authenticate(&self, signature: Option<&str>, body: &[u8]) -> Result<(), Unauthentic> {
+        let signature = signature.ok_or(Unauthentic::Unsigned)?;
+        let digest = signature.strip_prefix("sha256=").and_then(|digits| hex::decode(digits).ok()).ok_or(Unauthentic::Mismatch)?;
+        let is_signed_with = |secret: &SecretString| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).expect("HMAC takes keys of any length");
+            mac.update(body);
+            mac.verify_slice(&digest).is_ok()
+        };
+        if self.webhook_secrets.iter().any(is_signed_with) { Ok(()) } else { Err(Unauthentic::Mismatch) }
+    }
+
+    fn parse(&self, delivery: &RawDelivery) -> Result<Event, String> {
+        payload::parse(delivery)
+    }
+
+    async fn facts(&self, event: &Event) -> Result<RepoFacts, ForgeError> {
+        let token = self.client.token(&event.repo, json!({ "metadata": "read", "contents": "read" })).await?;
+        let policy = self.policy(&event.repo, &token).await?;
+        let role = self.role(&event.repo, &event.actor.login, &token).await?;
+        Ok(RepoFacts { policy, role })
+    }
+
+    async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
+        let Task::FixIssue { issue, .. } = spec.task else {
+            return Err(ForgeError::Rejected { what: "reading the request".into(), reason: "the task has no issue".into() });
+        };
+        let token = self.client.token(&spec.repo, json!({ "issues": "read" })).await?;
+        let path = format!("/repos/{}/issues/{issue}", spec.repo);
+        let answer = self.client.call(As::Installation(&token), &Call::get(path, "reading the issue")).await?;
+        let comments = self.comments(&spec.repo, issue, &token).await?;
+        let theirs: Vec<&Value> = comments.iter().filter(|comment| !self.is_ours(comment)).collect();
+        let n_omitted = theirs.len().saturating_sub(COMMENTS_MAX);
+        let remark = |comment: &&Value| Remark { author: text(comment, "/user/login"), body: text(comment, "/body") };
+        Ok(Request {
+            title: text(&answer.body, "/title"),
+            body: text(&answer.body, "/body"),
+            author: text(&answer.body, "/user/login"),
+            comments: theirs[n_omitted..].iter().map(remark).collect(),
+            comments_omitted: u32::try_from(n_omitted).unwrap_or(u32::MAX),
+        })
+    }
+
+    async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError> {
+        let permission = match access {
+            Access::Fetch => "read",
+            Access::Push => "write",
+        };
+        let token = self.client.token(repo, json!({ "contents": permission })).await?;
+        Ok(CloneAccess { url: format!("{}/{repo}.git", self.web_url), token: Some(token) })
+    }
+
+    async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {
+        self.ensure(repo, key, effect).await
+    }
+}
+
+/// Reads a private key's file.
+///
+/// # Errors
+/// The sentence for the operator.
+pub fn read_private_key(path: &Path) -> Result<SecretString, String> {
+    let text = std::fs::read_to_string(path);
+    text.map(SecretString::from).map_err(|e| format!("the App's private key `{}` cannot be read: {e}", path.display()))
+}

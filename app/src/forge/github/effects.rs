@@ -1,0 +1,192 @@
+//! Effects on GitHub: each is looked for first, and made only where it is missing.
+//!
+//! A request whose answer was lost may have been carried out, so after every doubtful answer the effect is looked for
+//! again. Comments and pull requests are found by a hidden marker in a text that our own App wrote, check runs by their
+//! `external_id`.
+
+use http::Method;
+use patchwright_domain::effect::{Effect, EffectKey, Receipt, Subject};
+use patchwright_domain::event::{IssueNumber, RepoRef};
+use patchwright_domain::journal::{CommitId, Outcome};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::GitHub;
+use super::client::{As, Call};
+use crate::forge::ForgeError;
+
+/// How often an effect is looked for and tried.
+const ROUNDS_MAX: u32 = 3;
+/// The check run's name, as it appears beside the commit.
+const CHECK_NAME: &str = "patchwright";
+
+/// What to send to make or to change an effect.
+struct Write {
+    find: String,
+    create: String,
+    body: Value,
+    /// Under which address and with what an existing one is brought up to date; `None` leaves it as it is.
+    update: Option<(String, Value)>,
+    what: &'static str,
+}
+
+impl GitHub {
+    pub(super) async fn ensure(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {
+        match effect {
+            Effect::PushBranch { .. } => {
+                Err(ForgeError::Rejected { what: "pushing the branch".into(), reason: "branches are pushed by git".into() })
+            }
+            Effect::EnsurePullRequest { branch, base, title, body } => {
+                self.ensure_pull_request(repo, key, branch, base, title, body).await
+            }
+            Effect::EnsureComment { issue, body } => self.ensure_comment(repo, key, *issue, body).await,
+            Effect::SetCheck { commit, outcome, title, summary } => self.set_check(repo, key, commit, *outcome, title, summary).await,
+            Effect::React { subject } => self.react(repo, *subject).await,
+        }
+    }
+
+    async fn ensure_pull_request(
+        &self,
+        repo: &RepoRef,
+        key: &EffectKey,
+        branch: &str,
+        base: &str,
+        title: &str,
+        body: &str,
+    ) -> Result<Receipt, ForgeError> {
+        let token = self.client.token(repo, json!({ "pull_requests": "write" })).await?;
+        let body = format!("{body}\n{}", key.marker());
+        let write = Write {
+            find: format!("/repos/{repo}/pulls?head={}:{branch}&state=all&per_page=100", repo.owner()),
+            create: format!("/repos/{repo}/pulls"),
+            body: json!({ "head": branch, "base": base, "title": title, "body": body, "draft": true }),
+            update: None,
+            what: "opening the pull request",
+        };
+        self.find_or_create(&token, &write, |found| found.pointer("/head/ref").and_then(Value::as_str) == Some(branch)).await
+    }
+
+    async fn ensure_comment(&self, repo: &RepoRef, key: &EffectKey, issue: IssueNumber, body: &str) -> Result<Receipt, ForgeError> {
+        let token = self.client.token(repo, json!({ "issues": "write" })).await?;
+        let marker = key.marker();
+        let body = format!("{body}\n{marker}");
+        let write = Write {
+            find: format!("/repos/{repo}/issues/{issue}/comments?per_page=100"),
+            create: format!("/repos/{repo}/issues/{issue}/comments"),
+            body: json!({ "body": body }),
+            update: Some((format!("/repos/{repo}/issues/comments"), json!({ "body": body }))),
+            what: "writing the comment",
+        };
+        let is_it = |found: &Value| self.is_ours(found) && found["body"].as_str().is_some_and(|body| body.contains(&marker));
+        self.find_or_create(&token, &write, is_it).await
+    }
+
+    async fn set_check(
+        &self,
+        repo: &RepoRef,
+        key: &EffectKey,
+        commit: &CommitId,
+        outcome: Outcome,
+        title: &str,
+        summary: &str,
+    ) -> Result<Receipt, ForgeError> {
+        let token = self.client.token(repo, json!({ "checks": "write" })).await?;
+        let output = json!({ "title": title, "summary": summary });
+        let body = json!({
+            "name": CHECK_NAME, "head_sha": commit.as_str(), "external_id": key.as_str(),
+            "status": "completed", "conclusion": conclusion(outcome), "output": output,
+        });
+        let write = Write {
+            find: format!("/repos/{repo}/commits/{commit}/check-runs?check_name={CHECK_NAME}&per_page=100"),
+            create: format!("/repos/{repo}/check-runs"),
+            update: Some((
+                format!("/repos/{repo}/check-runs"),
+                json!({ "status": "completed", "conclusion": conclusion(outcome), "output": output }),
+            )),
+            body,
+            what: "setting the check run",
+        };
+        self.find_or_create(&token, &write, |found| found["external_id"].as_str() == Some(key.as_str())).await
+    }
+
+    /// GitHub itself keeps one reaction of a kind by each user.
+    async fn react(&self, repo: &RepoRef, subject: Subject) -> Result<Receipt, ForgeError> {
+        let token = self.client.token(repo, json!({ "issues": "write" })).await?;
+        let path = match subject {
+            Subject::Issue(issue) => format!("/repos/{repo}/issues/{issue}/reactions"),
+            Subject::Comment(id) => format!("/repos/{repo}/issues/comments/{id}/reactions"),
+        };
+        let call = Call::new(Method::POST, path, json!({ "content": "eyes" }), "reacting to the request");
+        self.client.call(As::Installation(&token), &call).await?;
+        Ok(Receipt { url: None })
+    }
+
+    async fn find_or_create(
+        &self,
+        token: &SecretString,
+        write: &Write,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Result<Receipt, ForgeError> {
+        let mut round = 1;
+        loop {
+            let error = match self.find(token, write, &is_it).await? {
+                Some(found) => return self.update(token, write, found).await,
+                None => {
+                    let call = Call::new(Method::POST, write.create.clone(), write.body.clone(), write.what);
+                    match self.client.call(As::Installation(token), &call).await {
+                        Ok(answer) => return Ok(receipt(&answer.body)),
+                        Err(error) => error,
+                    }
+                }
+            };
+            let may_be_there = match &error {
+                ForgeError::Unavailable(_) => true,
+                ForgeError::Rejected { reason, .. } => reason.contains("already exists"),
+                ForgeError::RateLimited { .. } | ForgeError::Denied { .. } => false,
+            };
+            if !may_be_there || round == ROUNDS_MAX {
+                return Err(error);
+            }
+            round += 1;
+        }
+    }
+
+    async fn find(&self, token: &SecretString, write: &Write, is_it: impl Fn(&Value) -> bool) -> Result<Option<Value>, ForgeError> {
+        for page in 1..=super::COMMENT_PAGES_MAX {
+            let call = Call::get(format!("{}&page={page}", write.find), write.what);
+            let answer = self.client.call(As::Installation(token), &call).await?;
+            let list = answer.body.as_array().or_else(|| answer.body["check_runs"].as_array());
+            if let Some(found) = list.into_iter().flatten().find(|found| is_it(found)) {
+                return Ok(Some(found.clone()));
+            }
+            if !answer.has_next_page {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn update(&self, token: &SecretString, write: &Write, found: Value) -> Result<Receipt, ForgeError> {
+        let Some((collection, body)) = &write.update else { return Ok(receipt(&found)) };
+        let id = found["id"].as_u64().ok_or_else(|| ForgeError::Unavailable("GitHub's answer has no id".into()))?;
+        let call = Call::new(Method::PATCH, format!("{collection}/{id}"), body.clone(), write.what);
+        let answer = self.client.call(As::Installation(token), &call).await?;
+        Ok(receipt(&answer.body))
+    }
+}
+
+fn receipt(found: &Value) -> Receipt {
+    Receipt { url: found.get("html_url").and_then(Value::as_str).map(str::to_owned) }
+}
+
+/// How an outcome shows beside the commit.
+fn conclusion(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Proven => "success",
+        Outcome::Unproven | Outcome::Answered | Outcome::NoChange | Outcome::Superseded => "neutral",
+        Outcome::NeedsInput | Outcome::BlockedByPolicy => "action_required",
+        Outcome::TimedOut => "timed_out",
+        Outcome::Cancelled => "cancelled",
+        Outcome::BudgetExhausted | Outcome::EnvironmentFailed | Outcome::Failed => "failure",
+    }
+}

@@ -1,0 +1,146 @@
+//! Reads the few fields of a webhook that we listen to.
+//!
+//! A third of the payloads that GitHub publishes as examples break its own schema, so that everything here is optional
+//! until it is needed, and what is missing is a reason and not an error.
+
+use jiff::Timestamp;
+use patchwright_domain::event::{Actor, Event, EventKind, IssueNumber, RawDelivery, RepoRef, Untrusted};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Payload {
+    action: Option<String>,
+    installation: Option<Installation>,
+    repository: Option<Repository>,
+    sender: Option<User>,
+    issue: Option<Issue>,
+    comment: Option<Comment>,
+    label: Option<Label>,
+}
+
+#[derive(Deserialize)]
+struct Installation {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    id: u64,
+    name: String,
+    owner: User,
+    default_branch: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: Option<u64>,
+    login: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    number: u64,
+    state: Option<String>,
+    pull_request: Option<serde::de::IgnoredAny>,
+    updated_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    id: u64,
+    body: Option<String>,
+    performed_via_github_app: Option<App>,
+    created_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct App {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: Option<String>,
+}
+
+/// The `type` of an account that is not a person.
+const BOT: &str = "Bot";
+
+/// Reads the event, or says why there is none to listen to.
+pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
+    let listened_to = matches!(delivery.event.as_str(), "issue_comment" | "issues");
+    if !listened_to {
+        return Err(format!("`{}` events start nothing", printable(&delivery.event)));
+    }
+    let payload: Payload = serde_json::from_slice(&delivery.body).map_err(|e| format!("the payload cannot be read: {e}"))?;
+    let action = payload.action.as_deref().unwrap_or_default();
+    let read = match (delivery.event.as_str(), action) {
+        ("issue_comment", "created") => comment_created(&payload),
+        ("issues", "labeled") => issue_labeled(&payload),
+        ("issues", "closed") => issue(&payload).map(|issue| (EventKind::IssueClosed { issue: IssueNumber(issue.number) }, None)),
+        (event, _) => return Err(format!("`{event}` events with the action `{}` start nothing", printable(action))),
+    };
+    let (kind, at) = read?;
+    Ok(Event {
+        delivery: delivery.id.clone(),
+        repo: repository(&payload)?,
+        actor: actor(payload.sender.as_ref())?,
+        at: at.and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or(delivery.received_at),
+        kind,
+    })
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(50).collect()
+}
+
+fn comment_created(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let issue = issue(payload)?;
+    let comment = payload.comment.as_ref().ok_or("the payload holds no comment")?;
+    let kind = EventKind::CommentCreated {
+        issue: IssueNumber(issue.number),
+        comment_id: comment.id,
+        body: Untrusted::new(comment.body.as_deref().unwrap_or_default()),
+        on_pull_request: issue.pull_request.is_some(),
+        is_open: is_open(issue),
+        via_app: comment.performed_via_github_app.as_ref().map(|app| app.id),
+    };
+    Ok((kind, comment.created_at.as_deref()))
+}
+
+fn issue_labeled(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let issue = issue(payload)?;
+    let label = payload.label.as_ref().and_then(|label| label.name.clone()).ok_or("the payload holds no label")?;
+    let kind = EventKind::IssueLabeled { issue: IssueNumber(issue.number), label, is_open: is_open(issue) };
+    Ok((kind, issue.updated_at.as_deref()))
+}
+
+fn issue(payload: &Payload) -> Result<&Issue, String> {
+    payload.issue.as_ref().ok_or_else(|| "the payload holds no issue".into())
+}
+
+fn is_open(issue: &Issue) -> bool {
+    issue.state.as_deref() != Some("closed")
+}
+
+fn repository(payload: &Payload) -> Result<RepoRef, String> {
+    let installation = payload.installation.as_ref();
+    let installation = installation.ok_or("the payload names no installation: it comes from a repository's own webhook, not from the App's")?;
+    let repository = payload.repository.as_ref().ok_or("the payload names no repository")?;
+    let owner = repository.owner.login.as_deref().ok_or("the payload names no owner of the repository")?;
+    let branch = repository.default_branch.as_deref().ok_or("the payload names no default branch")?;
+    RepoRef::new(repository.id, installation.id, owner, &repository.name, branch).map_err(|e| e.to_string())
+}
+
+fn actor(sender: Option<&User>) -> Result<Actor, String> {
+    let sender = sender.ok_or("the payload names no sender")?;
+    let (Some(id), Some(login)) = (sender.id, sender.login.clone()) else { return Err("the sender has no id or no login".into()) };
+    let is_well_formed = login.len() <= 100 && login.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_[]".contains(&b));
+    if !is_well_formed {
+        return Err("the sender's login has a form that GitHub does not give".into());
+    }
+    let is_bot = sender.kind.as_deref() == Some(BOT) || login.ends_with("[bot]");
+    Ok(Actor { id, login, is_bot })
+}

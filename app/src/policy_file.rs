@@ -1,0 +1,65 @@
+//! Reads `.github/patchwright.yml`.
+//!
+//! ```yaml
+//! triggers:
+//!   label: codex          # putting it on an issue starts a run
+//!   minimum_role: write   # who may start one: triage, write, maintain, admin
+//! commands:
+//!   setup: npm ci         # run once in a fresh tree
+//!   test: npm test        # red on the base and green on the patch is the proof
+//! ```
+
+use patchwright_domain::ecosystem::Commands;
+use patchwright_domain::event::Role;
+use patchwright_domain::policy::{DEFAULT_LABEL, Policy, Triggers};
+use serde::Deserialize;
+
+/// Where the file is, from the repository's root.
+pub const PATH: &str = ".github/patchwright.yml";
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    triggers: TriggersSection,
+    commands: CommandsSection,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TriggersSection {
+    label: String,
+    minimum_role: Role,
+}
+
+impl Default for TriggersSection {
+    fn default() -> Self {
+        Self { label: DEFAULT_LABEL.into(), minimum_role: Role::Write }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CommandsSection {
+    setup: Option<String>,
+    test: Option<String>,
+}
+
+/// Reads the file's text.
+///
+/// # Errors
+/// What is wrong and in which line, for people.
+pub fn parse(text: &str) -> Result<Policy, String> {
+    if text.trim().is_empty() {
+        return Ok(Policy::default());
+    }
+    let file: File = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
+    if file.triggers.minimum_role < Role::Triage {
+        return Err("`triggers.minimum_role` must be triage, write, maintain or admin: not everybody may start a run".into());
+    }
+    let TriggersSection { label, minimum_role } = file.triggers;
+    let CommandsSection { setup, test } = file.commands;
+    Ok(Policy { triggers: Triggers { label, minimum_role }, commands: Commands { setup, test } })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! Repositories on this machine: a bare mirror of each, scratch trees at exact commits, and the commit that the host
+//! rebuilds from the files that an agent proposes.
+//!
+//! The agent never touches a repository that is read here: its tree is plain files, looked at name by name without
+//! following a link, and whatever `.git` it may have made is not looked at. No git type leaves this folder. All of it is
+//! blocking work and runs on tokio's blocking threads.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use patchwright_domain::event::RepoRef;
+use patchwright_domain::journal::{Change, CommitId};
+use tempfile::TempDir;
+
+use crate::forge::CloneAccess;
+use relay::Relay;
+
+mod mirror;
+mod paths;
+mod proposal;
+mod relay;
+mod scratch;
+
+/// Why a workspace operation was not done, by what the caller should do.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkspaceError {
+    /// What is proposed may not become a commit; a sentence for the user.
+    #[error("the change is refused: {0}")]
+    Refused(String),
+    /// The remote side said no; a sentence for the user.
+    #[error("{what}: {reason}")]
+    Rejected {
+        /// What was tried.
+        what: &'static str,
+        /// What the other side said.
+        reason: String,
+    },
+    /// The network or the machine failed: come back later.
+    #[error("{what}: {reason}")]
+    Unavailable {
+        /// What was tried.
+        what: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// All repositories and scratch trees below one folder.
+#[derive(Debug)]
+pub struct Workspaces {
+    folder: PathBuf,
+    /// Who owns the files of scratch trees, where this process may give them away: the sandbox's user.
+    owner: Option<u32>,
+    relay: Relay,
+    /// One writer at a time for each mirror.
+    locks: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// A tree of files that lives as long as this value.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: TempDir,
+}
+
+impl Scratch {
+    /// The tree's root.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// A commit made of proposed files.
+#[derive(Clone, Debug)]
+pub struct Proposed {
+    /// The commit; the same files on the same base at the same time give the same.
+    pub commit: CommitId,
+    /// Everything of it that the base does not have, as a git pack.
+    pub pack: Vec<u8>,
+    /// The difference to the base as text.
+    pub diff: String,
+    /// The files that differ.
+    pub changes: Vec<Change>,
+}
+
+/// What goes into a commit beside its files.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The message.
+    pub text: String,
+    /// The author's and committer's name.
+    pub author: String,
+    /// Their address.
+    pub email: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Workspaces {
+    /// Uses a folder, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the folder or the relay's loopback listener cannot be made.
+    pub async fn open(folder: PathBuf, owner: Option<u32>) -> Result<Self, WorkspaceError> {
+        let made = std::fs::create_dir_all(folder.join("mirrors")).and_then(|()| std::fs::create_dir_all(folder.join("scratch")));
+        made.and_then(|()| private(&folder)).map_err(|e| unavailable("making the workspace folder", &e))?;
+        let folder = folder.canonicalize().map_err(|e| unavailable("finding the workspace folder", &e))?;
+        let relay = Relay::start().await.map_err(|e| unavailable("starting the git relay on loopback", &e))?;
+        Ok(Self { folder, owner: owner.filter(|_| rustix::process::geteuid().is_root()), relay, locks: Mutex::default() })
+    }
+
+    fn mirror(&self, repo: &RepoRef) -> PathBuf {
+        self.folder.join("mirrors").join(format!("{}.git", repo.id))
+    }
+
+    fn lock(&self, mirror: &Path) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.entry(mirror.to_owned()).or_default().clone()
+    }
+
+    /// Brings the mirror's default branch up to date and says where it points.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Rejected`] where the remote refuses, [`WorkspaceError::Unavailable`] where it cannot be reached.
+    pub async fn fetch(&self, repo: &RepoRef, access: CloneAccess) -> Result<CommitId, WorkspaceError> {
+        let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
+        let lock = self.lock(&mirror);
+        let _writer = lock.lock().await;
+        let remote = self.relay.admit(access);
+        blocking(move || mirror::fetch(&mirror, &remote, &branch)).await
+    }
+
+    /// A file's bytes at a commit, `None` where there is no such regular file.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
+    pub async fn read(&self, repo: &RepoRef, commit: &CommitId, path: &'static str) -> Result<Option<Vec<u8>>, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || mirror::read(&mirror, &commit, path)).await
+    }
+
+    /// The names and the small text files of a commit's root folder, for finding out how to test it.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
+    pub async fn root_files(&self, repo: &RepoRef, commit: &CommitId) -> Result<RootFiles, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || mirror::root_files(&mirror, &commit)).await
+    }
+
+    /// Writes a scratch tree of a commit.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Refused`] for a commit with paths that no tree may have, [`WorkspaceError::Unavailable`].
+    pub async fn scratch(&self, repo: &RepoRef, commit: &CommitId) -> Result<Scratch, WorkspaceError> {
+        self.write_scratch(repo, commit, None).await
+    }
+
+    /// Writes a scratch tree of `head` in which `paths` are as in `base`.
+    ///
+    /// # Errors
+    /// As [`Workspaces::scratch`].
+    pub async fn scratch_with(
+        &self,
+        repo: &RepoRef,
+        head: &CommitId,
+        base: &CommitId,
+        paths: Vec<String>,
+    ) -> Result<Scratch, WorkspaceError> {
+        self.write_scratch(repo, head, Some((base.clone(), paths))).await
+    }
+
+    async fn write_scratch(
+        &self,
+        repo: &RepoRef,
+        commit: &CommitId,
+        restored: Option<(CommitId, Vec<String>)>,
+    ) -> Result<Scratch, WorkspaceError> {
+        let (mirror, commit, owner) = (self.mirror(repo), commit.clone(), self.owner);
+        let parent = self.folder.join("scratch");
+        blocking(move || scratch::write(&mirror, &commit, restored, &parent, owner)).await
+    }
+
+    /// Writes a proposal's earlier files into a fresh scratch tree, for the next round.
+    ///
+    /// # Errors
+    /// As [`Workspaces::scratch`] and [`Workspaces::unpack`].
+    pub async fn propose(
+        &self,
+        repo: &RepoRef,
+        base: &CommitId,
+        tree: &Scratch,
+        droppings: &[String],
+        message: Message,
+    ) -> Result<Option<Proposed>, WorkspaceError> {
+        let (mirror, base, tree, droppings) = (self.mirror(repo), base.clone(), tree.path().to_owned(), droppings.to_vec());
+        blocking(move || proposal::propose(&mirror, &base, &tree, &droppings, &message)).await
+    }
+
+    /// Makes sure that a commit of ours is in the mirror, from its pack if need be.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] for a pack that does not hold it.
+    pub async fn unpack(&self, repo: &RepoRef, commit: &CommitId, pack: Vec<u8>) -> Result<(), WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        let lock = self.lock(&mirror);
+        let _writer = lock.lock().await;
+        blocking(move || mirror::unpack(&mirror, &commit, &pack)).await
+    }
+
+    /// Makes the branch point to the commit on the remote side; finds it done where it does. A branch that points
+    /// elsewhere is left alone.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Rejected`] where the remote refuses or the branch is somebody else's.
+    pub async fn push(&self, repo: &RepoRef, access: CloneAccess, branch: &str, commit: &CommitId) -> Result<(), WorkspaceError> {
+        let (mirror, branch, commit) = (self.mirror(repo), branch.to_owned(), commit.clone());
+        let remote = self.relay.admit(access);
+        blocking(move || mirror::push(&mirror, &remote, &branch, &commit)).await
+    }
+}
+
+/// The files of a root folder, as the ecosystems want to see them.
+#[derive(Clone, Debug, Default)]
+pub struct RootFiles {
+    names: Vec<String>,
+    texts: HashMap<String, String>,
+}
+
+impl patchwright_domain::ecosystem::Files for RootFiles {
+    fn read(&self, path: &str) -> Option<String> {
+        self.texts.get(path).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.names.clone()
+    }
+}
+
+/// Nobody but this process's user looks into the folder.
+fn private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WorkspaceError> + Send + 'static,
+) -> Result<T, WorkspaceError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(unavailable("working on the repository", &error)),
+    }
+}
+
+fn unavailable(what: &'static str, error: &dyn std::error::Error) -> WorkspaceError {
+    WorkspaceError::Unavailable { what, reason: error.to_string() }
+}

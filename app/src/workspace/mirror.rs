@@ -1,0 +1,157 @@
+//! The bare mirror of a repository: fetched, read, added to and pushed from by this process alone.
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::path::Path;
+
+use git2::{Cred, Direction, ErrorClass, FetchOptions, ObjectType, Oid, PushOptions, RemoteCallbacks, Repository};
+use patchwright_domain::journal::CommitId;
+
+use super::relay::Remote;
+use super::{RootFiles, WorkspaceError, unavailable};
+
+/// The largest file that is read to find out how a repository is tested, in bytes.
+const ROOT_FILE_BYTES_MAX: usize = 256 * 1024;
+
+pub(super) fn open(mirror: &Path) -> Result<Repository, WorkspaceError> {
+    Repository::open_bare(mirror).map_err(|e| git("opening the mirror", &e))
+}
+
+pub(super) fn git(what: &'static str, error: &git2::Error) -> WorkspaceError {
+    WorkspaceError::Unavailable { what, reason: error.message().to_owned() }
+}
+
+pub(super) fn oid(commit: &CommitId) -> Oid {
+    Oid::from_str(commit.as_str()).expect("a commit id is forty hexadecimal digits")
+}
+
+pub(super) fn commit_id(oid: Oid) -> CommitId {
+    CommitId::parse(&oid.to_string()).expect("git prints forty hexadecimal digits")
+}
+
+fn open_or_make(mirror: &Path) -> Result<Repository, WorkspaceError> {
+    if mirror.join("HEAD").exists() {
+        return open(mirror);
+    }
+    Repository::init_bare(mirror).map_err(|e| git("making the mirror", &e))
+}
+
+fn callbacks(remote: &Remote) -> RemoteCallbacks<'_> {
+    let mut callbacks = RemoteCallbacks::new();
+    let mut n_asked = 0;
+    callbacks.credentials(move |_url, _user, _allowed| {
+        n_asked += 1;
+        if n_asked > 2 {
+            return Err(git2::Error::new(git2::ErrorCode::Auth, ErrorClass::Http, "the credentials were refused"));
+        }
+        let (user, password) = remote.credentials();
+        Cred::userpass_plaintext(user, password)
+    });
+    callbacks
+}
+
+/// What the remote side answered, as a rejection where it was one.
+fn remote_error(what: &'static str, remote: &Remote, error: &git2::Error) -> WorkspaceError {
+    match remote.refusal() {
+        Some(reason) => WorkspaceError::Rejected { what, reason },
+        None if error.code() == git2::ErrorCode::Auth => {
+            WorkspaceError::Rejected { what, reason: "the credentials were refused".into() }
+        }
+        None => git(what, error),
+    }
+}
+
+pub(super) fn fetch(mirror: &Path, remote: &Remote, branch: &str) -> Result<CommitId, WorkspaceError> {
+    const WHAT: &str = "fetching the repository";
+    let repository = open_or_make(mirror)?;
+    let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
+    let mut options = FetchOptions::new();
+    options.remote_callbacks(callbacks(remote)).download_tags(git2::AutotagOption::None);
+    let refspec = format!("+refs/heads/{branch}:refs/heads/{branch}");
+    connection.fetch(&[&refspec], Some(&mut options), None).map_err(|e| remote_error(WHAT, remote, &e))?;
+    let reference = repository.find_reference(&format!("refs/heads/{branch}"));
+    let target = reference.ok().and_then(|reference| reference.target());
+    let missing = || WorkspaceError::Rejected { what: WHAT, reason: format!("there is no branch `{branch}`") };
+    target.map(commit_id).ok_or_else(missing)
+}
+
+pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
+    let repository = open(mirror)?;
+    let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
+    let Ok(entry) = tree.get_path(Path::new(path)) else { return Ok(None) };
+    let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != 0o120_000;
+    if !is_regular {
+        return Ok(None);
+    }
+    let blob = repository.find_blob(entry.id()).map_err(|e| git("reading the base", &e))?;
+    Ok(Some(blob.content().to_vec()))
+}
+
+pub(super) fn root_files(mirror: &Path, commit: &CommitId) -> Result<RootFiles, WorkspaceError> {
+    let repository = open(mirror)?;
+    let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
+    let mut files = RootFiles::default();
+    for entry in &tree {
+        let Ok(name) = entry.name() else { continue };
+        files.names.push(name.to_owned());
+        let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != 0o120_000;
+        let Some(blob) = is_regular.then(|| repository.find_blob(entry.id()).ok()).flatten() else { continue };
+        if blob.size() <= ROOT_FILE_BYTES_MAX
+            && let Ok(text) = std::str::from_utf8(blob.content())
+        {
+            files.texts.insert(name.to_owned(), text.to_owned());
+        }
+    }
+    Ok(files)
+}
+
+pub(super) fn unpack(mirror: &Path, commit: &CommitId, pack: &[u8]) -> Result<(), WorkspaceError> {
+    const WHAT: &str = "unpacking the proposal";
+    let repository = open(mirror)?;
+    if repository.find_commit(oid(commit)).is_ok() {
+        return Ok(());
+    }
+    let odb = repository.odb().map_err(|e| git(WHAT, &e))?;
+    let mut writer = odb.packwriter().map_err(|e| git(WHAT, &e))?;
+    writer.write_all(pack).map_err(|e| unavailable(WHAT, &e))?;
+    writer.commit().map_err(|e| git(WHAT, &e))?;
+    odb.refresh().map_err(|e| git(WHAT, &e))?;
+    repository.find_commit(oid(commit)).map(|_| ()).map_err(|e| git(WHAT, &e))
+}
+
+pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &CommitId) -> Result<(), WorkspaceError> {
+    const WHAT: &str = "pushing the branch";
+    let repository = open(mirror)?;
+    let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
+    let name = format!("refs/heads/{branch}");
+    if let Some(there) = remote_head(&mut connection, remote, &name)? {
+        if there == oid(commit) {
+            return Ok(());
+        }
+        let reason = format!("the branch `{branch}` exists and points to another commit ({there})");
+        return Err(WorkspaceError::Rejected { what: WHAT, reason });
+    }
+    let refusal = RefCell::new(None);
+    let mut callbacks = callbacks(remote);
+    callbacks.push_update_reference(|_, status| {
+        *refusal.borrow_mut() = status.map(str::to_owned);
+        Ok(())
+    });
+    let mut options = PushOptions::new();
+    options.remote_callbacks(callbacks);
+    let pushed = connection.push(&[format!("{commit}:{name}")], Some(&mut options));
+    drop(options);
+    match (pushed, refusal.into_inner()) {
+        (_, Some(reason)) => Err(WorkspaceError::Rejected { what: WHAT, reason }),
+        (Err(error), None) => Err(remote_error(WHAT, remote, &error)),
+        (Ok(()), None) => Ok(()),
+    }
+}
+
+fn remote_head(connection: &mut git2::Remote<'_>, remote: &Remote, name: &str) -> Result<Option<Oid>, WorkspaceError> {
+    const WHAT: &str = "asking for the branches";
+    let connected = connection.connect_auth(Direction::Push, Some(callbacks(remote)), None);
+    let connected = connected.map_err(|e| remote_error(WHAT, remote, &e))?;
+    let heads = connected.list().map_err(|e| remote_error(WHAT, remote, &e))?;
+    Ok(heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid))
+}
