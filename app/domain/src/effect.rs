@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::event::IssueNumber;
-use crate::job::JobId;
+use crate::job::{JobId, JobSpec};
 use crate::journal::{CommitId, Digest, Outcome};
+use crate::report::{self, Story};
 
 /// The text that stands for the pull request's address until it is known.
 pub const PULL_REQUEST_PLACEHOLDER: &str = "{pull-request}";
@@ -136,3 +137,62 @@ pub struct Receipt {
     /// Where people can look at it.
     pub url: Option<String>,
 }
+
+/// The longest part of a branch name that comes from a title, in characters.
+const SLUG_CHARS_MAX: usize = 40;
+
+/// The branch of a job: made of checked parts alone, whatever the title says.
+pub fn branch(spec: &JobSpec, title: &str) -> String {
+    let words = title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut slug = String::new();
+    for word in words.map(str::to_ascii_lowercase) {
+        if slug.len() + word.len() >= SLUG_CHARS_MAX {
+            break;
+        }
+        slug = if slug.is_empty() { word } else { format!("{slug}-{word}") };
+    }
+    let slug = if slug.is_empty() { "change" } else { &slug };
+    let short = spec.id().short().to_owned();
+    match spec.task.issue() {
+        Some(issue) => format!("codex/{issue}-{slug}-{short}"),
+        None => format!("codex/{slug}-{short}"),
+    }
+}
+
+/// Everything that is to be done about the end of a run, in order.
+///
+/// A proposal is published only with its verdict, and not where the run was stopped or forbidden.
+pub fn plan(story: &Story<'_>) -> Vec<Effect> {
+    let is_for_people = match story.conclusion.outcome {
+        Outcome::Proven | Outcome::Unproven | Outcome::TimedOut | Outcome::BudgetExhausted => true,
+        Outcome::Answered
+        | Outcome::NoChange
+        | Outcome::NeedsInput
+        | Outcome::EnvironmentFailed
+        | Outcome::BlockedByPolicy
+        | Outcome::Superseded
+        | Outcome::Cancelled
+        | Outcome::Failed => false,
+    };
+    let judged = story.judged.filter(|_| is_for_people);
+    let mut effects = Vec::new();
+    if let Some(judged) = judged {
+        let branch = branch(story.spec, story.title);
+        let commit = judged.proposal.commit.clone();
+        effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: judged.proposal.pack });
+        if story.spec.task.issue().is_some() {
+            let base = story.spec.repo.default_branch().to_owned();
+            let (title, body) = (report::title(story), report::pull_request(story, judged));
+            effects.push(Effect::EnsurePullRequest { branch, base, title, body });
+            let (title, summary) = report::check(story, &judged.verdict);
+            effects.push(Effect::SetCheck { commit, outcome: story.conclusion.outcome, title, summary });
+        }
+    }
+    if let Some(issue) = story.spec.task.issue() {
+        effects.push(Effect::EnsureComment { issue, body: report::farewell(story, judged.is_some()) });
+    }
+    effects
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,308 @@
-//! Every sentence that a user reads.
+//! Every sentence that a user reads: pull requests, comments, check runs.
+//!
+//! What the model or a stranger wrote passes through [`neutral`] before it stands in one of them.
+
+use std::fmt::Write as _;
+
+use crate::effect::PULL_REQUEST_PLACEHOLDER;
+use crate::event::IssueNumber;
+use crate::job::{Budget, JobSpec, Task, Usage};
+use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Outcome, Prepared};
+use crate::proof::{Colour, Evidence, Verdict};
+use crate::run::Judged;
+
+pub mod neutral;
+
+use neutral::{clip, code, plain};
+
+/// How long a title of ours may be, in characters; GitHub cuts at 256.
+const TITLE_CHARS_MAX: usize = 120;
+/// How much of the model's own words is shown, in characters.
+const ANSWER_CHARS_MAX: usize = 6_000;
+/// How many changed files are listed.
+const FILES_LISTED_MAX: usize = 50;
+/// How long a body of ours may be; GitHub takes 65,536 characters, and the marker comes on top.
+const BODY_CHARS_MAX: usize = 60_000;
+
+/// All that there is to tell at the end of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Story<'a> {
+    /// The job.
+    pub spec: &'a JobSpec,
+    /// How it ended.
+    pub conclusion: &'a Conclusion,
+    /// What preparing found, if it came so far.
+    pub prepared: Option<&'a Prepared>,
+    /// The last proposal with its verdict, if there is one.
+    pub judged: Option<&'a Judged>,
+    /// The issue's title, or the local task's first line.
+    pub title: &'a str,
+    /// The model's closing words.
+    pub answer: &'a str,
+    /// What the run used.
+    pub usage: &'a Usage,
+    /// Whether prices are configured, so that the cost means something.
+    pub is_priced: bool,
+    /// The model's name.
+    pub model: &'a str,
+    /// Where the default branch points by now, if that is no longer the base.
+    pub moved_to: Option<&'a CommitId>,
+    /// The only host that links of the model may lead to.
+    pub host: &'a str,
+}
+
+/// The pull request's title.
+pub fn title(story: &Story<'_>) -> String {
+    let title = plain(story.title, TITLE_CHARS_MAX);
+    match (story.spec.task.issue(), title.is_empty()) {
+        (Some(issue), true) => format!("Fix issue #{issue}"),
+        (None, true) => "Patch".to_owned(),
+        (Some(_) | None, false) => title,
+    }
+}
+
+/// The pull request's text.
+pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
+    let mut body = headline(story);
+    if let Some(issue) = story.spec.task.issue() {
+        let _ = write!(body, "\n\nFixes #{issue}");
+    }
+    asked(&mut body, story);
+    let _ = write!(body, "\n\n### What changed and why\n\n");
+    let words = neutral::markdown(story.answer, story.host, ANSWER_CHARS_MAX);
+    let words = if words.trim().is_empty() { "The model said nothing about it.".into() } else { words };
+    let _ = write!(body, "{words}\n\n<sub>These are the model's words; nobody has checked them. What follows was executed.</sub>\n\n");
+    files(&mut body, &judged.proposal.changes);
+    tests(&mut body, story, &judged.verdict);
+    not_verified(&mut body, story, &judged.verdict);
+    let _ = write!(body, "\n\n### Cost\n\n{}", cost(story));
+    let _ = write!(body, "\n\n<sub>Job {}. A person reviews and merges this; nothing here merges itself.</sub>", story.spec.id());
+    clip(&body, BODY_CHARS_MAX)
+}
+
+fn headline(story: &Story<'_>) -> String {
+    format!("**{}.** {}", heading(story.conclusion.outcome), story.conclusion.cause)
+}
+
+/// The outcome in words.
+pub fn heading(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Proven => "Proven",
+        Outcome::Unproven => "Unproven",
+        Outcome::Answered => "Answered",
+        Outcome::NoChange => "No change",
+        Outcome::NeedsInput => "Needs input",
+        Outcome::BudgetExhausted => "Budget exhausted",
+        Outcome::TimedOut => "Timed out",
+        Outcome::EnvironmentFailed => "Environment failed",
+        Outcome::BlockedByPolicy => "Blocked by policy",
+        Outcome::Superseded => "Superseded",
+        Outcome::Cancelled => "Cancelled",
+        Outcome::Failed => "Failed",
+    }
+}
+
+fn asked(body: &mut String, story: &Story<'_>) {
+    let who = code(&story.spec.requested_by.login);
+    let _ = match &story.spec.task {
+        Task::FixIssue { issue, request: None } => write!(body, "\n\n{who} ({}) asked for a fix of #{issue}.", story.spec.role),
+        Task::FixIssue { issue, request: Some(words) } => {
+            let words = neutral::markdown(words.raw(), story.host, 1_000).replace('\n', "\n> ");
+            write!(body, "\n\n{who} ({}) asked on #{issue}:\n\n> {words}", story.spec.role)
+        }
+        Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),
+    };
+}
+
+fn files(body: &mut String, changes: &[Change]) {
+    let _ = write!(body, "| File | | Lines |\n|---|---|---|\n");
+    for change in changes.iter().take(FILES_LISTED_MAX) {
+        let kind = match change.kind {
+            ChangeKind::Added => "added",
+            ChangeKind::Modified => "changed",
+            ChangeKind::Deleted => "deleted",
+        };
+        let path = code(&change.path).replace('|', "\\|");
+        let _ = writeln!(body, "| {path} | {kind} | +{} −{} |", change.lines_added, change.lines_removed);
+    }
+    if let Some(n_more) = changes.len().checked_sub(FILES_LISTED_MAX).filter(|n| *n > 0) {
+        let _ = writeln!(body, "\nand {n_more} more files.");
+    }
+}
+
+fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
+    let (base, head) = match verdict {
+        Verdict::Proven { base, head } => (Some(base), Some(head)),
+        Verdict::Unproven { base, head, .. } => (base.as_ref(), head.as_ref()),
+    };
+    let _ = write!(body, "\n### Tests\n\n");
+    let (Some(prepared), Some(base)) = (story.prepared, base) else {
+        body.push_str("None were run: no test command is known for this repository.");
+        return;
+    };
+    let _ = write!(body, "| {} | Base {} | With this patch |\n|---|---|---|\n", code(&base.command), code(prepared.base.short()));
+    let _ = write!(body, "| result | {} | {} |\n", result(Some(base)), result(head));
+    let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
+    body.push_str("\n\nEach ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.");
+    let _ = write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
+    for (name, evidence) in [("base", Some(base)), ("this patch", head)] {
+        if let Some(evidence) = evidence.filter(|evidence| !evidence.excerpt.trim().is_empty()) {
+            let _ = write!(body, "\n\n<details><summary>The end of the output on {name}</summary>\n\n{}\n\n</details>", fenced(&evidence.excerpt));
+        }
+    }
+}
+
+fn reproduce(story: &Story<'_>, prepared: &Prepared, base: &Evidence) -> String {
+    let mut script = format!("git checkout {}\n", prepared.base);
+    let setup = prepared.plan.setup.iter().map(String::as_str);
+    let commands: Vec<&str> = setup.chain([base.command.as_str()]).collect();
+    for command in &commands {
+        let _ = writeln!(script, "{command}");
+    }
+    if let Some(judged) = story.judged {
+        let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
+        for command in &commands {
+            let _ = writeln!(script, "{command}");
+        }
+    }
+    fenced(script.trim_end())
+}
+
+fn result(evidence: Option<&Evidence>) -> String {
+    let Some(evidence) = evidence else { return "not run".into() };
+    let colour = match evidence.exit.colour() {
+        Colour::Green => "✅ pass",
+        Colour::Red => "❌ fail",
+        Colour::None => "⚠️ no result",
+    };
+    format!("{colour} ({})", evidence.exit)
+}
+
+fn time(evidence: Option<&Evidence>) -> String {
+    evidence.map_or_else(String::new, |evidence| {
+        let tenths = evidence.duration_ms / 100;
+        format!("{}.{} s", tenths / 10, tenths % 10)
+    })
+}
+
+fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
+    let mut open: Vec<String> = vec![
+        "Only the command above was run, as a whole: its exit codes are compared, not single tests.".into(),
+        "Nothing was checked that these tests do not check.".into(),
+    ];
+    if let Verdict::Unproven { doubt, .. } = verdict {
+        open.insert(0, format!("{} {}", doubt.sentence(), doubt.next_step()));
+    }
+    if let Some(now) = story.moved_to {
+        let (branch, now) = (code(story.spec.repo.default_branch()), code(now.short()));
+        let base = story.prepared.map(|prepared| code(prepared.base.short())).unwrap_or_default();
+        open.push(format!("{branch} has moved on to {now} since the base {base} was fixed; the result holds for the base."));
+    }
+    let _ = write!(body, "\n\n### Not verified\n");
+    for line in open {
+        let _ = write!(body, "\n- {line}");
+    }
+}
+
+fn cost(story: &Story<'_>) -> String {
+    let usage = story.usage;
+    let budget: &Budget = &story.spec.budget;
+    let money = if story.is_priced {
+        format!("${} of ${}", dollars(usage.cost_microusd), dollars(budget.cost_microusd))
+    } else {
+        "no prices are configured, so the cost is not known".into()
+    };
+    format!(
+        "{} of {} model calls of {}; {} tokens in ({} cached), {} out; {money}.",
+        usage.turns,
+        budget.turns,
+        code(story.model),
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens
+    )
+}
+
+fn dollars(microusd: u64) -> String {
+    let cents = microusd.div_ceil(10_000);
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+fn fenced(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{text}\n{fence}")
+}
+
+/// What a run is doing, for the comment that is kept up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The base is fetched and tested.
+    Preparing,
+    /// The agent works; the number is the round.
+    Solving(u32),
+    /// The harness runs the tests on the proposal.
+    Verifying,
+}
+
+/// The progress comment while the run goes on.
+pub fn progress(spec: &JobSpec, stage: Stage) -> String {
+    let place = match stage {
+        Stage::Preparing => 0,
+        Stage::Solving(_) => 1,
+        Stage::Verifying => 2,
+    };
+    let steps = ["Prepare: fetch the base and run its tests", "Solve: work on the code in a sandbox", "Prove: run the tests on the result", "Publish: open a pull request"];
+    let mut body = format!("On it, for {}.\n", code(&spec.requested_by.login));
+    for (index, step) in steps.iter().enumerate() {
+        let mark = if index < place { "x" } else { " " };
+        let here = if index == place { " ← now" } else { "" };
+        let _ = write!(body, "\n- [{mark}] {step}{here}");
+    }
+    if let Stage::Solving(round @ 2..) = stage {
+        let _ = write!(body, "\n\nRound {round} of {}: the tests did not pass yet.", spec.budget.rounds);
+    }
+    let _ = write!(body, "\n\n<sub>Job {}.</sub>", spec.id());
+    body
+}
+
+/// The comment at the end of a run.
+pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
+    let mut body = headline(story);
+    if has_pull_request {
+        let _ = write!(body, "\n\nPull request: {PULL_REQUEST_PLACEHOLDER}");
+    }
+    let words = neutral::markdown(story.answer, story.host, ANSWER_CHARS_MAX);
+    if !has_pull_request && !words.trim().is_empty() {
+        let _ = write!(body, "\n\nThe model's last words:\n\n> {}", words.trim().replace('\n', "\n> "));
+    }
+    let _ = write!(body, "\n\nNext step: {}", story.conclusion.next_step);
+    if story.usage.turns > 0 {
+        let _ = write!(body, "\n\n<sub>{} Job {}.</sub>", cost(story), story.spec.id());
+    } else {
+        let _ = write!(body, "\n\n<sub>No model was asked. Job {}.</sub>", story.spec.id());
+    }
+    clip(&body, BODY_CHARS_MAX)
+}
+
+/// The check run's title and summary.
+pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
+    let title = format!("{}: {}", heading(story.conclusion.outcome), plain(&story.conclusion.cause, TITLE_CHARS_MAX));
+    let mut summary = headline(story);
+    tests(&mut summary, story, verdict);
+    let _ = write!(summary, "\n\nPull request: {PULL_REQUEST_PLACEHOLDER}");
+    (clip(&title, TITLE_CHARS_MAX), clip(&summary, BODY_CHARS_MAX))
+}
+
+/// The commit's message.
+pub fn commit_message(spec: &JobSpec, title: &str) -> String {
+    let title = plain(title, 72);
+    let subject = if title.is_empty() { "Patch".to_owned() } else { title };
+    match spec.task.issue() {
+        Some(IssueNumber(issue)) => format!("{subject}\n\nFor issue #{issue}. Job {}.\n", spec.id()),
+        None => format!("{subject}\n\nJob {}.\n", spec.id()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Makes text from outside harmless in a comment of ours.
+//!
+//! Nobody is mentioned, no issue is closed or linked, no HTML is raw, no image is loaded, and a link leads to the forge
+//! itself or nowhere. The Markdown is parsed, the parts that could act are turned into code spans, and it is written
+//! anew; what cannot be shown to be harmless after that is shown as it is in a code block.
+
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, TextMergeStream};
+use pulldown_cmark_to_cmark::cmark;
+
+use crate::brief::visible;
+
+/// The longest address that is shown beside the text of a link that was taken out, in characters.
+const ADDRESS_CHARS_MAX: usize = 200;
+/// Languages that GitHub does not show as text.
+const ACTIVE_LANGUAGES: [&str; 6] = ["mermaid", "geojson", "topojson", "stl", "suggestion", "math"];
+
+/// Writes somebody's Markdown anew without what could act; links stay only to `https://{host}/`.
+pub fn markdown(text: &str, host: &str, chars_max: usize) -> String {
+    let (shown, _) = visible(text);
+    let text = clip(&shown, chars_max);
+    let events = harmless(&text, host);
+    let mut written = String::new();
+    let is_written = cmark(events.iter(), &mut written).is_ok();
+    if is_written && is_harmless(&written, host) { written.trim().to_owned() } else { fence(&text) }
+}
+
+fn options() -> Options {
+    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH
+}
+
+fn harmless<'a>(text: &'a str, host: &str) -> Vec<Event<'a>> {
+    let mut events = Vec::new();
+    let mut addresses = Vec::new();
+    let mut in_code_block = false;
+    for event in TextMergeStream::new(Parser::new_ext(text, options())) {
+        match event {
+            Event::Start(Tag::Link { ref dest_url, .. }) if leads_home(dest_url, host) => {
+                addresses.push(None);
+                events.push(event);
+            }
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => addresses.push(Some(dest_url)),
+            Event::End(TagEnd::Link | TagEnd::Image) => match addresses.pop().flatten() {
+                Some(address) => events.extend([Event::Text(" (".into()), span(&address, ADDRESS_CHARS_MAX), Event::Text(")".into())]),
+                None => events.push(event),
+            },
+            Event::Start(Tag::Heading { .. }) => events.extend([Event::Start(Tag::Paragraph), Event::Start(Tag::Strong)]),
+            Event::End(TagEnd::Heading(_)) => events.extend([Event::End(TagEnd::Strong), Event::End(TagEnd::Paragraph)]),
+            Event::Start(Tag::HtmlBlock) => events.push(Event::Start(Tag::Paragraph)),
+            Event::End(TagEnd::HtmlBlock) => events.push(Event::End(TagEnd::Paragraph)),
+            Event::Html(html) | Event::InlineHtml(html) => events.push(span(html.trim(), usize::MAX)),
+            Event::Start(Tag::CodeBlock(kind)) => {
+                in_code_block = true;
+                events.push(Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language(&kind)))));
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                in_code_block = false;
+                events.push(event);
+            }
+            Event::Text(text) if !in_code_block => words(&text, &mut events),
+            event => events.push(event),
+        }
+    }
+    events
+}
+
+fn leads_home(address: &str, host: &str) -> bool {
+    let rest = address.strip_prefix("https://").and_then(|rest| rest.strip_prefix(host));
+    rest.is_some_and(|rest| rest.starts_with('/')) && !address.contains(char::is_whitespace)
+}
+
+fn language(kind: &CodeBlockKind<'_>) -> CowStr<'static> {
+    let CodeBlockKind::Fenced(info) = kind else { return "".into() };
+    let word = info.split_whitespace().next().unwrap_or_default().to_lowercase();
+    let is_plain = word.len() <= 15 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-#".contains(&b));
+    if is_plain && !ACTIVE_LANGUAGES.contains(&word.as_str()) { word.into() } else { "text".into() }
+}
+
+fn span(text: &str, chars_max: usize) -> Event<'static> {
+    let line = clip(&text.split_whitespace().collect::<Vec<_>>().join(" "), chars_max);
+    if line.is_empty() { Event::Text("".into()) } else { Event::Code(line.into()) }
+}
+
+/// Splits running text so that each word that GitHub would act on stands in a code span.
+fn words(text: &str, events: &mut Vec<Event<'_>>) {
+    let mut pending = String::new();
+    for piece in text.split_inclusive(char::is_whitespace) {
+        let word = piece.trim_end();
+        if acts(word) {
+            let before = std::mem::take(&mut pending);
+            events.extend([Event::Text(before.into()), Event::Code(word.to_owned().into())]);
+            pending.push_str(&piece[word.len()..]);
+        } else {
+            pending.push_str(piece);
+        }
+    }
+    events.push(Event::Text(pending.into()));
+}
+
+/// Whether GitHub would make a mention, a reference or a link of this word.
+fn acts(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let follows = |mark: &str| lower.match_indices(mark).any(|(at, _)| lower[at + mark.len()..].starts_with(|c: char| c.is_ascii_digit()));
+    lower.contains('@')
+        || ["://", "www.", "mailto:", "xmpp:"].iter().any(|mark| lower.contains(mark))
+        || follows("#")
+        || follows("gh-")
+}
+
+/// Reads what was written as GitHub will.
+fn is_harmless(written: &str, host: &str) -> bool {
+    let mut in_code_block = false;
+    TextMergeStream::new(Parser::new_ext(written, options())).all(|event| match event {
+        Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::HtmlBlock | Tag::Image { .. } | Tag::Heading { .. }) => false,
+        Event::Start(Tag::Link { dest_url, .. }) => leads_home(&dest_url, host),
+        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+            in_code_block = true;
+            !ACTIVE_LANGUAGES.contains(&info.as_ref())
+        }
+        Event::Start(Tag::CodeBlock(CodeBlockKind::Indented)) => {
+            in_code_block = true;
+            true
+        }
+        Event::End(TagEnd::CodeBlock) => {
+            in_code_block = false;
+            true
+        }
+        Event::Text(text) => in_code_block || !text.split_whitespace().any(acts),
+        _ => true,
+    })
+}
+
+fn fence(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{}\n{fence}", text.trim_end())
+}
+
+/// One line of plain text for places where no Markdown is read, such as titles.
+pub fn plain(text: &str, chars_max: usize) -> String {
+    let (shown, _) = visible(text);
+    clip(&shown.split_whitespace().collect::<Vec<_>>().join(" "), chars_max)
+}
+
+/// A code span that nothing inside it can end.
+pub fn code(text: &str) -> String {
+    let line = plain(text, 1_000);
+    let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if line.starts_with('`') || line.ends_with('`') || line.is_empty() { " " } else { "" };
+    format!("{fence}{pad}{line}{pad}{fence}")
+}
+
+/// Cuts by characters, and says so with an ellipsis.
+pub fn clip(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,336 @@
+//! What the operator sets: defaults, then the file, then the environment.
+//!
+//! Every key can be given as a variable too: `github.app_id` is `PATCHWRIGHT__GITHUB__APP_ID`. A key that is not known
+//! is refused with the nearest one that is. The example file is made from this struct and tested to load.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use patchwright_domain::job::Budget;
+use schemars::JsonSchema;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub mod example;
+
+/// The prefix of the environment's variables.
+const PREFIX: &str = "PATCHWRIGHT";
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where webhooks arrive.
+    pub server: Server,
+    /// The GitHub App.
+    pub github: GitHub,
+    /// The model that the agent asks.
+    pub model: Model,
+    /// Where deliveries, jobs and journals are kept.
+    pub store: Store,
+    /// Where repositories are mirrored and scratch trees are written.
+    pub workspace: Workspace,
+    /// What every command of an agent, a setup or a test is confined to.
+    pub sandbox: Sandbox,
+    /// What a job may use.
+    pub limits: Limits,
+}
+
+/// Where webhooks arrive.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port to listen on.
+    pub listen: String,
+    /// How many jobs run at the same time.
+    pub workers: u32,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".into(), workers: 2 }
+    }
+}
+
+/// The GitHub App.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GitHub {
+    /// The App's number, from its settings page.
+    pub app_id: u64,
+    /// The file with the App's private key, in PEM form.
+    pub private_key_file: Option<PathBuf>,
+    /// The secret that webhooks are signed with. The server does not start without one.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub webhook_secret: Option<SecretString>,
+    /// The secret before, while it is being changed: deliveries signed with either are taken.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub webhook_secret_previous: Option<SecretString>,
+    /// The REST API's address; `https://HOST/api/v3` for GitHub Enterprise Server.
+    pub api_url: String,
+    /// The address of pages and repositories; `https://HOST` for GitHub Enterprise Server.
+    pub web_url: String,
+    /// What users write to call the bot.
+    pub mention: String,
+}
+
+impl Default for GitHub {
+    fn default() -> Self {
+        Self {
+            app_id: 0,
+            private_key_file: None,
+            webhook_secret: None,
+            webhook_secret_previous: None,
+            api_url: "https://api.github.com".into(),
+            web_url: "https://github.com".into(),
+            mention: "@codex".into(),
+        }
+    }
+}
+
+/// A wire format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// OpenAI's Responses API, streamed.
+    #[default]
+    Responses,
+}
+
+/// The model that the agent asks.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// The wire format of the endpoint: `responses`.
+    pub format: Format,
+    /// The endpoint's address, to which `/responses` is added.
+    pub base_url: String,
+    /// The model's name, as the endpoint knows it.
+    pub model: String,
+    /// The key that goes into the `Authorization` header; none for a local endpoint that wants none.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub api_key: Option<SecretString>,
+    /// US dollars for a million tokens read. Without prices `limits.max_cost_usd` cannot be kept.
+    pub input_usd_per_million: Option<f64>,
+    /// US dollars for a million tokens read from the endpoint's cache.
+    pub cached_usd_per_million: Option<f64>,
+    /// US dollars for a million tokens written.
+    pub output_usd_per_million: Option<f64>,
+    /// How many seconds the endpoint may be silent before a request counts as lost.
+    pub idle_timeout_seconds: u64,
+    /// The pause before a request is tried again, in milliseconds; it doubles each time.
+    pub retry_pause_ms: u64,
+    /// How often a request is tried.
+    pub tries: u32,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            format: Format::Responses,
+            base_url: "https://api.openai.com/v1".into(),
+            model: "gpt-5.5".into(),
+            api_key: None,
+            input_usd_per_million: None,
+            cached_usd_per_million: None,
+            output_usd_per_million: None,
+            idle_timeout_seconds: 300,
+            retry_pause_ms: 1_000,
+            tries: 8,
+        }
+    }
+}
+
+/// Where deliveries, jobs and journals are kept.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite:PATH`, or `memory:` for a store that forgets everything at the end.
+    pub url: String,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: "sqlite:patchwright.db".into() }
+    }
+}
+
+/// Where repositories are mirrored and scratch trees are written.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Workspace {
+    /// A folder of this program's own.
+    pub dir: PathBuf,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self { dir: "patchwright-workspace".into() }
+    }
+}
+
+/// What every command of an agent, a setup or a test is confined to.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    /// Further host folders that commands may read, such as a toolchain outside of `/usr`.
+    pub read_only: Vec<PathBuf>,
+    /// How many processes a command may have.
+    pub processes: u64,
+    /// How large a file may grow, in MiB.
+    pub file_mib: u64,
+    /// How large the private `/tmp` may grow, in MiB.
+    pub tmp_mib: u64,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self { read_only: Vec::new(), processes: 1024, file_mib: 2048, tmp_mib: 1024 }
+    }
+}
+
+/// What a job may use.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Minutes from the first claim to the end of the last proof.
+    pub wall_clock_minutes: u64,
+    /// Model calls.
+    pub turns: u32,
+    /// How often the agent may try again after its patch failed the tests.
+    pub rounds: u32,
+    /// What the model may cost, in US dollars; kept where prices are configured.
+    pub max_cost_usd: f64,
+    /// Tokens read and written.
+    pub max_tokens: u64,
+    /// Minutes for one run of the setup or test command.
+    pub test_minutes: u64,
+    /// How many workers may die of a job before it is given up.
+    pub claims: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { wall_clock_minutes: 60, turns: 100, rounds: 3, max_cost_usd: 5.0, max_tokens: 20_000_000, test_minutes: 20, claims: 3 }
+    }
+}
+
+impl Limits {
+    /// The budget of a job under these limits.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            wall_clock_ms: self.wall_clock_minutes.saturating_mul(60_000),
+            rounds: self.rounds,
+            turns: self.turns,
+            claims: self.claims,
+            tokens: self.max_tokens,
+            cost_microusd: microusd(self.max_cost_usd),
+        }
+    }
+
+    /// The time for one run of the setup or test command.
+    pub fn test_timeout(&self) -> Duration {
+        Duration::from_secs(self.test_minutes.saturating_mul(60))
+    }
+}
+
+/// Dollars as millionths of one; what is below nothing is nothing.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float to integer cast saturates")]
+pub fn microusd(dollars: f64) -> u64 {
+    (dollars * 1_000_000.0).round() as u64
+}
+
+impl GitHub {
+    /// The secrets that deliveries may be signed with; empty ones are none.
+    pub fn webhook_secrets(&self) -> Vec<SecretString> {
+        let secrets = [&self.webhook_secret, &self.webhook_secret_previous].into_iter().flatten();
+        secrets.filter(|secret| !secret.expose_secret().trim().is_empty()).cloned().collect()
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Loads defaults, the file if there is one, and the environment's variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file, key or variable and what to write instead.
+    pub fn load(file: Option<&Path>, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let variables: std::collections::HashMap<String, String> =
+            variables.into_iter().filter(|(name, _)| name.starts_with(&format!("{PREFIX}__"))).collect();
+        let mut builder = config::Config::builder();
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(ConfigError(format!("there is no configuration file `{}`", file.display())));
+            }
+            builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        }
+        let environment = config::Environment::with_prefix(PREFIX).prefix_separator("__").separator("__").source(Some(variables));
+        let merged = builder.add_source(environment).build().map_err(|e| ConfigError(e.to_string()))?;
+        let given: Value = merged.clone().try_deserialize().map_err(|e| ConfigError(e.to_string()))?;
+        refuse_unknown(&given)?;
+        let config: Self = merged.try_deserialize().map_err(|e| ConfigError(e.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let mention = self.github.mention.strip_prefix('@').unwrap_or_default();
+        if mention.is_empty() || !mention.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+            return Err(ConfigError("`github.mention` must be an `@` followed by letters, digits and hyphens, such as `@codex`".into()));
+        }
+        let positive = [
+            ("limits.wall_clock_minutes", self.limits.wall_clock_minutes),
+            ("limits.turns", self.limits.turns.into()),
+            ("limits.rounds", self.limits.rounds.into()),
+            ("limits.max_tokens", self.limits.max_tokens),
+            ("limits.test_minutes", self.limits.test_minutes),
+            ("limits.claims", self.limits.claims.into()),
+            ("server.workers", self.server.workers.into()),
+            ("model.tries", self.model.tries.into()),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(ConfigError(format!("`{key}` must be at least 1"))),
+            None if !(self.limits.max_cost_usd > 0.0) => Err(ConfigError("`limits.max_cost_usd` must be above 0".into())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names the first key that the configuration does not have.
+fn refuse_unknown(given: &Value) -> Result<(), ConfigError> {
+    let known = example::keys();
+    for key in flatten(given, "") {
+        if known.iter().any(|known| known.name == key) {
+            continue;
+        }
+        let nearest = known.iter().max_by(|a, b| {
+            let (a, b) = (strsim::jaro_winkler(&a.name, &key), strsim::jaro_winkler(&b.name, &key));
+            a.total_cmp(&b)
+        });
+        let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{}`?", nearest.name));
+        return Err(ConfigError(format!("there is no configuration key `{key}`{hint}")));
+    }
+    Ok(())
+}
+
+/// The dotted names of all values; an empty table has none.
+fn flatten(value: &Value, prefix: &str) -> Vec<String> {
+    match value {
+        Value::Object(table) => table
+            .iter()
+            .flat_map(|(key, value)| flatten(value, &if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") }))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => vec![prefix.to_owned()],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The list of all keys, read off the configuration's own types, and the example file made of it.
+
+use std::fmt::Write as _;
+
+use schemars::Schema;
+use serde_json::Value;
+
+use super::Config;
+
+/// A key with its documentation.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its dotted name.
+    pub name: String,
+    /// What it says in the type's documentation.
+    pub doc: String,
+    /// Its default; `Null` where there is none.
+    pub default: Value,
+}
+
+struct Section {
+    name: String,
+    doc: String,
+    keys: Vec<Key>,
+}
+
+fn sections() -> Vec<Section> {
+    let schema = schemars::schema_for!(Config);
+    let root = schema.as_value();
+    let properties = |value: &Value| value.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let doc = |value: &Value| value.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let section = |(name, value): (String, Value)| {
+        let target = resolve(&schema, &value);
+        let defaults = value.get("default").or_else(|| target.get("default")).cloned().unwrap_or_default();
+        let key = |(field, property): (String, Value)| Key {
+            name: format!("{name}.{field}"),
+            doc: doc(&property),
+            default: property.get("default").cloned().unwrap_or_else(|| defaults.get(&field).cloned().unwrap_or_default()),
+        };
+        Section { doc: doc(&value), keys: properties(&target).into_iter().map(key).collect(), name: name.clone() }
+    };
+    properties(root).into_iter().map(section).collect()
+}
+
+/// The schema that a `$ref` points to.
+fn resolve(schema: &Schema, value: &Value) -> Value {
+    let reference = value.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+    reference.and_then(|pointer| schema.as_value().pointer(pointer)).unwrap_or(value).clone()
+}
+
+/// Every key of the configuration.
+pub fn keys() -> Vec<Key> {
+    sections().into_iter().flat_map(|section| section.keys).collect()
+}
+
+/// The example file: every key with its documentation and its default.
+pub fn file() -> String {
+    let mut text = String::from(
+        "# Patchwright's configuration: every key with its default. Each is also a variable:\n\
+         # `github.app_id` is PATCHWRIGHT__GITHUB__APP_ID, and the variable wins.\n",
+    );
+    for Section { name, doc, keys } in sections() {
+        let _ = write!(text, "\n# {doc}\n[{name}]\n");
+        for key in keys {
+            let field = key.name.rsplit('.').next().unwrap_or_default();
+            for line in key.doc.lines() {
+                let _ = writeln!(text, "# {line}");
+            }
+            let _ = match &key.default {
+                Value::Null => writeln!(text, "# {field} ="),
+                value => writeln!(text, "{field} = {value}"),
+            };
+        }
+    }
+    text
+}

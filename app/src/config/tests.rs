@@ -1,0 +1,72 @@
+use std::path::Path;
+
+use super::{Config, example};
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("patchwright.toml");
+    std::fs::write(&file, text).unwrap();
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(Some(&file), variables).map_err(|e| e.to_string())
+}
+
+#[test]
+fn nothing_given_is_the_defaults() {
+    let config = Config::load(None, []).unwrap();
+    assert_eq!(config.github.mention, "@codex");
+    assert_eq!(config.store.url, "sqlite:patchwright.db");
+    assert!(config.github.webhook_secrets().is_empty());
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let config = load("[github]\napp_id = 1\n", &[("PATCHWRIGHT__GITHUB__APP_ID", "2")]).unwrap();
+    assert_eq!(config.github.app_id, 2);
+}
+
+#[test]
+fn a_secret_of_digits_keeps_its_zeros() {
+    use secrecy::ExposeSecret as _;
+    let config = load("", &[("PATCHWRIGHT__GITHUB__WEBHOOK_SECRET", "007")]).unwrap();
+    assert_eq!(config.github.webhook_secrets()[0].expose_secret(), "007");
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest() {
+    let error = load("[github]\nweb_hook_secret = \"x\"\n", &[]).unwrap_err();
+    assert_eq!(error, "there is no configuration key `github.web_hook_secret`; did you mean `github.webhook_secret`?");
+    let error = load("", &[("PATCHWRIGHT__LIMIT__TURNS", "3")]).unwrap_err();
+    assert_eq!(error, "there is no configuration key `limit.turns`; did you mean `limits.turns`?");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named() {
+    let error = load("[limits]\nturns = \"many\"\n", &[]).unwrap_err();
+    assert!(error.contains("turns"), "{error}");
+    assert!(load("[limits]\nrounds = 0\n", &[]).unwrap_err().contains("limits.rounds"));
+    assert!(load("[github]\nmention = \"codex\"\n", &[]).unwrap_err().contains("github.mention"));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let config = load("[model]\napi_key = \"hunter2\"\n", &[]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_example_file_is_up_to_date_and_loads_as_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/patchwright.example.toml");
+    if std::env::var_os("UPDATE_REFERENCES").is_some() {
+        std::fs::write(&path, example::file()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), example::file(), "run this test once with UPDATE_REFERENCES=1");
+    let (loaded, defaults) = (Config::load(Some(&path), []).unwrap(), Config::default());
+    assert_eq!(format!("{loaded:?}"), format!("{defaults:?}"));
+}
+
+#[test]
+fn every_key_is_documented() {
+    for key in example::keys() {
+        assert!(key.doc.ends_with(['.', ')', '`']) || key.doc.contains(". "), "{}: {:?}", key.name, key.doc);
+    }
+}
