@@ -1,9 +1,14 @@
 //! Patchwright as a library, for its binary, its tests and its benchmarks.
 
+pub mod agent;
 pub mod clock;
 pub mod config;
 pub mod forge;
 pub mod http_client;
+pub mod intake;
+pub mod model;
 pub mod policy_file;
+pub mod sandbox;
 pub mod store;
+pub mod worker;
 pub mod workspace;

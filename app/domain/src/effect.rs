@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::brief::Request;
 use crate::event::IssueNumber;
 use crate::job::{JobId, JobSpec};
 use crate::journal::{CommitId, Digest, Outcome};
@@ -140,6 +141,12 @@ pub struct Receipt {
 
 /// The longest part of a branch name that comes from a title, in characters.
 const SLUG_CHARS_MAX: usize = 40;
+
+/// What a request is called: its title, or the first line of its text. To be made plain before it is shown.
+pub fn title_of(request: &Request) -> String {
+    let title = if request.title.is_blank() { &request.body } else { &request.title };
+    title.raw().trim_start().lines().next().unwrap_or_default().to_owned()
+}
 
 /// The branch of a job: made of checked parts alone, whatever the title says.
 pub fn branch(spec: &JobSpec, title: &str) -> String {

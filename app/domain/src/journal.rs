@@ -183,7 +183,9 @@ pub enum EntryKind {
         /// How the run is to end.
         conclusion: Conclusion,
         /// The agent's transcript.
-        transcript: Option<Digest>,
+        transcript: Digest,
+        /// What the model said at the end; hearsay.
+        answer: Digest,
     },
     /// The harness judged the proposal.
     Verified {

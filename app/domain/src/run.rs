@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::effect::Effect;
 use crate::job::{Allowance, Budget, JobId, JobSpec, Usage};
-use crate::journal::{Conclusion, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
+use crate::journal::{Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
 use crate::proof::Verdict;
 
 mod conclude;
@@ -73,6 +73,7 @@ pub struct Run {
     cancelled_by: Option<String>,
     prepared: Option<Prepared>,
     judged: Option<Judged>,
+    answer: Option<Digest>,
     pull_request: Option<String>,
     notices: Vec<String>,
     phase: Phase,
@@ -111,6 +112,7 @@ impl Run {
             cancelled_by: None,
             prepared: None,
             judged: None,
+            answer: None,
             pull_request: None,
             notices: Vec::new(),
             phase: Phase::Preparing,
@@ -153,6 +155,11 @@ impl Run {
     /// The last proposal that has a verdict.
     pub fn judged(&self) -> Option<&Judged> {
         self.judged.as_ref()
+    }
+
+    /// What the model said last.
+    pub fn answer(&self) -> Option<Digest> {
+        self.answer
     }
 
     /// When the first worker took the job.
@@ -243,7 +250,7 @@ impl Run {
             EntryKind::Prepared { prepared } => self.on_prepared(prepared),
             EntryKind::TurnTaken { usage, .. } => self.turn_taken(usage),
             EntryKind::Solved { proposal } => self.solved(proposal),
-            EntryKind::GaveUp { conclusion, .. } => self.gave_up(conclusion),
+            EntryKind::GaveUp { conclusion, answer, .. } => self.gave_up(conclusion, *answer),
             EntryKind::Verified { verdict } => self.verified(verdict),
             EntryKind::PublishPlanned { conclusion, effects } => self.planned(conclusion, effects),
             EntryKind::Performed { key, receipt } => self.performed(key, receipt),
@@ -272,17 +279,25 @@ impl Run {
     }
 
     fn turn_taken(&mut self, usage: &Usage) -> bool {
-        self.usage.add(usage);
-        matches!(self.phase, Phase::Solving { .. })
+        let fits = matches!(self.phase, Phase::Solving { .. });
+        if fits {
+            self.usage.add(usage);
+        }
+        fits
     }
 
     fn solved(&mut self, proposal: &Proposal) -> bool {
         let Phase::Solving { round, .. } = self.phase else { return false };
+        self.answer = Some(proposal.answer);
         self.advance(Phase::Verifying { round, proposal: proposal.clone() })
     }
 
-    fn gave_up(&mut self, conclusion: &Conclusion) -> bool {
-        matches!(self.phase, Phase::Solving { .. }) && self.advance(Phase::Planning { conclusion: conclusion.clone() })
+    fn gave_up(&mut self, conclusion: &Conclusion, answer: Digest) -> bool {
+        if !matches!(self.phase, Phase::Solving { .. }) {
+            return false;
+        }
+        self.answer = Some(answer);
+        self.advance(Phase::Planning { conclusion: conclusion.clone() })
     }
 
     fn verified(&mut self, verdict: &Verdict) -> bool {

@@ -1,0 +1,168 @@
+//! From a stored delivery to a decision: parse, fetch the facts, ask the policy, store what it says and why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use patchwright_domain::effect::{Effect, Subject};
+use patchwright_domain::event::{Event, EventKind, RawDelivery};
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use crate::clock::Clock;
+use crate::forge::{Forge, ForgeError};
+use crate::store::{Decided, Store, StoreError};
+
+/// How long to wait for a signal before looking anyway.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How many deliveries are looked at in one go.
+const BATCH: u32 = 32;
+/// How often a decision is put off before it is given up.
+const POSTPONED_MAX: u32 = 12;
+/// The delay of a decision that cannot be made yet, where nobody says how long to wait.
+const DELAY_SECONDS: i64 = 60;
+/// The longest delay; a limit's own wish is cut to it.
+const DELAY_SECONDS_MAX: i64 = 60 * 60;
+
+/// Decides on deliveries, one after the other.
+pub struct Intake {
+    store: Arc<dyn Store>,
+    forge: Arc<dyn Forge>,
+    clock: Arc<dyn Clock>,
+    deployment: Deployment,
+    reactions: TaskTracker,
+}
+
+impl Intake {
+    /// Joins the parts.
+    pub fn new(store: Arc<dyn Store>, forge: Arc<dyn Forge>, clock: Arc<dyn Clock>, deployment: Deployment) -> Self {
+        Self { store, forge, clock, deployment, reactions: TaskTracker::new() }
+    }
+
+    /// Decides until told to stop. A delivery that comes in between looking and waiting leaves its signal.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.drain().await {
+                tracing::error!(error = %error, "deliveries cannot be decided");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.store.signals().deliveries.notified() => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
+        }
+        self.reactions.close();
+        self.reactions.wait().await;
+    }
+
+    /// Decides on everything that waits now, and says how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be asked.
+    pub async fn drain(&self) -> Result<u32, StoreError> {
+        let mut n_decided = 0;
+        loop {
+            let waiting = self.store.undecided(self.clock.now(), BATCH).await?;
+            if waiting.is_empty() {
+                return Ok(n_decided);
+            }
+            for delivery in waiting {
+                let span = info_span!("delivery", delivery.id = %delivery.id);
+                self.settle(&delivery).instrument(span).await?;
+                n_decided += 1;
+            }
+        }
+    }
+
+    async fn settle(&self, delivery: &RawDelivery) -> Result<(), StoreError> {
+        let decision = match self.decision(delivery).await {
+            Ok(decision) => decision,
+            Err(error) => match self.postpone(delivery, &error).await? {
+                None => return Ok(()),
+                Some(given_up) => given_up,
+            },
+        };
+        let decided = self.store.decide(&delivery.id, &decision, self.clock.now()).await?;
+        info!(delivery.event = %delivery.event, "decided: {}", decision.because());
+        if let (Decision::Start { spec, .. }, Decided::Stored) = (&decision, decided) {
+            self.react(spec, delivery);
+        }
+        Ok(())
+    }
+
+    async fn decision(&self, delivery: &RawDelivery) -> Result<Decision, Undecided> {
+        let event = match self.forge.parse(delivery) {
+            Ok(event) => event,
+            Err(because) => return Ok(Decision::Ignore { because }),
+        };
+        if let Err(decision) = policy::glance(&event, &self.deployment) {
+            return Ok(*decision);
+        }
+        let facts = self.facts(&event).await?;
+        Ok(policy::decide(&event, &self.deployment, &facts))
+    }
+
+    async fn facts(&self, event: &Event) -> Result<Facts, Undecided> {
+        let open_jobs = self.store.open_jobs(event.repo.id, event.kind.issue()).await?;
+        // Stopping asks nobody's permission: whoever may close an issue may stop the work on it.
+        if matches!(event.kind, EventKind::IssueClosed { .. }) {
+            let role = patchwright_domain::event::Role::None;
+            return Ok(Facts { policy: Policy::default(), role, open_jobs });
+        }
+        let facts = self.forge.facts(event).await?;
+        Ok(Facts { policy: facts.policy, role: facts.role, open_jobs })
+    }
+
+    /// Puts a decision off, or gives it up where that cannot help or was done too often.
+    async fn postpone(&self, delivery: &RawDelivery, error: &Undecided) -> Result<Option<Decision>, StoreError> {
+        let wait = match error {
+            Undecided::Store(error) => return Err(StoreError::Unavailable(error.to_string())),
+            Undecided::Forge(ForgeError::Denied { .. } | ForgeError::Rejected { .. }) => {
+                warn!(error = %error, "a delivery cannot be decided");
+                return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}"))));
+            }
+            Undecided::Forge(ForgeError::RateLimited { retry_after }) => i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX),
+            Undecided::Forge(ForgeError::Unavailable(_)) => DELAY_SECONDS,
+        };
+        let now = self.clock.now();
+        let delay = wait.min(DELAY_SECONDS_MAX);
+        if self.store.postpone(&delivery.id, after(now, delay)).await? > POSTPONED_MAX {
+            return Ok(Some(Decision::ignore(format!("given up after {POSTPONED_MAX} tries: {error}"))));
+        }
+        warn!(error = %error, delay_s = delay, "a decision is put off");
+        Ok(None)
+    }
+
+    /// Shows at once that the request was heard; the work does not depend on it.
+    fn react(&self, spec: &JobSpec, delivery: &RawDelivery) {
+        let subject = match self.forge.parse(delivery).map(|event| event.kind) {
+            Ok(EventKind::CommentCreated { comment_id, .. }) => Subject::Comment(comment_id),
+            Ok(EventKind::IssueLabeled { issue, .. } | EventKind::IssueClosed { issue }) => Subject::Issue(issue),
+            Err(_) => return,
+        };
+        let (forge, repo, effect) = (Arc::clone(&self.forge), spec.repo.clone(), Effect::React { subject });
+        let key = effect.key(&spec.id());
+        let react = async move {
+            if let Err(error) = forge.perform(&repo, &key, &effect).await {
+                warn!(error = %error, "the reaction could not be set");
+            }
+        };
+        self.reactions.spawn(react.in_current_span());
+    }
+}
+
+/// Why there is no decision yet.
+#[derive(Debug, thiserror::Error)]
+enum Undecided {
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn after(now: Timestamp, seconds: i64) -> Timestamp {
+    now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}

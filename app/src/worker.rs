@@ -1,0 +1,322 @@
+//! Works on jobs: fold the journal, ask the run for its next step, do it, write down what came of it, and again.
+//!
+//! A worker holds no state of a job but the run, which is a fold of the journal. When it dies, the next one does the
+//! step again. While it works it renews its lease; once that is lost it writes nothing more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::{Entry, EntryKind, Failure};
+use patchwright_domain::report::Stage;
+use patchwright_domain::run::{Run, Step};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use crate::agent::Agent;
+use crate::clock::Clock;
+use crate::forge::{Forge, ForgeError};
+use crate::sandbox::Sandbox;
+use crate::store::{Claim, Lease, Store, StoreError};
+use crate::workspace::{WorkspaceError, Workspaces};
+
+mod commands;
+mod conclusions;
+mod prepare;
+mod prove;
+mod publish;
+mod solve;
+
+/// How long to wait for a signal before looking anyway.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a lease holds; it is renewed three times in that time.
+const LEASE: Duration = Duration::from_secs(60);
+/// How often in a row a job is handed back before the step counts as failed.
+const HANDED_BACK_MAX: usize = 20;
+/// The longest time for which a job is handed back, in seconds.
+const HANDED_BACK_SECONDS_MAX: i64 = 60 * 60;
+
+/// What a worker works with.
+pub struct Tools {
+    /// Where jobs and journals are.
+    pub store: Arc<dyn Store>,
+    /// Where requests come from and effects go.
+    pub forge: Arc<dyn Forge>,
+    /// Mirrors and scratch trees.
+    pub workspaces: Arc<Workspaces>,
+    /// What confines every command.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// Who solves.
+    pub agent: Arc<dyn Agent>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What the operator set.
+    pub settings: Settings,
+}
+
+/// What the operator set for the work.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long one setup or test command may take.
+    pub test_timeout: Duration,
+    /// The model's name, for the record.
+    pub model: String,
+    /// Whether the cost can be known.
+    pub is_priced: bool,
+    /// The forge's host: the only one that links may lead to.
+    pub host: String,
+    /// The name that commits are made in.
+    pub author: String,
+    /// The address that goes with it.
+    pub email: String,
+}
+
+/// One worker.
+pub struct Worker {
+    name: String,
+    tools: Arc<Tools>,
+}
+
+/// What came of a step.
+enum Answer {
+    /// Something to write down.
+    Entry(EntryKind),
+    /// Nothing yet: hand the job back for so long.
+    Later { seconds: i64, because: String },
+    /// It was written already, in the course of the step.
+    Written,
+}
+
+/// Why a step has no answer.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The step ends the run, in the words of the failure.
+    #[error("{}", .0.internal)]
+    Failed(Box<Failure>),
+}
+
+impl From<Failure> for StepError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
+impl Worker {
+    /// A worker of this name; two of one name are told apart by their leases.
+    pub fn new(name: impl Into<String>, tools: Arc<Tools>) -> Self {
+        Self { name: name.into(), tools }
+    }
+
+    /// Works until told to stop; a step that is under way then is given up and its job handed back.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.work_on_next(&stop).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::error!(error = %error, "a job cannot be worked on"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.tools.store.signals().jobs.notified() => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// Works on jobs until none is free, and says how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be asked.
+    pub async fn drain(&self) -> Result<u32, StoreError> {
+        let stop = CancellationToken::new();
+        let mut n_jobs = 0;
+        while self.work_on_next(&stop).await? {
+            n_jobs += 1;
+        }
+        Ok(n_jobs)
+    }
+
+    async fn work_on_next(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
+        let claim = self.tools.store.claim(&self.name, self.tools.clock.now(), LEASE).await?;
+        let Some(Claim { lease, spec, journal }) = claim else { return Ok(false) };
+        let span = info_span!("job", job.id = %lease.job(), repo = %spec.repo);
+        // Another worker may find further work while this one is busy.
+        self.tools.store.signals().jobs.notify_one();
+        async {
+            let run = match Run::fold(&spec, &journal) {
+                Ok(run) => run,
+                Err(misfit) => {
+                    tracing::error!(error = %misfit, "the journal cannot be folded; the job stays as it is until its lease ends");
+                    return;
+                }
+            };
+            let shift = Shift { tools: &self.tools, lease, spec, run, journal };
+            match shift.work(stop).await {
+                Ok(()) => {}
+                Err(StoreError::LeaseLost { .. }) => warn!("the lease is lost; another worker has the job"),
+                Err(error) => tracing::error!(error = %error, "the job stops here until its lease ends"),
+            }
+        }
+        .instrument(span)
+        .await;
+        Ok(true)
+    }
+}
+
+/// One worker's time with one job.
+struct Shift<'a> {
+    tools: &'a Tools,
+    lease: Lease,
+    spec: JobSpec,
+    run: Run,
+    journal: Vec<Entry>,
+}
+
+impl Shift<'_> {
+    async fn work(mut self, stop: &CancellationToken) -> Result<(), StoreError> {
+        loop {
+            let step = self.run.next(self.tools.clock.now());
+            if step == Step::Rest {
+                return Ok(());
+            }
+            let name = name(&step);
+            let answer = tokio::select! {
+                answer = self.answer(step).instrument(info_span!("step", step = name)) => answer,
+                () = stop.cancelled() => Ok(Answer::Later { seconds: 0, because: "this worker is being stopped".into() }),
+            };
+            match self.reaction(answer)? {
+                Answer::Entry(kind) => self.record(kind).await?,
+                Answer::Written => {}
+                Answer::Later { seconds, because } => {
+                    info!(delay_s = seconds, "handed back: {because}");
+                    let not_before = self.tools.clock.now().checked_add(SignedDuration::from_secs(seconds));
+                    return self.tools.store.release(self.lease, not_before.unwrap_or(Timestamp::MAX)).await;
+                }
+            }
+        }
+    }
+
+    /// Adds an entry and hears what others have added meanwhile.
+    async fn record(&mut self, kind: EntryKind) -> Result<(), StoreError> {
+        let seen = u32::try_from(self.journal.len()).unwrap_or(u32::MAX);
+        let entries = self.tools.store.append(&self.lease, seen, kind, self.tools.clock.now()).await?;
+        for entry in entries {
+            self.run.apply(&entry).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
+            self.journal.push(entry);
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, step: Step) -> Result<Answer, StepError> {
+        let lease_lost = renew(self.tools, &self.lease);
+        // The renewal borrows the lease alone, so that the step may write.
+        tokio::pin!(lease_lost);
+        let step = async {
+            match step {
+                Step::Prepare => prepare::prepare(self.tools, &self.spec).await,
+                Step::Solve { round, feedback } => {
+                    solve::solve(self.tools, &self.spec, &self.lease, &mut self.run, &mut self.journal, round, feedback).await
+                }
+                Step::Verify => prove::verify(self.tools, &self.spec, &self.run).await,
+                Step::PlanPublish { conclusion } => publish::plan(self.tools, &self.spec, &self.run, conclusion).await,
+                Step::Perform { effect } => publish::perform(self.tools, &self.spec, effect).await,
+                Step::Complete { outcome } => {
+                    info!("completed: {outcome}");
+                    Ok(Answer::Entry(EntryKind::Completed { outcome }))
+                }
+                Step::Rest => Ok(Answer::Written),
+            }
+        };
+        tokio::select! {
+            answer = step => answer,
+            error = &mut lease_lost => Err(error.into()),
+        }
+    }
+
+    /// What to do about an answer: an error is an answer too.
+    fn reaction(&self, answer: Result<Answer, StepError>) -> Result<Answer, StoreError> {
+        let error = match answer {
+            Ok(Answer::Later { seconds, because }) => return Ok(self.later(seconds, because)),
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        warn!(error = %error, "the step is not done");
+        match error {
+            StepError::Store(error) => Err(error),
+            StepError::Failed(failure) => Ok(Answer::Entry(EntryKind::Failed { failure: *failure, effect: None })),
+            StepError::Forge(ForgeError::RateLimited { retry_after }) => {
+                let seconds = i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX).min(HANDED_BACK_SECONDS_MAX);
+                Ok(self.later(seconds, "the forge limits the rate of requests".into()))
+            }
+            StepError::Forge(ForgeError::Unavailable(reason)) | StepError::Workspace(WorkspaceError::Unavailable { reason, .. }) => {
+                Ok(self.later(self.growing_delay(), reason))
+            }
+            StepError::Forge(error @ (ForgeError::Denied { .. } | ForgeError::Rejected { .. })) => {
+                Ok(Answer::Entry(EntryKind::Failed { failure: conclusions::forge(&error), effect: None }))
+            }
+            StepError::Workspace(error @ (WorkspaceError::Refused(_) | WorkspaceError::Rejected { .. })) => {
+                Ok(Answer::Entry(EntryKind::Failed { failure: conclusions::workspace(&error), effect: None }))
+            }
+        }
+    }
+
+    fn later(&self, seconds: i64, because: String) -> Answer {
+        if self.n_claims_without_progress() <= HANDED_BACK_MAX {
+            return Answer::Later { seconds, because };
+        }
+        let effect = match self.run.next(self.tools.clock.now()) {
+            Step::Perform { effect } => Some(effect.key(self.lease.job())),
+            Step::Prepare | Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } | Step::Complete { .. } | Step::Rest => None,
+        };
+        Answer::Entry(EntryKind::Failed { failure: conclusions::given_up(HANDED_BACK_MAX, &because), effect })
+    }
+
+    fn n_claims_without_progress(&self) -> usize {
+        let is_idle = |entry: &&Entry| matches!(entry.kind, EntryKind::Claimed { .. } | EntryKind::TurnTaken { .. });
+        self.journal.iter().rev().take_while(is_idle).filter(|entry| matches!(entry.kind, EntryKind::Claimed { .. })).count()
+    }
+
+    fn growing_delay(&self) -> i64 {
+        5_i64.saturating_mul(1 << self.n_claims_without_progress().min(10)).min(600)
+    }
+}
+
+fn name(step: &Step) -> &'static str {
+    match step {
+        Step::Prepare => "prepare",
+        Step::Solve { .. } => "solve",
+        Step::Verify => "verify",
+        Step::PlanPublish { .. } => "plan",
+        Step::Perform { .. } => "perform",
+        Step::Complete { .. } => "complete",
+        Step::Rest => "rest",
+    }
+}
+
+/// Renews a lease until it is lost.
+async fn renew(tools: &Tools, lease: &Lease) -> StoreError {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        match tools.store.renew(lease, tools.clock.now(), LEASE).await {
+            Ok(()) => {}
+            Err(error @ StoreError::LeaseLost { .. }) => return error,
+            Err(error) => warn!(error = %error, "the lease could not be renewed"),
+        }
+    }
+}
+
+/// Keeps the progress comment up to date. It is a courtesy: the run does not depend on it.
+async fn show(tools: &Tools, spec: &JobSpec, stage: Stage) {
+    let Some(issue) = spec.task.issue() else { return };
+    let effect = patchwright_domain::effect::Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage) };
+    if let Err(error) = tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await {
+        warn!(error = %error, "the progress comment could not be written");
+    }
+}

@@ -1,0 +1,86 @@
+//! Runs a repository's setup and test commands in a fresh tree and keeps what they said.
+
+use patchwright_domain::ecosystem::Plan;
+use patchwright_domain::proof::Evidence;
+
+use super::{StepError, Tools, conclusions};
+use crate::sandbox::{Command, Executor, Profile, SandboxError};
+use crate::workspace::Scratch;
+
+/// How much output of one command is kept, in bytes.
+const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// How much of it goes into the journal, in characters and lines.
+const EXCERPT_CHARS_MAX: usize = 3_000;
+const EXCERPT_LINES_MAX: usize = 40;
+
+/// What setup and test said in one tree.
+pub(super) enum Said {
+    /// The setup command failed, so the tests were not run.
+    SetupFailed(Evidence),
+    /// The tests were run.
+    Tested(Evidence),
+}
+
+/// Runs the plan's setup, if it has one, and its test command.
+pub(super) async fn test(tools: &Tools, plan: &Plan, test: &str, tree: &Scratch) -> Result<Said, StepError> {
+    let mut executor = open(tools, tree, Profile::Proof).await?;
+    if let Some(setup) = &plan.setup {
+        let evidence = run(tools, executor.as_mut(), setup).await?;
+        if evidence.exit.colour() != patchwright_domain::proof::Colour::Green {
+            return Ok(Said::SetupFailed(evidence));
+        }
+    }
+    run(tools, executor.as_mut(), test).await.map(Said::Tested)
+}
+
+/// Opens the sandbox on a tree.
+pub(super) async fn open(tools: &Tools, tree: &Scratch, profile: Profile) -> Result<Box<dyn Executor>, StepError> {
+    let opened = tools.sandbox.open(tree.path(), profile).await;
+    opened.map_err(|refusal| conclusions::environment(&format!("{refusal}."), &refusal.remedy, refusal.to_string()).into())
+}
+
+/// Runs one command and keeps its output.
+pub(super) async fn run(tools: &Tools, executor: &mut dyn Executor, command: &str) -> Result<Evidence, StepError> {
+    let request = Command {
+        script: command.to_owned(),
+        directory: String::new(),
+        timeout: tools.settings.test_timeout,
+        output_bytes_max: OUTPUT_BYTES_MAX,
+    };
+    let output = executor.execute(&request).await.map_err(|error| broken(&error))?;
+    let excerpt = excerpt(&String::from_utf8_lossy(&output.output));
+    let duration_ms = u64::try_from(output.duration.as_millis()).unwrap_or(u64::MAX);
+    let output_digest = tools.store.put_artifact(output.output).await?;
+    Ok(Evidence { command: command.to_owned(), exit: output.exit, duration_ms, output: output_digest, excerpt })
+}
+
+fn broken(error: &SandboxError) -> StepError {
+    let next_step = match error {
+        SandboxError::Refused(refusal) => refusal.remedy.as_str(),
+        SandboxError::Path { .. } | SandboxError::Machine { .. } => "Run `patchwright doctor` on the server.",
+    };
+    conclusions::environment(&format!("The sandbox broke: {error}."), next_step, format!("{error:?}")).into()
+}
+
+/// The last lines, without what a terminal would act on.
+fn excerpt(output: &str) -> String {
+    let plain: String = strip_escapes(output).chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
+    let lines: Vec<&str> = plain.trim_end().lines().collect();
+    let tail = lines[lines.len().saturating_sub(EXCERPT_LINES_MAX)..].join("\n");
+    let n_over = tail.chars().count().saturating_sub(EXCERPT_CHARS_MAX);
+    tail.chars().skip(n_over).collect()
+}
+
+/// Takes out CSI sequences such as colours (ECMA-48, 5.4).
+fn strip_escapes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("\u{1b}[") {
+        plain.push_str(&rest[..start]);
+        let sequence = &rest[start + 2..];
+        let end = sequence.find(|c: char| ('@'..='~').contains(&c)).map_or(sequence.len(), |end| end + 1);
+        rest = &sequence[end..];
+    }
+    plain.push_str(rest);
+    plain
+}

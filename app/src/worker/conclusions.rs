@@ -1,0 +1,53 @@
+//! From what went wrong to what the user and the operator are told.
+
+use patchwright_domain::journal::{Conclusion, Failure, Outcome};
+use patchwright_domain::report::neutral::plain;
+
+use crate::forge::ForgeError;
+use crate::workspace::WorkspaceError;
+
+/// How much of a cause from outside is repeated to the user, in characters.
+const CAUSE_CHARS_MAX: usize = 300;
+
+fn failure(outcome: Outcome, cause: &str, next_step: &str, internal: String) -> Failure {
+    Failure { conclusion: Conclusion::new(outcome, plain(cause, CAUSE_CHARS_MAX), plain(next_step, CAUSE_CHARS_MAX)), internal }
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str().trim_end_matches('.'))
+}
+
+pub(super) fn environment(cause: &str, next_step: &str, internal: String) -> Failure {
+    failure(Outcome::EnvironmentFailed, cause, next_step, internal)
+}
+
+pub(super) fn policy(cause: &str, next_step: &str) -> Failure {
+    failure(Outcome::BlockedByPolicy, cause, next_step, cause.to_owned())
+}
+
+pub(super) fn forge(error: &ForgeError) -> Failure {
+    let next_step = match error {
+        ForgeError::Denied { remedy, .. } => sentence(remedy),
+        ForgeError::Rejected { .. } | ForgeError::RateLimited { .. } | ForgeError::Unavailable(_) => {
+            "Ask again; if it happens again, an operator should look at the server's log.".into()
+        }
+    };
+    failure(Outcome::Failed, &sentence(&error.to_string()), &next_step, error.to_string())
+}
+
+pub(super) fn workspace(error: &WorkspaceError) -> Failure {
+    let (outcome, next_step) = match error {
+        WorkspaceError::Refused(_) => (Outcome::BlockedByPolicy, "Make this change by hand, or ask for one that does not need it."),
+        WorkspaceError::Rejected { .. } | WorkspaceError::Unavailable { .. } => {
+            (Outcome::Failed, "Check the App's `contents` permission and the rules for branches, then ask again.")
+        }
+    };
+    failure(outcome, &sentence(&error.to_string()), next_step, error.to_string())
+}
+
+pub(super) fn given_up(n_tries: usize, because: &str) -> Failure {
+    let cause = format!("The same step did not succeed in {n_tries} tries: {}.", because.trim_end_matches('.'));
+    failure(Outcome::Failed, &cause, "An operator should look at the server's log, then ask again.", because.to_owned())
+}

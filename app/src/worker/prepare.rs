@@ -1,0 +1,58 @@
+//! Prepare: read the request, fix the base, find out how it is tested, and see what its tests say before anybody has
+//! touched anything. What does not work here ends the run before a model was asked.
+
+use patchwright_domain::ecosystem::{self, Plan};
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::{CommitId, EntryKind, Prepared};
+use patchwright_domain::policy::Policy;
+use patchwright_domain::proof::Evidence;
+use patchwright_domain::report::Stage;
+use tracing::info;
+
+use super::commands::{self, Said};
+use super::{Answer, StepError, Tools, conclusions};
+use crate::forge::Access;
+use crate::policy_file;
+
+pub(super) async fn prepare(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
+    super::show(tools, spec, Stage::Preparing).await;
+    let request = tools.forge.context(spec).await?;
+    let text = serde_json::to_vec(&request).expect("a request holds only text");
+    let request = tools.store.put_artifact(text).await?;
+    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
+    let base = tools.workspaces.fetch(&spec.repo, access).await?;
+    let plan = plan(tools, spec, &base).await?;
+    let baseline = baseline(tools, spec, &base, &plan).await?;
+    info!(base = %base, "prepared; the tests are run with {:?}", plan.test);
+    Ok(Answer::Entry(EntryKind::Prepared { prepared: Prepared { base, plan, baseline, request } }))
+}
+
+async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, StepError> {
+    let file = tools.workspaces.read(&spec.repo, base, policy_file::PATH).await?;
+    let policy = match file {
+        None => Policy::default(),
+        Some(bytes) => policy_file::parse(&String::from_utf8_lossy(&bytes)).map_err(|problem| {
+            let cause = format!("The policy file `{}` cannot be read: {problem}", policy_file::PATH);
+            conclusions::policy(&cause, "Mend the file on the default branch, then ask again.")
+        })?,
+    };
+    let files = tools.workspaces.root_files(&spec.repo, base).await?;
+    Ok(ecosystem::plan(&policy.commands, &files))
+}
+
+async fn baseline(tools: &Tools, spec: &JobSpec, base: &CommitId, plan: &Plan) -> Result<Option<Evidence>, StepError> {
+    let Some(test) = &plan.test else { return Ok(None) };
+    let tree = tools.workspaces.scratch(&spec.repo, base).await?;
+    match commands::test(tools, plan, test, &tree).await? {
+        Said::SetupFailed(evidence) => Err(unusable("setup", &evidence)),
+        Said::Tested(evidence) if evidence.exit.is_missing_command() => Err(unusable("test", &evidence)),
+        Said::Tested(evidence) => Ok(Some(evidence)),
+    }
+}
+
+fn unusable(what: &str, evidence: &Evidence) -> StepError {
+    let last_line = evidence.excerpt.lines().last().unwrap_or_default();
+    let cause = format!("The {what} command does not work on the base: `{}` ended with {}. {last_line}", evidence.command, evidence.exit);
+    let next_step = format!("Name a {what} command that works offline in `{}`, or install what it needs on the server.", policy_file::PATH);
+    conclusions::environment(&cause, &next_step, cause.clone()).into()
+}

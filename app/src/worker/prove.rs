@@ -1,0 +1,39 @@
+//! Prove: run the tests on the proposal in a fresh tree, and compare with what they said on the base.
+
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::EntryKind;
+use patchwright_domain::proof::{self, Evidence, Verdict};
+use patchwright_domain::report::Stage;
+use patchwright_domain::run::Run;
+use tracing::info;
+
+use super::commands::{self, Said};
+use super::{Answer, StepError, Tools};
+use crate::store::StoreError;
+
+pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
+    super::show(tools, spec, Stage::Verifying).await;
+    let (Some(prepared), Some(proposal)) = (run.prepared(), run.proposal()) else {
+        return Err(StoreError::Corrupt("a run without a proposal verifies".into()).into());
+    };
+    let pack = tools.store.artifact(&proposal.pack).await?;
+    tools.workspaces.unpack(&spec.repo, &proposal.commit, pack).await?;
+    let head = match &prepared.plan.test {
+        None => None,
+        Some(test) => {
+            let restored = proof::tests_to_restore(&proposal.changes).map(str::to_owned).collect();
+            let tree = tools.workspaces.scratch_with(&spec.repo, &proposal.commit, &prepared.base, restored).await?;
+            Some(evidence(commands::test(tools, &prepared.plan, test, &tree).await?))
+        }
+    };
+    let verdict = proof::judge(&prepared.plan, &proposal.changes, prepared.baseline.clone(), head);
+    info!("verified: {}", if matches!(verdict, Verdict::Proven { .. }) { "proven" } else { "unproven" });
+    Ok(Answer::Entry(EntryKind::Verified { verdict }))
+}
+
+/// A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
+fn evidence(said: Said) -> Evidence {
+    match said {
+        Said::SetupFailed(evidence) | Said::Tested(evidence) => evidence,
+    }
+}

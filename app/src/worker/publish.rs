@@ -1,0 +1,76 @@
+//! Publish: fix all effects in the journal, then do them one by one.
+
+use patchwright_domain::effect::{self, Effect, Receipt};
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::{CommitId, Conclusion, EntryKind};
+use patchwright_domain::report::Story;
+use patchwright_domain::run::Run;
+use tracing::info;
+
+use super::{Answer, StepError, Tools, conclusions, solve};
+use crate::forge::{Access, ForgeError};
+use crate::workspace::WorkspaceError;
+
+/// Writes everything that people will read, and plans what is to be done.
+pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: Conclusion) -> Result<Answer, StepError> {
+    let title = match run.prepared() {
+        Some(prepared) => effect::title_of(&solve::request(tools, prepared).await?),
+        None => String::new(),
+    };
+    let answer = match run.answer() {
+        Some(digest) => String::from_utf8_lossy(&tools.store.artifact(&digest).await?).into_owned(),
+        None => String::new(),
+    };
+    let moved_to = moved_base(tools, spec, run).await;
+    let story = Story {
+        spec,
+        conclusion: &conclusion,
+        prepared: run.prepared(),
+        judged: run.judged(),
+        title: &title,
+        answer: &answer,
+        usage: run.usage(),
+        is_priced: tools.settings.is_priced,
+        model: &tools.settings.model,
+        moved_to: moved_to.as_ref(),
+        host: &tools.settings.host,
+    };
+    let effects = effect::plan(&story);
+    Ok(Answer::Entry(EntryKind::PublishPlanned { conclusion, effects }))
+}
+
+/// Where the default branch points now, if that is no longer the base. Not knowing it stops nothing.
+async fn moved_base(tools: &Tools, spec: &JobSpec, run: &Run) -> Option<CommitId> {
+    let base = &run.prepared()?.base;
+    run.judged()?;
+    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await.ok()?;
+    let now = tools.workspaces.fetch(&spec.repo, access).await.ok()?;
+    (now != *base).then_some(now)
+}
+
+/// Does one effect. One that is refused is written down as such; the run decides what that means.
+pub(super) async fn perform(tools: &Tools, spec: &JobSpec, effect: Effect) -> Result<Answer, StepError> {
+    let key = effect.key(&spec.id());
+    let failure = match attempt(tools, spec, &effect).await {
+        Ok(receipt) => {
+            info!(effect = %key, url = receipt.url, "performed");
+            return Ok(Answer::Entry(EntryKind::Performed { key, receipt }));
+        }
+        Err(StepError::Forge(error @ (ForgeError::Denied { .. } | ForgeError::Rejected { .. }))) => conclusions::forge(&error),
+        Err(StepError::Workspace(error @ (WorkspaceError::Refused(_) | WorkspaceError::Rejected { .. }))) => conclusions::workspace(&error),
+        Err(error) => return Err(error),
+    };
+    tracing::warn!(effect = %key, error = %failure.internal, "an effect was refused");
+    Ok(Answer::Entry(EntryKind::Failed { failure, effect: Some(key) }))
+}
+
+async fn attempt(tools: &Tools, spec: &JobSpec, effect: &Effect) -> Result<Receipt, StepError> {
+    let Effect::PushBranch { branch, commit, pack } = effect else {
+        return Ok(tools.forge.perform(&spec.repo, &effect.key(&spec.id()), effect).await?);
+    };
+    let pack = tools.store.artifact(pack).await?;
+    tools.workspaces.unpack(&spec.repo, commit, pack).await?;
+    let access = tools.forge.clone_access(&spec.repo, Access::Push).await?;
+    tools.workspaces.push(&spec.repo, access, branch, commit).await?;
+    Ok(Receipt { url: None })
+}
