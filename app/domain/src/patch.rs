@@ -189,10 +189,10 @@ impl Patch {
     /// # Errors
     /// [`PatchError::Path`] if the directory is not inside the tree.
     pub fn under(mut self, directory: &str) -> Result<Self, PatchError> {
-        if matches!(directory.trim_matches('/'), "" | ".") && !directory.starts_with('/') {
+        let directory = Self::directory(directory)?;
+        if directory.is_empty() {
             return Ok(self);
         }
-        let directory = path::normal(directory.trim_end_matches('/'))?;
         for hunk in &mut self.hunks {
             match hunk {
                 Hunk::Add { path, .. } | Hunk::Delete { path } => *path = format!("{directory}/{path}"),
@@ -205,6 +205,15 @@ impl Patch {
             }
         }
         Ok(self)
+    }
+
+    /// Brings the name of a directory of the tree to its normal form; empty for the root.
+    ///
+    /// # Errors
+    /// [`PatchError::Path`] if it is not inside the tree.
+    pub(crate) fn directory(name: &str) -> Result<String, PatchError> {
+        let is_root = !name.trim().starts_with('/') && name.split('/').all(|part| matches!(part.trim(), "" | "."));
+        if is_root { Ok(String::new()) } else { path::normal(name.trim_end().trim_end_matches('/')) }
     }
 
     /// Every path that the patch reads or writes, each once: what `apply` must be given.

@@ -46,8 +46,17 @@ fn shell(fields: &Map<String, Value>) -> Result<Action, String> {
     };
     match heredoc::patch_of(&script) {
         Some((below, text)) => patch(text, &joined(&directory, &below)),
-        None => Ok(Action::Shell { script, directory, timeout_ms }),
+        None => Ok(started_in(directory, script, timeout_ms)),
     }
+}
+
+/// A directory of the tree is the executor's business; any other is the script's own, which meets the sandbox's walls.
+fn started_in(directory: String, script: String, timeout_ms: Option<u64>) -> Action {
+    let (directory, script) = match Patch::directory(&directory) {
+        Ok(directory) => (directory, script),
+        Err(_) => (String::new(), format!("cd -- {} || exit\n{script}", quoted(&directory))),
+    };
+    Action::Shell { script, directory, timeout_ms }
 }
 
 fn milliseconds(value: &Value) -> Option<u64> {

@@ -108,7 +108,13 @@ fn arguments_are_read_leniently() {
     assert_eq!(words(r#"{"command":["grep","a b","f"],"workdir":null}"#), script("grep 'a b' f"));
     assert_eq!(words(r#"{"cmd":"ls"}"#), script("ls"));
     let limited = Action::Shell { script: "x".into(), directory: "d".into(), timeout_ms: Some(5) };
-    assert_eq!(words(r#"{"command":"x","workdir":"d","timeout_ms":"5","why":1}"#), Ok(limited));
+    assert_eq!(words(r#"{"command":"x","workdir":"./d/","timeout_ms":"5","why":1}"#), Ok(limited));
+    assert_eq!(words(r#"{"command":"x","workdir":"./"}"#), script("x"));
+    assert_eq!(words(r#"{"command":"x","workdir":"/tmp/a b"}"#), script("cd -- '/tmp/a b' || exit\nx"));
+    assert_eq!(
+        words(r#"{"command":"x","workdir":"-../y"}"#),
+        Ok(Action::Shell { script: "x".into(), directory: "-../y".into(), timeout_ms: None })
+    );
 }
 
 #[test]
