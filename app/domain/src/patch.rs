@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod edit;
 mod indent;
 mod nearest;
-mod parse;
+pub(crate) mod parse;
 mod path;
 mod text;
 

@@ -105,7 +105,7 @@ impl Agent for Turns {
             n_recorded: 0,
             turn: None,
         };
-        let (ending, answer) = work.to_the_end().await;
+        let (ending, answer) = work.converse().await;
         work.report_turn();
         work.record_new_items();
         work.transcript.line(&json!({ "kind": "ended", "ending": format!("{ending:?}"), "usage": work.talk.usage() }));
@@ -141,7 +141,7 @@ struct Work<'w> {
 
 impl Work<'_> {
     /// Does what the conversation asks for until it asks for nothing; the ending and the model's closing words.
-    async fn to_the_end(&mut self) -> (Ending, String) {
+    async fn converse(&mut self) -> (Ending, String) {
         loop {
             let step = match self.talk.next() {
                 Next::Ask { output_tokens_max } => {

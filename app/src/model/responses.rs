@@ -21,7 +21,7 @@ mod failure;
 mod wire;
 
 /// How long the end of a stream is awaited behind its last event, so that the connection can be used again.
-const DRAIN_TIMEOUT: Duration = Duration::from_millis(250);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How much of an error's body is read, in bytes.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
@@ -47,7 +47,7 @@ pub struct ResponsesSettings {
 }
 
 impl ResponsesSettings {
-    /// The settings for an endpoint without a key: 10 s to connect, 300 s of silence, 30 min in all, 32 MiB.
+    /// The settings for an endpoint without a key: 10 s to connect, 300 s of silence, 30 min in all, 8 MiB.
     pub fn new(base_url: impl Into<String>, model: impl Into<String>) -> Self {
         Self {
             base_url: base_url.into(),
@@ -57,7 +57,7 @@ impl ResponsesSettings {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(300),
             request_timeout: Duration::from_secs(30 * 60),
-            response_bytes_max: 32 * 1024 * 1024,
+            response_bytes_max: 8 * 1024 * 1024,
         }
     }
 }

@@ -251,8 +251,12 @@ fn stream(body: Body) -> Response {
 /// A body that breaks the connection, so that the client cannot take it for whole.
 fn cut(reply: &str, n_bytes: usize) -> Body {
     let head = Bytes::copy_from_slice(&reply.as_bytes()[..n_bytes.min(reply.len())]);
-    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by the script");
-    Body::from_stream(futures_util::stream::iter([Ok(head), Err(broken)]))
+    let broken = futures_util::stream::once(async {
+        // The server writes what it has when the body has nothing for it; without this the head would not leave.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by the script"))
+    });
+    Body::from_stream(futures_util::stream::iter([Ok(head)]).chain(broken))
 }
 
 /// A body that sends its first event and then nothing.

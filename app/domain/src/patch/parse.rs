@@ -100,11 +100,16 @@ fn trim_blank(lines: &mut Lines<'_>) {
     }
 }
 
-/// The end word of `<<WORD`, also behind the name of the tool.
-pub(super) fn heredoc_word(line: &str) -> Option<&str> {
+/// The end word, if the line is `<<WORD` or that behind the name of the tool.
+fn heredoc_word(line: &str) -> Option<&str> {
     let line = line.trim();
-    let rest = line.strip_prefix("apply_patch").or_else(|| line.strip_prefix("applypatch")).unwrap_or(line).trim_start();
-    let word = rest.strip_prefix("<<")?;
+    let rest = ["apply_patch", "applypatch"].iter().find_map(|name| line.strip_prefix(name));
+    end_word(rest.unwrap_or(line))
+}
+
+/// The word of `<<WORD`, quoted or not, if nothing else stands there.
+pub(crate) fn end_word(opening: &str) -> Option<&str> {
+    let word = opening.trim().strip_prefix("<<")?;
     let word = word.strip_prefix('-').unwrap_or(word).trim();
     let bare = ['\'', '"'].iter().find_map(|quote| word.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(word);
     (!bare.is_empty() && bare.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')).then_some(bare)

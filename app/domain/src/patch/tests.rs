@@ -276,6 +276,15 @@ fn hunks_on_one_file_see_each_other_and_a_failure_changes_nothing() {
 }
 
 #[test]
+fn the_other_reading_ends_files_in_a_newline_and_takes_the_first_match() {
+    let text = "*** Begin Patch\n*** Update File: f\n@@\n-x\n+y\n*** End Patch";
+    let patch = Patch::parse(text).expect("parses");
+    let given = files(&[("f", b"x\nx")]);
+    assert!(matches!(patch.apply(&given), Err(PatchError::Ambiguous { .. })));
+    assert_eq!(patch.apply_like_codex(&given), (vec![("f".to_owned(), regular(b"y\nx\n"))], None));
+}
+
+#[test]
 fn forgotten_marks_on_blank_lines_of_a_new_file_are_forgiven() {
     let patch = Patch::parse("*** Begin Patch\n*** Add File: f\n+a\n\n+b\n\n*** Delete File: g\n*** End Patch").expect("parses");
     let changes = patch.apply(&files(&[("g", b"")])).expect("applies");
@@ -306,4 +315,95 @@ fn repetition_cannot_make_the_search_endless() {
     let body = format!("@@ x\n{}+y\n", " x\n".repeat(20_000));
     let error = attempt(file.as_bytes(), &body).expect_err("too repetitive").to_string();
     assert!(error.contains("takes too long") || error.contains("fit at file lines"), "{error}");
+}
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % bound
+    }
+}
+
+#[test]
+fn a_patch_does_what_it_says_or_nothing() {
+    let words = ["a", "b", "", "  a", "\ta", "b ", "c\"", "}", "é"];
+    let mut numbers = Numbers(7);
+    let mut n_applied = 0;
+    for _ in 0..5_000 {
+        let old: Vec<&str> = (0..1 + numbers.below(12)).map(|_| words[numbers.below(words.len())]).collect();
+        let eols: Vec<&str> = old.iter().map(|_| if numbers.below(4) == 0 { "\r\n" } else { "\n" }).collect();
+        let from = numbers.below(old.len());
+        let to = from + numbers.below(old.len() - from + 1);
+        let n_context = numbers.below(4);
+        let added: Vec<&str> = (0..numbers.below(3)).map(|_| ["new", "a", "  x"][numbers.below(3)]).collect();
+        let (above, below) = (from.saturating_sub(n_context), (to + n_context).min(old.len()));
+        if above == below {
+            continue;
+        }
+        let lines = |mark: &str, lines: &[&str]| lines.iter().map(|line| format!("{mark}{line}\n")).collect::<String>();
+        let body = [
+            "@@\n",
+            &lines(" ", &old[above..from]),
+            &lines("-", &old[from..to]),
+            &lines("+", &added),
+            &lines(" ", &old[to..below]),
+        ]
+        .concat();
+        let text: String = old.iter().zip(&eols).map(|(line, eol)| format!("{line}{eol}")).collect();
+        match attempt(text.as_bytes(), &body) {
+            Ok(after) => {
+                let expected = [&old[..from], &added, &old[to..]].concat();
+                let after = String::from_utf8(after).expect("UTF-8");
+                assert_eq!(after.lines().collect::<Vec<_>>(), expected, "{text:?} {body}");
+                n_applied += 1;
+            }
+            Err(PatchError::Ambiguous { lines, .. }) => assert!(lines.contains(&(above + 1)), "{text:?} {body}"),
+            Err(error) => panic!("{error}: {text:?} {body}"),
+        }
+    }
+    assert!(n_applied > 1_000, "{n_applied}");
+}
+
+#[test]
+fn no_text_makes_the_parser_or_the_application_panic() {
+    let pieces = [
+        "*** Begin Patch\n",
+        "*** End Patch\n",
+        "*** Update File: f\n",
+        "*** Add File: g\n",
+        "*** Move to: h\n",
+        "*** Delete File: f\n",
+        "*** End of File\n",
+        "@@\n",
+        "@@ a\n",
+        "@@ -1,2 +1,0 @@\n",
+        " a\n",
+        "-a\n",
+        "+a\n",
+        "\n",
+        "-\n",
+        "+\tb\n",
+        " \u{feff}a\n",
+        "```\n",
+        "<<EOF\n",
+        "EOF\n",
+        "\\ No newline\n",
+        " é\u{fffd}\n",
+        "@@ -0,0 +1 @@\n",
+        "\r\n",
+        "@@ -18446744073709551615 +1 @@\n",
+    ];
+    let files = files(&[("f", b"\xef\xbb\xbfa\r\nb\n\xe9\na")]);
+    let mut numbers = Numbers(3);
+    for round in 0..20_000 {
+        let body: String = (0..numbers.below(14)).map(|_| pieces[numbers.below(pieces.len())]).collect();
+        let text = if round % 2 == 0 { body } else { format!("*** Begin Patch\n*** Update File: f\n{body}*** End Patch") };
+        if let Ok(patch) = Patch::parse(&text) {
+            let _ = patch.apply(&files);
+            let _ = patch.apply_like_codex(&files);
+        }
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Models that were trained on another harness call the patch tool through the shell.
 
+use crate::patch::parse;
+
 /// The directory and the text of the patch, if the whole script is one call of `apply_patch` with a heredoc.
 pub(super) fn patch_of(script: &str) -> Option<(String, &str)> {
     let script = script.trim();
@@ -11,7 +13,7 @@ pub(super) fn patch_of(script: &str) -> Option<(String, &str)> {
     };
     let rest = call.strip_prefix("apply_patch").or_else(|| call.strip_prefix("applypatch"))?;
     let (opening, body) = rest.split_once('\n')?;
-    let word = end_word(opening)?;
+    let word = parse::end_word(opening)?;
     let (text, last) = body.rsplit_once('\n')?;
     let closed_once = last.trim() == word && !text.lines().any(|line| line == word);
     closed_once.then_some((directory, text))
@@ -28,12 +30,4 @@ fn changed_directory(rest: &str) -> Option<(String, &str)> {
         |c: char| !matches!(c, '$' | '`' | '\\' | '*' | '?' | ';' | '|' | '<' | '>' | '(' | ')' | '~' | '\n' | '"' | '\'');
     let rest = rest.trim_start().strip_prefix("&&")?.trim_start();
     directory.chars().all(plain).then(|| (directory.to_owned(), rest))
-}
-
-/// The word behind `<<`, which must be all that stands there.
-fn end_word(opening: &str) -> Option<&str> {
-    let word = opening.trim().strip_prefix("<<")?;
-    let word = word.strip_prefix('-').unwrap_or(word).trim();
-    let bare = ['\'', '"'].iter().find_map(|quote| word.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(word);
-    (!bare.is_empty() && bare.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')).then_some(bare)
 }

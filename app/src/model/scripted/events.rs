@@ -53,7 +53,7 @@ pub(super) fn of_step(step: &Step, number: usize, request: &Value, request_bytes
 fn collect_items(step: &Step, number: usize, request: &Value, items: &mut Vec<Value>) {
     let function = |name: &str, arguments: &str| {
         json!({
-            "type": "function_call", "id": format!("fc_{number}"), "call_id": format!("call_{number}"), "name": name,
+            "type": "function_call", "id": format!("fc_{number:04}"), "call_id": format!("call_{number:04}"), "name": name,
             "arguments": arguments, "status": "completed",
         })
     };
@@ -61,18 +61,18 @@ fn collect_items(step: &Step, number: usize, request: &Value, items: &mut Vec<Va
         Step::Shell(script) => items.push(function("shell", &json!({ "command": script }).to_string())),
         Step::Call { name, arguments } => items.push(function(name, arguments)),
         Step::ApplyPatch(patch) if takes_plain_patches(request) => items.push(json!({
-            "type": "custom_tool_call", "id": format!("ctc_{number}"), "call_id": format!("call_{number}"),
+            "type": "custom_tool_call", "id": format!("ctc_{number:04}"), "call_id": format!("call_{number:04}"),
             "name": "apply_patch", "input": patch, "status": "completed",
         })),
         Step::ApplyPatch(patch) => items.push(function("apply_patch", &json!({ "input": patch }).to_string())),
         Step::Message(text) => items.push(json!({
-            "type": "message", "id": format!("msg_{number}"), "role": "assistant", "status": "completed",
+            "type": "message", "id": format!("msg_{number:04}"), "role": "assistant", "status": "completed",
             "content": [{ "type": "output_text", "text": text, "annotations": [] }],
         })),
         Step::Empty => {}
         Step::Reasoned { summary, then } => {
             items.push(json!({
-                "type": "reasoning", "id": format!("rs_{number}"), "encrypted_content": format!("sealed-{number}"),
+                "type": "reasoning", "id": format!("rs_{number:04}"), "encrypted_content": format!("sealed-{number:04}"),
                 "summary": [{ "type": "summary_text", "text": summary }],
             }));
             collect_items(then, number, request, items);
