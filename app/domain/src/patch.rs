@@ -19,6 +19,9 @@ mod tests;
 /// The largest patch that is read, in bytes.
 pub const PATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How much one patch may update, in bytes of the files before each update: no patch keeps a worker busy for long.
+pub const UPDATED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// A file's content and kind, as far as git keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileState {
@@ -256,11 +259,12 @@ impl Patch {
 struct Tree<'a> {
     before: &'a BTreeMap<String, Option<FileState>>,
     after: BTreeMap<String, Option<FileState>>,
+    updated_bytes: usize,
 }
 
 impl<'a> Tree<'a> {
     fn over(before: &'a BTreeMap<String, Option<FileState>>) -> Self {
-        Self { before, after: BTreeMap::new() }
+        Self { before, after: BTreeMap::new(), updated_bytes: 0 }
     }
 
     fn state(&self, path: &str) -> Option<&FileState> {
@@ -285,7 +289,12 @@ impl<'a> Tree<'a> {
                     Some(FileState::Symlink { .. }) => return Err(refusal(path, "update", IS_LINK)),
                     None => return Err(refusal(path, "update", "there is no such file")),
                 };
+                let updated_bytes = self.updated_bytes + before.len();
+                if updated_bytes > UPDATED_BYTES_MAX {
+                    return Err(refusal(path, "update", "the patch updates more than 64 MiB; send smaller patches"));
+                }
                 let content = edit::apply(path, before, chunks, dialect)?;
+                self.updated_bytes = updated_bytes;
                 let target = move_to.as_deref().unwrap_or(path);
                 self.writable(target, "move to")?;
                 if target != path {

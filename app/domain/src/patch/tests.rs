@@ -308,6 +308,13 @@ fn a_big_file_with_many_chunks_is_patched_in_one_pass() {
 }
 
 #[test]
+fn many_updates_of_a_large_file_are_refused() {
+    let text = format!("*** Begin Patch\n{}*** End Patch", "*** Update File: f\n*** Move to: f\n".repeat(70));
+    let patch = Patch::parse(&text).expect("parses");
+    assert!(patch.apply(&files(&[("f", &[b'x'; 1024 * 1024])])).is_err());
+}
+
+#[test]
 fn repetition_cannot_make_the_search_endless() {
     let file = "x\n".repeat(50_000);
     let body = format!("@@\n{}-y\n", " x\n".repeat(20_000));

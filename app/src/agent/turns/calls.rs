@@ -43,13 +43,16 @@ pub(super) async fn carry_out(
             let command = Command { script, directory, timeout: wanted.min(time_left), output_bytes_max: OUTPUT_BYTES_MAX };
             Ok((done, run(executor, &command).await?))
         }
-        Action::Patch(patch) => match apply(executor, &patch).await {
-            Ok(changes) => Ok((format!("patched {}", listed(&patch)), success(&changes))),
-            Err(Refused::Told(reason)) => {
-                Ok((format!("could not patch {}", listed(&patch)), format!("apply_patch failed, nothing was changed: {reason}")))
+        Action::Patch(patch) => {
+            let paths = listed(&patch);
+            match apply(executor, patch).await {
+                Ok(changes) => Ok((format!("patched {paths}"), success(&changes))),
+                Err(Refused::Told(reason)) => {
+                    Ok((format!("could not patch {paths}"), format!("apply_patch failed, nothing was changed: {reason}")))
+                }
+                Err(Refused::Ended(ending)) => Err(ending),
             }
-            Err(Refused::Ended(ending)) => Err(ending),
-        },
+        }
     }
 }
 
@@ -69,13 +72,16 @@ async fn run(executor: &mut dyn Executor, command: &Command) -> Result<String, E
 }
 
 /// Reads what the patch needs, applies it, and writes all of it or nothing.
-async fn apply(executor: &mut dyn Executor, patch: &Patch) -> Result<Vec<(char, Change)>, Refused> {
-    refuse_linked_directories(executor, patch).await?;
+async fn apply(executor: &mut dyn Executor, patch: Patch) -> Result<Vec<(char, Change)>, Refused> {
+    refuse_linked_directories(executor, &patch).await?;
     let mut files = BTreeMap::new();
     for path in patch.paths() {
         files.insert(path.to_owned(), read(executor, path).await?);
     }
-    let changes = patch.apply(&files).map_err(|error| Refused::Told(error.to_string()))?;
+    // A hostile patch may take seconds to be refused, which no other job should wait for.
+    let applied = tokio::task::spawn_blocking(move || (patch.apply(&files), files)).await;
+    let (changes, files) = applied.map_err(|error| Refused::Ended(broken(format!("applying a patch: {error}"))))?;
+    let changes = changes.map_err(|error| Refused::Told(error.to_string()))?;
     if let Err(error) = write(executor, &changes).await {
         restore(executor, &changes, &files).await;
         return Err(error);
