@@ -1,0 +1,4 @@
+//! What every implementation of a port must do, and every case of a format.
+
+mod apply_patch;
+mod model;
