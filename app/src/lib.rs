@@ -2,4 +2,5 @@
 
 pub mod agent;
 pub mod model;
+pub mod rehearsal;
 pub mod sandbox;
