@@ -1,1 +1,4 @@
-//! x
+//! The integration tests, in one binary.
+
+mod contract;
+mod support;

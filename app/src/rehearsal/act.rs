@@ -52,7 +52,7 @@ impl World {
             let id = self.next_id() % 100_000_000;
             let created_at = self.now();
             self.installations.push(Installation { id, account: owner.to_owned(), permissions, created_at, suspended_at: None });
-            self.announce_installation("installation", "created", owner, json!({"repositories": [brief], "requester": null}));
+            self.announce_installation("installation", "created", owner, json!({"repositories": [brief]}));
         }
         id
     }

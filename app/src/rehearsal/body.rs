@@ -80,10 +80,14 @@ pub(super) fn public_user(world: &World, found: &User) -> Value {
     merged(simple_user(world, found), more)
 }
 
-pub(super) fn app(world: &World) -> Value {
+/// The App as it asks for itself.
+pub(super) fn own_app(world: &World) -> Value {
+    merged(app(world), json!({"installations_count": world.installations.len()}))
+}
+
+fn app(world: &World) -> Value {
     let settings = &world.settings;
-    let count = json!({"installations_count": world.installations.len()});
-    merged(an_app(world, settings.app_id, &settings.app_slug, &world.bot_login(), json!(settings.permissions)), count)
+    an_app(world, settings.app_id, &settings.app_slug, &world.bot_login(), json!(settings.permissions))
 }
 
 fn an_app(world: &World, id: u64, slug: &str, owner: &str, permissions: Value) -> Value {

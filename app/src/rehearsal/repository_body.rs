@@ -88,6 +88,7 @@ fn traits(repo: &Repository) -> Value {
     let n_open = repo.issues.values().filter(|issue| issue.state == State::Open).count();
     json!({
         "topics": [],
+        "custom_properties": {},
         "has_issues": true,
         "has_projects": false,
         "has_wiki": false,

@@ -14,7 +14,7 @@ use crate::rehearsal::{
 };
 
 pub(super) fn show(world: &mut World, _call: &Call) -> Reply {
-    ok(body::app(world))
+    ok(body::own_app(world))
 }
 
 pub(super) fn installations(world: &mut World, call: &Call) -> Reply {

@@ -1,0 +1,3 @@
+//! One suite for each thing that others rely on.
+
+mod rehearsal;
