@@ -9,6 +9,8 @@ mod body;
 pub mod fault;
 mod git;
 pub mod hook;
+mod look;
+mod page;
 mod repository_body;
 mod rest;
 pub mod scene;
@@ -36,7 +38,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use fault::Fault;
-use scene::{Account, CheckRun, Checker, Comment, Delivery, Exchange, File, Issue, Pull, Reaction, RepositoryId, Role, State};
+use scene::{Account, CheckRun, Checker, File, RepositoryId, Role, State};
 use world::World;
 
 /// The private half of a key pair that everybody has, for rehearsals only.
@@ -87,6 +89,15 @@ impl Settings {
     }
 }
 
+/// In which order webhooks are released that were kept back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    AsHappened,
+    /// Newest first; GitHub promises no order.
+    Reversed,
+}
+
 /// Why the scene cannot be set so.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -120,7 +131,8 @@ impl Shared {
     fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut world);
-        for outgoing in std::mem::take(&mut world.outbox) {
+        let ready = if world.holds_webhooks { Vec::new() } else { std::mem::take(&mut world.outbox) };
+        for outgoing in ready {
             self.waiting.send_modify(|n| *n += 1);
             if self.postbox.try_send(outgoing).is_err() {
                 self.waiting.send_modify(|n| *n -= 1);
@@ -197,9 +209,28 @@ impl Rehearsal {
         let _ = self.shared.waiting.subscribe().wait_for(|n| *n == 0).await;
     }
 
-    /// Lists the webhooks, oldest first.
-    pub fn deliveries(&self) -> Vec<Delivery> {
-        self.shared.with(|world| world.deliveries.clone())
+    /// Keeps webhooks back until they are released.
+    pub fn hold_webhooks(&self) {
+        self.shared.with(|world| world.holds_webhooks = true);
+    }
+
+    /// Sends the webhooks that were kept back.
+    pub fn release_webhooks(&self, order: Order) {
+        self.shared.with(|world| {
+            world.holds_webhooks = false;
+            match order {
+                Order::AsHappened => {}
+                Order::Reversed => world.outbox.reverse(),
+            }
+        });
+    }
+
+    /// Loses the webhooks that were kept back; they stay in the log, unanswered, and can be sent again.
+    pub fn lose_webhooks(&self) {
+        self.shared.with(|world| {
+            world.holds_webhooks = false;
+            world.outbox.clear();
+        });
     }
 
     /// Sends a webhook again under the same name.
@@ -208,11 +239,6 @@ impl Rehearsal {
     /// [`Error::Unknown`] if there was none of that name, or there is nowhere to send it.
     pub fn redeliver(&self, guid: &str) -> Result<(), Error> {
         self.shared.with(|world| world.redeliver(guid)).ok_or(Error::Unknown("delivery"))
-    }
-
-    /// Lists what the API was asked and answered, oldest first; at most the last 10 000.
-    pub fn exchanges(&self) -> Vec<Exchange> {
-        self.shared.with(|world| world.exchanges.iter().cloned().collect())
     }
 
     /// Arranges for something to go wrong.
@@ -446,53 +472,6 @@ impl Rehearsal {
             world.put_check(repo, run, "github-actions[bot]").ok_or(Error::Unknown("repository"))?;
             Ok(id)
         })
-    }
-
-    /// Reads an issue or pull request.
-    pub fn issue(&self, repo: RepositoryId, number: u64) -> Option<Issue> {
-        self.shared.with(|world| world.issue(repo, number).cloned())
-    }
-
-    /// Lists the comments of an issue or pull request, oldest first.
-    pub fn comments(&self, repo: RepositoryId, issue: u64) -> Vec<Comment> {
-        self.issue(repo, issue).map(|issue| issue.comments).unwrap_or_default()
-    }
-
-    /// Lists the reactions to a comment.
-    pub fn reactions(&self, repo: RepositoryId, comment: u64) -> Vec<Reaction> {
-        self.shared.with(|world| world.comment(repo, comment).map(|(_, comment)| comment.reactions.clone())).unwrap_or_default()
-    }
-
-    /// Lists the pull requests with what they have as issues, oldest first.
-    pub fn pull_requests(&self, repo: RepositoryId) -> Vec<(Issue, Pull)> {
-        let issues = self.shared.with(|world| world.repository(repo).map(|repo| repo.issues.clone())).unwrap_or_default();
-        issues.into_values().filter_map(|issue| issue.pull.clone().map(|pull| (issue, pull))).collect()
-    }
-
-    /// Lists the check runs, oldest first.
-    pub fn check_runs(&self, repo: RepositoryId) -> Vec<CheckRun> {
-        self.shared.with(|world| world.repository(repo).map(|repo| repo.checks.clone())).unwrap_or_default()
-    }
-
-    /// Lists the branches with their last commits.
-    pub fn branches(&self, repo: RepositoryId) -> BTreeMap<String, String> {
-        self.shared.with(|world| world.repository(repo).map(|repo| repo.heads.clone())).unwrap_or_default()
-    }
-
-    /// Reads a file at a branch or commit, and whether it is executable.
-    pub async fn file(&self, repo: RepositoryId, reference: &str, path: &str) -> Option<(Vec<u8>, bool)> {
-        let bare = self.shared.with(|world| world.repository(repo).map(|repo| repo.path.clone()))?;
-        let (reference, path) = (reference.to_owned(), path.to_owned());
-        let read = move || match git::content(&bare, &reference, &path)? {
-            git::Content::File(_, bytes) => Some((bytes, git::is_executable(&bare, &reference, &path)?)),
-            git::Content::Directory(_) => None,
-        };
-        tokio::task::spawn_blocking(read).await.ok().flatten()
-    }
-
-    /// Where the bare repository is on disk.
-    pub fn repository_path(&self, repo: RepositoryId) -> Option<PathBuf> {
-        self.shared.with(|world| world.repository(repo).map(|repo| repo.path.clone()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod git;
+mod octocrab;
 mod webhooks;
 
 use http::Method;
@@ -197,5 +198,26 @@ async fn a_fault_strikes_as_often_as_it_says() {
         assert_eq!(stage.github.comments(stage.repo, number).len(), n);
     }
     assert_conform(&stage.github.exchanges());
+    stage.github.stop().await;
+}
+
+#[tokio::test]
+async fn the_addresses_lead_to_pages_that_quote_what_people_wrote() {
+    let stage = Stage::set().await;
+    let number =
+        stage.github.open_issue(stage.repo, "ada", "It <b>does</b> not fly", "At all.").expect("the repository is there");
+    let issue = stage.github.issue(stage.repo, number).expect("it was just opened");
+    assert_eq!(issue.title, "It <b>does</b> not fly");
+    let page = async |path: &str| {
+        let url = format!("{}{path}", stage.github.web_url());
+        reqwest::get(url).await.expect("the rehearsal answers").text().await.expect("a page is text")
+    };
+    assert!(
+        page(&format!("/octo/rocket/issues/{number}"))
+            .await
+            .contains("<h1>It &lt;b&gt;does&lt;/b&gt; not fly (octo/rocket#1, open)")
+    );
+    assert!(page("/octo/rocket").await.contains("<a href=\"/octo/rocket/issues/1\">"));
+    assert!(page("/octo/nothing").await.contains("no such page"));
     stage.github.stop().await;
 }

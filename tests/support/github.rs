@@ -42,7 +42,12 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set() -> Self {
-        let seconds = Arc::new(AtomicI64::new(NOW));
+        Self::set_at(NOW).await
+    }
+
+    /// Sets the scene at another time, in seconds since 1970.
+    pub(crate) async fn set_at(now: i64) -> Self {
+        let seconds = Arc::new(AtomicI64::new(now));
         let clock = seconds.clone();
         let now = move || Timestamp::from_second(clock.load(Ordering::SeqCst)).expect("the clock is in range");
         let github = Rehearsal::start(Settings::new(Arc::new(now))).await.expect("loopback has a free port");

@@ -141,46 +141,35 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Outcome {
     let body = if request.body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&request.body) };
     let sent = body.as_ref().cloned().unwrap_or(Value::Null);
     let found = find(&request.method, &path);
-    let template = found.as_ref().map(|(route, _)| route.template);
+    let route = found.as_ref().map(|(route, _)| *route);
     let withheld = fault.as_ref().is_some_and(|fault| fault.effect == Effect::Withheld);
     let served = (!withheld).then(|| match (found, body) {
         (_, Err(_)) => refuse(400, "Problems parsing JSON"),
         (None, Ok(_)) => not_found(),
         (Some((route, parameters)), Ok(body)) => serve(world, request, &path, route, parameters, body),
     });
-    let faulty = fault.is_some();
+    let mut exchange = Exchange {
+        method: route.map_or(&*request.method, |route| route.method).to_owned(),
+        path,
+        template: route.map(|route| route.template),
+        query: request.query.clone(),
+        request: sent,
+        status: 0,
+        response: Value::Null,
+        faulty: fault.is_some(),
+    };
     let answer = match (fault, served) {
         (None, Some(served)) => served,
         (Some(Fault { answer: FaultyAnswer::Response { status, headers, body }, .. }), _) => Answer { status, headers, body },
         (_, _) => {
-            let answer = Answer { status: 0, headers: Vec::new(), body: Value::Null };
-            world.record(exchange(request, path, template, sent, &answer, faulty));
+            world.record(exchange);
             return Outcome::Disconnected;
         }
     };
     world.n_requests += 1;
-    world.record(exchange(request, path, template, sent, &answer, faulty));
+    (exchange.status, exchange.response) = (answer.status, answer.body.clone());
+    world.record(exchange);
     Outcome::Answered(with_common_headers(world, answer))
-}
-
-fn exchange(
-    request: &Request,
-    path: String,
-    template: Option<&'static str>,
-    sent: Value,
-    answer: &Answer,
-    faulty: bool,
-) -> Exchange {
-    Exchange {
-        method: request.method.clone(),
-        path,
-        template,
-        query: request.query.clone(),
-        request: sent,
-        status: answer.status,
-        response: answer.body.clone(),
-        faulty,
-    }
 }
 
 /// Turns `/repositories/ID/...`, as links have it, into `/repos/OWNER/NAME/...`.
@@ -192,9 +181,13 @@ fn by_name(world: &World, path: &str) -> String {
     format!("/repos/{}/{rest}", repo.full_name()).trim_end_matches('/').to_owned()
 }
 
+/// Finds the operation; GitHub takes POST for PATCH, and some clients rely on it.
 fn find(method: &str, path: &str) -> Option<(&'static Route, BTreeMap<&'static str, String>)> {
-    let of_method = ROUTES.iter().filter(|route| route.method == method);
-    of_method.map(|route| Some((route, parameters(route.template, path)?))).find_map(|found| found)
+    let find = |method: &str| {
+        let mut of_method = ROUTES.iter().filter(|route| route.method == method);
+        of_method.find_map(|route| Some((route, parameters(route.template, path)?)))
+    };
+    find(method).or_else(|| (method == "POST").then(|| find("PATCH"))?)
 }
 
 /// Fits a path to a template; `{ref}`, `{branch}` and `{path}` take slashes as well.

@@ -292,7 +292,7 @@ pub struct Delivery {
 /// One request to the REST API and what was answered.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The method.
+    /// The method of the operation; that of the request if it is none.
     pub method: String,
     /// The path within the API.
     pub path: String,
@@ -302,7 +302,7 @@ pub struct Exchange {
     pub query: BTreeMap<String, String>,
     /// The body, or null.
     pub request: Value,
-    /// The answer's status.
+    /// The answer's status; 0 if the connection broke.
     pub status: u16,
     /// The answer's body, or null.
     pub response: Value,

@@ -11,7 +11,7 @@ use axum::{
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
-    Shared,
+    Shared, page,
     rest::{self, Outcome},
     smart_http::{self, PACK_BYTES_MAX},
 };
@@ -34,7 +34,16 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if path.contains(".git/") {
         return handle_git(shared, request).await;
     }
-    response(StatusCode::NOT_FOUND, &[], Body::from("There are no pages in a rehearsal.\n"))
+    let path = path.to_owned();
+    let page = tokio::task::spawn_blocking(move || shared.with(|world| page::render(world, &path))).await.ok().flatten();
+    let headers = [
+        ("content-type".to_owned(), "text/html; charset=utf-8".to_owned()),
+        ("content-security-policy".to_owned(), "default-src 'none'".to_owned()),
+    ];
+    match page {
+        Some(page) => response(StatusCode::OK, &headers, Body::from(page)),
+        None => response(StatusCode::NOT_FOUND, &[], Body::from("There is no such page in this rehearsal.\n")),
+    }
 }
 
 async fn handle_rest(shared: Arc<Shared>, path: String, request: Request) -> Response {

@@ -23,11 +23,20 @@ pub(super) const PACK_BYTES_MAX: usize = 64 << 20;
 /// How long one request to `git http-backend` may take.
 pub(super) const BACKEND_SECONDS_MAX: u64 = 60;
 
-/// Refuses a push to a protected branch, and every push while a fault says so.
+/// Refuses a push to a protected branch, one that brings workflows without the permission for it, and every push while
+/// a fault says so.
 const UPDATE_HOOK: &str = r#"#!/bin/sh
 case " $REHEARSAL_PROTECTED " in
 *" $1 "*) echo "error: GH006: Protected branch update failed for $1." >&2; exit 1 ;;
 esac
+workflows=
+if [ "$REHEARSAL_WORKFLOWS" != write ] && [ "$3" != 0000000000000000000000000000000000000000 ]; then
+  workflows=$(git log --format= --name-only "$3" --not --all -- .github/workflows | sort -u)
+fi
+if [ -n "$workflows" ]; then
+  echo "refusing to allow a GitHub App to create or update workflow \`$workflows\` without \`workflows\` permission" >&2
+  exit 1
+fi
 if [ -n "$REHEARSAL_REFUSAL" ]; then echo "$REHEARSAL_REFUSAL" >&2; exit 1; fi
 "#;
 
@@ -54,6 +63,7 @@ struct Backend {
     hooks: PathBuf,
     path_info: String,
     protected: String,
+    workflows: &'static str,
     refusal: String,
     pusher: String,
 }
@@ -64,7 +74,7 @@ enum Service {
     Push,
 }
 
-/// Writes the hook that all repositories share, and gives its folder.
+/// Writes the hook that all repositories share into the folder `hooks` below the root.
 pub(super) fn install_hooks(root: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let hooks = root.join("hooks");
@@ -151,6 +161,7 @@ fn admit(world: &World, owner: &str, name: &str, service: Service, authorization
         hooks: world.root.join("hooks"),
         path_info: format!("/{}.git", repo.full_name()),
         protected: protected.join(" "),
+        workflows: if token.holds("workflows", "write") { "write" } else { "none" },
         refusal: String::new(),
         pusher: world.bot_login(),
     })
@@ -180,6 +191,7 @@ fn command(backend: &Backend, request: &Request) -> Command {
     command.env("GIT_PROJECT_ROOT", &backend.root).env("GIT_HTTP_EXPORT_ALL", "1");
     command.env("GIT_PROTOCOL", header("git-protocol")).env("REMOTE_USER", &backend.pusher).env("REMOTE_ADDR", "127.0.0.1");
     command.env("REHEARSAL_PROTECTED", &backend.protected).env("REHEARSAL_REFUSAL", &backend.refusal);
+    command.env("REHEARSAL_WORKFLOWS", backend.workflows);
     command.env("REQUEST_METHOD", &request.method).env("QUERY_STRING", &request.query).env("PATH_INFO", &backend.path_info);
     command.env("CONTENT_TYPE", header("content-type")).env("CONTENT_LENGTH", request.body.len().to_string());
     command.env("HTTP_CONTENT_ENCODING", header("content-encoding"));

@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) deliveries: Vec<Delivery>,
     pub(super) webhook_url: Option<String>,
     pub(super) outbox: Vec<Outgoing>,
+    /// Whether webhooks stay in the outbox for now.
+    pub(super) holds_webhooks: bool,
     pub(super) n_requests: u64,
     pub(super) n_deliveries: u64,
     last_id: u64,
@@ -59,6 +61,7 @@ impl World {
             deliveries: Vec::new(),
             webhook_url: None,
             outbox: Vec::new(),
+            holds_webhooks: false,
             n_requests: 0,
             n_deliveries: 0,
             last_id: 4_000_000_000,

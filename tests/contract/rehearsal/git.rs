@@ -62,6 +62,22 @@ async fn a_push_needs_a_token_that_may_write_there() {
 }
 
 #[tokio::test]
+async fn an_app_without_the_permission_pushes_no_workflows() {
+    let stage = Stage::set().await;
+    let token = stage.token(Value::Null).await;
+    let folder = clone_and_commit(&stage, &token, "fix").await;
+    std::fs::create_dir_all(folder.path().join(".github/workflows")).expect("the folder is ours");
+    std::fs::write(folder.path().join(".github/workflows/ci.yml"), "on: push\n").expect("the folder is ours");
+    must(folder.path(), &["add", "."]).await;
+    must(folder.path(), &["commit", "--quiet", "--message", "Add a workflow"]).await;
+    let (succeeded, said) = git(folder.path(), &["push", "origin", "fix"]).await;
+    let expected = "refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml` without `workflows`";
+    assert!(!succeeded && said.contains(expected), "{said}");
+    must(folder.path(), &["push", "origin", "HEAD~1:refs/heads/fix"]).await;
+    stage.github.stop().await;
+}
+
+#[tokio::test]
 async fn a_push_can_be_refused_or_its_answer_lost() {
     let stage = Stage::set().await;
     let token = stage.token(Value::Null).await;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Read};
 
 use jsonschema::Validator;
-use patchwright::rehearsal::hook::signature;
+use patchwright::rehearsal::{Order, hook::signature};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -116,6 +116,31 @@ async fn a_webhook_is_signed_logged_and_can_be_sent_again() {
         assert_eq!(payload["sender"]["login"], "ada");
         assert!(payload["installation"]["id"].is_u64() && payload["repository"]["id"] == stage.repo.0);
     }
+    stage.github.stop().await;
+}
+
+#[tokio::test]
+async fn webhooks_can_be_reordered_and_lost() {
+    let stage = Stage::set().await;
+    let receiver = Receiver::listen().await;
+    stage.github.send_webhooks_to(&receiver.url);
+    let act = || {
+        stage.github.hold_webhooks();
+        let number = stage.github.open_issue(stage.repo, "ada", "It does not fly", "").expect("the repository is there");
+        stage.github.comment(stage.repo, number, "ada", "@codex fix this").expect("the issue is there");
+    };
+    act();
+    stage.github.release_webhooks(Order::Reversed);
+    act();
+    stage.github.lose_webhooks();
+    stage.github.settle().await;
+    let names: Vec<String> = receiver.arrivals().iter().map(Arrival::name).collect();
+    assert_eq!(names, ["issue_comment$created", "issues$opened"]);
+    let lost = stage.github.deliveries().pop().expect("four webhooks are in the log");
+    assert_eq!((lost.status, lost.event), (None, "issue_comment"));
+    stage.github.redeliver(&lost.guid).expect("it is in the log");
+    stage.github.settle().await;
+    assert_eq!(receiver.arrivals().len(), 3);
     stage.github.stop().await;
 }
 
