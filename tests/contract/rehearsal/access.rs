@@ -83,6 +83,20 @@ async fn a_token_grants_what_was_asked_for_and_no_more() {
 }
 
 #[tokio::test]
+async fn the_conversation_of_a_pull_request_opens_to_either_permission() {
+    let stage = Stage::set().await;
+    stage.github.push_commit(stage.repo, "fix", "ada", &[("a", b"a", false)], "Fix").await.expect("git takes the files");
+    let pull = stage.github.open_pull_request(stage.repo, "ada", "Fix", "fix", "main").await.expect("the branches are there");
+    let issue = stage.github.open_issue(stage.repo, "ada", "It does not fly", "").expect("the repository is there");
+    let token = stage.token(json!({"permissions": {"pull_requests": "write"}})).await;
+    for (number, expected) in [(pull, 201), (issue, 403)] {
+        let answer = stage.post(&format!("{REPO}/issues/{number}/comments"), &token, json!({"body": "Hello"})).await;
+        assert_eq!(answer.status, expected);
+    }
+    stage.github.stop().await;
+}
+
+#[tokio::test]
 async fn a_token_ends_after_an_hour_or_with_the_installation() {
     let stage = Stage::set().await;
     let token = stage.token(Value::Null).await;

@@ -62,6 +62,26 @@ async fn a_push_needs_a_token_that_may_write_there() {
 }
 
 #[tokio::test]
+async fn a_push_beyond_gits_post_buffer_arrives_whole() {
+    let stage = Stage::set().await;
+    let token = stage.token(Value::Null).await;
+    let folder = clone_and_commit(&stage, &token, "fix").await;
+    // What does not compress is sent in chunks of unknown total length.
+    let mut state = 1u64;
+    let step = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    let noise: Vec<u8> = (0..2 << 20).map(step).collect();
+    std::fs::write(folder.path().join("noise"), &noise).expect("the folder is ours");
+    must(folder.path(), &["add", "."]).await;
+    must(folder.path(), &["commit", "--quiet", "--message", "Add noise"]).await;
+    must(folder.path(), &["push", "--quiet", "origin", "fix"]).await;
+    assert!(stage.github.file(stage.repo, "fix", "noise").await.is_some_and(|(bytes, _)| bytes == noise));
+    stage.github.stop().await;
+}
+
+#[tokio::test]
 async fn an_app_without_the_permission_pushes_no_workflows() {
     let stage = Stage::set().await;
     let token = stage.token(Value::Null).await;
