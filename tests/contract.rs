@@ -2,3 +2,4 @@
 
 mod apply_patch;
 mod model;
+mod rehearsal;

@@ -8,6 +8,7 @@ pub mod http_client;
 pub mod intake;
 pub mod model;
 pub mod policy_file;
+pub mod rehearsal;
 pub mod sandbox;
 pub mod store;
 pub mod worker;

@@ -1,0 +1,223 @@
+//! The rehearsed GitHub is held to GitHub's own API description, to its rules of access, and to real git.
+
+mod access;
+mod git;
+mod octocrab;
+mod webhooks;
+
+use http::Method;
+use patchwright::rehearsal::{
+    fault::{Effect, Fault},
+    scene::Account,
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    github::{APP_ID, NOW, Stage, app_token},
+    openapi::{Description, assert_conform},
+};
+
+const REPO: &str = "/repos/octo/rocket";
+
+fn app() -> String {
+    app_token(&json!({"iss": APP_ID, "iat": NOW - 60, "exp": NOW + 540}), patchwright::rehearsal::WORTHLESS_PRIVATE_KEY)
+}
+
+#[tokio::test]
+async fn every_operation_answers_as_github_describes_it() {
+    let stage = Stage::set().await;
+    the_app_and_its_installations(&stage).await;
+    let token = stage.token(Value::Null).await;
+    the_repository(&stage, &token).await;
+    the_conversation(&stage, &token).await;
+    the_pull_requests(&stage, &token).await;
+    the_checks(&stage, &token).await;
+    let exchanges = stage.github.exchanges();
+    assert_conform(&exchanges);
+    let succeeded: Vec<String> = exchanges
+        .iter()
+        .filter(|exchange| exchange.status < 300)
+        .filter_map(|exchange| exchange.template.map(|template| format!("{} {template}", exchange.method)))
+        .collect();
+    let untried: Vec<String> = Description::read().operations().into_iter().filter(|name| !succeeded.contains(name)).collect();
+    assert!(untried.is_empty(), "never seen to succeed: {untried:?}");
+    stage.github.stop().await;
+}
+
+async fn the_app_and_its_installations(stage: &Stage) {
+    let app = app();
+    assert_eq!(stage.get("/app", &app).await.body["slug"], "patchwright");
+    let installations = stage.get("/app/installations", &app).await.body;
+    assert_eq!(installations.as_array().map(Vec::len), Some(1));
+    assert_eq!(stage.get(&format!("/app/installations/{}", installations[0]["id"]), &app).await.status, 200);
+    assert_eq!(stage.get("/app/installations/7", &app).await.status, 404);
+    let narrow = json!({"repository_ids": [stage.repo.0], "permissions": {"contents": "read"}});
+    let token = stage.token(narrow).await;
+    let repositories = stage.get("/installation/repositories?per_page=10", &token).await.body;
+    assert_eq!(repositories["repositories"][0]["full_name"], "octo/rocket");
+    assert_eq!(stage.get("/rate_limit", &token).await.body["rate"]["limit"], 5_000);
+    assert_eq!(stage.get("/users/patchwright%5Bbot%5D", &token).await.body["type"], "Bot");
+    assert_eq!(stage.get("/users/nobody", &token).await.status, 404);
+}
+
+async fn the_repository(stage: &Stage, token: &str) {
+    stage.github.create_user("eve", Account::User);
+    let get = async |path: &str| stage.get(&format!("{REPO}{path}"), token).await;
+    assert_eq!(get("").await.body["default_branch"], "main");
+    assert_eq!(stage.get(&format!("/repositories/{}", stage.repo.0), token).await.body["name"], "rocket");
+    let ada = get("/collaborators/ada/permission").await.body;
+    assert_eq!((&ada["permission"], &ada["role_name"]), (&json!("write"), &json!("maintain")));
+    assert_eq!(get("/collaborators/eve/permission").await.body["permission"], "none");
+    assert_eq!(get("/collaborators/patchwright%5Bbot%5D/permission").await.status, 404);
+    assert_eq!(get("/collaborators/nobody/permission").await.status, 404);
+    assert_eq!(get("/contents/README.md?ref=main").await.body["content"], "IyBSb2NrZXQK\n");
+    assert_eq!(get("/contents/src").await.body[0]["path"], "src/lib.rs");
+    assert_eq!(get("/contents/src%2F..%2FREADME.md").await.status, 404);
+    assert_eq!(get("/contents/missing").await.status, 404);
+    let head = get("/git/ref/heads/main").await.body["object"]["sha"].as_str().expect("a commit has a name").to_owned();
+    assert_eq!(get("/git/ref/heads/other").await.status, 404);
+    assert_eq!(get("/branches/main").await.body["commit"]["sha"], *head);
+    assert_eq!(get("/branches/other/branch").await.status, 404);
+    assert_eq!(get(&format!("/commits/{head}")).await.body["commit"]["message"], "Begin");
+    assert_eq!(get("/commits/0000000").await.status, 422);
+    assert_eq!(get("/nothing/here").await.status, 404);
+}
+
+async fn the_conversation(stage: &Stage, token: &str) {
+    let number = stage.github.open_issue(stage.repo, "ada", "It does not fly", "At all.").expect("the repository is there");
+    stage.github.label(stage.repo, number, "ada", "help wanted").expect("the issue is there");
+    let issue = format!("{REPO}/issues/{number}");
+    assert_eq!(stage.get(&issue, token).await.body["title"], "It does not fly");
+    assert_eq!(stage.get(&format!("{issue}/labels"), token).await.body[0]["name"], "help wanted");
+    for n in 0..3 {
+        let comment = stage.post(&format!("{issue}/comments"), token, json!({"body": format!("Number {n}")})).await;
+        assert_eq!((comment.status, &comment.body["user"]["type"]), (201, &json!("Bot")));
+    }
+    assert_eq!(stage.post(&format!("{issue}/comments"), token, json!({"body": "x".repeat(65_537)})).await.status, 422);
+    let first = stage.get(&format!("{issue}/comments?per_page=2"), token).await;
+    let links = first.headers["link"].to_str().expect("a link is text").to_owned();
+    assert!(links.contains(&format!("/repositories/{}/issues/{number}/comments?per_page=2&page=2>; rel=\"next\"", stage.repo.0)));
+    let next = links.split(['<', '>']).nth(1).expect("the link has an address");
+    assert_eq!(stage.get(next, token).await.body[0]["body"], "Number 2");
+    let comment = format!("{REPO}/issues/comments/{}", first.body[0]["id"]);
+    assert_eq!(stage.patch(&comment, token, json!({"body": "Number zero"})).await.body["body"], "Number zero");
+    assert_eq!(stage.get(&comment, token).await.body["body"], "Number zero");
+    for subject in [&issue, &comment] {
+        let reactions = format!("{subject}/reactions");
+        assert_eq!(stage.post(&reactions, token, json!({"content": "eyes"})).await.status, 201);
+        assert_eq!(stage.post(&reactions, token, json!({"content": "eyes"})).await.status, 200);
+        assert_eq!(stage.post(&reactions, token, json!({"content": "tears"})).await.status, 422);
+        assert_eq!(stage.get(&reactions, token).await.body.as_array().map(Vec::len), Some(1));
+    }
+    assert_eq!(stage.call(Method::DELETE, &comment, token, Value::Null).await.status, 204);
+    assert_eq!(stage.get(&comment, token).await.status, 404);
+    stage.github.lock_issue(stage.repo, number).expect("the issue is there");
+    assert_eq!(stage.post(&format!("{issue}/comments"), token, json!({"body": "May I?"})).await.status, 403);
+    stage.github.close_issue(stage.repo, number, "ada").expect("the issue is there");
+    assert_eq!(stage.get(&issue, token).await.body["state"], "closed");
+}
+
+async fn the_pull_requests(stage: &Stage, token: &str) {
+    let pulls = format!("{REPO}/pulls");
+    let wanted = json!({"title": "Make it fly", "head": "fix/wings", "base": "main", "body": "Wings.", "draft": true});
+    assert_eq!(stage.post(&pulls, token, wanted.clone()).await.body["errors"][0]["field"], "head");
+    let files: [(&str, &[u8], bool); 1] = [("src/wings.rs", b"// wings\n", false)];
+    stage.github.push_commit(stage.repo, "fix/wings", "ada", &files, "Add wings").await.expect("git takes the files");
+    let made = stage.post(&pulls, token, wanted.clone()).await;
+    assert_eq!((made.status, &made.body["draft"], &made.body["changed_files"]), (201, &json!(true), &json!(1)));
+    let again = stage.post(&pulls, token, wanted).await;
+    assert_eq!(again.status, 422);
+    assert_eq!(again.body["errors"][0]["message"], "A pull request already exists for octo:fix/wings.");
+    let same = json!({"title": "Nothing", "head": "main", "base": "main"});
+    assert_eq!(stage.post(&pulls, token, same).await.body["errors"][0]["message"], "No commits between main and main");
+    assert_eq!(stage.post(&pulls, token, json!({"head": "fix/wings", "base": "main"})).await.status, 422);
+    let found = stage.get(&format!("{pulls}?head=octo:fix/wings&state=open"), token).await.body;
+    assert_eq!(found[0]["number"], made.body["number"]);
+    assert_eq!(stage.get(&format!("{pulls}?head=octo:other"), token).await.body, json!([]));
+    let pull = format!("{pulls}/{}", made.body["number"]);
+    assert_eq!(stage.get(&pull, token).await.body["mergeable"], Value::Null);
+    assert_eq!(stage.get(&pull, token).await.body["mergeable"], true);
+    assert_eq!(stage.get(&format!("{pull}/files"), token).await.body[0]["filename"], "src/wings.rs");
+    assert_eq!(stage.patch(&pull, token, json!({"title": "Make it soar"})).await.body["title"], "Make it soar");
+    assert_eq!(stage.patch(&pull, token, json!({"state": "closed"})).await.body["state"], "closed");
+    assert_eq!(stage.get(&format!("{pulls}/999"), token).await.status, 404);
+    let issue = format!("{REPO}/issues/{}", made.body["number"]);
+    assert!(stage.get(&issue, token).await.body["pull_request"].is_object());
+}
+
+async fn the_checks(stage: &Stage, token: &str) {
+    let sha = stage.github.branches(stage.repo)["main"].clone();
+    let runs = format!("{REPO}/check-runs");
+    let made = stage.post(&runs, token, json!({"name": "proof", "head_sha": sha, "external_id": "job-1"})).await;
+    assert_eq!((made.status, &made.body["status"]), (201, &json!("queued")));
+    let run = format!("{runs}/{}", made.body["id"]);
+    let annotation = json!({"path": "a", "start_line": 1, "end_line": 1, "annotation_level": "notice", "message": "here"});
+    let output = |n: usize| json!({"title": "Proof", "summary": "Green", "annotations": vec![annotation.clone(); n]});
+    assert_eq!(stage.patch(&run, token, json!({"output": output(51)})).await.status, 422);
+    assert_eq!(stage.patch(&run, token, json!({"status": "completed"})).await.status, 422);
+    let done = stage.patch(&run, token, json!({"conclusion": "success", "output": output(50)})).await;
+    assert_eq!((&done.body["status"], &done.body["output"]["annotations_count"]), (&json!("completed"), &json!(50)));
+    assert_eq!(stage.get(&run, token).await.body["external_id"], "job-1");
+    let theirs = stage.github.report_check(stage.repo, "main", "tests", "failure", "1 failed").expect("main is there");
+    assert_eq!(stage.patch(&format!("{runs}/{theirs}"), token, json!({"status": "queued"})).await.status, 403);
+    let list =
+        async |query: &str| stage.get(&format!("{REPO}/commits/main/check-runs{query}"), token).await.body["total_count"].clone();
+    assert_eq!(list("").await, 2);
+    assert_eq!(list("?check_name=tests").await, 1);
+    assert_eq!(list(&format!("?app_id={APP_ID}")).await, 1);
+    assert_eq!(stage.post(&runs, token, json!({"name": "proof", "head_sha": "0".repeat(40)})).await.status, 422);
+}
+
+#[tokio::test]
+async fn a_fault_strikes_as_often_as_it_says() {
+    let stage = Stage::set().await;
+    let token = stage.token(Value::Null).await;
+    let number = stage.github.open_issue(stage.repo, "ada", "It does not fly", "").expect("the repository is there");
+    let comments = format!("{REPO}/issues/{number}/comments");
+    let comment = async || stage.post(&comments, &token, json!({"body": "Hello"})).await;
+    stage.github.fault(Fault::rate_limit("POST", "/repos/*/comments", 429, 7).times(2));
+    for _ in 0..2 {
+        let limited = comment().await;
+        assert_eq!((limited.status, &limited.headers["retry-after"]), (429, &http::HeaderValue::from_static("7")));
+    }
+    assert_eq!(stage.github.comments(stage.repo, number).len(), 0);
+    stage.github.fault(Fault::lose_answer("POST", "/repos/*/comments"));
+    assert_eq!(comment().await.status, 502);
+    assert_eq!(stage.github.comments(stage.repo, number).len(), 1);
+    assert_eq!(comment().await.status, 201);
+    for (effect, n) in [(Effect::Withheld, 2), (Effect::Applied, 3)] {
+        stage.github.fault(Fault { effect, ..Fault::disconnect("POST", "/repos/*/comments") });
+        let url = format!("{}{comments}", stage.github.api_url());
+        let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
+        let sent = client.post(url).bearer_auth(&token).json(&json!({"body": "Hello"})).send().await;
+        let broken = match sent {
+            Ok(answer) => answer.bytes().await.is_err(),
+            Err(_) => true,
+        };
+        assert!(broken);
+        assert_eq!(stage.github.comments(stage.repo, number).len(), n);
+    }
+    assert_conform(&stage.github.exchanges());
+    stage.github.stop().await;
+}
+
+#[tokio::test]
+async fn the_addresses_lead_to_pages_that_quote_what_people_wrote() {
+    let stage = Stage::set().await;
+    let number =
+        stage.github.open_issue(stage.repo, "ada", "It <b>does</b> not fly", "At all.").expect("the repository is there");
+    let issue = stage.github.issue(stage.repo, number).expect("it was just opened");
+    assert_eq!(issue.title, "It <b>does</b> not fly");
+    let page = async |path: &str| {
+        let url = format!("{}{path}", stage.github.web_url());
+        reqwest::get(url).await.expect("the rehearsal answers").text().await.expect("a page is text")
+    };
+    assert!(
+        page(&format!("/octo/rocket/issues/{number}"))
+            .await
+            .contains("<h1>It &lt;b&gt;does&lt;/b&gt; not fly (octo/rocket#1, open)")
+    );
+    assert!(page("/octo/rocket").await.contains("<a href=\"/octo/rocket/issues/1\">"));
+    assert!(page("/octo/nothing").await.contains("no such page"));
+    stage.github.stop().await;
+}
