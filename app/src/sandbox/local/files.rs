@@ -5,7 +5,6 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -108,13 +107,11 @@ impl Files {
                 file.write_all(content)?;
                 // The server's umask is its own; the file's mode is what git keeps.
                 rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-                self.give(&file)
+                self.give(&directory, name)
             }
             FileState::Symlink { target } => {
                 directory.symlink_contents(OsStr::from_bytes(target), name)?;
-                let Some(owner) = self.owner else { return Ok(()) };
-                let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
-                Ok(rustix::fs::chownat(&directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
+                self.give(&directory, name)
             }
         }
     }
@@ -124,21 +121,24 @@ impl Files {
     }
 
     fn make_parents(&self, parent: &Path) -> io::Result<()> {
-        let mut so_far = PathBuf::new();
+        let mut above = PathBuf::new();
         for part in parent.components() {
-            so_far.push(part);
-            match self.root.create_dir(&so_far) {
-                Ok(()) => self.give(&self.root.open_dir(&so_far)?)?,
+            let path = above.join(part);
+            match self.root.create_dir(&path) {
+                Ok(()) => self.give(&self.parent(&above)?, part.as_os_str())?,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
+            above = path;
         }
         Ok(())
     }
 
-    fn give(&self, file: &impl AsFd) -> io::Result<()> {
+    /// Makes the sandbox's user the owner of what we have just made, whatever stands in its place by now.
+    fn give(&self, directory: &Dir, name: &OsStr) -> io::Result<()> {
         let Some(owner) = self.owner else { return Ok(()) };
-        Ok(rustix::fs::fchown(file, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner)))?)
+        let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
+        Ok(rustix::fs::chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 }
 

@@ -1,0 +1,3 @@
+//! The contract suites of the ports, one module each.
+
+mod sandbox;
