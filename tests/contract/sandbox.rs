@@ -2,6 +2,8 @@
 //!
 //! The commands use `sh` and `perl`, which git needs anyway; other programs are used where the machine has them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
