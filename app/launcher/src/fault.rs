@@ -65,7 +65,8 @@ impl Fault {
         let remedy = match self.step {
             Step::Namespaces | Step::Identity | Step::Network | Step::Privileges if blocked => BLOCKED,
             Step::Namespaces | Step::Identity | Step::Privileges if full => FULL,
-            Step::Namespaces | Step::Identity | Step::Mount | Step::Privileges if unknown => OLD_KERNEL,
+            Step::Privileges if unknown => UNMAPPED,
+            Step::Namespaces | Step::Identity | Step::Mount if unknown => OLD_KERNEL,
             Step::Mount if blocked => MOUNT_BLOCKED,
             Step::Mount => "make the path exist, or take it out of the sandbox's read-only paths",
             Step::Filter => "run a kernel built with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
@@ -86,6 +87,11 @@ const BLOCKED: &str = "user namespaces are blocked here. On Ubuntu, allow them w
 const FULL: &str = "raise /proc/sys/user/max_user_namespaces (and its neighbours max_mnt_namespaces, max_net_namespaces, \
     max_pid_namespaces) above 0 and above what is in use";
 const OLD_KERNEL: &str = "run Linux 5.12 or newer with user, pid, mount, network, ipc, uts and cgroup namespaces";
+const UNMAPPED: &str = "let the sandbox's user exist: a server that is root in a container needs that id in the container's \
+    range (65536 ids are usual), or can run as a plain user instead";
 const MOUNT_BLOCKED: &str = "the kernel refused a mount: in a container, start it with seccomp=unconfined and \
     systempaths=unconfined (a masked /proc forbids a fresh one); on Ubuntu, give this binary an AppArmor profile with \
     `userns,`; make the path readable for the server's user. Until then no repository code runs.";
+
+#[cfg(test)]
+mod tests;
