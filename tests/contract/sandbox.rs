@@ -18,6 +18,7 @@ use patchwright::sandbox::{Command, Executor, Output, Profile, Refusal, Sandbox,
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 
 /// The binary under test; a copy elsewhere can be named when the suite runs as another user.
 fn launcher() -> PathBuf {
@@ -200,17 +201,23 @@ async fn a_command_that_nobody_awaits_any_more_is_killed() {
     let held = named_pipe(&place, "held");
     let endless = command("exec 9>held; echo up >&9; while :; do :; done");
     let Place { mut executor, workspace } = place;
-    let running = tokio::spawn(async move { executor.execute(&endless).await });
-    let mut pipe = tokio::task::spawn_blocking(move || {
-        let mut pipe = fs::File::open(held).unwrap();
-        pipe.read_exact(&mut [0; 3]).unwrap();
-        pipe
-    })
-    .await
-    .unwrap();
+    let mut running = tokio::spawn(async move { executor.execute(&endless).await });
+    let mut pipe = tokio::net::unix::pipe::OpenOptions::new().read_write(true).open_receiver(&held).unwrap();
+    let mut up = [0; 3];
+    tokio::select! {
+        ended = &mut running => panic!("{ended:?}"),
+        read = pipe.read_exact(&mut up) => assert_eq!(read.unwrap(), 3),
+    }
+    // We held it for writing as well.
+    drop(pipe);
+    assert!(is_held(&held));
     running.abort();
-    let rest = tokio::task::spawn_blocking(move || pipe.read_to_end(&mut Vec::new()).unwrap()).await.unwrap();
-    assert_eq!(rest, 0);
+    let released = async {
+        while is_held(&held) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(100), released).await.expect("the command is killed in the end");
     drop(workspace);
 }
 

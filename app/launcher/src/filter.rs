@@ -96,8 +96,9 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
         SeccompRule::new(vec![SeccompCondition::new(0, Dword, MaskedEq(flag), flag)?])
     });
     rules.insert(libc::SYS_clone, namespaces.collect::<Result<_, _>>()?);
-    let terminal = [libc::TIOCSTI, libc::TIOCLINUX]
-        .map(|request| SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, request & 0xffff_ffff)?]));
+    // The kernel looks at 32 bits of the request, so the rule does too; the type of the constants differs by C library.
+    let terminal = [libc::TIOCSTI as u32, libc::TIOCLINUX as u32]
+        .map(|request| SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, request.into())?]));
     rules.insert(libc::SYS_ioctl, terminal.into_iter().collect::<Result<_, _>>()?);
     let is_not = |family: i32| SeccompCondition::new(0, Dword, Ne, family.unsigned_abs().into());
     let foreign = SOCKET_FAMILIES.iter().map(|family| is_not(*family)).collect::<Result<Vec<_>, _>>()?;

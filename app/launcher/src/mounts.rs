@@ -63,6 +63,9 @@ const PROC_HIDDEN: &[&str] = &[
     "proc/timer_stats",
 ];
 
+/// How many files each private file system may hold: each takes kernel memory that `size` does not count.
+const PRIVATE_FILES_MAX: u32 = 256 * 1024;
+
 /// A copy of the fresh `/proc` with nothing covered, attached nowhere.
 pub(crate) struct Proc(OwnedFd);
 
@@ -223,7 +226,8 @@ fn private_directories(spec: &Spec) -> Result<(), Fault> {
 }
 
 fn mount_tmpfs(target: &str, options: &str) -> Result<(), Fault> {
-    sys::mount(c"tmpfs", target, libc::MS_NOSUID | libc::MS_NODEV, options).or_fault(Step::Mount, format!("tmpfs on {target}"))
+    let options = format!("{options},nr_inodes={PRIVATE_FILES_MAX}");
+    sys::mount(c"tmpfs", target, libc::MS_NOSUID | libc::MS_NODEV, &options).or_fault(Step::Mount, format!("tmpfs on {target}"))
 }
 
 fn mount_proc() -> Result<Proc, Fault> {
