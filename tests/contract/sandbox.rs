@@ -240,6 +240,17 @@ async fn the_environment_holds_only_what_is_listed() {
 }
 
 #[tokio::test]
+async fn the_launcher_itself_is_started_with_an_empty_environment() {
+    // The first process inside keeps what the launcher was started with; hiding that file is only the second guard.
+    let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sandbox/launcher-that-tells.sh");
+    let workspace = tempfile::tempdir().unwrap();
+    let sandbox = LocalSandbox::new(fake, settings());
+    let mut executor = sandbox.open(workspace.path(), Profile::Agent).await.unwrap();
+    let output = executor.execute(&command("never run")).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.output), "");
+}
+
+#[tokio::test]
 async fn host_files_are_invisible() {
     let canary = tempfile::NamedTempFile::new().unwrap();
     let mut place = Place::new().await;
@@ -511,10 +522,14 @@ async fn extra_paths_are_there_and_read_only() {
     let extra = tempfile::tempdir().unwrap();
     fs::write(extra.path().join("tool"), "#!/bin/sh\necho tool\n").unwrap();
     let mut place = Place::with(LocalSettings { read_only: vec![extra.path().to_owned()], ..settings() }).await;
-    // A private /tmp is above it, and what else is in the host's stays out of sight.
-    fs::set_permissions(extra.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    // Anyone may write there by mode, so it is the mount that refuses. The private /tmp above it stays what it is.
+    for path in [extra.path().to_owned(), extra.path().join("tool")] {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    }
     let inside = extra.path().display();
-    assert_eq!(place.prints(&format!("sh {inside}/tool; echo x 2>/dev/null > {inside}/tool || echo kept")).await, "tool\nkept\n");
+    let script =
+        format!("{inside}/tool; (echo x > {inside}/tool) 2>/dev/null || echo kept; touch {inside}/new 2>/dev/null || echo shut");
+    assert_eq!(place.prints(&script).await, "tool\nkept\nshut\n");
 }
 
 #[tokio::test]
