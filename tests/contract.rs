@@ -3,3 +3,4 @@
 mod apply_patch;
 mod model;
 mod rehearsal;
+mod sandbox;

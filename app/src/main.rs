@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The `patchwright` binary.
+
+fn main() {
+    patchwright_launcher::run_if_launched();
+}

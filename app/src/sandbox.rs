@@ -11,6 +11,7 @@ use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 
 pub mod local;
+pub mod toolchains;
 
 /// What the commands of one executor are for; it decides the limits and what is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

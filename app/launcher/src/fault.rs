@@ -1,0 +1,97 @@
+//! What went wrong while the sandbox was made, and what an operator is told about it.
+
+use std::io;
+
+use crate::status::Status;
+
+/// The part of the sandbox that was being made; it decides the remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Spec,
+    Process,
+    Namespaces,
+    Identity,
+    Network,
+    Mount,
+    Privileges,
+    Filter,
+    Command,
+}
+
+/// A step that the machine refused.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    step: Step,
+    what: String,
+    source: io::Error,
+}
+
+/// Says which step an error belongs to.
+pub(crate) trait OrFault<T> {
+    fn or_fault(self, step: Step, what: impl Into<String>) -> Result<T, Fault>;
+}
+
+impl<T> OrFault<T> for io::Result<T> {
+    fn or_fault(self, step: Step, what: impl Into<String>) -> Result<T, Fault> {
+        self.map_err(|source| Fault { step, what: what.into(), source })
+    }
+}
+
+impl Fault {
+    pub(crate) fn new(step: Step, what: impl Into<String>, source: io::Error) -> Fault {
+        Fault { step, what: what.into(), source }
+    }
+
+    /// Returns the line for the supervisor.
+    pub(crate) fn refusal(&self) -> Status {
+        let layer = match self.step {
+            Step::Spec => "a readable spec",
+            Step::Process => "processes",
+            Step::Namespaces => "namespaces",
+            Step::Identity => "a user namespace with an identity of its own",
+            Step::Network => "a network namespace with its own loopback",
+            Step::Mount => "the allow-listed root",
+            Step::Privileges => "a process without privileges",
+            Step::Filter => "the system-call filter (seccomp)",
+            Step::Command => "the command's program or directory",
+        };
+        Status::Refused { missing: format!("{layer}: {}: {}", self.what, self.source), remedy: self.remedy() }
+    }
+
+    fn remedy(&self) -> String {
+        let blocked = matches!(self.source.raw_os_error(), Some(libc::EPERM | libc::EACCES));
+        let full = matches!(self.source.raw_os_error(), Some(libc::ENOSPC | libc::EUSERS | libc::EAGAIN | libc::ENOMEM));
+        let unknown = matches!(self.source.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL));
+        let remedy = match self.step {
+            Step::Namespaces | Step::Identity | Step::Network | Step::Privileges if blocked => BLOCKED,
+            Step::Namespaces | Step::Identity | Step::Privileges if full => FULL,
+            Step::Privileges if unknown => UNMAPPED,
+            Step::Namespaces | Step::Identity | Step::Mount if unknown => OLD_KERNEL,
+            Step::Mount if blocked => MOUNT_BLOCKED,
+            Step::Mount => "make the path exist, or take it out of the sandbox's read-only paths",
+            Step::Filter => "run a kernel built with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
+            Step::Command => "install a shell at the path named, and start in a directory of the workspace",
+            Step::Spec => "start the server and the launcher from the same binary",
+            Step::Process | Step::Namespaces | Step::Identity | Step::Network | Step::Privileges => {
+                "free processes, memory or open files on this machine and try again"
+            }
+        };
+        remedy.to_owned()
+    }
+}
+
+const BLOCKED: &str = "user namespaces are blocked here. On Ubuntu, allow them with an AppArmor profile for this binary \
+    (`userns,`) or with sysctl kernel.apparmor_restrict_unprivileged_userns=0; on Debian, with sysctl \
+    kernel.unprivileged_userns_clone=1; in a container, start it with seccomp=unconfined and systempaths=unconfined; under \
+    systemd, without RestrictNamespaces=. Until then no repository code runs.";
+const FULL: &str = "raise /proc/sys/user/max_user_namespaces (and its neighbours max_mnt_namespaces, max_net_namespaces, \
+    max_pid_namespaces) above 0 and above what is in use";
+const OLD_KERNEL: &str = "run Linux 5.12 or newer with user, pid, mount, network, ipc, uts and cgroup namespaces";
+const UNMAPPED: &str = "let the sandbox's user exist: a server that is root in a container needs that id in the container's \
+    range (65536 ids are usual), or can run as a plain user instead";
+const MOUNT_BLOCKED: &str = "the kernel refused a mount: in a container, start it with seccomp=unconfined and \
+    systempaths=unconfined (a masked /proc forbids a fresh one); on Ubuntu, give this binary an AppArmor profile with \
+    `userns,`; make the path readable for the server's user. Until then no repository code runs.";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! What an operator is told.
+
+use std::io;
+
+use super::{Fault, Step};
+use crate::status::Status;
+
+#[track_caller]
+fn check(step: Step, errno: i32, in_missing: &str, in_remedy: &[&str]) {
+    match Fault::new(step, "the thing tried", io::Error::from_raw_os_error(errno)).refusal() {
+        Status::Refused { missing, remedy } => {
+            assert!(missing.contains(in_missing) && missing.contains("the thing tried"), "{missing}");
+            for part in in_remedy {
+                assert!(remedy.contains(part), "{remedy}");
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_refusal_names_the_cause_and_the_remedy() {
+    let blocked = ["kernel.apparmor_restrict_unprivileged_userns", "seccomp=unconfined", "RestrictNamespaces"];
+    check(Step::Namespaces, libc::EPERM, "namespaces", &blocked);
+    check(Step::Identity, libc::EPERM, "user namespace", &blocked);
+    check(Step::Network, libc::EPERM, "loopback", &blocked);
+    check(Step::Namespaces, libc::ENOSPC, "namespaces", &["/proc/sys/user/max_user_namespaces"]);
+    check(Step::Mount, libc::EPERM, "root", &["systempaths=unconfined"]);
+    check(Step::Mount, libc::ENOSYS, "root", &["Linux 5.12"]);
+    check(Step::Mount, libc::ENOENT, "root", &["read-only paths"]);
+    check(Step::Privileges, libc::EINVAL, "privileges", &["65536"]);
+    check(Step::Filter, libc::EINVAL, "seccomp", &["CONFIG_SECCOMP_FILTER"]);
+}

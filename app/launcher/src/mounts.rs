@@ -1,0 +1,257 @@
+//! The root that a command sees: a list of what is allowed, on an empty file system.
+//!
+//! Everything of the host that goes in is first cloned into detached, restricted trees; then the empty root is made, the
+//! trees are attached to it, and the host's root is let go. Nothing is ever mounted below a directory that outlives a
+//! command and that the command can write.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown, symlink};
+use std::path::Path;
+
+use crate::fault::{Fault, OrFault, Step};
+use crate::spec::{HOME, Spec, WORKSPACE};
+use crate::sys::{self, NODEV, NOEXEC, NOSUID, RDONLY};
+
+/// Directories of programs; links among them are made again, as on systems where `/bin` is `usr/bin`.
+const PROGRAMS: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+
+/// What of `/etc` is the same for everyone and that programs need.
+const SETTINGS: &[&str] = &[
+    "etc/alternatives",
+    "etc/ca-certificates",
+    "etc/ca-certificates.conf",
+    "etc/ld.so.cache",
+    "etc/ld.so.conf",
+    "etc/ld.so.conf.d",
+    "etc/localtime",
+    "etc/mime.types",
+    "etc/os-release",
+    "etc/pki/tls/certs",
+    "etc/pki/ca-trust/extracted",
+    "etc/ssl/certs",
+    "etc/ssl/openssl.cnf",
+];
+
+const DEVICES: &[&str] = &["dev/null", "dev/zero", "dev/full", "dev/random", "dev/urandom", "dev/tty"];
+
+const DEVICE_LINKS: &[(&str, &str)] = &[
+    ("pts/ptmx", "dev/ptmx"),
+    ("/proc/self/fd", "dev/fd"),
+    ("/proc/self/fd/0", "dev/stdin"),
+    ("/proc/self/fd/1", "dev/stdout"),
+    ("/proc/self/fd/2", "dev/stderr"),
+];
+
+/// Parts of `/proc` that change or tell about the whole machine: read only, or hidden under something empty.
+const PROC_READ_ONLY: &[&str] = &["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
+const PROC_HIDDEN: &[&str] = &[
+    "proc/acpi",
+    "proc/asound",
+    "proc/driver",
+    "proc/interrupts",
+    "proc/kallsyms",
+    "proc/kcore",
+    "proc/keys",
+    "proc/key-users",
+    "proc/kmsg",
+    "proc/latency_stats",
+    "proc/sched_debug",
+    "proc/scsi",
+    "proc/timer_list",
+    "proc/timer_stats",
+];
+
+/// How many files each private file system may hold: each takes kernel memory that `size` does not count.
+const PRIVATE_FILES_MAX: u32 = 256 * 1024;
+
+/// A copy of the fresh `/proc` with nothing covered, attached nowhere.
+pub(crate) struct Proc(OwnedFd);
+
+impl Proc {
+    pub(crate) fn open_for_writing(&self, path: &str) -> io::Result<OwnedFd> {
+        sys::open_below(&self.0, path)
+    }
+}
+
+/// One thing of the host on its way in.
+enum Import {
+    Link { points_to: String, target: String },
+    Tree { tree: OwnedFd, target: String, is_directory: bool },
+}
+
+/// Builds the root and moves into it.
+pub(crate) fn build(spec: &Spec) -> Result<Proc, Fault> {
+    let step = Step::Mount;
+    sys::make_mounts_private().or_fault(step, "making mounts private")?;
+    let base = base_imports()?;
+    let asked = asked_imports(spec)?;
+    // Any directory does as a place for the new root: this namespace is ours, and the trees are already in hand.
+    mount_tmpfs("/usr", "mode=0755,size=16m")?;
+    std::env::set_current_dir("/usr").or_fault(step, "entering the new root")?;
+    for import in &base {
+        place(import, spec)?;
+    }
+    write_settings(spec).or_fault(step, "writing /etc")?;
+    private_directories(spec)?;
+    let proc = mount_proc()?;
+    for (points_to, link) in DEVICE_LINKS {
+        symlink(points_to, link).or_fault(step, *link)?;
+    }
+    for import in &asked {
+        place(import, spec)?;
+    }
+    sys::change_root().or_fault(step, "pivot_root")?;
+    std::env::set_current_dir("/").or_fault(step, "entering the new root")?;
+    sys::restrict_mount(c"/", RDONLY | NOSUID | NODEV).or_fault(step, "making the root read only")?;
+    Ok(proc)
+}
+
+fn base_imports() -> Result<Vec<Import>, Fault> {
+    let mut imports = Vec::new();
+    for name in PROGRAMS.iter().chain(SETTINGS) {
+        imports.extend(import_if_there(name)?);
+    }
+    for name in DEVICES {
+        imports.push(tree(&format!("/{name}"), name, NOSUID | NOEXEC)?);
+    }
+    Ok(imports)
+}
+
+fn import_if_there(name: &str) -> Result<Option<Import>, Fault> {
+    let source = format!("/{name}");
+    let found = match fs::symlink_metadata(&source) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Fault::new(Step::Mount, source, error)),
+    };
+    if found.is_symlink() {
+        let points_to = fs::read_link(&source).or_fault(Step::Mount, &*source)?;
+        return Ok(Some(Import::Link { points_to: points_to.to_string_lossy().into_owned(), target: name.to_owned() }));
+    }
+    tree(&source, name, RDONLY | NOSUID | NODEV).map(Some)
+}
+
+fn asked_imports(spec: &Spec) -> Result<Vec<Import>, Fault> {
+    let text = |path: &Path| {
+        let refused = || Fault::new(Step::Mount, path.display().to_string(), io::ErrorKind::InvalidFilename.into());
+        path.to_str().map(str::to_owned).ok_or_else(refused)
+    };
+    let mut imports = vec![tree(&text(&spec.workspace)?, &WORKSPACE[1..], NOSUID | NODEV)?];
+    for mount in &spec.read_only {
+        let target = text(&mount.target)?;
+        let inside = target.strip_prefix('/').filter(|inside| !inside.split('/').any(|part| part == ".." || part.is_empty()));
+        let inside = inside.ok_or_else(|| Fault::new(Step::Mount, &*target, io::ErrorKind::InvalidFilename.into()))?;
+        imports.push(tree(&text(&mount.source)?, inside, RDONLY | NOSUID | NODEV)?);
+    }
+    Ok(imports)
+}
+
+fn tree(source: &str, target: &str, restrictions: u64) -> Result<Import, Fault> {
+    let is_directory = fs::metadata(source).or_fault(Step::Mount, source)?.is_dir();
+    let tree = sys::open_tree(source).or_fault(Step::Mount, source)?;
+    sys::restrict_tree(&tree, restrictions).or_fault(Step::Mount, source)?;
+    Ok(Import::Tree { tree, target: target.to_owned(), is_directory })
+}
+
+fn place(import: &Import, spec: &Spec) -> Result<(), Fault> {
+    let (Import::Link { target, .. } | Import::Tree { target, .. }) = import;
+    let placed = || -> io::Result<()> {
+        if let Some((parents, _)) = target.rsplit_once('/') {
+            make_directories(parents, spec)?;
+        }
+        match import {
+            Import::Link { points_to, target } => symlink(points_to, target),
+            Import::Tree { tree, target, is_directory: true } => {
+                make_directories(target, spec)?;
+                sys::attach(tree, target)
+            }
+            Import::Tree { tree, target, is_directory: false } => {
+                fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(target)?;
+                sys::attach(tree, target)
+            }
+        }
+    };
+    placed().or_fault(Step::Mount, format!("/{target}"))
+}
+
+/// Makes the directories of a path; those below the home directory belong to the command's user.
+fn make_directories(path: &str, spec: &Spec) -> io::Result<()> {
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    for directory in ends.map(|end| &path[..end]) {
+        match fs::DirBuilder::new().mode(0o755).create(directory) {
+            Ok(()) if directory.starts_with(&HOME[1..]) => chown(directory, Some(spec.uid), Some(spec.gid))?,
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // A read-only mount says so even of a directory that is there.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && Path::new(directory).is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn write_settings(spec: &Spec) -> io::Result<()> {
+    let (uid, gid) = (spec.uid, spec.gid);
+    let write = |path: &str, text: &str| {
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?.write_all(text.as_bytes())
+    };
+    make_directories("etc", spec)?;
+    write(
+        "etc/passwd",
+        &format!(
+            "root:x:0:0::/nonexistent:/bin/false\nagent:x:{uid}:{gid}::{HOME}:/bin/sh\n\
+             nobody:x:65534:65534::/nonexistent:/bin/false\n"
+        ),
+    )?;
+    write("etc/group", &format!("root:x:0:\nagent:x:{gid}:\nnogroup:x:65534:\n"))?;
+    write("etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost ip6-localhost\n")?;
+    write("etc/hostname", "sandbox\n")?;
+    write("etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\nprotocols: files\n")
+}
+
+fn private_directories(spec: &Spec) -> Result<(), Fault> {
+    let (bytes, uid, gid) = (spec.limits.tmp_bytes, spec.uid, spec.gid);
+    let home = &HOME[1..];
+    for directory in ["tmp", home, "dev/shm", "dev/pts", "proc", "run", "var"] {
+        make_directories(directory, spec).or_fault(Step::Mount, format!("/{directory}"))?;
+    }
+    mount_tmpfs("tmp", &format!("mode=1777,size={bytes}"))?;
+    mount_tmpfs(home, &format!("mode=0700,size={bytes},uid={uid},gid={gid}"))?;
+    mount_tmpfs("dev/shm", &format!("mode=1777,size={bytes}"))?;
+    symlink("/tmp", "var/tmp").or_fault(Step::Mount, "/var/tmp")?;
+    sys::mount(c"devpts", "dev/pts", libc::MS_NOSUID | libc::MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+        .or_fault(Step::Mount, "/dev/pts")
+}
+
+fn mount_tmpfs(target: &str, options: &str) -> Result<(), Fault> {
+    let options = format!("{options},nr_inodes={PRIVATE_FILES_MAX}");
+    sys::mount(c"tmpfs", target, libc::MS_NOSUID | libc::MS_NODEV, &options).or_fault(Step::Mount, format!("tmpfs on {target}"))
+}
+
+fn mount_proc() -> Result<Proc, Fault> {
+    let fault = |what: &str| format!("/{what}");
+    sys::mount(c"proc", "proc", libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC, "").or_fault(Step::Mount, "/proc")?;
+    let bare = sys::open_tree("proc").or_fault(Step::Mount, "/proc")?;
+    for path in PROC_READ_ONLY.iter().filter(|path| Path::new(path).exists()) {
+        cover(path, path, RDONLY | NOSUID | NODEV | NOEXEC).or_fault(Step::Mount, fault(path))?;
+    }
+    for path in PROC_HIDDEN {
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+                sys::mount(c"tmpfs", path, flags, "size=4k,mode=0555").or_fault(Step::Mount, fault(path))?;
+            }
+            Ok(_) => cover("dev/null", path, RDONLY | NOSUID | NOEXEC).or_fault(Step::Mount, fault(path))?,
+            Err(_) => {}
+        }
+    }
+    Ok(Proc(bare))
+}
+
+fn cover(source: &str, target: &str, restrictions: u64) -> io::Result<()> {
+    let tree = sys::open_tree(source)?;
+    sys::restrict_tree(&tree, restrictions)?;
+    sys::attach(&tree, target)
+}

@@ -1,0 +1,125 @@
+//! Small attacks and checks, run inside in place of a command: what holds is found by trying.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{HOME, WORKSPACE};
+use crate::sys::{self, Attack};
+
+/// Things of the host that must be out of reach.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baits {
+    /// A file that exists on the host, outside the workspace.
+    pub file: PathBuf,
+    /// A port of the host's loopback that accepts connections.
+    pub port: u16,
+}
+
+/// How many findings a whole probe has; fewer mean that it did not come to its end.
+pub const N_FINDINGS: usize = 9;
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The layer that was tried.
+    pub layer: String,
+    /// What is wrong with it; `None` when it holds.
+    pub broken: Option<String>,
+}
+
+/// Tries every layer and prints one JSON line each.
+pub(crate) fn run(baits: &Baits, out: &mut impl Write) {
+    let checks: [(&str, Result<(), String>); N_FINDINGS] = [
+        ("allow-listed root", root(baits)),
+        ("private workspace, /tmp and home", writable()),
+        ("pid namespace", processes()),
+        ("network namespace", no_network(baits)),
+        ("own loopback", loopback()),
+        ("no nested user namespace", refused(Attack::UserNamespace)),
+        ("no mounts", refused(Attack::Mount)),
+        ("system-call filter", refused(Attack::VirtualSocket).and_then(|()| refused(Attack::IoUring))),
+        ("no privileges", privileges()),
+    ];
+    for (layer, found) in checks {
+        let finding = Finding { layer: layer.to_owned(), broken: found.err() };
+        let line = serde_json::to_string(&finding).unwrap_or_default();
+        // A lost line is a layer that was not found to hold.
+        let _ = writeln!(out, "{line}");
+    }
+}
+
+fn root(baits: &Baits) -> Result<(), String> {
+    if baits.file.exists() {
+        return Err(format!("{} can be seen", baits.file.display()));
+    }
+    for path in ["/patchwright", "/usr/patchwright", "/etc/patchwright", "/proc/sys/kernel/hostname"] {
+        if fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).is_ok() {
+            return Err(format!("{path} can be written"));
+        }
+    }
+    Ok(())
+}
+
+fn writable() -> Result<(), String> {
+    for directory in [WORKSPACE, "/tmp", HOME] {
+        let file = format!("{directory}/.patchwright-probe");
+        fs::write(&file, b"x").and_then(|()| fs::remove_file(&file)).map_err(|error| format!("{directory}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn processes() -> Result<(), String> {
+    if std::os::unix::process::parent_id() != 1 {
+        return Err("the first process is not the launcher's".to_owned());
+    }
+    let numbers = fs::read_dir("/proc").map_err(|error| format!("/proc: {error}"))?;
+    let n_processes = numbers.flatten().filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok()).count();
+    if n_processes != 2 {
+        return Err(format!("{n_processes} processes are visible, not 2"));
+    }
+    match fs::read("/proc/1/environ") {
+        Ok(_) => Err("the first process can be looked into".to_owned()),
+        Err(_) => Ok(()),
+    }
+}
+
+fn no_network(baits: &Baits) -> Result<(), String> {
+    match TcpStream::connect(("127.0.0.1", baits.port)) {
+        Ok(_) => Err("the host's loopback can be reached".to_owned()),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => Err(format!("loopback: {error}")),
+    }
+}
+
+fn loopback() -> Result<(), String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("bind: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("bind: {error}"))?;
+    TcpStream::connect(address).map(drop).map_err(|error| format!("connect: {error}"))
+}
+
+fn refused(attack: Attack) -> Result<(), String> {
+    match sys::attempt(attack) {
+        Ok(()) => Err("the kernel allowed it".to_owned()),
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
+        Err(error) => Err(format!("refused for another reason: {error}")),
+    }
+}
+
+fn privileges() -> Result<(), String> {
+    refused(Attack::BecomeRoot).or_else(|found| if found.contains("Invalid argument") { Ok(()) } else { Err(found) })?;
+    let status = fs::read_to_string("/proc/self/status").map_err(|error| format!("/proc/self/status: {error}"))?;
+    let expected = [("CapEff:", "0000000000000000"), ("CapBnd:", "0000000000000000"), ("NoNewPrivs:", "1"), ("Seccomp:", "2")];
+    for (name, value) in expected {
+        let found = status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        if found != Some(value) {
+            return Err(format!("{name} {}", found.unwrap_or("unknown")));
+        }
+    }
+    Ok(())
+}

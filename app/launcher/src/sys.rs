@@ -1,0 +1,389 @@
+//! The system calls that the standard library lacks, each behind a safe function. All `unsafe` of Patchwright is here.
+//!
+//! The launcher has one thread from its start to its end; several functions below rely on that.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::ptr;
+
+/// A user and its group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ids {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// What a mount forbids; bits of `mount_setattr(2)`.
+pub(crate) const RDONLY: u64 = 0x1;
+pub(crate) const NOSUID: u64 = 0x2;
+pub(crate) const NODEV: u64 = 0x4;
+pub(crate) const NOEXEC: u64 = 0x8;
+
+const OPEN_TREE_CLONE: c_int = 1;
+const MOVE_MOUNT_F_EMPTY_PATH: c_int = 4;
+const AT_RECURSIVE: c_int = 0x8000;
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+fn check(result: c_long) -> io::Result<c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn no_nul(text: &str) -> io::Result<CString> {
+    CString::new(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+pub(crate) fn ids() -> Ids {
+    // SAFETY: these calls only read numbers and cannot fail.
+    unsafe { Ids { uid: libc::geteuid(), gid: libc::getegid() } }
+}
+
+pub(crate) fn is_root() -> bool {
+    ids().uid == 0
+}
+
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process; no destructor of ours has to run.
+    unsafe { libc::_exit(code) }
+}
+
+pub(crate) fn close_standard_output() {
+    // SAFETY: nothing in this process writes to descriptor 1 after this call, and no owner of it is left to close it.
+    unsafe { libc::close(1) };
+}
+
+/// Starts a copy of this process in new namespaces; `None` in the copy, its id and a pidfd in the original.
+pub(crate) fn clone_process(namespaces: c_int) -> io::Result<Option<(i32, OwnedFd)>> {
+    let mut pidfd: c_int = -1;
+    let flags = c_ulong::from((namespaces | libc::CLONE_PIDFD | libc::SIGCHLD).cast_unsigned());
+    let none = ptr::null_mut::<c_void>();
+    // SAFETY: without CLONE_VM and with no stack given this is a fork: the copy has its own memory and goes on here. There
+    // is one thread, so no lock is held by a thread that the copy lacks. The kernel writes the pidfd into our variable.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, &raw mut pidfd, none, none) };
+    match check(pid)? {
+        0 => Ok(None),
+        // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
+        pid => Ok(Some((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))),
+    }
+}
+
+/// Starts a copy of this process; `None` in the copy.
+pub(crate) fn fork() -> io::Result<Option<i32>> {
+    // SAFETY: there is one thread, so the copy may do whatever the original may.
+    let pid = check(c_long::from(unsafe { libc::fork() }))?;
+    Ok((pid != 0).then_some(pid as i32))
+}
+
+/// Waits for any child that has ended, without blocking; `None` when none has.
+pub(crate) fn reap_one() -> io::Result<Option<(i32, ExitStatus)>> {
+    let mut status = 0;
+    // SAFETY: the kernel writes the status into our variable.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    Ok(match check(c_long::from(pid))? {
+        0 => None,
+        pid => Some((pid as i32, ExitStatus::from_raw(status))),
+    })
+}
+
+/// Waits for one child to end.
+pub(crate) fn wait_for(pid: i32) -> io::Result<ExitStatus> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the kernel writes the status into our variable.
+        match check(c_long::from(unsafe { libc::waitpid(pid, &raw mut status, 0) })) {
+            Ok(_) => return Ok(ExitStatus::from_raw(status)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits until something is to be read from one of the descriptors, or its other end is gone; says which.
+pub(crate) fn poll<const N: usize>(descriptors: [BorrowedFd<'_>; N]) -> io::Result<[bool; N]> {
+    let mut set = descriptors.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+    loop {
+        // SAFETY: the array lives across the call and its length is the one given.
+        match check(c_long::from(unsafe { libc::poll(set.as_mut_ptr(), N as libc::nfds_t, -1) })) {
+            Ok(_) => return Ok(set.map(|polled| polled.revents != 0)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+pub(crate) fn pidfd_kill(pidfd: &OwnedFd) -> io::Result<()> {
+    let no_info = ptr::null::<c_void>();
+    // SAFETY: the descriptor is open, and no signal information is passed.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, no_info, 0) }).map(drop)
+}
+
+/// Blocks `SIGCHLD` and returns a descriptor that becomes readable when one is due.
+pub(crate) fn child_signals() -> io::Result<OwnedFd> {
+    // SAFETY: a zeroed signal set is valid memory, which sigemptyset then makes a valid set; both live across the calls.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        check(c_long::from(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut())))?;
+        let fd = check(c_long::from(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)))?;
+        Ok(OwnedFd::from_raw_fd(fd as c_int))
+    }
+}
+
+/// Reads the pending notices away, so that the next poll waits.
+pub(crate) fn drain(signals: &OwnedFd) {
+    let mut buffer = [0_u8; 1024];
+    // SAFETY: the buffer lives across the call and its length is the one given; the descriptor does not block.
+    while unsafe { libc::read(signals.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) } > 0 {}
+}
+
+/// Gives every signal its default effect and unblocks all, as a program expects to be started.
+pub(crate) fn reset_signals() -> io::Result<()> {
+    // SAFETY: only default dispositions are set, and the signal set is made by sigemptyset before it is used.
+    unsafe {
+        for signal in 1..=64 {
+            // Some numbers cannot be set; those have their default already.
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        check(c_long::from(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()))).map(drop)
+    }
+}
+
+/// Clones a mount (or a directory as a mount) into a tree that is attached nowhere.
+pub(crate) fn open_tree(path: &str) -> io::Result<OwnedFd> {
+    let path = no_nul(path)?;
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC | AT_RECURSIVE;
+    // SAFETY: the path is a C string that lives across the call; the descriptor returned is ours alone.
+    unsafe {
+        let fd = check(libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags))?;
+        Ok(OwnedFd::from_raw_fd(fd as c_int))
+    }
+}
+
+/// Adds restrictions to a detached tree, recursively; what it already forbids stays forbidden.
+pub(crate) fn restrict_tree(tree: &OwnedFd, set: u64) -> io::Result<()> {
+    set_attributes(tree.as_raw_fd(), c"", libc::AT_EMPTY_PATH | AT_RECURSIVE, set, libc::MS_PRIVATE)
+}
+
+/// Adds restrictions to the mount at `path`, and to none below it.
+pub(crate) fn restrict_mount(path: &CStr, set: u64) -> io::Result<()> {
+    set_attributes(libc::AT_FDCWD, path, 0, set, 0)
+}
+
+/// Cuts every mount of this namespace off from the host's: nothing made here appears there.
+pub(crate) fn make_mounts_private() -> io::Result<()> {
+    set_attributes(libc::AT_FDCWD, c"/", AT_RECURSIVE, 0, libc::MS_PRIVATE)
+}
+
+fn set_attributes(at: c_int, path: &CStr, flags: c_int, set: u64, propagation: c_ulong) -> io::Result<()> {
+    #[expect(clippy::useless_conversion, reason = "c_ulong is 32 bits wide on some targets")]
+    let attributes = MountAttributes { set, clear: 0, propagation: u64::from(propagation), user_namespace: 0 };
+    let size = size_of::<MountAttributes>();
+    // SAFETY: path and attributes live across the call, and the size is that of the structure.
+    let done = unsafe { libc::syscall(libc::SYS_mount_setattr, at, path.as_ptr(), flags, &raw const attributes, size) };
+    check(done).map(drop)
+}
+
+/// Attaches a detached tree at `target`.
+pub(crate) fn attach(tree: &OwnedFd, target: &str) -> io::Result<()> {
+    let target = no_nul(target)?;
+    let (from, to, flags) = (tree.as_raw_fd(), libc::AT_FDCWD, MOVE_MOUNT_F_EMPTY_PATH);
+    // SAFETY: both paths are C strings that live across the call.
+    check(unsafe { libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), to, target.as_ptr(), flags) }).map(drop)
+}
+
+/// Mounts a file system of the kernel's own.
+pub(crate) fn mount(kind: &CStr, target: &str, flags: c_ulong, data: &str) -> io::Result<()> {
+    let (target, data) = (no_nul(target)?, no_nul(data)?);
+    // SAFETY: every string is a C string that lives across the call.
+    check(c_long::from(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) }))
+        .map(drop)
+}
+
+/// Makes the current directory, a mount, the root, and lets go of the old root.
+pub(crate) fn change_root() -> io::Result<()> {
+    let here = c".".as_ptr();
+    // SAFETY: the path is a C string; with both arguments the same, the old root is stacked on the new and then detached.
+    unsafe {
+        check(libc::syscall(libc::SYS_pivot_root, here, here))?;
+        check(c_long::from(libc::umount2(here, libc::MNT_DETACH))).map(drop)
+    }
+}
+
+/// Opens a path below a directory or a detached tree, for writing.
+pub(crate) fn open_below(directory: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
+    let path = no_nul(path)?;
+    // SAFETY: the path is a C string that lives across the call; the descriptor returned is ours alone.
+    unsafe {
+        let fd = libc::openat(directory.as_raw_fd(), path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        Ok(OwnedFd::from_raw_fd(check(c_long::from(fd))? as c_int))
+    }
+}
+
+pub(crate) fn set_hostname(name: &str) -> io::Result<()> {
+    // SAFETY: the bytes live across the call and their length is the one given.
+    check(c_long::from(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })).map(drop)
+}
+
+/// Brings the loopback interface of this network namespace up.
+pub(crate) fn loopback_up() -> io::Result<()> {
+    // SAFETY: the request is zeroed, which is valid for it, and lives across the call; the socket is ours alone.
+    unsafe {
+        let socket = check(c_long::from(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)))?;
+        let socket = OwnedFd::from_raw_fd(socket as c_int);
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as c_char;
+        request.ifr_name[1] = b'o' as c_char;
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+        check(c_long::from(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request))).map(drop)
+    }
+}
+
+/// Becomes a user of the host, for good: real, effective and saved ids change, and no further group is kept.
+pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+    // SAFETY: only numbers are passed, and one thread means that no other keeps the old identity.
+    unsafe {
+        check(c_long::from(libc::setgroups(0, ptr::null())))?;
+        check(c_long::from(libc::setresgid(gid, gid, gid)))?;
+        check(c_long::from(libc::setresuid(uid, uid, uid))).map(drop)
+    }
+}
+
+pub(crate) fn unshare_user() -> io::Result<()> {
+    // SAFETY: only a number is passed.
+    check(c_long::from(unsafe { libc::unshare(libc::CLONE_NEWUSER) })).map(drop)
+}
+
+/// Says whether processes of the same user may look into this one.
+pub(crate) fn set_dumpable(dumpable: bool) -> io::Result<()> {
+    // SAFETY: only numbers are passed.
+    check(c_long::from(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, c_ulong::from(dumpable), 0, 0, 0) })).map(drop)
+}
+
+pub(crate) fn forbid_new_privileges() -> io::Result<()> {
+    // SAFETY: only numbers are passed.
+    check(c_long::from(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })).map(drop)
+}
+
+/// Empties all five capability sets.
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: c_int,
+    }
+    let header = Header { version: CAPABILITY_VERSION_3, pid: 0 };
+    let none = [0_u32; 6];
+    // SAFETY: the header and the six empty words (two sets of three) have the layout of that version, and live across the
+    // call; the rest are numbers.
+    unsafe {
+        for capability in 0..64 {
+            if libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 {
+                let error = io::Error::last_os_error();
+                // The first number that the kernel does not know ends the list.
+                if error.raw_os_error() != Some(libc::EINVAL) {
+                    return Err(error);
+                }
+                break;
+            }
+        }
+        check(c_long::from(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)))?;
+        check(libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr())).map(drop)
+    }
+}
+
+#[cfg(target_env = "gnu")]
+pub(crate) type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+pub(crate) type Resource = c_int;
+
+/// Lowers a limit for good; one that is already lower stays.
+pub(crate) fn lower_limit(resource: Resource, most: u64) -> io::Result<()> {
+    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure lives across both calls.
+    unsafe {
+        check(c_long::from(libc::getrlimit(resource, &raw mut now)))?;
+        let most = now.rlim_max.min(most);
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        check(c_long::from(libc::setrlimit(resource, &raw const limit))).map(drop)
+    }
+}
+
+/// Starts a session without a terminal, in its own process group.
+pub(crate) fn new_session() -> io::Result<()> {
+    // SAFETY: no arguments.
+    check(c_long::from(unsafe { libc::setsid() })).map(drop)
+}
+
+pub(crate) fn set_umask(mask: u32) {
+    // SAFETY: only a number is passed, and the call cannot fail.
+    unsafe { libc::umask(mask) };
+}
+
+/// Makes `number` a copy of `descriptor`.
+pub(crate) fn place(descriptor: &impl AsRawFd, number: c_int) -> io::Result<()> {
+    // SAFETY: only 0, 1 and 2 are placed, which no value of ours owns.
+    check(c_long::from(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })).map(drop)
+}
+
+/// Marks every descriptor but the standard three to be closed by exec.
+pub(crate) fn close_others_on_exec() -> io::Result<()> {
+    // SAFETY: nothing is closed here; the mark takes effect only when this program is replaced.
+    check(c_long::from(unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as c_int) })).map(drop)
+}
+
+/// Becomes another program; returns only to say why not.
+pub(crate) fn execute(program: &str, arguments: &[&str], environment: &[(String, String)]) -> io::Result<Infallible> {
+    let program = no_nul(program)?;
+    let arguments = arguments.iter().map(|text| no_nul(text)).collect::<io::Result<Vec<_>>>()?;
+    let environment =
+        environment.iter().map(|(name, value)| no_nul(&format!("{name}={value}"))).collect::<io::Result<Vec<_>>>()?;
+    let pointers = |strings: &[CString]| -> Vec<*const c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+    };
+    let (arguments_, environment_) = (pointers(&arguments), pointers(&environment));
+    // SAFETY: both arrays end with a null pointer and point to C strings that live across the call.
+    unsafe { libc::execve(program.as_ptr(), arguments_.as_ptr(), environment_.as_ptr()) };
+    Err(io::Error::last_os_error())
+}
+
+/// Tries a system call that takes up to three numbers, for the probe's attacks.
+///
+/// Safe because every call that the probe names takes numbers or null pointers, which the kernel checks.
+pub(crate) fn attempt(attack: Attack) -> io::Result<()> {
+    let null = ptr::null::<c_void>();
+    // SAFETY: only numbers and null or static pointers are passed; what a call makes is left to the end of the process.
+    check(unsafe {
+        match attack {
+            Attack::UserNamespace => libc::syscall(libc::SYS_unshare, libc::CLONE_NEWUSER),
+            Attack::Mount => libc::syscall(libc::SYS_mount, c"none".as_ptr(), c"/tmp".as_ptr(), c"tmpfs".as_ptr(), 0, null),
+            Attack::VirtualSocket => libc::syscall(libc::SYS_socket, libc::AF_VSOCK, libc::SOCK_STREAM, 0),
+            Attack::IoUring => libc::syscall(libc::SYS_io_uring_setup, 1, null),
+            Attack::BecomeRoot => libc::syscall(libc::SYS_setresuid, 0, 0, 0),
+        }
+    })
+    .map(drop)
+}
+
+/// A system call that must fail inside.
+#[derive(Clone, Copy)]
+pub(crate) enum Attack {
+    UserNamespace,
+    Mount,
+    VirtualSocket,
+    IoUring,
+    BecomeRoot,
+}

@@ -1,0 +1,58 @@
+//! Output of any length in bounded memory: the head and the tail are kept, the middle is counted.
+
+use std::collections::VecDeque;
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What is kept of one stream.
+pub(super) struct Kept {
+    head: Vec<u8>,
+    head_bytes_max: usize,
+    tail: VecDeque<u8>,
+    tail_bytes_max: usize,
+    omitted_bytes: u64,
+}
+
+impl Kept {
+    pub(super) fn new(bytes_max: usize) -> Kept {
+        let head_bytes_max = bytes_max / 2;
+        let tail_bytes_max = bytes_max - head_bytes_max;
+        Kept { head: Vec::new(), head_bytes_max, tail: VecDeque::new(), tail_bytes_max, omitted_bytes: 0 }
+    }
+
+    /// Reads a stream to its end.
+    pub(super) async fn read(mut self, mut stream: impl AsyncRead + Unpin) -> io::Result<Kept> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match stream.read(&mut chunk).await? {
+                0 => return Ok(self),
+                n_bytes => self.push(&chunk[..n_bytes]),
+            }
+        }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let (head, rest) = bytes.split_at(bytes.len().min(self.head_bytes_max - self.head.len()));
+        self.head.extend_from_slice(head);
+        let skipped = rest.len().saturating_sub(self.tail_bytes_max);
+        let rest = &rest[skipped..];
+        let pushed_out = (self.tail.len() + rest.len()).saturating_sub(self.tail_bytes_max);
+        self.tail.drain(..pushed_out);
+        self.tail.extend(rest);
+        self.omitted_bytes += (skipped + pushed_out) as u64;
+    }
+
+    /// Returns head and tail as one, and how many bytes were between them.
+    pub(super) fn into_parts(mut self) -> (Vec<u8>, u64) {
+        let (first, second) = self.tail.as_slices();
+        self.head.extend_from_slice(first);
+        self.head.extend_from_slice(second);
+        (self.head, self.omitted_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;
