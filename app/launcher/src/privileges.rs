@@ -13,6 +13,9 @@ use crate::{mounts, namespaces, sys};
 /// would move nothing; it also gives the command a process count of its own.
 pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc) -> Result<(), Fault> {
     let step = Step::Privileges;
+    // One byte, not none: a limit of zero still starts the core handler of the host, as root and outside. A server that was
+    // itself started with zero may lack the privilege to raise it; then zero is the best that there is.
+    let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
     if sys::is_root() {
         sys::become_user(spec.uid, spec.gid).or_fault(step, format!("changing to user {}", spec.uid))?;
     }
@@ -35,7 +38,6 @@ fn forbid_user_namespaces(proc: &mounts::Proc) {
 }
 
 fn limit(limits: &Limits) -> Result<(), Fault> {
-    // One byte, not none: a limit of zero still starts the core handler of the host, as root and outside.
     let all = [
         (libc::RLIMIT_CORE, 1, "RLIMIT_CORE"),
         (libc::RLIMIT_FSIZE, limits.file_bytes, "RLIMIT_FSIZE"),

@@ -313,13 +313,16 @@ pub(crate) type Resource = c_int;
 /// Lowers a limit for good; one that is already lower stays.
 pub(crate) fn lower_limit(resource: Resource, most: u64) -> io::Result<()> {
     let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the structure lives across both calls.
-    unsafe {
-        check(c_long::from(libc::getrlimit(resource, &raw mut now)))?;
-        let most = now.rlim_max.min(most);
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
-        check(c_long::from(libc::setrlimit(resource, &raw const limit))).map(drop)
-    }
+    // SAFETY: the structure lives across the call.
+    check(c_long::from(unsafe { libc::getrlimit(resource, &raw mut now) }))?;
+    set_limit(resource, now.rlim_max.min(most))
+}
+
+/// Sets a limit for good; raising one takes a privilege.
+pub(crate) fn set_limit(resource: Resource, most: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: the structure lives across the call.
+    check(c_long::from(unsafe { libc::setrlimit(resource, &raw const limit) })).map(drop)
 }
 
 /// Starts a session without a terminal, in its own process group.
