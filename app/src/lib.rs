@@ -10,6 +10,8 @@ pub mod model;
 pub mod policy_file;
 pub mod rehearsal;
 pub mod sandbox;
+pub mod server;
+pub mod service;
 pub mod store;
 pub mod worker;
 pub mod workspace;

@@ -137,6 +137,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unknown`] for no such delivery.
     async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError>;
 
+    /// When a delivery was received.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for no such delivery.
+    async fn received_at(&self, delivery: &DeliveryId) -> Result<Timestamp, StoreError>;
+
     /// The stored decision on a delivery, if it is made.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ pub struct Settings {
     pub author: String,
     /// The address that goes with it.
     pub email: String,
+    /// A test command that goes before what the repository says of itself.
+    pub test_command: Option<String>,
 }
 
 /// One worker.

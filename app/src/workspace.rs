@@ -182,10 +182,10 @@ impl Workspaces {
         blocking(move || scratch::write(&mirror, &commit, restored, &parent, owner)).await
     }
 
-    /// Writes a proposal's earlier files into a fresh scratch tree, for the next round.
+    /// Makes a commit of the files in a scratch tree; `None` where they are the base's.
     ///
     /// # Errors
-    /// As [`Workspaces::scratch`] and [`Workspaces::unpack`].
+    /// [`WorkspaceError::Refused`] for files that no commit of ours may have, [`WorkspaceError::Unavailable`].
     pub async fn propose(
         &self,
         repo: &RepoRef,
@@ -219,6 +219,14 @@ impl Workspaces {
         let remote = self.relay.admit(access);
         blocking(move || mirror::push(&mirror, &remote, &branch, &commit)).await
     }
+}
+
+/// The branch that a checkout is on.
+///
+/// # Errors
+/// [`WorkspaceError::Rejected`] for a folder that is no repository, has no commit, or is on no branch.
+pub fn current_branch(checkout: &Path) -> Result<String, WorkspaceError> {
+    mirror::current_branch(checkout)
 }
 
 /// The files of a root folder, as the ecosystems want to see them.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::brief::Request;
 use crate::event::IssueNumber;
-use crate::job::{JobId, JobSpec};
+use crate::job::{JobId, JobSpec, Task};
 use crate::journal::{CommitId, Digest, Outcome};
 use crate::report::{self, Story};
 
@@ -183,7 +183,8 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
     };
     let judged = story.judged.filter(|_| is_for_people);
     let mut effects = Vec::new();
-    if let Some(judged) = judged {
+    let leaves_branch = !matches!(story.spec.task, Task::Local { leaves_branch: false, .. });
+    if let Some(judged) = judged.filter(|_| leaves_branch) {
         let branch = branch(story.spec, story.title);
         let commit = judged.proposal.commit.clone();
         effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: judged.proposal.pack });

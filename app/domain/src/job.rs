@@ -77,6 +77,8 @@ pub enum Task {
     Local {
         /// The operator's own words.
         request: Untrusted,
+        /// Whether the work is left as a branch in the checkout.
+        leaves_branch: bool,
     },
 }
 

@@ -74,6 +74,7 @@ pub struct Run {
     prepared: Option<Prepared>,
     judged: Option<Judged>,
     answer: Option<Digest>,
+    branch: Option<String>,
     pull_request: Option<String>,
     notices: Vec<String>,
     phase: Phase,
@@ -113,6 +114,7 @@ impl Run {
             prepared: None,
             judged: None,
             answer: None,
+            branch: None,
             pull_request: None,
             notices: Vec::new(),
             phase: Phase::Preparing,
@@ -165,6 +167,11 @@ impl Run {
     /// When the first worker took the job.
     pub fn started_at(&self) -> Option<Timestamp> {
         self.started_at
+    }
+
+    /// The branch that was pushed.
+    pub fn branch(&self) -> Option<&str> {
+        self.branch.as_deref()
     }
 
     /// The pull request's address, once there is one.
@@ -333,8 +340,10 @@ impl Run {
         if remaining.first().is_none_or(|effect| effect.key(&self.job) != *key) {
             return false;
         }
-        if matches!(remaining.remove(0), Effect::EnsurePullRequest { .. }) {
-            self.pull_request = receipt.url.clone();
+        match remaining.remove(0) {
+            Effect::PushBranch { branch, .. } => self.branch = Some(branch),
+            Effect::EnsurePullRequest { .. } => self.pull_request = receipt.url.clone(),
+            Effect::EnsureComment { .. } | Effect::SetCheck { .. } | Effect::React { .. } => {}
         }
         self.claims = 1;
         true

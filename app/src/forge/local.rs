@@ -34,7 +34,7 @@ impl Forge for LocalCheckout {
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
-        let Task::Local { request } = &spec.task else {
+        let Task::Local { request, .. } = &spec.task else {
             return Err(ForgeError::Rejected { what: "reading the request".into(), reason: "a local checkout has no issues".into() });
         };
         let nothing = || Untrusted::new("");

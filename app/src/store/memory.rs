@@ -169,6 +169,10 @@ impl Store for MemoryStore {
         Ok(decided)
     }
 
+    async fn received_at(&self, delivery: &DeliveryId) -> Result<Timestamp, StoreError> {
+        Ok(self.tables().delivery(delivery)?.raw.received_at)
+    }
+
     async fn decision(&self, delivery: &DeliveryId) -> Result<Option<Decision>, StoreError> {
         Ok(self.tables().delivery(delivery)?.decision.clone())
     }

@@ -200,6 +200,11 @@ impl Store for SqliteStore {
         Ok(decided)
     }
 
+    async fn received_at(&self, delivery: &DeliveryId) -> Result<Timestamp, StoreError> {
+        let id = delivery.clone();
+        self.run(move |tx| deliveries::received_at(tx, &id)).await
+    }
+
     async fn decision(&self, delivery: &DeliveryId) -> Result<Option<Decision>, StoreError> {
         let id = delivery.clone();
         self.run(move |tx| deliveries::decision(tx, &id)).await

@@ -29,13 +29,14 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec) -> Result<Answer, Ste
 
 async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, StepError> {
     let file = tools.workspaces.read(&spec.repo, base, policy_file::PATH).await?;
-    let policy = match file {
+    let mut policy = match file {
         None => Policy::default(),
         Some(bytes) => policy_file::parse(&String::from_utf8_lossy(&bytes)).map_err(|problem| {
             let cause = format!("The policy file `{}` cannot be read: {problem}", policy_file::PATH);
             conclusions::policy(&cause, "Mend the file on the default branch, then ask again.")
         })?,
     };
+    policy.commands.test = tools.settings.test_command.clone().or(policy.commands.test);
     let files = tools.workspaces.root_files(&spec.repo, base).await?;
     Ok(ecosystem::plan(&policy.commands, &files))
 }

@@ -121,6 +121,9 @@ pub(super) fn unpack(mirror: &Path, commit: &CommitId, pack: &[u8]) -> Result<()
 
 pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &CommitId) -> Result<(), WorkspaceError> {
     const WHAT: &str = "pushing the branch";
+    if let Some(checkout) = remote.local_path() {
+        return leave_in_checkout(mirror, checkout, branch, commit);
+    }
     let repository = open(mirror)?;
     let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
     let name = format!("refs/heads/{branch}");
@@ -154,4 +157,36 @@ fn remote_head(connection: &mut git2::Remote<'_>, remote: &Remote, name: &str) -
     let connected = connected.map_err(|e| remote_error(WHAT, remote, &e))?;
     let heads = connected.list().map_err(|e| remote_error(WHAT, remote, &e))?;
     Ok(heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid))
+}
+
+/// libgit2 pushes to no repository with a work tree, so the checkout fetches from the mirror; its work tree, index and
+/// current branch stay as they are.
+fn leave_in_checkout(mirror: &Path, checkout: &Path, branch: &str, commit: &CommitId) -> Result<(), WorkspaceError> {
+    const WHAT: &str = "leaving the branch in the checkout";
+    let name = format!("refs/heads/{branch}");
+    let hidden = format!("refs/patchwright/{commit}");
+    let left = || -> Result<(), git2::Error> {
+        let (mirror, checkout) = (Repository::open_bare(mirror)?, Repository::open(checkout)?);
+        if checkout.find_reference(&name).ok().and_then(|there| there.target()) == Some(oid(commit)) {
+            return Ok(());
+        }
+        mirror.reference(&hidden, oid(commit), true, "for a local checkout")?;
+        let source = mirror.path().to_string_lossy().into_owned();
+        let mut options = FetchOptions::new();
+        options.download_tags(git2::AutotagOption::None).update_fetchhead(false);
+        checkout.remote_anonymous(&source)?.fetch(&[format!("{hidden}:{name}")], Some(&mut options), None)?;
+        Ok(())
+    };
+    left().map_err(|e| WorkspaceError::Rejected { what: WHAT, reason: e.message().to_owned() })
+}
+
+pub(super) fn current_branch(checkout: &Path) -> Result<String, WorkspaceError> {
+    const WHAT: &str = "looking at the checkout";
+    let rejected = |reason: String| WorkspaceError::Rejected { what: WHAT, reason };
+    let repository = Repository::open(checkout).map_err(|e| rejected(e.message().to_owned()))?;
+    let head = repository.head().map_err(|e| rejected(e.message().to_owned()))?;
+    if !head.is_branch() {
+        return Err(rejected("it is on no branch; check one out first".into()));
+    }
+    head.shorthand().map(str::to_owned).map_err(|e| rejected(e.message().to_owned()))
 }

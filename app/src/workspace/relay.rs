@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,11 @@ const USER: &str = "relay";
 impl Remote {
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The folder, for a repository on this machine.
+    pub(super) fn local_path(&self) -> Option<&Path> {
+        (!self.url.starts_with("http://")).then(|| Path::new(&self.url))
     }
 
     /// User and password for the relay; worth nothing elsewhere or later.

@@ -36,6 +36,12 @@ pub(super) fn postpone(tx: &Savepoint<'_>, id: &DeliveryId, until: Timestamp) ->
     optional(statement.query_row((id.as_str(), milliseconds(until)), |row| row.get(0)))?.ok_or_else(|| unknown(id))
 }
 
+pub(super) fn received_at(tx: &Savepoint<'_>, id: &DeliveryId) -> Result<Timestamp, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT received_at FROM delivery WHERE id = ?1")?;
+    let at: Option<i64> = optional(statement.query_row([id.as_str()], |row| row.get(0)))?;
+    timestamp(at.ok_or_else(|| unknown(id))?)
+}
+
 pub(super) fn decision(tx: &Savepoint<'_>, id: &DeliveryId) -> Result<Option<Decision>, StoreError> {
     let mut statement = tx.prepare_cached("SELECT decision FROM delivery WHERE id = ?1")?;
     let text: Option<String> = optional(statement.query_row([id.as_str()], |row| row.get(0)))?.ok_or_else(|| unknown(id))?;

@@ -1,0 +1,111 @@
+//! The command line. Together with the tests this is the only place that names adapters.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use patchwright::config::Config;
+
+mod assemble;
+mod demo;
+mod doctor;
+mod run;
+mod serve;
+mod story;
+mod terminal;
+
+/// The coding agent that maintainers can trust with their repositories.
+///
+/// Somebody writes `@codex fix this` on an issue; this server has an agent mend it in a sandbox, proves the patch by
+/// running the repository's own tests before and after, and opens a draft pull request for a person to review.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 the work's outcome was negative, 2 usage or configuration, 3 environment.
+Begin with `patchwright demo`: it needs no account and no network.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play the whole thing on this machine: a GitHub on loopback, an issue, a webhook, a patch, its proof, a pull request
+    Demo(demo::Arguments),
+    /// Do one task on a local checkout and leave a branch or a patch
+    Run(run::Arguments),
+    /// Serve webhooks and work on jobs
+    Serve(serve::Arguments),
+    /// Say what works on this machine and what to do about what does not
+    Doctor(doctor::Arguments),
+}
+
+/// Where the configuration is; its keys can be given as variables too, such as PATCHWRIGHT__GITHUB__APP_ID.
+#[derive(Debug, clap::Args)]
+struct ConfigArguments {
+    /// The configuration file; `patchwright.toml` where there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// The configuration file that is used where none is named.
+const DEFAULT_FILE: &str = "patchwright.toml";
+
+impl ConfigArguments {
+    fn load(&self) -> Result<Config, Failure> {
+        let default = PathBuf::from(DEFAULT_FILE);
+        let file = self.config.clone().or_else(|| default.is_file().then_some(default));
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Config::load(file.as_deref(), variables).map_err(|error| Failure::usage(error.into()))
+    }
+}
+
+/// Why a command did not do its work: the exit code and the chain of causes.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// Called or configured in a way that cannot work.
+    fn usage(error: anyhow::Error) -> Self {
+        Self { code: 2, error }
+    }
+
+    /// The machine or a service lacks something.
+    fn environment(error: anyhow::Error) -> Self {
+        Self { code: 3, error }
+    }
+}
+
+/// The work was done, with a negative outcome.
+const NEGATIVE: u8 = 1;
+
+/// Parses the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::complain(&anyhow::Error::from(error).context("starting the asynchronous runtime"));
+            return ExitCode::from(3);
+        }
+    };
+    let done = runtime.block_on(async {
+        match command_line.command {
+            Command::Demo(arguments) => demo::demo(arguments).await,
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Serve(arguments) => serve::serve(arguments).await,
+            Command::Doctor(arguments) => doctor::doctor(arguments).await,
+        }
+    });
+    match done {
+        Ok(code) => code,
+        Err(Failure { code, error }) => {
+            terminal::complain(&error);
+            ExitCode::from(code)
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! From the configuration to the parts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use patchwright::agent::turns::{Backoff, Turns};
+use patchwright::config::{self, Config, microusd};
+use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
+use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
+use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
+use patchwright::store::Store;
+use patchwright::store::memory::MemoryStore;
+use patchwright::store::sqlite::SqliteStore;
+use patchwright::worker::Settings;
+use patchwright::workspace::Workspaces;
+use patchwright_domain::policy::Deployment;
+use patchwright_domain::turn::Prices;
+
+use super::Failure;
+
+const MIB: u64 = 1024 * 1024;
+
+/// This program, even where its file was replaced while it runs.
+pub(super) fn launcher() -> PathBuf {
+    "/proc/self/exe".into()
+}
+
+pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Failure> {
+    match config.url.split_once(':') {
+        Some(("memory", _)) => Ok(Arc::new(MemoryStore::default())),
+        Some(("sqlite", path)) if !path.is_empty() => {
+            let store = SqliteStore::open(path.trim_start_matches("//").into()).await;
+            store.map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|e| Failure::environment(e.into()))
+        }
+        Some(_) | None => Err(Failure::usage(anyhow!("`store.url` is `sqlite:PATH` or `memory:`, not `{}`", config.url))),
+    }
+}
+
+pub(super) fn sandbox(config: &config::Sandbox) -> LocalSandbox {
+    let settings = LocalSettings {
+        n_processes_max: config.processes,
+        file_bytes_max: config.file_mib.saturating_mul(MIB),
+        tmp_bytes_max: config.tmp_mib.saturating_mul(MIB),
+        read_only: config.read_only.clone(),
+        ..LocalSettings::default()
+    };
+    LocalSandbox::new(launcher(), settings)
+}
+
+pub(super) async fn workspaces(config: &config::Workspace) -> Result<Arc<Workspaces>, Failure> {
+    let workspaces = Workspaces::open(config.dir.clone(), Some(SANDBOX_UID)).await;
+    workspaces.map(Arc::new).map_err(|e| Failure::environment(e.into()))
+}
+
+pub(super) fn model(config: &config::Model) -> Result<ResponsesModel, Failure> {
+    let config::Format::Responses = config.format;
+    let settings = ResponsesSettings {
+        api_key: config.api_key.clone(),
+        idle_timeout: Duration::from_secs(config.idle_timeout_seconds),
+        ..ResponsesSettings::new(config.base_url.clone(), config.model.clone())
+    };
+    ResponsesModel::new(settings).context("setting up the model").map_err(Failure::usage)
+}
+
+pub(super) fn agent(config: &config::Model) -> Result<Turns, Failure> {
+    let prices = Prices {
+        input: config.input_usd_per_million.map(microusd),
+        cached: config.cached_usd_per_million.map(microusd),
+        output: config.output_usd_per_million.map(microusd),
+    };
+    let base = Duration::from_millis(config.retry_pause_ms);
+    let backoff = Backoff { base, attempts_max: config.tries, ..Backoff::default() };
+    Ok(Turns { prices, backoff, ..Turns::new(Arc::new(model(config)?)) })
+}
+
+pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {
+    let missing = |key: &str, where_from: &str| {
+        let variable = key.replace('.', "__").to_uppercase();
+        Failure::usage(anyhow!("`{key}` is not set (or PATCHWRIGHT__{variable}): {where_from}"))
+    };
+    if config.app_id == 0 {
+        return Err(missing("github.app_id", "it is on the App's settings page"));
+    }
+    let Some(file) = &config.private_key_file else {
+        return Err(missing("github.private_key_file", "generate a private key on the App's settings page"));
+    };
+    let webhook_secrets = config.webhook_secrets();
+    if webhook_secrets.is_empty() {
+        return Err(missing("github.webhook_secret", "without it anybody could send orders, so the server does not start"));
+    }
+    let settings = GitHubSettings {
+        app_id: config.app_id,
+        private_key: read_private_key(file).map_err(|e| Failure::usage(anyhow!(e)))?,
+        webhook_secrets,
+        api_url: config.api_url.clone(),
+        web_url: config.web_url.clone(),
+    };
+    GitHub::new(settings).map_err(|e| Failure::usage(e.into()))
+}
+
+pub(super) fn deployment(config: &Config) -> Deployment {
+    Deployment { app_id: config.github.app_id, mention: config.github.mention.clone(), budget: config.limits.budget() }
+}
+
+/// What the workers need to know; `slug` is the App's name in addresses.
+pub(super) fn settings(config: &Config, slug: &str) -> Settings {
+    let host = config.github.web_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/').to_owned();
+    Settings {
+        test_timeout: config.limits.test_timeout(),
+        model: config.model.model.clone(),
+        is_priced: config.model.input_usd_per_million.is_some() && config.model.output_usd_per_million.is_some(),
+        author: format!("{slug}[bot]"),
+        email: format!("{slug}[bot]@users.noreply.{}", host.split(':').next().unwrap_or_default()),
+        host,
+        test_command: None,
+    }
+}

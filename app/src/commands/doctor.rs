@@ -1,0 +1,181 @@
+//! `patchwright doctor`: tries everything for real and says what to do about what does not work.
+
+use std::process::ExitCode;
+
+use patchwright::config::Config;
+use patchwright::http_client;
+use patchwright::sandbox::Sandbox as _;
+use patchwright::sandbox::toolchains;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+
+use super::{ConfigArguments, Failure, assemble, terminal};
+
+/// How long the model's endpoint may take to answer.
+const ENDPOINT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Tries sandbox, git, folders, store, model endpoint and App credentials. Exit code 3 if the machine lacks something,
+/// 2 if the configuration does.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whose fault it is that something does not work.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Works,
+    /// The machine or a service lacks something.
+    Broken,
+    /// The configuration lacks something.
+    NotConfigured,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    status: Status,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+impl Finding {
+    fn works(what: &'static str, detail: impl Into<String>) -> Self {
+        Self { what, status: Status::Works, detail: detail.into(), remedy: None }
+    }
+
+    fn broken(what: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what, status: Status::Broken, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn not_configured(what: &'static str, error: &Failure) -> Self {
+        let remedy = "set it in the configuration file or as a variable; `manifests/patchwright.example.toml` has all keys";
+        Self { what, status: Status::NotConfigured, detail: format!("{:#}", error.error), remedy: Some(remedy.into()) }
+    }
+}
+
+pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let config = arguments.config.load()?;
+    let findings = [
+        sandbox(&config).await,
+        toolchains().await,
+        git().await,
+        workspace(&config).await,
+        store(&config).await,
+        model(&config).await,
+        app(&config).await,
+    ];
+    if arguments.json {
+        terminal::say(serde_json::json!({ "findings": findings }));
+    } else {
+        for finding in &findings {
+            let mark = match finding.status {
+                Status::Works => "works     ",
+                Status::Broken => "BROKEN    ",
+                Status::NotConfigured => "not set   ",
+            };
+            terminal::say(format_args!("{mark} {:<11} {}", finding.what, finding.detail));
+            if let Some(remedy) = &finding.remedy {
+                terminal::say(format_args!("{:23}→ {remedy}", ""));
+            }
+        }
+    }
+    let has = |status| findings.iter().any(|finding| finding.status == status);
+    Ok(ExitCode::from(if has(Status::Broken) { 3 } else if has(Status::NotConfigured) { 2 } else { 0 }))
+}
+
+async fn sandbox(config: &Config) -> Finding {
+    match assemble::sandbox(&config.sandbox).probe().await {
+        Ok(found) => Finding::works("sandbox", found.layers.join(", ")),
+        Err(refusal) => Finding::broken("sandbox", refusal.missing, refusal.remedy),
+    }
+}
+
+async fn toolchains() -> Finding {
+    let found = toolchains::discover(std::env::var_os("PATH")).await;
+    let paths: Vec<String> = found.path.iter().map(|path| path.display().to_string()).collect();
+    let detail = if paths.is_empty() { "only what is in /usr".into() } else { format!("/usr and {}", paths.join(", ")) };
+    Finding::works("toolchains", detail)
+}
+
+/// git itself is needed by the demo alone.
+async fn git() -> Finding {
+    match tokio::process::Command::new("git").arg("--version").output().await {
+        Ok(output) if output.status.success() => Finding::works("git", String::from_utf8_lossy(&output.stdout).trim()),
+        Ok(_) | Err(_) => Finding::broken("git", "there is no `git` on the PATH", "install git; `patchwright demo` serves a repository with it"),
+    }
+}
+
+async fn workspace(config: &Config) -> Finding {
+    let folder = config.workspace.dir.display().to_string();
+    match assemble::workspaces(&config.workspace).await {
+        Ok(_) => Finding::works("workspace", folder),
+        Err(failure) => Finding::broken("workspace", format!("{:#}", failure.error), "name a folder that this user may write to in `workspace.dir`"),
+    }
+}
+
+async fn store(config: &Config) -> Finding {
+    let checked = match assemble::store(&config.store).await {
+        Ok(store) => store.check().await.map_err(|e| e.to_string()),
+        Err(failure) => Err(format!("{:#}", failure.error)),
+    };
+    match checked {
+        Ok(()) => Finding::works("store", &config.store.url),
+        Err(error) => Finding::broken("store", error, "name a file in a folder that this user may write to in `store.url`"),
+    }
+}
+
+/// Asks for the list of models, which costs nothing. An endpoint without such a list still shows that it is there.
+async fn model(config: &Config) -> Finding {
+    let what = "model";
+    if let Err(failure) = assemble::model(&config.model) {
+        return Finding::not_configured(what, &failure);
+    }
+    let address = format!("{}/models", config.model.base_url.trim_end_matches('/'));
+    let client = match http_client::builder().timeout(ENDPOINT_TIMEOUT).build() {
+        Ok(client) => client,
+        Err(error) => return Finding::broken(what, error.to_string(), "install the `ca-certificates` package"),
+    };
+    let mut request = client.get(&address);
+    if let Some(key) = &config.model.api_key {
+        request = request.bearer_auth(key.expose_secret());
+    }
+    match request.send().await {
+        Ok(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
+            let detail = format!("{address} answered {}", answer.status());
+            Finding { status: Status::NotConfigured, ..Finding::broken(what, detail, "set `model.api_key` to a key that this endpoint takes") }
+        }
+        Ok(answer) if answer.status().is_server_error() => {
+            Finding::broken(what, format!("{address} answered {}", answer.status()), "look at the endpoint's own log")
+        }
+        Ok(_) => Finding::works(what, format!("{} at {}", config.model.model, config.model.base_url)),
+        Err(error) => {
+            let remedy = "check `model.base_url`, this machine's network and its proxy variables";
+            Finding::broken(what, format!("{address} cannot be reached: {}", error.without_url()), remedy)
+        }
+    }
+}
+
+async fn app(config: &Config) -> Finding {
+    let what = "GitHub App";
+    let github = match assemble::github(&config.github) {
+        Ok(github) => github,
+        Err(failure) => return Finding::not_configured(what, &failure),
+    };
+    match github.whoami().await {
+        Ok(slug) => Finding::works(what, format!("{slug}, number {}, at {}", config.github.app_id, config.github.api_url)),
+        Err(error) => {
+            let remedy = match &error {
+                patchwright::forge::ForgeError::Denied { remedy, .. } => remedy.clone(),
+                _ => "check `github.api_url` and this machine's network".into(),
+            };
+            Finding::broken(what, error.to_string(), remedy)
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `patchwright run`: one task on a local checkout, in the foreground.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use patchwright::clock::{Clock as _, SystemClock};
+use patchwright::config::Config;
+use patchwright::forge::local::LocalCheckout;
+use patchwright::store::Store;
+use patchwright::store::memory::MemoryStore;
+use patchwright::worker::{Tools, Worker};
+use patchwright::workspace;
+use patchwright_domain::event::{Actor, DeliveryId, RawDelivery, RepoRef, Role, Untrusted};
+use patchwright_domain::job::{JobKey, JobSpec, Task};
+use patchwright_domain::journal::{Conclusion, Digest, EntryKind};
+use patchwright_domain::policy::Decision;
+use patchwright_domain::run::Run;
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigArguments, Failure, assemble, story, terminal};
+
+/// Works on the commit that the checkout's branch points to; changes that are not committed are not seen and not touched.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The checkout
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    repo: PathBuf,
+    /// What is to be done, in your own words
+    #[arg(long, value_name = "TEXT")]
+    task: String,
+    /// How the repository is tested, in place of what its policy file or its files say
+    #[arg(long, value_name = "CMD")]
+    test: Option<String>,
+    /// Write the patch to this file and leave no branch
+    #[arg(long, value_name = "FILE")]
+    patch: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    terminal::log("warn");
+    if arguments.task.trim().is_empty() {
+        return Err(Failure::usage(anyhow!("`--task` is empty: say what is to be done")));
+    }
+    let config = arguments.config.load()?;
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let spec = spec(&arguments, &config)?;
+    enqueue(store.as_ref(), &spec).await.context("queueing the task").map_err(Failure::environment)?;
+    let tools = tools(&arguments, &config, Arc::clone(&store)).await?;
+    let worker = Worker::new("foreground", Arc::new(tools));
+    let stop = CancellationToken::new();
+    let telling = async {
+        story::tell(store.as_ref(), &spec.id(), !arguments.json).await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), telling);
+    let journal = store.journal(&spec.id(), 0).await.context("reading the journal").map_err(Failure::environment)?;
+    let run = Run::fold(&spec, &journal).context("reading the journal").map_err(Failure::environment)?;
+    let conclusion = journal.iter().rev().find_map(|entry| match &entry.kind {
+        EntryKind::PublishPlanned { conclusion, .. } => Some(conclusion),
+        _ => None,
+    });
+    let conclusion = conclusion.ok_or_else(|| Failure::environment(anyhow!("the run has not ended; its error is in the log")))?;
+    let left = leave(&arguments, &run, store.as_ref(), conclusion).await?;
+    report(&arguments, conclusion, &run, left.as_deref());
+    Ok(story::exit_code(conclusion.outcome))
+}
+
+fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {
+    let path = arguments.repo.canonicalize().with_context(|| format!("finding `{}`", arguments.repo.display())).map_err(Failure::usage)?;
+    let branch = workspace::current_branch(&path).map_err(|e| Failure::usage(e.into()))?;
+    let name: String = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    let digest = Digest::of(path.to_string_lossy().as_bytes()).to_string();
+    let id = u64::from_str_radix(&digest[..12], 16).unwrap_or_default();
+    let repo = RepoRef::new(id, 0, "local", if name.is_empty() { "checkout" } else { &name }, &branch);
+    let now = SystemClock.now();
+    let login = std::env::var("USER").unwrap_or_else(|_| "operator".into());
+    Ok(JobSpec {
+        key: JobKey::of_command_line(&branch, &arguments.task, now),
+        repo: repo.map_err(|e| Failure::usage(e.into()))?,
+        task: Task::Local { request: Untrusted::new(arguments.task.clone()), leaves_branch: arguments.patch.is_none() },
+        requested_by: Actor { id: 0, login, is_bot: false },
+        role: Role::Admin,
+        delivery: DeliveryId::new(format!("run-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,
+        requested_at: now,
+        budget: config.limits.budget(),
+    })
+}
+
+async fn enqueue(store: &dyn Store, spec: &JobSpec) -> anyhow::Result<()> {
+    let delivery = RawDelivery { id: spec.delivery.clone(), event: "run".into(), body: Vec::new(), received_at: spec.requested_at };
+    store.receive(&delivery).await?;
+    let decision = Decision::Start { spec: Box::new(spec.clone()), because: "asked for on the command line".into() };
+    store.decide(&spec.delivery, &decision, spec.requested_at).await?;
+    Ok(())
+}
+
+async fn tools(arguments: &Arguments, config: &Config, store: Arc<dyn Store>) -> Result<Tools, Failure> {
+    let path = arguments.repo.canonicalize().context("finding the checkout").map_err(Failure::usage)?;
+    let mut settings = assemble::settings(config, "patchwright");
+    settings.test_command = arguments.test.clone();
+    Ok(Tools {
+        store,
+        forge: Arc::new(LocalCheckout { path }),
+        workspaces: assemble::workspaces(&config.workspace).await?,
+        sandbox: Arc::new(assemble::sandbox(&config.sandbox)),
+        agent: Arc::new(assemble::agent(&config.model)?),
+        clock: Arc::new(SystemClock),
+        settings,
+    })
+}
+
+/// Writes the patch file, or names the branch that was left.
+async fn leave(arguments: &Arguments, run: &Run, store: &dyn Store, conclusion: &Conclusion) -> Result<Option<String>, Failure> {
+    let (Some(judged), true) = (run.judged(), conclusion.outcome.is_positive()) else { return Ok(None) };
+    let Some(file) = &arguments.patch else { return Ok(run.branch().map(str::to_owned)) };
+    let diff = store.artifact(&judged.proposal.diff).await.context("reading the patch").map_err(Failure::environment)?;
+    std::fs::write(file, diff).with_context(|| format!("writing `{}`", file.display())).map_err(Failure::environment)?;
+    Ok(Some(file.display().to_string()))
+}
+
+fn report(arguments: &Arguments, conclusion: &Conclusion, run: &Run, left: Option<&str>) {
+    if arguments.json {
+        terminal::say(serde_json::json!({
+            "outcome": conclusion.outcome, "cause": conclusion.cause, "next_step": conclusion.next_step,
+            "branch": left.filter(|_| arguments.patch.is_none()), "patch": left.filter(|_| arguments.patch.is_some()),
+            "usage": run.usage(),
+        }));
+        return;
+    }
+    terminal::say(format_args!("{}: {}", conclusion.outcome, conclusion.cause));
+    match left {
+        Some(left) if arguments.patch.is_some() => terminal::say(format_args!("The patch is in {left}.")),
+        Some(left) => terminal::say(format_args!("It is on the branch {left}.")),
+        None => terminal::say(format_args!("Next step: {}", conclusion.next_step)),
+    }
+}

@@ -1,0 +1,78 @@
+//! `patchwright serve`: webhooks, intake and workers in one process.
+
+use std::net::ToSocketAddrs as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use patchwright::clock::SystemClock;
+use patchwright::sandbox::Sandbox as _;
+use patchwright::server;
+use patchwright::service::Service;
+use patchwright::worker::Tools;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::{ConfigArguments, Failure, assemble, terminal};
+
+/// Serves until it gets SIGINT or SIGTERM; then it takes no more deliveries, hands back its jobs and ends.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Take and decide deliveries, but work on no job
+    #[arg(long)]
+    no_work: bool,
+}
+
+pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
+    terminal::log("info");
+    let config = arguments.config.load()?;
+    let github = assemble::github(&config.github)?;
+    let agent = assemble::agent(&config.model)?;
+    let sandbox = assemble::sandbox(&config.sandbox);
+    match sandbox.probe().await {
+        Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
+        Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),
+    }
+    let slug = match github.whoami().await {
+        Ok(slug) => slug,
+        Err(error) => {
+            warn!(error = %error, "GitHub does not say who we are; deliveries are stored all the same");
+            "patchwright".into()
+        }
+    };
+    if config.model.input_usd_per_million.is_none() || config.model.output_usd_per_million.is_none() {
+        warn!("no prices are configured, so limits.max_cost_usd cannot be kept; limits.max_tokens is");
+    }
+    let tools = Tools {
+        store: assemble::store(&config.store).await?,
+        forge: Arc::new(github),
+        workspaces: assemble::workspaces(&config.workspace).await?,
+        sandbox: Arc::new(sandbox),
+        agent: Arc::new(agent),
+        clock: Arc::new(SystemClock),
+        settings: assemble::settings(&config, &slug),
+    };
+    let listen = &config.server.listen;
+    let addresses = listen.to_socket_addrs().map_err(|e| Failure::usage(anyhow!("`server.listen` is `{listen}`: {e}")))?;
+    let address = addresses.into_iter().next().ok_or_else(|| Failure::usage(anyhow!("`server.listen` is `{listen}`: no address")))?;
+    let listener = server::listen(address).with_context(|| format!("listening on {address}")).map_err(Failure::environment)?;
+    let n_workers = if arguments.no_work { 0 } else { config.server.workers };
+    let service = Service::start(listener, Arc::new(tools), assemble::deployment(&config), n_workers);
+    let service = service.context("starting the service").map_err(Failure::environment)?;
+    info!("serving webhooks on http://{}/webhooks/github with {n_workers} workers as {slug}", service.address());
+    asked_to_stop().await.context("waiting for signals").map_err(Failure::environment)?;
+    info!("stopping: no more deliveries and jobs are taken");
+    service.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(super) async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,22 @@
+//! What goes to the terminal: results to standard output, everything else to standard error.
+
+use tracing_subscriber::EnvFilter;
+
+/// Prints a line of the result.
+#[expect(clippy::print_stdout, reason = "this is where results are printed")]
+pub(super) fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}
+
+/// Prints an error with its causes.
+#[expect(clippy::print_stderr, reason = "this is where errors are printed")]
+pub(super) fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}
+
+/// Sends the log to standard error; `RUST_LOG` says what of it, `level` what without that variable.
+pub(super) fn log(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // A second call, in one process, changes nothing.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

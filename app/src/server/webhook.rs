@@ -1,0 +1,99 @@
+//! `POST /webhooks/github`.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 202 | it is durable, now or since before; what follows from it is decided later |
+//! | 400 | a header is missing, or the body is no JSON |
+//! | 401 | it is not signed, or not with our secret |
+//! | 408 | the body did not come in time |
+//! | 413 | the body is longer than GitHub's own limit of 25 MB |
+//! | 503 | it could not be made durable; deliver it again |
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use patchwright_domain::event::{DeliveryId, RawDelivery};
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::Server;
+use crate::store::{DELIVERY_BYTES_MAX, Received};
+
+/// How long a body may take; GitHub itself gives up after ten seconds.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an event's name may be, in bytes.
+const EVENT_BYTES_MAX: usize = 100;
+
+/// A delivery that is not taken, with what to do about it.
+struct Refused {
+    status: StatusCode,
+    error: String,
+}
+
+fn refused<T>(status: StatusCode, error: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused { status, error: error.into() })
+}
+
+pub(super) async fn receive(State(server): State<Server>, headers: HeaderMap, body: Body) -> Response {
+    match take(&server, &headers, body).await {
+        Ok((id, received)) => {
+            let is_new = received == Received::Stored;
+            info!(delivery.id = %id, is_new, "received");
+            (StatusCode::ACCEPTED, Json(json!({ "delivery": id.as_str(), "new": is_new }))).into_response()
+        }
+        Err(Refused { status, error }) => {
+            warn!(status = status.as_u16(), "a delivery is refused: {error}");
+            let mut response = (status, Json(json!({ "error": error }))).into_response();
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            response
+        }
+    }
+}
+
+async fn take(server: &Server, headers: &HeaderMap, body: Body) -> Result<(DeliveryId, Received), Refused> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let announced = text(CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > DELIVERY_BYTES_MAX) {
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 25 MB");
+    }
+    let body = read(body).await?;
+    if let Err(error) = server.forge.authenticate(text("x-hub-signature-256"), &body) {
+        return refused(StatusCode::UNAUTHORIZED, error.to_string());
+    }
+    let Some(event) = text("x-github-event").filter(|event| !event.is_empty() && event.len() <= EVENT_BYTES_MAX) else {
+        return refused(StatusCode::BAD_REQUEST, "the X-GitHub-Event header is missing or too long");
+    };
+    let Some(id) = text("x-github-delivery") else {
+        return refused(StatusCode::BAD_REQUEST, "the X-GitHub-Delivery header is missing");
+    };
+    let id = DeliveryId::new(id).or_else(|error| refused(StatusCode::BAD_REQUEST, error.to_string()))?;
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
+        let hint = "the body is no JSON; set the webhook's content type to application/json";
+        return refused(StatusCode::BAD_REQUEST, format!("{hint} ({error})"));
+    }
+    let delivery = RawDelivery { id: id.clone(), event: event.to_owned(), body, received_at: server.clock.now() };
+    match server.store.receive(&delivery).await {
+        Ok(received) => Ok((id, received)),
+        Err(error) => {
+            tracing::error!(delivery.id = %id, error = %error, "a delivery could not be made durable");
+            refused(StatusCode::SERVICE_UNAVAILABLE, "the delivery could not be stored; deliver it again")
+        }
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Refused> {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, DELIVERY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 25 MB"),
+        Ok(Err(_)) => refused(StatusCode::BAD_REQUEST, "the body broke off"),
+        Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "the body did not come within 30 seconds"),
+    }
+}

@@ -1,0 +1,64 @@
+//! Server, intake and workers in one process, joined by nothing but the store.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use patchwright_domain::policy::Deployment;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::intake::Intake;
+use crate::server::{self, Server};
+use crate::worker::{Tools, Worker};
+
+/// A service that runs; it ends when told to, not when dropped by accident of a long-lived process.
+#[derive(Debug)]
+pub struct Service {
+    address: SocketAddr,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Service {
+    /// Starts to serve on a listener.
+    ///
+    /// # Errors
+    /// The listener's.
+    pub fn start(listener: TcpListener, tools: Arc<Tools>, deployment: Deployment, n_workers: u32) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let server = Server { store: tools.store.clone(), forge: tools.forge.clone(), clock: tools.clock.clone() };
+        let serving = server::serve(listener, server, stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(error = %error, "the server ended");
+            }
+        });
+        let intake = Intake::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone(), deployment);
+        let stopping = stop.clone();
+        tasks.spawn(async move { intake.run(stopping).await });
+        for number in 1..=n_workers {
+            let worker = Worker::new(format!("{}-{number}", std::process::id()), Arc::clone(&tools));
+            let stopping = stop.clone();
+            tasks.spawn(async move { worker.run(stopping).await });
+        }
+        Ok(Self { address, stop, tasks })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops taking deliveries and jobs, hands back what is under way, and waits for all of it.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(error = %error, "a task did not end well");
+            }
+        }
+    }
+}
