@@ -66,7 +66,8 @@ fn phases(called: Timestamp, received: Timestamp, journal: &[Entry]) -> Vec<(&'s
     ];
     let mut start = called;
     let phase = |(name, end): (&'static str, Option<Timestamp>)| {
-        let begin = std::mem::replace(&mut start, end.unwrap_or(start));
+        let begin = start;
+        start = end.unwrap_or(begin);
         (name, end.map(|end| since(begin, end)))
     };
     ends.into_iter().map(phase).collect()
