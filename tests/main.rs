@@ -3,3 +3,4 @@
 mod agent;
 mod contract;
 mod support;
+mod tidy;
