@@ -121,7 +121,9 @@ impl Doubt {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::NoTestCommand => "No test command is known for this repository, so nothing was executed to check the patch.",
-            Self::GreenBefore => "The tests passed before the patch and pass with it, so they do not show that it solves the issue.",
+            Self::GreenBefore => {
+                "The tests passed before the patch and pass with it, so they do not show that it solves the issue."
+            }
             Self::StillRed => "The tests fail with the patch, as they did before it.",
             Self::Regression => "The tests passed before the patch and fail with it.",
             Self::Inconclusive => "A run of the tests was killed or ran out of time, so there is nothing to compare.",
@@ -176,8 +178,12 @@ pub fn tests_to_restore(changes: &[Change]) -> impl Iterator<Item = &str> {
 
 /// Why a change may not be published at all, whatever the tests say.
 pub fn forbidden(changes: &[Change]) -> Option<String> {
-    let change = changes.iter().find(|change| change.path.split('/').next().is_some_and(|top| top.eq_ignore_ascii_case(".github")))?;
-    Some(format!("the patch changes `{}`, and nothing below `.github/` may be changed by an agent", change.path.replace('`', "'")))
+    let change =
+        changes.iter().find(|change| change.path.split('/').next().is_some_and(|top| top.eq_ignore_ascii_case(".github")))?;
+    Some(format!(
+        "the patch changes `{}`, and nothing below `.github/` may be changed by an agent",
+        change.path.replace('`', "'")
+    ))
 }
 
 /// Whether a path is, by the conventions of the common languages, a test or what tests are configured by.

@@ -71,7 +71,10 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     let _ = write!(body, "\n\n### What changed and why\n\n");
     let words = neutral::markdown(story.answer, story.host, ANSWER_CHARS_MAX);
     let words = if words.trim().is_empty() { "The model said nothing about it.".into() } else { words };
-    let _ = write!(body, "{words}\n\n<sub>These are the model's words; nobody has checked them. What follows was executed.</sub>\n\n");
+    let _ = write!(
+        body,
+        "{words}\n\n<sub>These are the model's words; nobody has checked them. What follows was executed.</sub>\n\n"
+    );
     files(&mut body, &judged.proposal.changes);
     tests(&mut body, story, &judged.verdict);
     not_verified(&mut body, story, &judged.verdict);
@@ -144,10 +147,15 @@ fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
     let _ = write!(body, "| result | {} | {} |\n", result(Some(base)), result(head));
     let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
     body.push_str("\n\nEach ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.");
-    let _ = write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
+    let _ =
+        write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
     for (name, evidence) in [("base", Some(base)), ("this patch", head)] {
         if let Some(evidence) = evidence.filter(|evidence| !evidence.excerpt.trim().is_empty()) {
-            let _ = write!(body, "\n\n<details><summary>The end of the output on {name}</summary>\n\n{}\n\n</details>", fenced(&evidence.excerpt));
+            let _ = write!(
+                body,
+                "\n\n<details><summary>The end of the output on {name}</summary>\n\n{}\n\n</details>",
+                fenced(&evidence.excerpt)
+            );
         }
     }
 }
@@ -252,7 +260,12 @@ pub fn progress(spec: &JobSpec, stage: Stage) -> String {
         Stage::Solving(_) => 1,
         Stage::Verifying => 2,
     };
-    let steps = ["Prepare: fetch the base and run its tests", "Solve: work on the code in a sandbox", "Prove: run the tests on the result", "Publish: open a pull request"];
+    let steps = [
+        "Prepare: fetch the base and run its tests",
+        "Solve: work on the code in a sandbox",
+        "Prove: run the tests on the result",
+        "Publish: open a pull request",
+    ];
     let mut body = format!("On it, for {}.\n", code(&spec.requested_by.login));
     for (index, step) in steps.iter().enumerate() {
         let mark = if index < place { "x" } else { " " };

@@ -92,7 +92,9 @@ fn paragraphs(markdown: &str) -> Vec<String> {
             Event::Code(code) => Some(format!("`{}`", deafen(&code))),
             Event::SoftBreak | Event::HardBreak => Some(" ".into()),
             Event::Html(_) | Event::InlineHtml(_) | Event::Rule => Some(" ".into()),
-            Event::FootnoteReference(_) | Event::TaskListMarker(_) | Event::InlineMath(_) | Event::DisplayMath(_) => Some(String::new()),
+            Event::FootnoteReference(_) | Event::TaskListMarker(_) | Event::InlineMath(_) | Event::DisplayMath(_) => {
+                Some(String::new())
+            }
         };
         match (text, paragraphs.last_mut()) {
             (Some(text), Some(paragraph)) => paragraph.push_str(&text),
@@ -120,6 +122,12 @@ fn is_deaf_end(tag: TagEnd) -> bool {
 fn is_block(tag: &TagEnd) -> bool {
     !matches!(
         tag,
-        TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image | TagEnd::Superscript | TagEnd::Subscript
+        TagEnd::Emphasis
+            | TagEnd::Strong
+            | TagEnd::Strikethrough
+            | TagEnd::Link
+            | TagEnd::Image
+            | TagEnd::Superscript
+            | TagEnd::Subscript
     )
 }

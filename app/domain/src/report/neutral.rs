@@ -40,7 +40,9 @@ fn harmless<'a>(text: &'a str, host: &str) -> Vec<Event<'a>> {
             }
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => addresses.push(Some(dest_url)),
             Event::End(TagEnd::Link | TagEnd::Image) => match addresses.pop().flatten() {
-                Some(address) => events.extend([Event::Text(" (".into()), span(&address, ADDRESS_CHARS_MAX), Event::Text(")".into())]),
+                Some(address) => {
+                    events.extend([Event::Text(" (".into()), span(&address, ADDRESS_CHARS_MAX), Event::Text(")".into())])
+                }
                 None => events.push(event),
             },
             Event::Start(Tag::Heading { .. }) => events.extend([Event::Start(Tag::Paragraph), Event::Start(Tag::Strong)]),
@@ -99,7 +101,8 @@ fn words(text: &str, events: &mut Vec<Event<'_>>) {
 /// Whether GitHub would make a mention, a reference or a link of this word.
 fn acts(word: &str) -> bool {
     let lower = word.to_lowercase();
-    let follows = |mark: &str| lower.match_indices(mark).any(|(at, _)| lower[at + mark.len()..].starts_with(|c: char| c.is_ascii_digit()));
+    let follows =
+        |mark: &str| lower.match_indices(mark).any(|(at, _)| lower[at + mark.len()..].starts_with(|c: char| c.is_ascii_digit()));
     lower.contains('@')
         || ["://", "www.", "mailto:", "xmpp:"].iter().any(|mark| lower.contains(mark))
         || follows("#")

@@ -43,7 +43,10 @@ fn no_image_is_loaded_and_no_html_is_raw() {
 
 #[test]
 fn ordinary_markdown_survives() {
-    check("A *fix* of `f()`:\n\n- one\n- two\n\n```rust\nlet a = \"@x\";\n```", "A *fix* of `f()`:\n\n* one\n* two\n\n````rust\nlet a = \"@x\";\n````");
+    check(
+        "A *fix* of `f()`:\n\n- one\n- two\n\n```rust\nlet a = \"@x\";\n```",
+        "A *fix* of `f()`:\n\n* one\n* two\n\n````rust\nlet a = \"@x\";\n````",
+    );
 }
 
 #[test]
