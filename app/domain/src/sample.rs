@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::ecosystem::Plan;
+use crate::effect::Effect;
 use crate::event::{Actor, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
 use crate::job::{Budget, JobKey, JobSpec, Task, Usage};
 use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal};
@@ -115,4 +116,9 @@ pub(crate) fn conclusion(outcome: Outcome) -> Conclusion {
 /// Some model calls.
 pub(crate) fn usage() -> Usage {
     Usage { turns: 7, input_tokens: 12_000, cached_tokens: 9_000, output_tokens: 800, cost_microusd: 123_456 }
+}
+
+/// The push of the [`proposal`].
+pub(crate) fn pushed() -> Effect {
+    Effect::PushBranch { branch: "codex/12-x".into(), commit: commit('b'), pack: Digest::of(b"pack") }
 }

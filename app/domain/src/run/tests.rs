@@ -66,7 +66,7 @@ fn completed(outcome: Outcome) -> EntryKind {
 }
 
 fn push() -> Effect {
-    Effect::PushBranch { branch: "codex/12-x".into(), commit: sample::commit('b'), pack: Digest::of(b"pack") }
+    sample::pushed()
 }
 
 fn pull_request() -> Effect {
