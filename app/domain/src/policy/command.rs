@@ -65,9 +65,14 @@ fn command(text: &str) -> Command {
         return Command::Unknown { word };
     }
     let request = rest.trim_start_matches([',', ':', ' ']).trim().replace(DEAF_AT, "@");
-    let bare = request.trim_end_matches(['.', '!', '?']).to_lowercase();
-    let says_something = !matches!(bare.as_str(), "" | "this" | "it" | "please" | "this please" | "this issue");
+    let says_something = request.split_whitespace().any(|word| !points_to_the_issue(word));
     Command::Fix { request: says_something.then(|| Untrusted::new(request)) }
+}
+
+/// Whether a word of a request says nothing that the issue does not say.
+fn points_to_the_issue(word: &str) -> bool {
+    let bare = word.trim_end_matches(['.', ',', '!', '?', ':', ';', ')']).to_lowercase();
+    matches!(bare.as_str(), "" | "this" | "it" | "the" | "issue" | "please")
 }
 
 /// The running text of each paragraph, heading, list item and table cell; where no command may stand, `@` is deaf.
@@ -131,3 +136,6 @@ fn is_block(tag: &TagEnd) -> bool {
             | TagEnd::Subscript
     )
 }
+
+#[cfg(test)]
+mod tests;
