@@ -122,9 +122,9 @@ fn environment(task: &mut String, prepared: &Prepared) {
 }
 
 fn clipped(text: &str) -> String {
-    let end = text.floor_char_boundary(AGENTS_MD_BYTES_MAX);
-    let omitted = text.len() - end;
-    if omitted == 0 { text.to_owned() } else { format!("{}\n({omitted} more bytes are left out.)", &text[..end]) }
+    let shown = beginning(text, AGENTS_MD_BYTES_MAX);
+    let omitted = text.len() - shown.len();
+    if omitted == 0 { text.to_owned() } else { format!("{shown}\n({omitted} more bytes are left out.)") }
 }
 
 /// A fence that the text within cannot close.
@@ -156,6 +156,12 @@ impl Fence {
             let _ = writeln!(to, "({n_hidden} characters that people do not see were taken out.)");
         }
     }
+}
+
+/// As many whole characters from the beginning as fit into so many bytes.
+pub(crate) fn beginning(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Takes out what a person reading the rendered page would not see, and counts it.

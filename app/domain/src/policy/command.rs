@@ -9,6 +9,7 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+use crate::brief::beginning;
 use crate::event::Untrusted;
 
 /// What somebody wants.
@@ -35,9 +36,8 @@ const DEAF_AT: char = '\u{fffc}';
 
 /// Finds the first command to `mention` (with its `@`) in a comment.
 pub fn parse(mention: &str, comment: &Untrusted) -> Option<Command> {
-    let raw = comment.raw();
-    let end = raw.floor_char_boundary(COMMENT_BYTES_MAX);
-    paragraphs(&raw[..end]).iter().find_map(|paragraph| in_paragraph(mention, paragraph))
+    let markdown = beginning(comment.raw(), COMMENT_BYTES_MAX);
+    paragraphs(markdown).iter().find_map(|paragraph| in_paragraph(mention, paragraph))
 }
 
 fn in_paragraph(mention: &str, paragraph: &str) -> Option<Command> {
