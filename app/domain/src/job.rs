@@ -205,3 +205,6 @@ impl Allowance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
