@@ -4,3 +4,4 @@ mod apply_patch;
 mod model;
 mod rehearsal;
 mod sandbox;
+mod store;
