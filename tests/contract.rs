@@ -5,3 +5,4 @@ mod model;
 mod rehearsal;
 mod sandbox;
 mod store;
+mod workspace;

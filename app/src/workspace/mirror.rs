@@ -61,18 +61,24 @@ fn remote_error(what: &'static str, remote: &Remote, error: &git2::Error) -> Wor
     }
 }
 
+/// Where the mirror keeps what it has fetched, whatever the branch is called: a branch `release` that gives way to
+/// `release/1.x` must not be in its way.
+const FETCHED: &str = "refs/patchwright/base";
+
 pub(super) fn fetch(mirror: &Path, remote: &Remote, branch: &str) -> Result<CommitId, WorkspaceError> {
     const WHAT: &str = "fetching the repository";
     let repository = open_or_make(mirror)?;
     let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
     let mut options = FetchOptions::new();
     options.remote_callbacks(callbacks(remote)).download_tags(git2::AutotagOption::None);
-    let refspec = format!("+refs/heads/{branch}:refs/heads/{branch}");
+    let name = format!("refs/heads/{branch}");
+    let refspec = format!("+{name}:{FETCHED}");
     connection.fetch(&[&refspec], Some(&mut options), None).map_err(|e| remote_error(WHAT, remote, &e))?;
-    let reference = repository.find_reference(&format!("refs/heads/{branch}"));
-    let target = reference.ok().and_then(|reference| reference.target());
+    // What the remote says it has, and not what is here: a branch that is gone was fetched once.
+    let heads = connection.list().map_err(|e| remote_error(WHAT, remote, &e))?;
+    let head = heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid);
     let missing = || WorkspaceError::Rejected { what: WHAT, reason: format!("there is no branch `{branch}`") };
-    target.map(commit_id).ok_or_else(missing)
+    head.map(commit_id).ok_or_else(missing)
 }
 
 pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
