@@ -1,6 +1,7 @@
 //! The GitHub adapter against the rehearsed GitHub: the real client, real HTTP, and faults.
 
 use jiff::Timestamp;
+use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::forge::github::{GitHub, GitHubSettings};
 use patchwright::forge::{Forge as _, ForgeError};
 use patchwright::rehearsal::WORTHLESS_PRIVATE_KEY;
@@ -32,7 +33,7 @@ struct Scene {
 impl Scene {
     async fn set() -> Self {
         // The adapter signs with the machine's clock.
-        let now = Timestamp::now().as_second();
+        let now = SystemClock.now().as_second();
         let stage = Stage::set_at(now).await;
         let app = app_token(&json!({"iss": APP_ID, "iat": now - 60, "exp": now + 500}), WORTHLESS_PRIVATE_KEY);
         let installation = stage.get("/repos/octo/rocket/installation", &app).await.body["id"].as_u64().expect("a number");

@@ -1,6 +1,7 @@
 //! What GitHub refuses, limits or loses becomes what the caller should do about it.
 
 use jsonwebtoken::EncodingKey;
+use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::forge::github::{GitHub, read_private_key};
 use patchwright::forge::{Forge as _, ForgeError};
 use patchwright::rehearsal::WORTHLESS_PRIVATE_KEY;
@@ -48,7 +49,7 @@ async fn a_long_limit_is_the_callers() {
     assert_eq!(told(scene.perform(&scene.comment("Begun.")).await), "wait 60 s");
     scene.stage.github.fault(refuse("GET", COMMENTS, 429, "slow down", &[("retry-after", "soon")]));
     assert_eq!(told(scene.perform(&scene.comment("Begun.")).await), "wait 60 s");
-    let reset = (jiff::Timestamp::now().as_second() + 600).to_string();
+    let reset = (SystemClock.now().as_second() + 600).to_string();
     let primary = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset.as_str())];
     scene.stage.github.fault(refuse("GET", COMMENTS, 403, "API rate limit exceeded", &primary));
     let Err(ForgeError::RateLimited { retry_after }) = scene.perform(&scene.comment("Begun.")).await else {
