@@ -13,6 +13,9 @@ use super::{RootFiles, WorkspaceError, unavailable};
 /// The largest file that is read to find out how a repository is tested, in bytes.
 const ROOT_FILE_BYTES_MAX: usize = 256 * 1024;
 
+/// How much of what a server says about a push is repeated, in bytes.
+const SAID_BYTES_MAX: usize = 1_000;
+
 pub(super) fn open(mirror: &Path) -> Result<Repository, WorkspaceError> {
     Repository::open_bare(mirror).map_err(|e| git("opening the mirror", &e))
 }
@@ -137,8 +140,14 @@ pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &Commit
         let reason = format!("the branch `{branch}` exists and points to another commit ({there})");
         return Err(WorkspaceError::Rejected { what: WHAT, reason });
     }
-    let refusal = RefCell::new(None);
+    let (refusal, said) = (RefCell::new(None), RefCell::new(Vec::new()));
     let mut callbacks = callbacks(remote);
+    callbacks.sideband_progress(|words| {
+        let mut said = said.borrow_mut();
+        let room = SAID_BYTES_MAX.saturating_sub(said.len()).min(words.len());
+        said.extend_from_slice(&words[..room]);
+        true
+    });
     callbacks.push_update_reference(|_, status| {
         *refusal.borrow_mut() = status.map(str::to_owned);
         Ok(())
@@ -148,10 +157,18 @@ pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &Commit
     let pushed = connection.push(&[format!("{commit}:{name}")], Some(&mut options));
     drop(options);
     match (pushed, refusal.into_inner()) {
-        (_, Some(reason)) => Err(WorkspaceError::Rejected { what: WHAT, reason }),
+        (_, Some(status)) => Err(WorkspaceError::Rejected { what: WHAT, reason: with_words(status, &said.into_inner()) }),
         (Err(error), None) => Err(remote_error(WHAT, remote, &error)),
         (Ok(()), None) => Ok(()),
     }
+}
+
+/// The status of a refused branch with what the server said about it, in a line.
+fn with_words(status: String, said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines = said.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    let lines = lines.map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>());
+    std::iter::once(status).chain(lines).collect::<Vec<_>>().join("; ")
 }
 
 fn remote_head(connection: &mut git2::Remote<'_>, remote: &Remote, name: &str) -> Result<Option<Oid>, WorkspaceError> {

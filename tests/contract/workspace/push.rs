@@ -56,11 +56,11 @@ async fn a_refused_push_says_why() {
     let (_, proposed) = proposal(&far).await;
     far.stage.github.protect_branch(far.stage.repo, "codex/locked").expect("the repository is there");
     let reason = rejection(push(&far, "codex/locked", &proposed.commit).await);
-    assert!(reason.starts_with("pushing the branch: "), "{reason}");
-    assert!(reason.contains("hook declined") || reason.contains("GH006"), "{reason}");
+    let words = "error: GH006: Protected branch update failed for refs/heads/codex/locked.";
+    assert!(reason.starts_with(&format!("pushing the branch: hook declined; {words}")), "{reason}");
     far.stage.github.fault(Fault::refuse_push("octo/rocket", "no signed commits, no entry"));
     let reason = rejection(push(&far, "codex/x", &proposed.commit).await);
-    assert!(reason.starts_with("pushing the branch: "), "{reason}");
+    assert!(reason.starts_with("pushing the branch: hook declined; no signed commits, no entry"), "{reason}");
     assert_eq!(far.head("codex/x"), None);
     let read_only = far.access(&far.token("read").await);
     let refused = far.workspaces.push(&far.repo, read_only, "codex/x", &proposed.commit).await;
