@@ -45,10 +45,15 @@ fn never(folder: &str, words: &[&str]) {
 
 #[test]
 fn the_domain_does_no_input_or_output() {
-    never("app/domain/src", &["std::fs", "std::net", "std::process", "std::env", "std::time::Instant", "SystemTime", "Timestamp::now", "tokio"]);
+    never(
+        "app/domain/src",
+        &["std::fs", "std::net", "std::process", "std::env", "std::time::Instant", "SystemTime", "Timestamp::now", "tokio"],
+    );
     let manifest = fs::read_to_string(root().join("app/domain/Cargo.toml")).expect("the manifest is there");
-    let dependencies = manifest.split("[dependencies]").nth(1).and_then(|rest| rest.split("[dev-").next()).expect("it has dependencies");
-    let names: Vec<&str> = dependencies.lines().filter_map(|line| line.split('.').next()).filter(|name| !name.trim().is_empty()).collect();
+    let dependencies =
+        manifest.split("[dependencies]").nth(1).and_then(|rest| rest.split("[dev-").next()).expect("it has dependencies");
+    let names: Vec<&str> =
+        dependencies.lines().filter_map(|line| line.split('.').next()).filter(|name| !name.trim().is_empty()).collect();
     let allowed = ["hex", "jiff", "pulldown-cmark", "pulldown-cmark-to-cmark", "serde", "serde_json", "sha2", "thiserror"];
     let unknown: Vec<_> = names.iter().filter(|name| !allowed.contains(*name) && !name.starts_with('[')).collect();
     assert!(unknown.is_empty(), "nothing new enters the domain without discussion: {unknown:?}");
@@ -149,7 +154,8 @@ fn no_file_is_a_drawer_for_everything() {
 fn versions_are_named_in_one_place() {
     for manifest in ["app/Cargo.toml", "app/domain/Cargo.toml", "app/launcher/Cargo.toml"] {
         let text = fs::read_to_string(root().join(manifest)).expect("the manifest is there");
-        let dependencies = text.lines().skip_while(|line| !line.starts_with("[dependencies]")).take_while(|line| !line.starts_with("[lints"));
+        let dependencies =
+            text.lines().skip_while(|line| !line.starts_with("[dependencies]")).take_while(|line| !line.starts_with("[lints"));
         for line in dependencies.filter(|line| line.contains('=')) {
             assert!(line.contains("workspace = true") || line.starts_with('['), "{manifest}: {line}");
         }

@@ -56,7 +56,8 @@ impl ConfigArguments {
     fn load(&self) -> Result<Config, Failure> {
         let default = PathBuf::from(DEFAULT_FILE);
         let file = self.config.clone().or_else(|| default.is_file().then_some(default));
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Config::load(file.as_deref(), variables).map_err(|error| Failure::usage(error.into()))
     }
 }

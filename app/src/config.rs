@@ -215,7 +215,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { wall_clock_minutes: 60, turns: 100, rounds: 3, max_cost_usd: 5.0, max_tokens: 20_000_000, test_minutes: 20, claims: 3 }
+        Self {
+            wall_clock_minutes: 60,
+            turns: 100,
+            rounds: 3,
+            max_cost_usd: 5.0,
+            max_tokens: 20_000_000,
+            test_minutes: 20,
+            claims: 3,
+        }
     }
 }
 
@@ -284,7 +292,9 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let mention = self.github.mention.strip_prefix('@').unwrap_or_default();
         if mention.is_empty() || !mention.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-            return Err(ConfigError("`github.mention` must be an `@` followed by letters, digits and hyphens, such as `@codex`".into()));
+            return Err(ConfigError(
+                "`github.mention` must be an `@` followed by letters, digits and hyphens, such as `@codex`".into(),
+            ));
         }
         let positive = [
             ("limits.wall_clock_minutes", self.limits.wall_clock_minutes),
@@ -298,7 +308,9 @@ impl Config {
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(ConfigError(format!("`{key}` must be at least 1"))),
-            None if !(self.limits.max_cost_usd > 0.0) => Err(ConfigError("`limits.max_cost_usd` must be above 0".into())),
+            None if self.limits.max_cost_usd.is_nan() || self.limits.max_cost_usd <= 0.0 => {
+                Err(ConfigError("`limits.max_cost_usd` must be above 0".into()))
+            }
             None => Ok(()),
         }
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use patchwright_domain::turn::{Item, Tool, TokenUsage};
+use patchwright_domain::turn::{Item, TokenUsage, Tool};
 
 pub mod responses;
 pub mod scripted;

@@ -83,11 +83,17 @@ pub struct Worker {
 /// What came of a step.
 enum Answer {
     /// Something to write down.
-    Entry(EntryKind),
+    Entry(Box<EntryKind>),
     /// Nothing yet: hand the job back for so long.
     Later { seconds: i64, because: String },
     /// It was written already, in the course of the step.
     Written,
+}
+
+impl Answer {
+    fn entry(kind: EntryKind) -> Self {
+        Self::Entry(Box::new(kind))
+    }
 }
 
 /// Why a step has no answer.
@@ -194,7 +200,7 @@ impl Shift<'_> {
                 () = stop.cancelled() => Ok(Answer::Later { seconds: 0, because: "this worker is being stopped".into() }),
             };
             match self.reaction(answer)? {
-                Answer::Entry(kind) => self.record(kind).await?,
+                Answer::Entry(kind) => self.record(*kind).await?,
                 Answer::Written => {}
                 Answer::Later { seconds, because } => {
                     info!(delay_s = seconds, "handed back: {because}");
@@ -231,7 +237,7 @@ impl Shift<'_> {
                 Step::Perform { effect } => publish::perform(self.tools, &self.spec, effect).await,
                 Step::Complete { outcome } => {
                     info!("completed: {outcome}");
-                    Ok(Answer::Entry(EntryKind::Completed { outcome }))
+                    Ok(Answer::entry(EntryKind::Completed { outcome }))
                 }
                 Step::Rest => Ok(Answer::Written),
             }
@@ -252,19 +258,18 @@ impl Shift<'_> {
         warn!(error = %error, "the step is not done");
         match error {
             StepError::Store(error) => Err(error),
-            StepError::Failed(failure) => Ok(Answer::Entry(EntryKind::Failed { failure: *failure, effect: None })),
+            StepError::Failed(failure) => Ok(Answer::entry(EntryKind::Failed { failure: *failure, effect: None })),
             StepError::Forge(ForgeError::RateLimited { retry_after }) => {
                 let seconds = i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX).min(HANDED_BACK_SECONDS_MAX);
                 Ok(self.later(seconds, "the forge limits the rate of requests".into()))
             }
-            StepError::Forge(ForgeError::Unavailable(reason)) | StepError::Workspace(WorkspaceError::Unavailable { reason, .. }) => {
-                Ok(self.later(self.growing_delay(), reason))
-            }
+            StepError::Forge(ForgeError::Unavailable(reason))
+            | StepError::Workspace(WorkspaceError::Unavailable { reason, .. }) => Ok(self.later(self.growing_delay(), reason)),
             StepError::Forge(error @ (ForgeError::Denied { .. } | ForgeError::Rejected { .. })) => {
-                Ok(Answer::Entry(EntryKind::Failed { failure: conclusions::forge(&error), effect: None }))
+                Ok(Answer::entry(EntryKind::Failed { failure: conclusions::forge(&error), effect: None }))
             }
             StepError::Workspace(error @ (WorkspaceError::Refused(_) | WorkspaceError::Rejected { .. })) => {
-                Ok(Answer::Entry(EntryKind::Failed { failure: conclusions::workspace(&error), effect: None }))
+                Ok(Answer::entry(EntryKind::Failed { failure: conclusions::workspace(&error), effect: None }))
             }
         }
     }
@@ -275,9 +280,11 @@ impl Shift<'_> {
         }
         let effect = match self.run.next(self.tools.clock.now()) {
             Step::Perform { effect } => Some(effect.key(self.lease.job())),
-            Step::Prepare | Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } | Step::Complete { .. } | Step::Rest => None,
+            Step::Prepare | Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } | Step::Complete { .. } | Step::Rest => {
+                None
+            }
         };
-        Answer::Entry(EntryKind::Failed { failure: conclusions::given_up(HANDED_BACK_MAX, &because), effect })
+        Answer::entry(EntryKind::Failed { failure: conclusions::given_up(HANDED_BACK_MAX, &because), effect })
     }
 
     fn n_claims_without_progress(&self) -> usize {
@@ -317,7 +324,8 @@ async fn renew(tools: &Tools, lease: &Lease) -> StoreError {
 /// Keeps the progress comment up to date. It is a courtesy: the run does not depend on it.
 async fn show(tools: &Tools, spec: &JobSpec, stage: Stage) {
     let Some(issue) = spec.task.issue() else { return };
-    let effect = patchwright_domain::effect::Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage) };
+    let effect =
+        patchwright_domain::effect::Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage) };
     if let Err(error) = tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await {
         warn!(error = %error, "the progress comment could not be written");
     }

@@ -44,7 +44,7 @@ pub(crate) fn spec() -> JobSpec {
 
 /// A task of the command line.
 pub(crate) fn local_spec() -> JobSpec {
-    JobSpec { task: Task::Local { request: Untrusted::new("make it right") }, ..spec() }
+    JobSpec { task: Task::Local { request: Untrusted::new("make it right"), leaves_branch: true }, ..spec() }
 }
 
 /// The commit that consists of one digit.

@@ -105,7 +105,8 @@ impl Stage {
         let sample = sample::for_this_machine();
         let script = Script::of(sample.steps());
         let model = ScriptedModel::start(script).await.context("starting the scripted model")?;
-        let github = Rehearsal::start(Settings::new(Arc::new(|| SystemClock.now()))).await.context("starting the rehearsal GitHub")?;
+        let github =
+            Rehearsal::start(Settings::new(Arc::new(|| SystemClock.now()))).await.context("starting the rehearsal GitHub")?;
         let id = github.create_repository(OWNER, sample.name, sample.files).await.context("making the demo's repository")?;
         github.set_role(id, MAINTAINER, Role::Write)?;
         Ok(Self { github, model, repository: format!("{OWNER}/{}", sample.name), id })

@@ -87,7 +87,13 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     }
     let has = |status| findings.iter().any(|finding| finding.status == status);
-    Ok(ExitCode::from(if has(Status::Broken) { 3 } else if has(Status::NotConfigured) { 2 } else { 0 }))
+    Ok(ExitCode::from(if has(Status::Broken) {
+        3
+    } else if has(Status::NotConfigured) {
+        2
+    } else {
+        0
+    }))
 }
 
 async fn sandbox(config: &Config) -> Finding {
@@ -108,7 +114,9 @@ async fn toolchains() -> Finding {
 async fn git() -> Finding {
     match tokio::process::Command::new("git").arg("--version").output().await {
         Ok(output) if output.status.success() => Finding::works("git", String::from_utf8_lossy(&output.stdout).trim()),
-        Ok(_) | Err(_) => Finding::broken("git", "there is no `git` on the PATH", "install git; `patchwright demo` serves a repository with it"),
+        Ok(_) | Err(_) => {
+            Finding::broken("git", "there is no `git` on the PATH", "install git; `patchwright demo` serves a repository with it")
+        }
     }
 }
 
@@ -116,7 +124,11 @@ async fn workspace(config: &Config) -> Finding {
     let folder = config.workspace.dir.display().to_string();
     match assemble::workspaces(&config.workspace).await {
         Ok(_) => Finding::works("workspace", folder),
-        Err(failure) => Finding::broken("workspace", format!("{:#}", failure.error), "name a folder that this user may write to in `workspace.dir`"),
+        Err(failure) => Finding::broken(
+            "workspace",
+            format!("{:#}", failure.error),
+            "name a folder that this user may write to in `workspace.dir`",
+        ),
     }
 }
 
@@ -149,7 +161,10 @@ async fn model(config: &Config) -> Finding {
     match request.send().await {
         Ok(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
             let detail = format!("{address} answered {}", answer.status());
-            Finding { status: Status::NotConfigured, ..Finding::broken(what, detail, "set `model.api_key` to a key that this endpoint takes") }
+            Finding {
+                status: Status::NotConfigured,
+                ..Finding::broken(what, detail, "set `model.api_key` to a key that this endpoint takes")
+            }
         }
         Ok(answer) if answer.status().is_server_error() => {
             Finding::broken(what, format!("{address} answered {}", answer.status()), "look at the endpoint's own log")

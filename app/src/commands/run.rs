@@ -73,7 +73,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {
-    let path = arguments.repo.canonicalize().with_context(|| format!("finding `{}`", arguments.repo.display())).map_err(Failure::usage)?;
+    let path = arguments
+        .repo
+        .canonicalize()
+        .with_context(|| format!("finding `{}`", arguments.repo.display()))
+        .map_err(Failure::usage)?;
     let branch = workspace::current_branch(&path).map_err(|e| Failure::usage(e.into()))?;
     let name: String = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
@@ -95,7 +99,8 @@ fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {
 }
 
 async fn enqueue(store: &dyn Store, spec: &JobSpec) -> anyhow::Result<()> {
-    let delivery = RawDelivery { id: spec.delivery.clone(), event: "run".into(), body: Vec::new(), received_at: spec.requested_at };
+    let delivery =
+        RawDelivery { id: spec.delivery.clone(), event: "run".into(), body: Vec::new(), received_at: spec.requested_at };
     store.receive(&delivery).await?;
     let decision = Decision::Start { spec: Box::new(spec.clone()), because: "asked for on the command line".into() };
     store.decide(&spec.delivery, &decision, spec.requested_at).await?;

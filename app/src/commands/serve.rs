@@ -3,9 +3,11 @@
 use std::net::ToSocketAddrs as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use patchwright::clock::SystemClock;
+use patchwright::forge::github::GitHub;
 use patchwright::sandbox::Sandbox as _;
 use patchwright::server;
 use patchwright::service::Service;
@@ -14,6 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{ConfigArguments, Failure, assemble, terminal};
+
+/// How long GitHub may take to say who we are.
+const WHOAMI_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until it gets SIGINT or SIGTERM; then it takes no more deliveries, hands back its jobs and ends.
 #[derive(Debug, clap::Args)]
@@ -35,13 +40,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
         Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),
     }
-    let slug = match github.whoami().await {
-        Ok(slug) => slug,
-        Err(error) => {
-            warn!(error = %error, "GitHub does not say who we are; deliveries are stored all the same");
-            "patchwright".into()
-        }
-    };
+    let slug = slug(&github).await;
     if config.model.input_usd_per_million.is_none() || config.model.output_usd_per_million.is_none() {
         warn!("no prices are configured, so limits.max_cost_usd cannot be kept; limits.max_tokens is");
     }
@@ -56,7 +55,8 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     };
     let listen = &config.server.listen;
     let addresses = listen.to_socket_addrs().map_err(|e| Failure::usage(anyhow!("`server.listen` is `{listen}`: {e}")))?;
-    let address = addresses.into_iter().next().ok_or_else(|| Failure::usage(anyhow!("`server.listen` is `{listen}`: no address")))?;
+    let address =
+        addresses.into_iter().next().ok_or_else(|| Failure::usage(anyhow!("`server.listen` is `{listen}`: no address")))?;
     let listener = server::listen(address).with_context(|| format!("listening on {address}")).map_err(Failure::environment)?;
     let n_workers = if arguments.no_work { 0 } else { config.server.workers };
     let service = Service::start(listener, Arc::new(tools), assemble::deployment(&config), n_workers);
@@ -66,6 +66,16 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     info!("stopping: no more deliveries and jobs are taken");
     service.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The App's name in addresses. Deliveries must be taken even while GitHub's API is away, so it is not waited for long.
+async fn slug(github: &GitHub) -> String {
+    match tokio::time::timeout(WHOAMI_TIMEOUT, github.whoami()).await {
+        Ok(Ok(slug)) => return slug,
+        Ok(Err(error)) => warn!(error = %error, "GitHub does not say who we are; deliveries are stored all the same"),
+        Err(_) => warn!("GitHub does not answer; deliveries are stored all the same"),
+    }
+    "patchwright".into()
 }
 
 /// Waits for SIGINT or SIGTERM.

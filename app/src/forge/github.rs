@@ -143,9 +143,11 @@ fn text(value: &Value, pointer: &str) -> Untrusted {
 impl Forge for GitHub {
     fn authenticate(&self, signature: Option<&str>, body: &[u8]) -> Result<(), Unauthentic> {
         let signature = signature.ok_or(Unauthentic::Unsigned)?;
-        let digest = signature.strip_prefix("sha256=").and_then(|digits| hex::decode(digits).ok()).ok_or(Unauthentic::Mismatch)?;
+        let digest =
+            signature.strip_prefix("sha256=").and_then(|digits| hex::decode(digits).ok()).ok_or(Unauthentic::Mismatch)?;
         let is_signed_with = |secret: &SecretString| {
-            let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).expect("HMAC takes keys of any length");
+            let mut mac =
+                Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).expect("HMAC takes keys of any length");
             mac.update(body);
             mac.verify_slice(&digest).is_ok()
         };

@@ -35,7 +35,10 @@ impl Forge for LocalCheckout {
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
         let Task::Local { request, .. } = &spec.task else {
-            return Err(ForgeError::Rejected { what: "reading the request".into(), reason: "a local checkout has no issues".into() });
+            return Err(ForgeError::Rejected {
+                what: "reading the request".into(),
+                reason: "a local checkout has no issues".into(),
+            });
         };
         let nothing = || Untrusted::new("");
         Ok(Request { title: nothing(), body: request.clone(), author: nothing(), comments: Vec::new(), comments_omitted: 0 })

@@ -92,7 +92,9 @@ async fn take(server: &Server, headers: &HeaderMap, body: Body) -> Result<(Deliv
 async fn read(body: Body) -> Result<Vec<u8>, Refused> {
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, DELIVERY_BYTES_MAX).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes().into()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 25 MB"),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 25 MB")
+        }
         Ok(Err(_)) => refused(StatusCode::BAD_REQUEST, "the body broke off"),
         Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "the body did not come within 30 seconds"),
     }

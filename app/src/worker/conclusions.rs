@@ -39,7 +39,9 @@ pub(super) fn forge(error: &ForgeError) -> Failure {
 
 pub(super) fn workspace(error: &WorkspaceError) -> Failure {
     let (outcome, next_step) = match error {
-        WorkspaceError::Refused(_) => (Outcome::BlockedByPolicy, "Make this change by hand, or ask for one that does not need it."),
+        WorkspaceError::Refused(_) => {
+            (Outcome::BlockedByPolicy, "Make this change by hand, or ask for one that does not need it.")
+        }
         WorkspaceError::Rejected { .. } | WorkspaceError::Unavailable { .. } => {
             (Outcome::Failed, "Check the App's `contents` permission and the rules for branches, then ask again.")
         }

@@ -24,7 +24,7 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec) -> Result<Answer, Ste
     let plan = plan(tools, spec, &base).await?;
     let baseline = baseline(tools, spec, &base, &plan).await?;
     info!(base = %base, "prepared; the tests are run with {:?}", plan.test);
-    Ok(Answer::Entry(EntryKind::Prepared { prepared: Prepared { base, plan, baseline, request } }))
+    Ok(Answer::entry(EntryKind::Prepared { prepared: Prepared { base, plan, baseline, request } }))
 }
 
 async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, StepError> {
@@ -53,7 +53,9 @@ async fn baseline(tools: &Tools, spec: &JobSpec, base: &CommitId, plan: &Plan) -
 
 fn unusable(what: &str, evidence: &Evidence) -> StepError {
     let last_line = evidence.excerpt.lines().last().unwrap_or_default();
-    let cause = format!("The {what} command does not work on the base: `{}` ended with {}. {last_line}", evidence.command, evidence.exit);
-    let next_step = format!("Name a {what} command that works offline in `{}`, or install what it needs on the server.", policy_file::PATH);
+    let cause =
+        format!("The {what} command does not work on the base: `{}` ended with {}. {last_line}", evidence.command, evidence.exit);
+    let next_step =
+        format!("Name a {what} command that works offline in `{}`, or install what it needs on the server.", policy_file::PATH);
     conclusions::environment(&cause, &next_step, cause.clone()).into()
 }

@@ -28,7 +28,7 @@ pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<A
     };
     let verdict = proof::judge(&prepared.plan, &proposal.changes, prepared.baseline.clone(), head);
     info!("verified: {}", if matches!(verdict, Verdict::Proven { .. }) { "proven" } else { "unproven" });
-    Ok(Answer::Entry(EntryKind::Verified { verdict }))
+    Ok(Answer::entry(EntryKind::Verified { verdict }))
 }
 
 /// A setup that fails with the patch counts as the tests' failing with it: it worked on the base.

@@ -36,7 +36,7 @@ pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: C
         host: &tools.settings.host,
     };
     let effects = effect::plan(&story);
-    Ok(Answer::Entry(EntryKind::PublishPlanned { conclusion, effects }))
+    Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects }))
 }
 
 /// Where the default branch points now, if that is no longer the base. Not knowing it stops nothing.
@@ -54,14 +54,16 @@ pub(super) async fn perform(tools: &Tools, spec: &JobSpec, effect: Effect) -> Re
     let failure = match attempt(tools, spec, &effect).await {
         Ok(receipt) => {
             info!(effect = %key, url = receipt.url, "performed");
-            return Ok(Answer::Entry(EntryKind::Performed { key, receipt }));
+            return Ok(Answer::entry(EntryKind::Performed { key, receipt }));
         }
         Err(StepError::Forge(error @ (ForgeError::Denied { .. } | ForgeError::Rejected { .. }))) => conclusions::forge(&error),
-        Err(StepError::Workspace(error @ (WorkspaceError::Refused(_) | WorkspaceError::Rejected { .. }))) => conclusions::workspace(&error),
+        Err(StepError::Workspace(error @ (WorkspaceError::Refused(_) | WorkspaceError::Rejected { .. }))) => {
+            conclusions::workspace(&error)
+        }
         Err(error) => return Err(error),
     };
     tracing::warn!(effect = %key, error = %failure.internal, "an effect was refused");
-    Ok(Answer::Entry(EntryKind::Failed { failure, effect: Some(key) }))
+    Ok(Answer::entry(EntryKind::Failed { failure, effect: Some(key) }))
 }
 
 async fn attempt(tools: &Tools, spec: &JobSpec, effect: &Effect) -> Result<Receipt, StepError> {

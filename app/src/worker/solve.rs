@@ -97,7 +97,7 @@ async fn conclude(
 ) -> Result<Answer, StepError> {
     let transcript = tools.store.put_artifact(solution.transcript).await?;
     let answer = tools.store.put_artifact(solution.answer.into_bytes()).await?;
-    let gave_up = |conclusion| Ok(Answer::Entry(EntryKind::GaveUp { conclusion, transcript, answer }));
+    let gave_up = |conclusion| Ok(Answer::entry(EntryKind::GaveUp { conclusion, transcript, answer }));
     let no_change = match solution.ending {
         Ending::ModelFailed { public, internal } | Ending::SandboxFailed { public, internal } => {
             tracing::warn!(error = %internal, "the agent could not go on");
@@ -134,13 +134,16 @@ async fn conclude(
 }
 
 fn refused(reason: &str) -> Conclusion {
-    conclusions::policy(&format!("Nothing was published: {reason}."), "Make this change by hand, or ask for one that does not need it.")
-        .conclusion
+    conclusions::policy(
+        &format!("Nothing was published: {reason}."),
+        "Make this change by hand, or ask for one that does not need it.",
+    )
+    .conclusion
 }
 
 async fn proposal(tools: &Tools, proposed: Proposed, answer: Digest, transcript: Digest) -> Result<Answer, StepError> {
     let pack = tools.store.put_artifact(proposed.pack).await?;
     let diff = tools.store.put_artifact(proposed.diff.into_bytes()).await?;
     let proposal = Proposal { commit: proposed.commit, pack, diff, answer, transcript, changes: proposed.changes };
-    Ok(Answer::Entry(EntryKind::Solved { proposal }))
+    Ok(Answer::entry(EntryKind::Solved { proposal }))
 }

@@ -1,12 +1,12 @@
 //! The client library that the real forge adapter uses understands what the rehearsal says.
 
-use jiff::Timestamp;
 use jsonwebtoken::EncodingKey;
 use octocrab::{
     Octocrab, Page,
     models::{AppId, IssueState, issues::Comment, reactions::ReactionContent},
     params::{State, repos::Reference},
 };
+use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::rehearsal::WORTHLESS_PRIVATE_KEY;
 
 use crate::support::{
@@ -17,7 +17,7 @@ use crate::support::{
 #[tokio::test]
 async fn octocrab_works_as_with_the_real_one() -> octocrab::Result<()> {
     // The library reads the machine's clock for the App's own token.
-    let stage = Stage::set_at(Timestamp::now().as_second()).await;
+    let stage = Stage::set_at(SystemClock.now().as_second()).await;
     let number = stage.github.open_issue(stage.repo, "ada", "It does not fly", "At all.").expect("the repository is there");
     let asked = stage.github.comment(stage.repo, number, "ada", "@codex fix this").expect("the issue is there");
     stage.github.push_commit(stage.repo, "fix", "ada", &[("a", b"a", false)], "Fix").await.expect("git takes the files");

@@ -181,7 +181,8 @@ fn denied(what: &str, reason: &str, remedy: &str) -> ForgeError {
 
 /// Reads an error answer as what the caller should do about it.
 fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &Value) -> ForgeError {
-    let message: String = body.get("message").and_then(Value::as_str).unwrap_or_default().chars().take(MESSAGE_CHARS_MAX).collect();
+    let message: String =
+        body.get("message").and_then(Value::as_str).unwrap_or_default().chars().take(MESSAGE_CHARS_MAX).collect();
     if let Some(retry_after) = limit(status, headers, &message) {
         return ForgeError::RateLimited { retry_after };
     }
@@ -192,10 +193,16 @@ fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &Value) ->
         }
         StatusCode::FORBIDDEN => {
             let wanted = headers.get("x-accepted-github-permissions").and_then(|value| value.to_str().ok());
-            denied(what, &reason, &match wanted {
-                Some(wanted) => format!("grant the App `{wanted}` and accept the change in the installation's settings"),
-                None => "check the App's permissions and whether the repository is archived or the conversation locked".into(),
-            })
+            denied(
+                what,
+                &reason,
+                &match wanted {
+                    Some(wanted) => format!("grant the App `{wanted}` and accept the change in the installation's settings"),
+                    None => {
+                        "check the App's permissions and whether the repository is archived or the conversation locked".into()
+                    }
+                },
+            )
         }
         StatusCode::NOT_FOUND | StatusCode::GONE => {
             denied(what, &reason, "check that the App is installed on this repository, and that issues are enabled there")
