@@ -11,8 +11,8 @@
 //! request but a repository's first. Fetching and writing are measured alone as well. Beside them stands
 //! `git clone --local`, which fetches nothing. Needs git, with which the rehearsed GitHub serves its repositories.
 //!
-//! All trees stay until the end: ext4 without a journal, as small virtual machines have it, looks for a minute at every
-//! inode that was given back before it takes another, which made each round several times slower than the one before.
+//! All trees stay until the end: ext4 without a journal, as small virtual machines have it, is slow to make
+//! files after many were removed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
