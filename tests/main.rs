@@ -2,4 +2,5 @@
 
 mod agent;
 mod contract;
+mod pipeline;
 mod support;
