@@ -1,5 +1,6 @@
 //! The whole pipeline, from a signed webhook to what a person reads on GitHub: one test for each way it can go.
 
+mod command_line;
 mod crashes;
 mod hostile;
 mod limits;
@@ -7,3 +8,4 @@ mod refusals;
 mod requests;
 mod trouble;
 mod verdicts;
+mod webhooks;

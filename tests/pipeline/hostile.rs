@@ -68,19 +68,47 @@ async fn what_the_model_says_is_harmless_in_the_comment() {
 #[tokio::test]
 async fn a_hostile_file_name_is_harmless_in_the_comment() {
     let setup = Setup::model(does("ln -s /etc/passwd 'x` @octocat <img src=x> fixes #99 `y'"));
-    insta::assert_snapshot!(setup.ends(Outcome::BlockedByPolicy).await, @"");
+    insta::assert_snapshot!(setup.ends(Outcome::BlockedByPolicy).await, @r"
+    mona: (eyes)
+        @codex fix this
+
+    patchwright[bot]:
+        **Blocked by policy.** Nothing was published: the change is refused: `x? @octocat <img src=x> fixes #99 ?y` is a link that leaves the tree.
+
+        The model's last words:
+
+        > Done as asked.
+
+        Next step: Make this change by hand, or ask for one that does not need it.
+
+        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+    ");
     let setup = Setup::model(does("mkdir .github; echo x > '.github/x` @octocat fixes #99 `y'"));
-    insta::assert_snapshot!(setup.ends(Outcome::BlockedByPolicy).await, @"");
+    insta::assert_snapshot!(setup.ends(Outcome::BlockedByPolicy).await, @r"
+    mona: (eyes)
+        @codex fix this
+
+    patchwright[bot]:
+        **Blocked by policy.** Nothing was published: the patch changes `.github/x' @octocat fixes #99 'y`, and nothing below `.github/` may be changed by an agent.
+
+        The model's last words:
+
+        > Done as asked.
+
+        Next step: Make this change by hand, or ask for one that does not need it.
+
+        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+    ");
 }
 
 #[tokio::test]
 async fn a_hostile_file_name_is_harmless_in_the_pull_request() {
-    let name = "x` | @octocat <b>fixes #99</b> `y";
+    let name = "x` | @octocat <b> fixes #99 `y";
     Setup::model([Step::ApplyPatch(FIX.into()), Step::Shell(format!("echo x > '{name}'")), Step::Message("Done.".into())])
         .play(async |world| {
             assert_eq!(world.fix_this().await, Outcome::Proven);
             let body = world.pull_request_body().await;
-            insta::assert_snapshot!(body.lines().find(|line| line.contains("octocat")).expect("the file is listed"), @"");
+            insta::assert_snapshot!(body.lines().find(|line| line.contains("octocat")).expect("the file is listed"), @r"| ``x` \| @octocat <b> fixes #99 `y`` | added | +1 −0 |");
         })
         .await;
 }
@@ -94,7 +122,12 @@ async fn what_a_test_prints_is_harmless_in_the_pull_request() {
             assert_eq!(world.fix_this().await, Outcome::Proven);
             let body = world.pull_request_body().await;
             let (_, output) = body.split_once("output on base</summary>\n\n").expect("the output is shown");
-            insta::assert_snapshot!(output.split("\n\n</details>").next().unwrap_or_default(), @"");
+            insta::assert_snapshot!(output.split("\n\n</details>").next().unwrap_or_default(), @r"
+            ````text
+            ```
+            </details> @octocat fixes #99 <img src=x>
+            ````
+            ");
         })
         .await;
 }
@@ -109,8 +142,13 @@ async fn a_hostile_title_makes_harmless_names() {
             let (pull, branch) = (world.github.pull_requests(world.repo).remove(0).1.head, world.own_branches().remove(0));
             assert_eq!(pull, branch);
             let page = world.page().await;
-            insta::assert_snapshot!(page.lines().find(|line| line.starts_with("draft")).expect("it is there"), @"");
-            insta::assert_snapshot!(world.commit_message(&branch).await, @"");
+            insta::assert_snapshot!(page.lines().find(|line| line.starts_with("draft")).expect("it is there"), @"draft pull request #2 of codex/1-reboot-main-lock-1-octo-everyone-dlrow-job to main: $(reboot); ../../main.lock @{-1} @octo/everyone dlrow <script> [31m ~^:?* fixes #99");
+            insta::assert_snapshot!(world.commit_message(&branch).await, @r"
+            patchwright[bot] <patchwright[bot]@users.noreply.github.test>
+            $(reboot); ../../main.lock @{-1} @octo/everyone dlrow <script> [31m ~^:…
+
+            For issue #1. Job JOB.
+            ");
         })
         .await;
 }

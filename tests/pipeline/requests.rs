@@ -307,10 +307,16 @@ async fn closing_the_issue_before_the_work_begins_leaves_nothing_but_a_comment()
             world.decide().await;
             world.github.close_issue(world.repo, ISSUE, MAINTAINER).expect("the issue is there");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"");
+            insta::assert_snapshot!(world.reason().await, @"issue #1 was closed by mona");
             world.work().await;
             assert_eq!((world.outcome().await, world.model.requests().len()), (Outcome::Cancelled, 0));
-            insta::assert_snapshot!(world.last_words().await, @"");
+            insta::assert_snapshot!(world.last_words().await, @r"
+            **Cancelled.** The run was cancelled: issue #1 was closed by mona.
+
+            Next step: Ask again when the work is wanted after all.
+
+            <sub>No model was asked. Job JOB.</sub>
+            ");
         })
         .await;
 }

@@ -41,6 +41,7 @@ use super::github::APP_ID;
 
 mod inspect;
 mod look;
+pub(crate) mod post;
 
 /// The secret that the rehearsed GitHub signs with.
 pub(crate) const WEBHOOK_SECRET: &str = "webhook-secret-canary-61c1e9";
@@ -227,9 +228,10 @@ pub(crate) struct World {
     pub(crate) tools: Arc<Tools>,
     /// The server's address, without a slash at the end.
     pub(crate) url: String,
+    client: reqwest::Client,
     intake: Intake,
     gate: Arc<Gate>,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
@@ -265,11 +267,12 @@ impl World {
         let server = Server { store: tools.store.clone(), forge: tools.forge.clone(), clock: clock.clone() };
         let serving = tokio::spawn(server::serve(listener, server, stop.clone()));
         let deployment = Deployment { app_id: APP_ID, mention: "@codex".into(), budget: setup.budget };
+        let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
         let intake = Intake::new(tools.store.clone(), tools.forge.clone(), clock.clone(), deployment);
         github.send_webhooks_to(&format!("{url}/webhooks/github"));
         let (title, text) = setup.issue;
         assert_eq!(github.open_issue(repo, "reporter", title, text).expect("the repository is there"), ISSUE);
-        Self { github, model, repo, clock, tools, url, intake, gate, folder, stop, serving }
+        Self { github, model, repo, clock, tools, url, client, intake, gate, folder, stop, serving }
     }
 
     /// Comments on the issue.
@@ -351,10 +354,15 @@ impl World {
         self.tools.store.decision(&id).await.expect("the delivery is stored")
     }
 
+    /// Why a delivery was decided as it was, by its name.
+    pub(crate) async fn reason_of(&self, guid: &str) -> String {
+        self.decision(guid).await.expect("it is decided").because().to_owned()
+    }
+
     /// Why the last delivery was decided as it was.
     pub(crate) async fn reason(&self) -> String {
         let last = self.github.deliveries().pop().expect("something happened");
-        self.decision(&last.guid).await.expect("it is decided").because().to_owned()
+        self.reason_of(&last.guid).await
     }
 
     /// What was decided on what GitHub told, and why.
