@@ -53,7 +53,7 @@ pub struct Story<'a> {
 
 /// The pull request's title.
 pub fn title(story: &Story<'_>) -> String {
-    let title = plain(story.title, TITLE_CHARS_MAX);
+    let title = neutral::title(story.title, TITLE_CHARS_MAX);
     match (story.spec.task.issue(), title.is_empty()) {
         (Some(issue), true) => format!("Fix issue #{issue}"),
         (None, true) => "Patch".to_owned(),
@@ -280,7 +280,7 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
     if story.usage.turns > 0 {
         let _ = write!(body, "\n\n<sub>{} Job {}.</sub>", cost(story), story.spec.id());
     } else {
-        let _ = write!(body, "\n\n<sub>No model was asked. Job {}.</sub>", story.spec.id());
+        let _ = write!(body, "\n\n<sub>No model has answered. Job {}.</sub>", story.spec.id());
     }
     clip(&body, BODY_CHARS_MAX)
 }
@@ -296,7 +296,7 @@ pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
 
 /// The commit's message.
 pub fn commit_message(spec: &JobSpec, title: &str) -> String {
-    let title = plain(title, 72);
+    let title = neutral::title(title, 72);
     let subject = if title.is_empty() { "Patch".to_owned() } else { title };
     match spec.task.issue() {
         Some(IssueNumber(issue)) => format!("{subject}\n\nFor issue #{issue}. Job {}.\n", spec.id()),

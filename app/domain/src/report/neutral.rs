@@ -141,6 +141,18 @@ pub fn plain(text: &str, chars_max: usize) -> String {
     clip(&shown.split_whitespace().collect::<Vec<_>>().join(" "), chars_max)
 }
 
+/// One line of plain text for titles and commit messages, where mentions and references act without any Markdown: a
+/// commit that says `fixes #1` closes that issue when it is merged.
+pub fn title(text: &str, chars_max: usize) -> String {
+    let line = plain(text, usize::MAX);
+    let quiet = |word: &str| {
+        let word = word.replace(['@', '#'], "").replace("://", ": ");
+        word.replace("www.", "www ").replace("GH-", "GH ").replace("gh-", "gh ")
+    };
+    let words: Vec<String> = line.split(' ').map(|word| if acts(word) { quiet(word) } else { word.to_owned() }).collect();
+    plain(&words.join(" "), chars_max)
+}
+
 /// A code span that nothing inside it can end.
 pub fn code(text: &str) -> String {
     let line = plain(text, 1_000);

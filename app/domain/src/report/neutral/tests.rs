@@ -1,4 +1,4 @@
-use super::{clip, code, markdown, plain};
+use super::{clip, code, markdown, plain, title};
 
 #[track_caller]
 fn check(text: &str, expected: &str) {
@@ -59,4 +59,12 @@ fn lengths_are_counted_in_characters() {
     assert_eq!(plain(" a\n b\u{7} ", 10), "a b");
     assert_eq!(code("a`b"), "``a`b``");
     assert_eq!(code("`"), "`` ` ``");
+}
+
+#[test]
+fn a_title_calls_nobody_and_closes_nothing() {
+    assert_eq!(title("Fix @octocat's bug, closes #7 and octo/other#8", 100), "Fix octocat's bug, closes 7 and octo/other8");
+    assert_eq!(title("fixes https://github.com/o/r/issues/9 and GH-10", 100), "fixes https: github.com/o/r/issues/9 and GH 10");
+    assert_eq!(title("C# and F# panic at 50% <br>", 100), "C# and F# panic at 50% <br>");
+    assert_eq!(title(&"a".repeat(10), 5), "aaaa…");
 }
