@@ -43,7 +43,7 @@ async fn a_job_of_which_workers_keep_dying_is_given_up() {
 
                 Next step: An operator should look at the server's log for the cause, then ask again.
 
-                <sub>No model was asked. Job JOB.</sub>
+                <sub>No model has answered. Job JOB.</sub>
             ");
         })
         .await;

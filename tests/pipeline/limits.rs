@@ -77,11 +77,11 @@ async fn a_policy_file_that_cannot_be_read_is_named_with_its_line() {
         @codex fix this
 
     patchwright[bot]:
-        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: error: line 2 column 3: unknown field `tset`, expected one of setup, test --> <input>:2:3 | 1 | commands: 2 | tset: sh tests/run.sh | ^ unknown field `tset`, expected one of setup, test
+        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: unknown field `tset`, expected one of setup, test.
 
         Next step: Mend the file on the default branch, then ask again.
 
-        <sub>No model was asked. Job JOB.</sub>
+        <sub>No model has answered. Job JOB.</sub>
     ");
 }
 

@@ -315,7 +315,7 @@ async fn closing_the_issue_before_the_work_begins_leaves_nothing_but_a_comment()
 
             Next step: Ask again when the work is wanted after all.
 
-            <sub>No model was asked. Job JOB.</sub>
+            <sub>No model has answered. Job JOB.</sub>
             ");
         })
         .await;

@@ -23,7 +23,7 @@ async fn a_model_endpoint_that_is_dead_is_named() {
 
         Next step: An operator should run `patchwright doctor` on the server and mend what it names, then ask again.
 
-        <sub>No model was asked. Job JOB.</sub>
+        <sub>No model has answered. Job JOB.</sub>
     ");
 }
 
@@ -38,7 +38,7 @@ async fn a_key_that_the_model_endpoint_refuses_is_named() {
 
         Next step: An operator should run `patchwright doctor` on the server and mend what it names, then ask again.
 
-        <sub>No model was asked. Job JOB.</sub>
+        <sub>No model has answered. Job JOB.</sub>
     ");
 }
 
@@ -59,7 +59,7 @@ async fn a_model_endpoint_that_asks_for_more_time_than_there_is_ends_the_run() {
 
         Next step: An operator should run `patchwright doctor` on the server and mend what it names, then ask again.
 
-        <sub>No model was asked. Job JOB.</sub>
+        <sub>No model has answered. Job JOB.</sub>
     ");
 }
 
@@ -75,7 +75,7 @@ async fn a_model_endpoint_that_limits_without_saying_how_long_is_asked_again_a_f
 
         Next step: An operator should run `patchwright doctor` on the server and mend what it names, then ask again.
 
-        <sub>No model was asked. Job JOB.</sub>
+        <sub>No model has answered. Job JOB.</sub>
     ");
 }
 
@@ -95,7 +95,7 @@ async fn a_stream_that_is_always_cut_ends_the_run() {
 
         Next step: An operator should run `patchwright doctor` on the server and mend what it names, then ask again.
 
-        <sub>No model was asked. Job JOB.</sub>
+        <sub>No model has answered. Job JOB.</sub>
     ");
 }
 
@@ -125,7 +125,7 @@ async fn a_test_command_that_is_missing_ends_the_run_before_the_model_is_asked()
 
                 Next step: Name a test command that works offline in `.github/patchwright.yml`, or install what it needs on the server.
 
-                <sub>No model was asked. Job JOB.</sub>
+                <sub>No model has answered. Job JOB.</sub>
             ");
             assert_eq!(world.model.requests().len(), 0);
         })
@@ -147,7 +147,7 @@ async fn a_setup_command_that_fails_ends_the_run_before_the_model_is_asked() {
 
                 Next step: Name a setup command that works offline in `.github/patchwright.yml`, or install what it needs on the server.
 
-                <sub>No model was asked. Job JOB.</sub>
+                <sub>No model has answered. Job JOB.</sub>
             ");
             assert_eq!(world.model.requests().len(), 0);
         })
@@ -171,11 +171,11 @@ async fn a_machine_without_a_sandbox_runs_nothing() {
                 @codex fix this
 
             patchwright[bot]:
-                **Environment failed.** The sandbox broke: the sandbox cannot be made: the launcher: /nowhere/patchwright: No such file or directory (os error 2).
+                **Environment failed.** The sandbox cannot be made: the launcher: /nowhere/patchwright: No such file or directory (os error 2).
 
-                Next step: start the server from the patchwright binary, and leave that file in place while it runs
+                Next step: Start the server from the patchwright binary, and leave that file in place while it runs.
 
-                <sub>No model was asked. Job JOB.</sub>
+                <sub>No model has answered. Job JOB.</sub>
             ");
             assert_eq!(world.model.requests().len(), 0);
         })
