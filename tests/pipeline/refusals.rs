@@ -1,6 +1,6 @@
 //! A GitHub that refuses, limits, or loses its answers.
 
-use patchwright::rehearsal::fault::Fault;
+use patchwright::rehearsal::fault::{Effect, Fault};
 use patchwright_domain::journal::Outcome;
 
 use crate::support::pipeline::{ISSUE, MAINTAINER, Setup};
@@ -143,6 +143,38 @@ async fn a_rate_limit_puts_the_decision_off_and_loses_nothing() {
             world.clock.pass(121);
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Proven);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_push_whose_answer_is_lost_is_found_done() {
+    Setup::default()
+        .play(async |world| {
+            let push = Fault::lose_answer("POST", "/octo/rocket.git/git-receive-pack");
+            assert_eq!(push.effect, Effect::Applied);
+            world.github.fault(push);
+            world.comment(MAINTAINER, "@codex fix this");
+            world.work().await;
+            assert_eq!((world.run().await.outcome(), world.own_branches().len()), (None, 1));
+            world.clock.pass(601);
+            world.work().await;
+            assert_eq!((world.outcome().await, world.own_branches().len()), (Outcome::Proven, 1));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_installation_that_is_suspended_meanwhile_fails_the_run() {
+    Setup::default()
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            world.decide().await;
+            world.github.suspend("octo").expect("the App is installed");
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Failed);
+            assert_eq!((world.own_branches().len(), world.model.requests().len()), (0, 0));
+            insta::assert_snapshot!(world.run().await.notices().join("\n"), @"Asking for an installation token: GitHub answered 403 This installation has been suspended.");
         })
         .await;
 }

@@ -50,6 +50,8 @@ pub(crate) const PREVIOUS_SECRET: &str = "previous-secret-canary-0b7d42";
 /// The model endpoint's key.
 pub(crate) const MODEL_KEY: &str = "sk-model-key-canary-9f21a7";
 
+/// Who opens issues, and may do nothing else.
+const REPORTER: &str = "reporter";
 /// Who may write to the repository.
 pub(crate) const MAINTAINER: &str = "mona";
 /// Who may not.
@@ -179,6 +181,9 @@ impl Setup {
 #[derive(Default)]
 pub(crate) struct TestClock {
     seconds: AtomicI64,
+    /// How often it may still be looked at before the alarm goes off; none is set below 0.
+    looks_left: AtomicI64,
+    alarm: Notify,
 }
 
 impl TestClock {
@@ -186,10 +191,17 @@ impl TestClock {
     pub(crate) fn pass(&self, seconds: i64) {
         self.seconds.fetch_add(seconds, Ordering::SeqCst);
     }
+
+    fn set_alarm(&self, n_looks: i64) {
+        self.looks_left.store(n_looks, Ordering::SeqCst);
+    }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
+        if self.looks_left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.alarm.notify_waiters();
+        }
         SystemClock.now() + SignedDuration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
 }
@@ -271,8 +283,13 @@ impl World {
         let intake = Intake::new(tools.store.clone(), tools.forge.clone(), clock.clone(), deployment);
         github.send_webhooks_to(&format!("{url}/webhooks/github"));
         let (title, text) = setup.issue;
-        assert_eq!(github.open_issue(repo, "reporter", title, text).expect("the repository is there"), ISSUE);
+        assert_eq!(github.open_issue(repo, REPORTER, title, text).expect("the repository is there"), ISSUE);
         Self { github, model, repo, clock, tools, url, client, intake, gate, folder, stop, serving }
+    }
+
+    /// Opens another issue.
+    pub(crate) fn open_issue(&self, title: &str) -> u64 {
+        self.github.open_issue(self.repo, REPORTER, title, "It is wrong.").expect("the repository is there")
     }
 
     /// Comments on the issue.
@@ -336,6 +353,34 @@ impl World {
             worked = worker.drain() => panic!("the worker ended by itself: {worked:?}"),
             () = self.gate.reached.notified() => {}
         }
+    }
+
+    /// Has a worker work until it has looked at the clock so often, and die wherever it is then. Whether it came to
+    /// its end before.
+    pub(crate) async fn work_for_a_while(&self, n_looks: i64) -> bool {
+        let worker = self.worker();
+        let alarm = self.clock.alarm.notified();
+        tokio::pin!(alarm);
+        alarm.as_mut().enable();
+        self.clock.set_alarm(n_looks);
+        let is_done = tokio::select! {
+            biased;
+            () = alarm => false,
+            worked = worker.drain() => worked.is_ok(),
+        };
+        self.clock.set_alarm(0);
+        is_done
+    }
+
+    /// Has a worker begin on the next job, and stops it in good order while it solves.
+    pub(crate) async fn stop_a_worker(&self) {
+        self.gate.is_armed.store(true, Ordering::SeqCst);
+        let (worker, stop) = (self.worker(), CancellationToken::new());
+        let stopping = async {
+            self.gate.reached.notified().await;
+            stop.cancel();
+        };
+        tokio::join!(worker.run(stop.clone()), stopping);
     }
 
     /// All jobs, oldest first.
