@@ -44,7 +44,10 @@ pub(super) async fn inspect(world: &World) {
 fn secrets(world: &World) -> Vec<String> {
     let exchanges = world.github.exchanges();
     let minted = exchanges.iter().filter(|exchange| exchange.path.ends_with("/access_tokens"));
-    let tokens = minted.filter_map(|exchange| exchange.response["token"].as_str().map(str::to_owned));
+    let tokens = minted.filter(|exchange| exchange.status == 201).map(|exchange| {
+        let token = exchange.response["token"].as_str().expect("GitHub's answer holds the token");
+        token.to_owned()
+    });
     let key = WORTHLESS_PRIVATE_KEY.lines().nth(5).expect("the key has many lines");
     tokens.chain([WEBHOOK_SECRET, PREVIOUS_SECRET, MODEL_KEY, key].map(str::to_owned)).collect()
 }
