@@ -1,6 +1,9 @@
 //! What every implementation of a port must do, and every case of a format.
 
 mod apply_patch;
+mod forge;
 mod model;
 mod rehearsal;
 mod sandbox;
+mod store;
+mod workspace;

@@ -4,3 +4,4 @@ mod agent;
 mod contract;
 mod pipeline;
 mod support;
+mod tidy;

@@ -59,6 +59,8 @@ pub enum Decided {
         /// The job that the request had started before.
         job: JobId,
     },
+    /// The delivery was decided before; that stands, and nothing was changed.
+    Before,
 }
 
 /// The right to write to a job's journal until it is lost. Only a store can make one.
@@ -131,10 +133,11 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unknown`] for no such delivery.
     async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError>;
 
-    /// Stores the decision on a delivery together with what follows from it: a new job, or a cancel in the journals.
+    /// Stores the decision on a delivery together with what follows from it: a new job, or a cancel in the journals; all
+    /// of it or nothing. A delivery is decided once.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`] for no such delivery.
+    /// [`StoreError::Unknown`] for no such delivery, or no such job to cancel.
     async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError>;
 
     /// When a delivery was received.
@@ -156,7 +159,7 @@ pub trait Store: Send + Sync {
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError>;
 
     /// Takes the oldest free job, if there is one, for `lease` from now, and journals the claim. A job whose lease ran
-    /// out is free.
+    /// out is free. One that is corrupt is told, and set aside for as long as a lease: the next claim finds another.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use crate::forge::CloneAccess;
 use relay::Relay;
 
+mod edit;
 mod mirror;
 mod paths;
 mod proposal;
@@ -157,7 +158,7 @@ impl Workspaces {
         self.write_scratch(repo, commit, None).await
     }
 
-    /// Writes a scratch tree of `head` in which `paths` are as in `base`.
+    /// Writes a scratch tree of `head` in which `paths` are as in `base`, whatever is in their way.
     ///
     /// # Errors
     /// As [`Workspaces::scratch`].
@@ -182,10 +183,11 @@ impl Workspaces {
         blocking(move || scratch::write(&mirror, &commit, restored, &parent, owner)).await
     }
 
-    /// Makes a commit of the files in a scratch tree; `None` where they are the base's.
+    /// Makes a commit on the base of the files that a tree now has; none where nothing differs. Files that the tree's
+    /// `.gitignore`s name, and folders called as one of `droppings`, are left out unless the base has them.
     ///
     /// # Errors
-    /// [`WorkspaceError::Refused`] for files that no commit of ours may have, [`WorkspaceError::Unavailable`].
+    /// [`WorkspaceError::Refused`] for files that may not become a commit, [`WorkspaceError::Unavailable`].
     pub async fn propose(
         &self,
         repo: &RepoRef,

@@ -27,12 +27,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether this file decides how the tests are run: by its name, or because the commands name it.
+    /// Whether this file decides how the tests are run: by its name, in whatever folder, or because the commands name it.
     pub fn decides_how_tests_run(&self, path: &str) -> bool {
         let commands = [&self.setup, &self.test].into_iter().flatten();
         let mut words = commands.flat_map(|command| command.split(|c: char| c.is_whitespace() || "'\"();&|=".contains(c)));
-        self.decided_by.iter().any(|file| file == path) || words.any(|word| word.strip_prefix("./").unwrap_or(word) == path)
+        self.decided_by.iter().any(|file| is_called(path, file))
+            || words.any(|word| word.strip_prefix("./").unwrap_or(word) == path)
     }
+}
+
+/// Whether the path ends with this name, or this name and its folders.
+fn is_called(path: &str, name: &str) -> bool {
+    path.strip_suffix(name).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
 }
 
 /// The files of a tree, as far as finding a plan needs them.

@@ -207,3 +207,6 @@ impl Allowance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,3 +15,6 @@ pub mod proof;
 pub mod report;
 pub mod run;
 pub mod turn;
+
+#[cfg(test)]
+mod sample;

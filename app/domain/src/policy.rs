@@ -135,7 +135,10 @@ fn begin(event: &Event, deployment: &Deployment, facts: &Facts, start: trigger::
     }
     if facts.role < *minimum_role {
         let login = &event.actor.login;
-        return Decision::ignore(format!("{login} has the role {} here, and {minimum_role} is needed to start a run", facts.role));
+        return Decision::ignore(format!(
+            "{login} has the role {} here, and {minimum_role} is needed to start a run",
+            facts.role
+        ));
     }
     if facts.open_jobs.contains(&start.key) {
         return Decision::ignore("the same request has already started a job");

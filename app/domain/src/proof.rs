@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::Plan;
 use crate::journal::{Change, ChangeKind, Digest};
+use crate::report::neutral::code;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +122,9 @@ impl Doubt {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::NoTestCommand => "No test command is known for this repository, so nothing was executed to check the patch.",
-            Self::GreenBefore => "The tests passed before the patch and pass with it, so they do not show that it solves the issue.",
+            Self::GreenBefore => {
+                "The tests passed before the patch and pass with it, so they do not show that it solves the issue."
+            }
             Self::StillRed => "The tests fail with the patch, as they did before it.",
             Self::Regression => "The tests passed before the patch and fail with it.",
             Self::Inconclusive => "A run of the tests was killed or ran out of time, so there is nothing to compare.",
@@ -156,7 +159,7 @@ pub fn judge(plan: &Plan, changes: &[Change], base: Option<Evidence>, head: Opti
     let (Some(base), Some(head)) = (&base, &head) else {
         return Verdict::Unproven { doubt: Doubt::NoTestCommand, base, head };
     };
-    let is_touched = changes.iter().any(|change| plan.decides_how_tests_run(&change.path));
+    let is_touched = changes.iter().any(|change| decides_how_tests_run(plan, change));
     let doubt = match (base.exit.colour(), head.exit.colour()) {
         (Colour::Red, Colour::Green) if is_touched => Doubt::TestCommandTouched,
         (Colour::Red, Colour::Green) => return Verdict::Proven { base: base.clone(), head: head.clone() },
@@ -168,6 +171,17 @@ pub fn judge(plan: &Plan, changes: &[Change], base: Option<Evidence>, head: Opti
     Verdict::Unproven { doubt, base: Some(base.clone()), head: Some(head.clone()) }
 }
 
+/// Whether a change takes part in how the tests are run. A test configuration that the base has is put back, so that only
+/// a new one does.
+fn decides_how_tests_run(plan: &Plan, change: &Change) -> bool {
+    let is_new_configuration = change.kind == ChangeKind::Added && TEST_CONFIGURATION.contains(&file_name(&change.path));
+    is_new_configuration || plan.decides_how_tests_run(&change.path)
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, file)| file)
+}
+
 /// The files of the base that the proof puts back over the head before it runs the tests, so that a patch cannot pass
 /// by changing or deleting the tests that it must pass. New test files stay as they are.
 pub fn tests_to_restore(changes: &[Change]) -> impl Iterator<Item = &str> {
@@ -176,8 +190,9 @@ pub fn tests_to_restore(changes: &[Change]) -> impl Iterator<Item = &str> {
 
 /// Why a change may not be published at all, whatever the tests say.
 pub fn forbidden(changes: &[Change]) -> Option<String> {
-    let change = changes.iter().find(|change| change.path.split('/').next().is_some_and(|top| top.eq_ignore_ascii_case(".github")))?;
-    Some(format!("the patch changes `{}`, and nothing below `.github/` may be changed by an agent", change.path.replace('`', "'")))
+    let change =
+        changes.iter().find(|change| change.path.split('/').next().is_some_and(|top| top.eq_ignore_ascii_case(".github")))?;
+    Some(format!("the patch changes {}, and nothing below `.github/` may be changed by an agent", code(&change.path)))
 }
 
 /// Whether a path is, by the conventions of the common languages, a test or what tests are configured by.
@@ -188,13 +203,14 @@ pub fn is_test_path(path: &str) -> bool {
     let by_name = stem.starts_with("test_")
         || stem.ends_with("_test")
         || stem.ends_with("_tests")
+        || stem.ends_with("_spec")
         || matches!(stem, "test" | "tests")
         || [".test.", ".spec."].iter().any(|infix| file.contains(infix));
     in_test_folder || by_name || TEST_CONFIGURATION.contains(&file)
 }
 
 const TEST_FOLDERS: [&str; 7] = ["test", "tests", "__tests__", "spec", "specs", "testdata", "__snapshots__"];
-const TEST_CONFIGURATION: [&str; 12] = [
+const TEST_CONFIGURATION: [&str; 21] = [
     "conftest.py",
     "pytest.ini",
     ".pytest.ini",
@@ -204,8 +220,17 @@ const TEST_CONFIGURATION: [&str; 12] = [
     "jest.config.ts",
     "jest.config.cjs",
     "jest.config.mjs",
+    "jest.config.json",
+    ".mocharc.js",
+    ".mocharc.cjs",
+    ".mocharc.json",
+    ".mocharc.jsonc",
+    ".mocharc.yml",
+    ".mocharc.yaml",
     "vitest.config.ts",
     "vitest.config.js",
+    "vitest.config.mts",
+    "vitest.config.mjs",
     "nextest.toml",
 ];
 

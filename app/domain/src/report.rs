@@ -13,7 +13,7 @@ use crate::run::Judged;
 
 pub mod neutral;
 
-use neutral::{clip, code, plain};
+use neutral::{cell, clip, code, fence, inert, plain};
 
 /// How long a title of ours may be, in characters; GitHub cuts at 256.
 const TITLE_CHARS_MAX: usize = 120;
@@ -21,6 +21,14 @@ const TITLE_CHARS_MAX: usize = 120;
 const ANSWER_CHARS_MAX: usize = 6_000;
 /// How many changed files are listed.
 const FILES_LISTED_MAX: usize = 50;
+/// How much of a changed file's path is listed, in characters.
+const PATH_CHARS_MAX: usize = 200;
+/// How much of a command is shown, in characters.
+const COMMAND_CHARS_MAX: usize = 1_000;
+/// How much of a run's output is shown, in characters.
+const EXCERPT_CHARS_MAX: usize = 5_000;
+/// How much of a cause and of a next step is shown, in characters.
+const SENTENCE_CHARS_MAX: usize = 1_000;
 /// How long a body of ours may be; GitHub takes 65,536 characters, and the marker comes on top.
 const BODY_CHARS_MAX: usize = 60_000;
 
@@ -53,7 +61,7 @@ pub struct Story<'a> {
 
 /// The pull request's title.
 pub fn title(story: &Story<'_>) -> String {
-    let title = neutral::title(story.title, TITLE_CHARS_MAX);
+    let title = inert(story.title, TITLE_CHARS_MAX);
     match (story.spec.task.issue(), title.is_empty()) {
         (Some(issue), true) => format!("Fix issue #{issue}"),
         (None, true) => "Patch".to_owned(),
@@ -71,7 +79,10 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     let _ = write!(body, "\n\n### What changed and why\n\n");
     let words = neutral::markdown(story.answer, story.host, ANSWER_CHARS_MAX);
     let words = if words.trim().is_empty() { "The model said nothing about it.".into() } else { words };
-    let _ = write!(body, "{words}\n\n<sub>These are the model's words; nobody has checked them. What follows was executed.</sub>\n\n");
+    let _ = write!(
+        body,
+        "{words}\n\n<sub>These are the model's words; nobody has checked them. What follows was executed.</sub>\n\n"
+    );
     files(&mut body, &judged.proposal.changes);
     tests(&mut body, story, &judged.verdict);
     not_verified(&mut body, story, &judged.verdict);
@@ -81,7 +92,14 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
 }
 
 fn headline(story: &Story<'_>) -> String {
-    format!("**{}.** {}", heading(story.conclusion.outcome), story.conclusion.cause)
+    format!("**{}.** {}", heading(story.conclusion.outcome), sentence(&story.conclusion.cause, story.host))
+}
+
+/// A cause or a next step: ours, but what is named in it may not be. It stands behind other words in a line.
+fn sentence(text: &str, host: &str) -> String {
+    let line = plain(text, SENTENCE_CHARS_MAX);
+    let written = neutral::markdown(&line, host, SENTENCE_CHARS_MAX);
+    if written.contains('\n') { code(&line) } else { written }
 }
 
 /// The outcome in words.
@@ -122,7 +140,7 @@ fn files(body: &mut String, changes: &[Change]) {
             ChangeKind::Modified => "changed",
             ChangeKind::Deleted => "deleted",
         };
-        let path = code(&change.path).replace('|', "\\|");
+        let path = cell(&change.path, PATH_CHARS_MAX);
         let _ = writeln!(body, "| {path} | {kind} | +{} −{} |", change.lines_added, change.lines_removed);
     }
     if let Some(n_more) = changes.len().checked_sub(FILES_LISTED_MAX).filter(|n| *n > 0) {
@@ -140,14 +158,24 @@ fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
         body.push_str("None were run: no test command is known for this repository.");
         return;
     };
-    let _ = write!(body, "| {} | Base {} | With this patch |\n|---|---|---|\n", code(&base.command), code(prepared.base.short()));
-    let _ = write!(body, "| result | {} | {} |\n", result(Some(base)), result(head));
+    let _ = write!(
+        body,
+        "| {} | Base {} | With this patch |\n|---|---|---|\n",
+        cell(&base.command, COMMAND_CHARS_MAX),
+        code(prepared.base.short())
+    );
+    let _ = writeln!(body, "| result | {} | {} |", result(Some(base)), result(head));
     let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
     body.push_str("\n\nEach ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.");
-    let _ = write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
+    let _ =
+        write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
     for (name, evidence) in [("base", Some(base)), ("this patch", head)] {
         if let Some(evidence) = evidence.filter(|evidence| !evidence.excerpt.trim().is_empty()) {
-            let _ = write!(body, "\n\n<details><summary>The end of the output on {name}</summary>\n\n{}\n\n</details>", fenced(&evidence.excerpt));
+            let _ = write!(
+                body,
+                "\n\n<details><summary>The end of the output on {name}</summary>\n\n{}\n\n</details>",
+                fence(&tail(&evidence.excerpt))
+            );
         }
     }
 }
@@ -157,15 +185,15 @@ fn reproduce(story: &Story<'_>, prepared: &Prepared, base: &Evidence) -> String 
     let setup = prepared.plan.setup.iter().map(String::as_str);
     let commands: Vec<&str> = setup.chain([base.command.as_str()]).collect();
     for command in &commands {
-        let _ = writeln!(script, "{command}");
+        let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
     }
     if let Some(judged) = story.judged {
         let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
         for command in &commands {
-            let _ = writeln!(script, "{command}");
+            let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
         }
     }
-    fenced(script.trim_end())
+    fence(&script)
 }
 
 fn result(evidence: Option<&Evidence>) -> String {
@@ -186,12 +214,13 @@ fn time(evidence: Option<&Evidence>) -> String {
 }
 
 fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
-    let mut open: Vec<String> = vec![
-        "Only the command above was run, as a whole: its exit codes are compared, not single tests.".into(),
-        "Nothing was checked that these tests do not check.".into(),
-    ];
+    let mut open = Vec::new();
     if let Verdict::Unproven { doubt, .. } = verdict {
-        open.insert(0, format!("{} {}", doubt.sentence(), doubt.next_step()));
+        open.push(format!("{} {}", doubt.sentence(), doubt.next_step()));
+    }
+    if !matches!(verdict, Verdict::Unproven { base: None, .. }) {
+        open.push("Only the command above was run, as a whole: its exit codes are compared, not single tests.".into());
+        open.push("Nothing was checked that these tests do not check.".into());
     }
     if let Some(now) = story.moved_to {
         let (branch, now) = (code(story.spec.repo.default_branch()), code(now.short()));
@@ -228,10 +257,11 @@ fn dollars(microusd: u64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
 }
 
-fn fenced(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}text\n{text}\n{fence}")
+/// The end of an output, cut by whole characters.
+fn tail(output: &str) -> String {
+    let n_omitted = output.chars().count().saturating_sub(EXCERPT_CHARS_MAX);
+    let shown: String = output.chars().skip(n_omitted).collect();
+    if n_omitted == 0 { shown } else { format!("…{shown}") }
 }
 
 /// What a run is doing, for the comment that is kept up to date.
@@ -252,7 +282,12 @@ pub fn progress(spec: &JobSpec, stage: Stage) -> String {
         Stage::Solving(_) => 1,
         Stage::Verifying => 2,
     };
-    let steps = ["Prepare: fetch the base and run its tests", "Solve: work on the code in a sandbox", "Prove: run the tests on the result", "Publish: open a pull request"];
+    let steps = [
+        "Prepare: fetch the base and run its tests",
+        "Solve: work on the code in a sandbox",
+        "Prove: run the tests on the result",
+        "Publish: open a pull request",
+    ];
     let mut body = format!("On it, for {}.\n", code(&spec.requested_by.login));
     for (index, step) in steps.iter().enumerate() {
         let mark = if index < place { "x" } else { " " };
@@ -276,7 +311,7 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
     if !has_pull_request && !words.trim().is_empty() {
         let _ = write!(body, "\n\nThe model's last words:\n\n> {}", words.trim().replace('\n', "\n> "));
     }
-    let _ = write!(body, "\n\nNext step: {}", story.conclusion.next_step);
+    let _ = write!(body, "\n\nNext step: {}", sentence(&story.conclusion.next_step, story.host));
     if story.usage.turns > 0 {
         let _ = write!(body, "\n\n<sub>{} Job {}.</sub>", cost(story), story.spec.id());
     } else {
@@ -288,7 +323,7 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
 /// The check run's title and summary.
 pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
     let title = format!("{}: {}", heading(story.conclusion.outcome), plain(&story.conclusion.cause, TITLE_CHARS_MAX));
-    let mut summary = headline(story);
+    let mut summary = headline(story) + "\n";
     tests(&mut summary, story, verdict);
     let _ = write!(summary, "\n\nPull request: {PULL_REQUEST_PLACEHOLDER}");
     (clip(&title, TITLE_CHARS_MAX), clip(&summary, BODY_CHARS_MAX))
@@ -296,7 +331,7 @@ pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
 
 /// The commit's message.
 pub fn commit_message(spec: &JobSpec, title: &str) -> String {
-    let title = neutral::title(title, 72);
+    let title = inert(title, 72);
     let subject = if title.is_empty() { "Patch".to_owned() } else { title };
     match spec.task.issue() {
         Some(IssueNumber(issue)) => format!("{subject}\n\nFor issue #{issue}. Job {}.\n", spec.id()),

@@ -13,7 +13,7 @@
 
 use jiff::Timestamp;
 
-use crate::effect::Effect;
+use crate::effect::{Effect, EffectKey, Receipt};
 use crate::job::{Allowance, Budget, JobId, JobSpec, Usage};
 use crate::journal::{Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
 use crate::proof::Verdict;
@@ -188,7 +188,11 @@ impl Run {
     pub fn conclusion(&self) -> Option<&Conclusion> {
         match &self.phase {
             Phase::Planning { conclusion } | Phase::Publishing { conclusion, .. } => Some(conclusion),
-            Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } | Phase::Ending { .. } | Phase::Completed { .. } => None,
+            Phase::Preparing
+            | Phase::Solving { .. }
+            | Phase::Verifying { .. }
+            | Phase::Ending { .. }
+            | Phase::Completed { .. } => None,
         }
     }
 
@@ -215,15 +219,18 @@ impl Run {
         u64::try_from(elapsed).unwrap_or(0)
     }
 
-    /// Says what to do now. Until publishing begins a cancel, the deadline, the budget and too many claims end the run;
-    /// once it has begun it goes to its end.
+    /// Says what to do now. Until there is a verdict the deadline, the budget and too many claims end the run, and until
+    /// publishing begins a cancel does; once it has begun it goes to its end.
     pub fn next(&self, now: Timestamp) -> Step {
         match &self.phase {
             Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } => match self.interruption(now) {
                 Some(conclusion) => Step::PlanPublish { conclusion },
                 None => self.work(),
             },
-            Phase::Planning { conclusion } => Step::PlanPublish { conclusion: conclusion.clone() },
+            Phase::Planning { conclusion } => {
+                let cancelled = self.judged.as_ref().and_then(|_| self.cancellation());
+                Step::PlanPublish { conclusion: cancelled.unwrap_or_else(|| conclusion.clone()) }
+            }
             Phase::Publishing { conclusion, remaining } => match remaining.first() {
                 Some(effect) => Step::Perform { effect: self.addressed(effect) },
                 None => Step::Complete { outcome: conclusion.outcome },
@@ -237,9 +244,11 @@ impl Run {
         match &self.phase {
             Phase::Solving { round, feedback } => Step::Solve { round: *round, feedback: feedback.clone() },
             Phase::Verifying { .. } => Step::Verify,
-            Phase::Preparing | Phase::Planning { .. } | Phase::Publishing { .. } | Phase::Ending { .. } | Phase::Completed { .. } => {
-                Step::Prepare
-            }
+            Phase::Preparing
+            | Phase::Planning { .. }
+            | Phase::Publishing { .. }
+            | Phase::Ending { .. }
+            | Phase::Completed { .. } => Step::Prepare,
         }
     }
 
@@ -300,7 +309,7 @@ impl Run {
     }
 
     fn gave_up(&mut self, conclusion: &Conclusion, answer: Digest) -> bool {
-        if !matches!(self.phase, Phase::Solving { .. }) {
+        if !matches!(self.phase, Phase::Solving { .. }) || conclusion.outcome == Outcome::Proven {
             return false;
         }
         self.answer = Some(answer);
@@ -335,7 +344,7 @@ impl Run {
         matches!(self.judged, Some(Judged { verdict: Verdict::Proven { .. }, .. }))
     }
 
-    fn performed(&mut self, key: &crate::effect::EffectKey, receipt: &crate::effect::Receipt) -> bool {
+    fn performed(&mut self, key: &EffectKey, receipt: &Receipt) -> bool {
         let Phase::Publishing { remaining, .. } = &mut self.phase else { return false };
         if remaining.first().is_none_or(|effect| effect.key(&self.job) != *key) {
             return false;
@@ -350,17 +359,24 @@ impl Run {
     }
 
     fn cancel_requested(&mut self, because: &str) -> bool {
+        if matches!(self.phase, Phase::Completed { .. }) {
+            return false;
+        }
         self.cancelled_by.get_or_insert_with(|| because.to_owned());
-        !matches!(self.phase, Phase::Completed { .. })
+        true
     }
 
-    fn failed(&mut self, failure: &Failure, effect: Option<&crate::effect::EffectKey>) -> bool {
+    fn failed(&mut self, failure: &Failure, effect: Option<&EffectKey>) -> bool {
+        if self.claims == 0 || failure.conclusion.outcome.is_positive() {
+            return false;
+        }
         match (&mut self.phase, effect) {
             (Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. }, None) => {
                 self.advance(Phase::Planning { conclusion: failure.conclusion.clone() })
             }
             (Phase::Planning { conclusion }, None) => {
-                let outcome = conclusion.outcome;
+                // Nobody will be told of it and nothing is published, so that nothing was done either.
+                let outcome = if conclusion.outcome.is_positive() { failure.conclusion.outcome } else { conclusion.outcome };
                 self.notices.push(failure.conclusion.cause.clone());
                 self.advance(Phase::Ending { outcome })
             }

@@ -25,8 +25,9 @@ mod client;
 mod effects;
 mod payload;
 
-/// How many comments of an issue are read, newest first kept.
-const COMMENT_PAGES_MAX: u32 = 10;
+/// How many pages of a hundred are read. GitHub lists comments oldest first and takes none after the 2 500th of an issue,
+/// so that the newest, and ours among them, are always within.
+const PAGES_MAX: u32 = 30;
 /// How many comments the agent is told.
 const COMMENTS_MAX: usize = 50;
 
@@ -103,7 +104,7 @@ impl GitHub {
 
     async fn comments(&self, repo: &RepoRef, issue: IssueNumber, token: &SecretString) -> Result<Vec<Value>, ForgeError> {
         let mut comments = Vec::new();
-        for page in 1..=COMMENT_PAGES_MAX {
+        for page in 1..=PAGES_MAX {
             let path = format!("/repos/{repo}/issues/{issue}/comments?per_page=100&page={page}");
             let answer = self.client.call(As::Installation(token), &Call::get(path, "reading the comments")).await?;
             comments.extend(answer.body.as_array().into_iter().flatten().cloned());

@@ -150,15 +150,19 @@ impl Store for MemoryStore {
 
     async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError> {
         let mut tables = self.tables();
-        tables.delivery(delivery)?;
+        if tables.delivery(delivery)?.decision.is_some() {
+            return Ok(Decided::Before);
+        }
         let (stored, decided) = match decision {
             Decision::Start { spec, .. } if !tables.insert(spec, now) => {
                 let job = spec.id();
                 (Decision::ignore(format!("the same request has started job {job} before")), Decided::Duplicate { job })
             }
             Decision::Cancel { keys, because } => {
-                for key in keys {
-                    tables.job(&JobId::of(key))?.request_cancel(because, now);
+                let jobs: Vec<JobId> = keys.iter().map(JobId::of).collect();
+                jobs.iter().try_for_each(|job| tables.job(job).map(|_| ()))?;
+                for job in &jobs {
+                    tables.job(job)?.request_cancel(because, now);
                 }
                 (decision.clone(), Decided::Stored)
             }

@@ -94,27 +94,29 @@ fn in_savepoint<T>(
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path)
-        .map_err(|e| StoreError::Unavailable(format!("{} cannot be opened: {e}", path.display())))?;
+    let mut connection =
+        Connection::open(path).map_err(|e| StoreError::Unavailable(format!("{} cannot be opened: {e}", path.display())))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    migrate(&connection)?;
+    migrate(&mut connection)?;
     Ok(connection)
 }
 
-fn migrate(connection: &Connection) -> Result<(), StoreError> {
-    let applied: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+/// One transaction, so that of two programs that start at once the second waits and finds it done.
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let applied: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let applied = usize::try_from(applied).unwrap_or(usize::MAX);
     if applied > MIGRATIONS.len() {
         let problem = "the database was written by a newer version of this program; run that version, or restore a backup";
         return Err(StoreError::Unavailable(problem.into()));
     }
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE;\n{migration}\nPRAGMA user_version = {};\nCOMMIT;", index + 1))?;
+        transaction.execute_batch(&format!("{migration}\nPRAGMA user_version = {};", index + 1))?;
     }
-    Ok(())
+    Ok(transaction.commit()?)
 }
 
 /// The writer's thread: until every sender is gone.
@@ -216,7 +218,7 @@ impl Store for SqliteStore {
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let worker = worker.to_owned();
-        self.run(move |tx| jobs::claim(tx, worker, now, lease)).await
+        self.run(move |tx| jobs::claim(tx, worker, now, lease)).await?
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError> {

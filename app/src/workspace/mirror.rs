@@ -13,6 +13,9 @@ use super::{RootFiles, WorkspaceError, unavailable};
 /// The largest file that is read to find out how a repository is tested, in bytes.
 const ROOT_FILE_BYTES_MAX: usize = 256 * 1024;
 
+/// How much of what a server says about a push is repeated, in bytes.
+const SAID_BYTES_MAX: usize = 1_000;
+
 pub(super) fn open(mirror: &Path) -> Result<Repository, WorkspaceError> {
     Repository::open_bare(mirror).map_err(|e| git("opening the mirror", &e))
 }
@@ -61,18 +64,24 @@ fn remote_error(what: &'static str, remote: &Remote, error: &git2::Error) -> Wor
     }
 }
 
+/// Where the mirror keeps what it has fetched, whatever the branch is called: a branch `release` that gives way to
+/// `release/1.x` must not be in its way.
+const FETCHED: &str = "refs/patchwright/base";
+
 pub(super) fn fetch(mirror: &Path, remote: &Remote, branch: &str) -> Result<CommitId, WorkspaceError> {
     const WHAT: &str = "fetching the repository";
     let repository = open_or_make(mirror)?;
     let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
     let mut options = FetchOptions::new();
     options.remote_callbacks(callbacks(remote)).download_tags(git2::AutotagOption::None);
-    let refspec = format!("+refs/heads/{branch}:refs/heads/{branch}");
+    let name = format!("refs/heads/{branch}");
+    let refspec = format!("+{name}:{FETCHED}");
     connection.fetch(&[&refspec], Some(&mut options), None).map_err(|e| remote_error(WHAT, remote, &e))?;
-    let reference = repository.find_reference(&format!("refs/heads/{branch}"));
-    let target = reference.ok().and_then(|reference| reference.target());
+    // What the remote says it has, and not what is here: a branch that is gone was fetched once.
+    let heads = connection.list().map_err(|e| remote_error(WHAT, remote, &e))?;
+    let head = heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid);
     let missing = || WorkspaceError::Rejected { what: WHAT, reason: format!("there is no branch `{branch}`") };
-    target.map(commit_id).ok_or_else(missing)
+    head.map(commit_id).ok_or_else(missing)
 }
 
 pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
@@ -134,8 +143,14 @@ pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &Commit
         let reason = format!("the branch `{branch}` exists and points to another commit ({there})");
         return Err(WorkspaceError::Rejected { what: WHAT, reason });
     }
-    let refusal = RefCell::new(None);
+    let (refusal, said) = (RefCell::new(None), RefCell::new(Vec::new()));
     let mut callbacks = callbacks(remote);
+    callbacks.sideband_progress(|words| {
+        let mut said = said.borrow_mut();
+        let room = SAID_BYTES_MAX.saturating_sub(said.len()).min(words.len());
+        said.extend_from_slice(&words[..room]);
+        true
+    });
     callbacks.push_update_reference(|_, status| {
         *refusal.borrow_mut() = status.map(str::to_owned);
         Ok(())
@@ -145,10 +160,18 @@ pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &Commit
     let pushed = connection.push(&[format!("{commit}:{name}")], Some(&mut options));
     drop(options);
     match (pushed, refusal.into_inner()) {
-        (_, Some(reason)) => Err(WorkspaceError::Rejected { what: WHAT, reason }),
+        (_, Some(status)) => Err(WorkspaceError::Rejected { what: WHAT, reason: with_words(status, &said.into_inner()) }),
         (Err(error), None) => Err(remote_error(WHAT, remote, &error)),
         (Ok(()), None) => Ok(()),
     }
+}
+
+/// The status of a refused branch with what the server said about it, in a line.
+fn with_words(status: String, said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines = said.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    let lines = lines.map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>());
+    std::iter::once(status).chain(lines).collect::<Vec<_>>().join("; ")
 }
 
 fn remote_head(connection: &mut git2::Remote<'_>, remote: &Remote, name: &str) -> Result<Option<Oid>, WorkspaceError> {

@@ -31,20 +31,24 @@ fn is_ignored_by_hfs(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Whether a link at `path` to `target` stays inside the tree.
+/// Whether a link at `path` to `target` stays inside the tree, whatever other links do that stay inside it too.
+///
+/// Steps up are counted from the link's own folder, which is no link. After a name they are refused: the name may be a
+/// link to somewhere higher.
 pub(super) fn link_stays_inside(path: &str, target: &[u8]) -> bool {
     let Ok(target) = std::str::from_utf8(target) else { return false };
     if target.is_empty() || target.starts_with('/') {
         return false;
     }
     let mut depth = path.split('/').count() - 1;
+    let mut is_below_a_name = false;
     for part in target.split('/') {
         match part {
             "" | "." => {}
-            ".." if depth == 0 => return false,
+            ".." if depth == 0 || is_below_a_name => return false,
             ".." => depth -= 1,
             part if is_git_folder(part) => return false,
-            _ => depth += 1,
+            _ => is_below_a_name = true,
         }
     }
     true
@@ -56,7 +60,9 @@ mod tests {
 
     #[test]
     fn every_spelling_of_gits_folder_is_refused() {
-        for name in [".git", ".GIT", ".gIt", ".git ", ".git...", ".git::$INDEX_ALLOCATION", "git~1", "GIT~1", ".g\u{200c}it", "a\\.git"] {
+        for name in
+            [".git", ".GIT", ".gIt", ".git ", ".git...", ".git::$INDEX_ALLOCATION", "git~1", "GIT~1", ".g\u{200c}it", "a\\.git"]
+        {
             assert!(objection(name).is_some(), "{name:?}");
             assert!(objection(&format!("sub/{name}/config")).is_some(), "{name:?}");
         }
@@ -70,10 +76,18 @@ mod tests {
 
     #[test]
     fn a_link_out_of_the_tree_is_seen() {
-        for (path, target) in [("a", "/etc/passwd"), ("a", "../x"), ("d/a", "../../x"), ("d/a", "../e/../../x"), ("a", ".git/config"), ("a", "")] {
+        for (path, target) in [
+            ("a", "/etc/passwd"),
+            ("a", "../x"),
+            ("d/a", "../../x"),
+            ("d/a", "../e/../../x"),
+            ("a", ".git/config"),
+            ("a", ""),
+            ("a", "d/up/../x"),
+        ] {
             assert!(!link_stays_inside(path, target.as_bytes()), "{path} -> {target}");
         }
-        for (path, target) in [("a", "b"), ("d/a", "../b"), ("d/e/a", "../../b"), ("a", "./d/../b")] {
+        for (path, target) in [("a", "b"), ("d/a", "../b"), ("d/e/a", "../../b"), ("d/a", "./../b/./c")] {
             assert!(link_stays_inside(path, target.as_bytes()), "{path} -> {target}");
         }
     }

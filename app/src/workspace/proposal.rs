@@ -5,17 +5,18 @@
 //! follows from tree, parent, message and date alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, PermissionsExt as _};
-use git2::build::TreeUpdateBuilder;
 use git2::{Delta, DiffFormat, FileMode, ObjectType, Oid, Patch, Repository, Signature, Time, TreeWalkMode, TreeWalkResult};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use patchwright_domain::journal::{Change, ChangeKind, CommitId};
 
+use super::edit::{Edits, edited};
 use super::mirror::{commit_id, git, oid, open};
 use super::{Message, Proposed, WorkspaceError, paths, unavailable};
 
@@ -24,6 +25,10 @@ const WHAT: &str = "reading the proposed files";
 const CHANGES_MAX: usize = 500;
 /// The largest file that a proposal may add or change, in bytes.
 const FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// How large all that it adds or changes may be together, in bytes.
+const PROPOSAL_BYTES_MAX: u64 = 50 * 1024 * 1024;
+/// The largest `.gitignore` that is heard, in bytes.
+const IGNORE_BYTES_MAX: u64 = 1024 * 1024;
 /// How many names are looked at.
 const NAMES_MAX: usize = 500_000;
 /// How deep folders may lie.
@@ -35,13 +40,6 @@ const SUBMODULE: i32 = 0o160_000;
 
 /// The base's files: where, what, and with which mode.
 type Base = BTreeMap<String, (Oid, i32)>;
-
-/// What is to be put into the tree, or taken out.
-#[derive(Default)]
-struct Difference {
-    put: BTreeMap<String, (Oid, FileMode)>,
-    removed: BTreeSet<String>,
-}
 
 pub(super) fn propose(
     mirror: &Path,
@@ -56,20 +54,13 @@ pub(super) fn propose(
     let files = list(&base_tree)?;
     let root = Dir::open_ambient_dir(tree, ambient_authority()).map_err(|e| unavailable(WHAT, &e))?;
     let mut reader = Reader::new(&repository, &files, droppings);
-    reader.folder(&root, "", 0)?;
-    let difference = reader.finish()?;
-    if difference.put.is_empty() && difference.removed.is_empty() {
+    reader.folder(&root, &Place::default())?;
+    let edits = reader.finish()?;
+    if edits.is_empty() {
         return Ok(None);
     }
     let made = || -> Result<Proposed, git2::Error> {
-        let mut builder = TreeUpdateBuilder::new();
-        for path in &difference.removed {
-            builder.remove(path.as_str());
-        }
-        for (path, (id, mode)) in &difference.put {
-            builder.upsert(path.as_str(), *id, *mode);
-        }
-        let tree = repository.find_tree(builder.create_updated(&repository, &base_tree)?)?;
+        let tree = repository.find_tree(edited(&repository, &base_tree, &edits)?)?;
         let time = Time::new(message.at.as_second(), 0);
         let signature = Signature::new(&message.author, &message.email, &time)?;
         let commit = repository.commit(None, &signature, &signature, &message.text, &tree, &[&base_commit])?;
@@ -93,15 +84,29 @@ fn list(tree: &git2::Tree<'_>) -> Result<Base, WorkspaceError> {
     Ok(base)
 }
 
+/// A folder on the way through the tree.
+#[derive(Default)]
+struct Place {
+    /// Its path: empty, or ending in a slash.
+    prefix: String,
+    depth: usize,
+    /// Whether it is ignored and only looked into because the base has it: nothing new in it is kept.
+    is_ignored: bool,
+}
+
+/// A `.gitignore`: how many bytes the path of its folder has, and its rules.
+type Ignore = (usize, Gitignore);
+
 struct Reader<'a> {
     repository: &'a Repository,
     base: &'a Base,
     /// Every folder of the base.
     folders: BTreeSet<&'a str>,
     droppings: &'a [String],
-    ignores: Vec<Gitignore>,
+    ignores: Vec<Ignore>,
     seen: BTreeSet<String>,
-    difference: Difference,
+    edits: Edits,
+    n_bytes: u64,
     n_names: usize,
 }
 
@@ -109,39 +114,33 @@ impl<'a> Reader<'a> {
     fn new(repository: &'a Repository, base: &'a Base, droppings: &'a [String]) -> Self {
         let parents = |path: &'a String| path.match_indices('/').map(move |(at, _)| &path[..at]);
         let folders = base.keys().flat_map(parents).collect();
-        let (ignores, seen, difference) = (Vec::new(), BTreeSet::new(), Difference::default());
-        Self { repository, base, folders, droppings, ignores, seen, difference, n_names: 0 }
+        let (ignores, seen, edits) = (Vec::new(), BTreeSet::new(), Edits::new());
+        Self { repository, base, folders, droppings, ignores, seen, edits, n_bytes: 0, n_names: 0 }
     }
 
-    /// Reads one folder and those below it; `prefix` is empty or ends in a slash.
-    fn folder(&mut self, folder: &Dir, prefix: &str, depth: usize) -> Result<(), WorkspaceError> {
-        if depth > DEPTH_MAX {
+    /// Reads one folder and those below it.
+    fn folder(&mut self, folder: &Dir, place: &Place) -> Result<(), WorkspaceError> {
+        let prefix = &place.prefix;
+        if place.depth > DEPTH_MAX {
             return Err(refused(prefix, "lies too deep"));
         }
-        self.ignores.push(ignores(folder, prefix));
-        let mut names = Vec::new();
-        for entry in folder.entries().map_err(|e| unavailable(WHAT, &e))? {
-            names.push(entry.map_err(|e| unavailable(WHAT, &e))?.file_name());
-            self.n_names += 1;
-            if self.n_names > NAMES_MAX {
-                return Err(refused("the tree", &format!("has more than {NAMES_MAX} files")));
-            }
-        }
-        names.sort();
-        for name in names {
-            let metadata = folder.symlink_metadata(&name).map_err(|e| unavailable(WHAT, &e))?;
+        self.ignores.push((prefix.len(), ignores(folder)));
+        for name in self.names(folder, prefix)? {
+            let metadata = folder.symlink_metadata(&name).map_err(|e| unreadable(prefix, &e))?;
             let Some(text) = name.to_str() else {
                 return Err(refused(&format!("{prefix}{}", name.to_string_lossy()), "has a name that is not UTF-8"));
             };
             let path = format!("{prefix}{text}");
-            if self.is_left_out(text, &path, metadata.is_dir()) {
+            let is_ignored = place.is_ignored || self.is_ignored(&path, metadata.is_dir());
+            if path == ".git" || !self.is_known(&path) && (is_ignored || self.is_dropping(text)) {
                 continue;
             }
             if let Some(objection) = paths::objection(text) {
                 return Err(refused(&path, objection));
             }
             if metadata.is_dir() {
-                self.subfolder(folder, text, &path, depth)?;
+                let place = Place { prefix: format!("{path}/"), depth: place.depth + 1, is_ignored };
+                self.subfolder(folder, text, &path, &place)?;
             } else if metadata.is_symlink() {
                 self.link(folder, text, path)?;
             } else if metadata.is_file() {
@@ -152,27 +151,40 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The agent's own `.git` at the root, and what no patch should carry unless the base has it.
-    fn is_left_out(&self, name: &str, path: &str, is_folder: bool) -> bool {
-        if path == ".git" {
-            return true;
+    fn names(&mut self, folder: &Dir, prefix: &str) -> Result<Vec<OsString>, WorkspaceError> {
+        let mut names = Vec::new();
+        for entry in folder.entries().map_err(|e| unreadable(prefix, &e))? {
+            names.push(entry.map_err(|e| unavailable(WHAT, &e))?.file_name());
+            self.n_names += 1;
+            if self.n_names > NAMES_MAX {
+                return Err(refused("the tree", &format!("has more than {NAMES_MAX} files")));
+            }
         }
-        let is_known = self.base.contains_key(path) || self.folders.contains(path);
-        let is_dropping = || self.droppings.iter().any(|dropping| dropping == name) || name.ends_with(".pyc");
-        let is_ignored = || {
-            let verdicts = self.ignores.iter().rev().map(|ignore| ignore.matched(path, is_folder));
-            verdicts.into_iter().find(|verdict| !verdict.is_none()).is_some_and(|verdict| verdict.is_ignore())
-        };
-        !is_known && (is_dropping() || is_ignored())
+        names.sort();
+        Ok(names)
     }
 
-    fn subfolder(&mut self, folder: &Dir, name: &str, path: &str, depth: usize) -> Result<(), WorkspaceError> {
+    fn is_known(&self, path: &str) -> bool {
+        self.base.contains_key(path) || self.folders.contains(path)
+    }
+
+    fn is_dropping(&self, name: &str) -> bool {
+        self.droppings.iter().any(|dropping| dropping == name) || name.ends_with(".pyc")
+    }
+
+    /// Whether the nearest rule for the path says so.
+    fn is_ignored(&self, path: &str, is_folder: bool) -> bool {
+        let verdicts = self.ignores.iter().rev().map(|(prefix, ignore)| ignore.matched(&path[*prefix..], is_folder));
+        verdicts.into_iter().find(|verdict| !verdict.is_none()).is_some_and(|verdict| verdict.is_ignore())
+    }
+
+    fn subfolder(&mut self, folder: &Dir, name: &str, path: &str, place: &Place) -> Result<(), WorkspaceError> {
         if self.base.get(path).is_some_and(|(_, mode)| *mode == SUBMODULE) {
             self.seen.insert(path.to_owned());
             return Ok(());
         }
-        let below = folder.open_dir(name).map_err(|e| unavailable(WHAT, &e))?;
-        self.folder(&below, &format!("{path}/"), depth + 1)
+        let below = folder.open_dir(name).map_err(|e| unreadable(path, &e))?;
+        self.folder(&below, place)
     }
 
     fn link(&mut self, folder: &Dir, name: &str, path: String) -> Result<(), WorkspaceError> {
@@ -193,7 +205,7 @@ impl<'a> Reader<'a> {
             return Err(refused(&path, &format!("is larger than {FILE_BYTES_MAX} bytes")));
         }
         let mut content = Vec::new();
-        let file = folder.open(name).map_err(|e| unavailable(WHAT, &e))?;
+        let file = folder.open(name).map_err(|e| unreadable(&path, &e))?;
         file.take(metadata.size()).read_to_end(&mut content).map_err(|e| unavailable(WHAT, &e))?;
         let id = Oid::hash_object(ObjectType::Blob, &content).map_err(|e| git(WHAT, &e))?;
         self.keep(path, id, mode, &content)
@@ -206,11 +218,15 @@ impl<'a> Reader<'a> {
         if before == Some((id, mode)) {
             return Ok(());
         }
-        if path == ".gitmodules" || before.is_some_and(|(_, mode)| mode == SUBMODULE) {
+        if is_list_of_submodules(&path) || before.is_some_and(|(_, mode)| mode == SUBMODULE) {
             return Err(refused(&path, "changes a submodule"));
         }
         if content.len() as u64 > FILE_BYTES_MAX {
             return Err(refused(&path, &format!("is larger than {FILE_BYTES_MAX} bytes")));
+        }
+        self.n_bytes += content.len() as u64;
+        if self.n_bytes > PROPOSAL_BYTES_MAX {
+            return Err(refused("the patch", &format!("is larger than {PROPOSAL_BYTES_MAX} bytes")));
         }
         self.repository.blob(content).map_err(|e| git(WHAT, &e))?;
         let mode = match mode {
@@ -218,25 +234,41 @@ impl<'a> Reader<'a> {
             EXECUTABLE => FileMode::BlobExecutable,
             _ => FileMode::Blob,
         };
-        self.difference.put.insert(path, (id, mode));
+        self.edit(path, Some((id, mode)))
+    }
+
+    fn edit(&mut self, path: String, edit: Option<(Oid, FileMode)>) -> Result<(), WorkspaceError> {
+        self.edits.insert(path, edit);
+        if self.edits.len() > CHANGES_MAX {
+            return Err(refused("the patch", &format!("changes more than {CHANGES_MAX} files")));
+        }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Difference, WorkspaceError> {
+    fn finish(mut self) -> Result<Edits, WorkspaceError> {
         for (path, (_, mode)) in self.base {
             if self.seen.contains(path) {
                 continue;
             }
-            if *mode == SUBMODULE || path == ".gitmodules" {
+            if *mode == SUBMODULE || is_list_of_submodules(path) {
                 return Err(refused(path, "changes a submodule"));
             }
-            self.difference.removed.insert(path.clone());
+            self.edit(path.clone(), None)?;
         }
-        let n_changes = self.difference.put.len() + self.difference.removed.len();
-        if n_changes > CHANGES_MAX {
-            return Err(refused("the patch", &format!("changes {n_changes} files, and {CHANGES_MAX} are allowed")));
-        }
-        Ok(self.difference)
+        Ok(self.edits)
+    }
+}
+
+/// Some file systems take other spellings for the file that git reads.
+fn is_list_of_submodules(path: &str) -> bool {
+    path.eq_ignore_ascii_case(".gitmodules")
+}
+
+/// What the agent made unreadable is its own doing, and trying again does not help.
+fn unreadable(path: &str, error: &std::io::Error) -> WorkspaceError {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => refused(path, "cannot be read"),
+        _ => unavailable(WHAT, error),
     }
 }
 
@@ -246,27 +278,15 @@ fn refused(path: &str, reason: &str) -> WorkspaceError {
 }
 
 /// The rules of a folder's own `.gitignore`; a broken rule is no rule.
-fn ignores(folder: &Dir, prefix: &str) -> Gitignore {
+fn ignores(folder: &Dir) -> Gitignore {
     let mut builder = GitignoreBuilder::new("");
-    let is_plain = folder.symlink_metadata(".gitignore").is_ok_and(|m| m.is_file() && m.size() <= 1024 * 1024);
-    if is_plain && let Ok(text) = folder.read_to_string(".gitignore") {
-        for line in text.lines() {
-            let _ = builder.add_line(None, &anchored(line, prefix));
+    let is_plain = folder.symlink_metadata(".gitignore").is_ok_and(|m| m.is_file() && m.size() <= IGNORE_BYTES_MAX);
+    if is_plain && let Ok(bytes) = folder.read(".gitignore") {
+        for line in String::from_utf8_lossy(&bytes).lines() {
+            let _ = builder.add_line(None, line);
         }
     }
     builder.build().unwrap_or_else(|_| Gitignore::empty())
-}
-
-/// A rule of the `.gitignore` below `prefix`, as one from the root.
-fn anchored(line: &str, prefix: &str) -> String {
-    if prefix.is_empty() || line.trim().is_empty() || line.starts_with('#') {
-        return line.to_owned();
-    }
-    let (bang, rule) = line.strip_prefix('!').map_or(("", line), |rule| ("!", rule));
-    let is_anchored = rule.trim_end_matches('/').contains('/');
-    let rule = rule.strip_prefix('/').unwrap_or(rule);
-    let between = if is_anchored { "" } else { "**/" };
-    format!("{bang}/{prefix}{between}{rule}")
 }
 
 /// The difference as text and file by file.

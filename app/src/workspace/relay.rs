@@ -116,10 +116,7 @@ impl Relay {
     /// Lets git reach a repository until the answer is dropped. A local path needs no relay.
     pub(super) fn admit(&self, access: CloneAccess) -> Remote {
         let mut random = [0; 24];
-        rustls::crypto::ring::default_provider()
-            .secure_random
-            .fill(&mut random)
-            .expect("the system gives random bytes");
+        rustls::crypto::ring::default_provider().secure_random.fill(&mut random).expect("the system gives random bytes");
         let password = hex::encode(random);
         let is_remote = access.url.starts_with("https://") || access.url.starts_with("http://");
         let url = if is_remote { format!("http://{}/repository.git", self.address) } else { access.url.clone() };
@@ -184,7 +181,9 @@ async fn forward(State(forwarder): State<Forwarder>, request: Request) -> Respon
 /// Passes the answer on; a refusal is kept for the one who asked, and never shown to git as a wish for credentials.
 async fn relay(forwarder: &Forwarder, password: &str, answer: reqwest::Response) -> Response {
     let status = answer.status();
-    if status.is_client_error() {
+    // A limit passes, and is no refusal.
+    let is_limit = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+    if status.is_client_error() && !is_limit {
         let text = answer.text().await.unwrap_or_default();
         let text: String = text.chars().filter(|c| !c.is_control()).take(REFUSAL_BYTES_MAX).collect();
         if let Some(grant) = lock(&forwarder.grants).get_mut(password) {
@@ -200,3 +199,6 @@ async fn relay(forwarder: &Forwarder, password: &str, answer: reqwest::Response)
     }
     response.body(Body::from_stream(answer.bytes_stream())).unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
 }
+
+#[cfg(test)]
+mod tests;

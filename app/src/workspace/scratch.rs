@@ -7,10 +7,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use git2::build::TreeUpdateBuilder;
-use git2::{FileMode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
+use git2::{FileMode, ObjectType, Oid, Repository, TreeEntry, TreeWalkMode, TreeWalkResult};
 use patchwright_domain::journal::CommitId;
 
+use super::edit::{Edits, edited};
 use super::mirror::{git, oid, open};
 use super::{Scratch, WorkspaceError, paths, unavailable};
 
@@ -64,17 +64,18 @@ pub(super) fn write(
 fn restore(repository: &Repository, tree: Oid, base: &CommitId, paths: &[String]) -> Result<Oid, WorkspaceError> {
     let changed = || -> Result<Oid, git2::Error> {
         let base = repository.find_commit(oid(base))?.tree()?;
-        let mut builder = TreeUpdateBuilder::new();
+        let mut edits = Edits::new();
         for path in paths {
-            let entry = base.get_path(Path::new(path))?;
-            let mode = match entry.filemode() {
+            let entry = base.get_path(Path::new(path)).ok();
+            let file = entry.filter(|entry| entry.kind() == Some(ObjectType::Blob));
+            let mode = |entry: &TreeEntry<'_>| match entry.filemode() {
                 MODE_EXECUTABLE => FileMode::BlobExecutable,
                 MODE_LINK => FileMode::Link,
                 _ => FileMode::Blob,
             };
-            builder.upsert(path, entry.id(), mode);
+            edits.insert(path.clone(), file.map(|entry| (entry.id(), mode(&entry))));
         }
-        builder.create_updated(repository, &repository.find_tree(tree)?)
+        edited(repository, &repository.find_tree(tree)?, &edits)
     };
     changed().map_err(|e| git(WHAT, &e))
 }
@@ -125,7 +126,8 @@ fn write_part(mirror: &Path, root: &Path, entries: &[Entry], owner: Option<u32>)
     let odb = repository.odb().map_err(|e| git(WHAT, &e))?;
     entries.iter().try_for_each(|entry| {
         let object = odb.read(entry.id).map_err(|e| git(WHAT, &e))?;
-        write_file(&root.join(&entry.path), object.data(), entry.mode == MODE_EXECUTABLE, owner).map_err(|e| unavailable(WHAT, &e))
+        write_file(&root.join(&entry.path), object.data(), entry.mode == MODE_EXECUTABLE, owner)
+            .map_err(|e| unavailable(WHAT, &e))
     })
 }
 

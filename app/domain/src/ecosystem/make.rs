@@ -13,9 +13,7 @@ impl Ecosystem for Make {
 
     fn test(&self, files: &dyn Files) -> Option<String> {
         let text = MAKEFILES.iter().find_map(|name| files.read(name))?;
-        let has_target = |target: &str| {
-            text.lines().any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':')))
-        };
+        let has_target = |target: &str| text.lines().filter_map(|line| line.strip_prefix(target)).any(begins_rule);
         ["test", "check"].into_iter().find(|target| has_target(target)).map(|target| format!("make {target}"))
     }
 
@@ -26,4 +24,10 @@ impl Ecosystem for Make {
     fn droppings(&self) -> &'static [&'static str] {
         &[]
     }
+}
+
+/// Whether what stands behind a name makes it a target, and not a variable.
+fn begins_rule(rest: &str) -> bool {
+    let colons = rest.trim_start();
+    colons.starts_with(':') && !colons.trim_start_matches(':').starts_with('=')
 }

@@ -4,8 +4,16 @@ use super::{Ecosystem, Files};
 
 pub(super) struct Python;
 
-const SIGNS: [&str; 8] =
-    ["pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini", "requirements.txt", "requirements-dev.txt", "conftest.py"];
+const SIGNS: [&str; 8] = [
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "pytest.ini",
+    "tox.ini",
+    "requirements.txt",
+    "requirements-dev.txt",
+    "conftest.py",
+];
 
 impl Ecosystem for Python {
     fn name(&self) -> &'static str {
@@ -20,7 +28,10 @@ impl Ecosystem for Python {
             return None;
         }
         let has_tests = names.iter().any(|name| {
-            matches!(name.as_str(), "test" | "tests") || name.starts_with("test_") || name.ends_with("_test.py") || name == "conftest.py"
+            matches!(name.as_str(), "test" | "tests")
+                || name.starts_with("test_")
+                || name.ends_with("_test.py")
+                || name == "conftest.py"
         });
         let wants_pytest = names.iter().any(|name| matches!(name.as_str(), "pytest.ini" | "conftest.py"))
             || texts.iter().any(|text| text.contains("pytest"));
@@ -32,7 +43,17 @@ impl Ecosystem for Python {
     }
 
     fn decided_by(&self) -> &'static [&'static str] {
-        &["pyproject.toml", "setup.cfg", "setup.py", "pytest.ini", "tox.ini", "conftest.py", "sitecustomize.py", "usercustomize.py", "noxfile.py"]
+        &[
+            "pyproject.toml",
+            "setup.cfg",
+            "setup.py",
+            "pytest.ini",
+            "tox.ini",
+            "conftest.py",
+            "sitecustomize.py",
+            "usercustomize.py",
+            "noxfile.py",
+        ]
     }
 
     fn droppings(&self) -> &'static [&'static str] {

@@ -9,6 +9,7 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+use crate::brief::beginning;
 use crate::event::Untrusted;
 
 /// What somebody wants.
@@ -35,9 +36,8 @@ const DEAF_AT: char = '\u{fffc}';
 
 /// Finds the first command to `mention` (with its `@`) in a comment.
 pub fn parse(mention: &str, comment: &Untrusted) -> Option<Command> {
-    let raw = comment.raw();
-    let end = raw.floor_char_boundary(COMMENT_BYTES_MAX);
-    paragraphs(&raw[..end]).iter().find_map(|paragraph| in_paragraph(mention, paragraph))
+    let markdown = beginning(comment.raw(), COMMENT_BYTES_MAX);
+    paragraphs(markdown).iter().find_map(|paragraph| in_paragraph(mention, paragraph))
 }
 
 fn in_paragraph(mention: &str, paragraph: &str) -> Option<Command> {
@@ -65,9 +65,14 @@ fn command(text: &str) -> Command {
         return Command::Unknown { word };
     }
     let request = rest.trim_start_matches([',', ':', ' ']).trim().replace(DEAF_AT, "@");
-    let bare = request.trim_end_matches(['.', '!', '?']).to_lowercase();
-    let says_something = !matches!(bare.as_str(), "" | "this" | "it" | "please" | "this please" | "this issue");
+    let says_something = request.split_whitespace().any(|word| !points_to_the_issue(word));
     Command::Fix { request: says_something.then(|| Untrusted::new(request)) }
+}
+
+/// Whether a word of a request says nothing that the issue does not say.
+fn points_to_the_issue(word: &str) -> bool {
+    let bare = word.trim_end_matches(['.', ',', '!', '?', ':', ';', ')']).to_lowercase();
+    matches!(bare.as_str(), "" | "this" | "it" | "the" | "issue" | "please")
 }
 
 /// The running text of each paragraph, heading, list item and table cell; where no command may stand, `@` is deaf.
@@ -92,7 +97,9 @@ fn paragraphs(markdown: &str) -> Vec<String> {
             Event::Code(code) => Some(format!("`{}`", deafen(&code))),
             Event::SoftBreak | Event::HardBreak => Some(" ".into()),
             Event::Html(_) | Event::InlineHtml(_) | Event::Rule => Some(" ".into()),
-            Event::FootnoteReference(_) | Event::TaskListMarker(_) | Event::InlineMath(_) | Event::DisplayMath(_) => Some(String::new()),
+            Event::FootnoteReference(_) | Event::TaskListMarker(_) | Event::InlineMath(_) | Event::DisplayMath(_) => {
+                Some(String::new())
+            }
         };
         match (text, paragraphs.last_mut()) {
             (Some(text), Some(paragraph)) => paragraph.push_str(&text),
@@ -120,6 +127,15 @@ fn is_deaf_end(tag: TagEnd) -> bool {
 fn is_block(tag: &TagEnd) -> bool {
     !matches!(
         tag,
-        TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image | TagEnd::Superscript | TagEnd::Subscript
+        TagEnd::Emphasis
+            | TagEnd::Strong
+            | TagEnd::Strikethrough
+            | TagEnd::Link
+            | TagEnd::Image
+            | TagEnd::Superscript
+            | TagEnd::Subscript
     )
 }
+
+#[cfg(test)]
+mod tests;

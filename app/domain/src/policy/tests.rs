@@ -1,1 +1,195 @@
-use super::*;
+use super::{Decision, Deployment, Facts, Policy, decide, glance};
+use crate::event::{Actor, Event, EventKind, IssueNumber, Role, Untrusted};
+use crate::job::{JobKey, Task};
+use crate::sample;
+
+const ISSUE: IssueNumber = IssueNumber(12);
+
+fn deployment() -> Deployment {
+    Deployment { app_id: 4711, mention: "@codex".into(), budget: sample::BUDGET }
+}
+
+fn facts() -> Facts {
+    Facts { policy: Policy::default(), role: Role::Write, open_jobs: Vec::new() }
+}
+
+fn event(kind: EventKind) -> Event {
+    let spec = sample::spec();
+    Event { delivery: spec.delivery, repo: sample::repo(), actor: sample::octocat(), at: sample::at(0), kind }
+}
+
+fn from_a_bot(event: Event) -> Event {
+    Event { actor: Actor { is_bot: true, login: "renovate[bot]".into(), ..event.actor }, ..event }
+}
+
+/// A comment on the open issue.
+#[derive(Clone)]
+struct Comment {
+    body: &'static str,
+    on_pull_request: bool,
+    is_open: bool,
+    via_app: Option<u64>,
+}
+
+const FIX: Comment = Comment { body: "@codex fix this", on_pull_request: false, is_open: true, via_app: None };
+
+fn comment(comment: Comment) -> Event {
+    let Comment { body, on_pull_request, is_open, via_app } = comment;
+    event(EventKind::CommentCreated {
+        issue: ISSUE,
+        comment_id: 345,
+        body: Untrusted::new(body),
+        on_pull_request,
+        is_open,
+        via_app,
+    })
+}
+
+fn labeled(label: &str) -> Event {
+    event(EventKind::IssueLabeled { issue: ISSUE, label: label.into(), is_open: true })
+}
+
+fn closed() -> Event {
+    event(EventKind::IssueClosed { issue: ISSUE })
+}
+
+fn key() -> JobKey {
+    sample::spec().key
+}
+
+#[track_caller]
+fn check_starts(event: &Event, facts: &Facts) {
+    let decision = decide(event, &deployment(), facts);
+    assert!(matches!(decision, Decision::Start { .. }), "{decision:?}");
+    assert_eq!(glance(event, &deployment()), Ok(()));
+}
+
+/// The facts are needed to see that the event starts nothing.
+#[track_caller]
+fn check_ignored(event: &Event, facts: &Facts, because: &str) {
+    assert_eq!(decide(event, &deployment(), facts), Decision::ignore(because));
+    assert_eq!(glance(event, &deployment()), Ok(()));
+}
+
+/// The event starts nothing, whatever the facts are.
+#[track_caller]
+fn check_seen_at_a_glance(event: &Event, because: &str) {
+    assert_eq!(glance(event, &deployment()), Err(Box::new(Decision::ignore(because))));
+    assert_eq!(decide(event, &deployment(), &facts()), Decision::ignore(because));
+}
+
+#[test]
+fn a_command_of_somebody_who_may_push_starts_a_job() {
+    let Decision::Start { spec, because } = decide(&comment(FIX), &deployment(), &facts()) else { panic!("a start") };
+    assert_eq!(*spec, sample::spec());
+    insta::assert_snapshot!(because, @"`fix` was asked for by octocat, who has the role write");
+}
+
+#[test]
+fn the_words_behind_the_command_become_the_request() {
+    let asked = Comment { body: "@codex fix the parser", ..FIX };
+    let Decision::Start { spec, .. } = decide(&comment(asked), &deployment(), &facts()) else { panic!("a start") };
+    assert_eq!(spec.task, Task::FixIssue { issue: ISSUE, request: Some(Untrusted::new("the parser")) });
+}
+
+#[test]
+fn the_label_starts_a_job() {
+    let Decision::Start { spec, because } = decide(&labeled("codex"), &deployment(), &facts()) else { panic!("a start") };
+    assert_eq!(spec.key, JobKey::of_label(&sample::repo(), ISSUE, "codex", sample::at(0)));
+    assert_eq!(spec.task, Task::FixIssue { issue: ISSUE, request: None });
+    insta::assert_snapshot!(because, @"the label was put on the issue by octocat, who has the role write");
+    check_starts(&labeled("Codex"), &facts());
+    check_ignored(&labeled("bug"), &facts(), "the label is not `codex`, which starts a run here");
+}
+
+#[test]
+fn a_repository_may_name_another_label_and_role() {
+    let mut facts = facts();
+    facts.policy.triggers.label = "please: fix".into();
+    check_starts(&labeled("please: fix"), &facts);
+    check_ignored(&labeled("codex"), &facts, "the label is not `please: fix`, which starts a run here");
+    facts.policy.triggers.minimum_role = Role::Maintain;
+    check_ignored(&comment(FIX), &facts, "octocat has the role write here, and maintain is needed to start a run");
+}
+
+#[test]
+fn the_role_decides_who_may_start() {
+    let roles = [Role::None, Role::Read, Role::Triage, Role::Write, Role::Maintain, Role::Admin];
+    for minimum_role in roles {
+        for role in roles {
+            let mut facts = Facts { role, ..facts() };
+            facts.policy.triggers.minimum_role = minimum_role;
+            for event in [comment(FIX), labeled("codex")] {
+                let starts = matches!(decide(&event, &deployment(), &facts), Decision::Start { .. });
+                assert_eq!(starts, role >= minimum_role, "{role} where {minimum_role} is needed");
+            }
+        }
+    }
+    let stranger = Facts { role: Role::Read, ..facts() };
+    check_ignored(&comment(FIX), &stranger, "octocat has the role read here, and write is needed to start a run");
+}
+
+#[test]
+fn neither_bots_nor_this_app_start_a_job() {
+    check_seen_at_a_glance(&from_a_bot(comment(FIX)), "a bot wrote the comment");
+    check_seen_at_a_glance(&from_a_bot(labeled("codex")), "a bot put the label on the issue");
+    check_seen_at_a_glance(&comment(Comment { via_app: Some(4711), ..FIX }), "this App wrote the comment itself");
+    check_starts(&comment(Comment { via_app: Some(4712), ..FIX }), &facts());
+    let marked = "@codex fix this\n<!-- patchwright:0123456789abcdef/progress -->";
+    check_seen_at_a_glance(&comment(Comment { body: marked, ..FIX }), "the comment carries this program's own marker");
+}
+
+#[test]
+fn what_is_no_command_is_seen_at_a_glance() {
+    check_seen_at_a_glance(&comment(Comment { body: "thanks!", ..FIX }), "the comment holds no command to @codex");
+    check_seen_at_a_glance(&comment(Comment { body: "@codex explain", ..FIX }), "there is no command `explain`");
+    let on_pull_request = Comment { on_pull_request: true, ..FIX };
+    check_seen_at_a_glance(&comment(on_pull_request), "commands on pull requests are not served yet");
+    check_seen_at_a_glance(&comment(Comment { is_open: false, ..FIX }), "the issue is closed");
+    let on_closed = event(EventKind::IssueLabeled { issue: ISSUE, label: "codex".into(), is_open: false });
+    check_seen_at_a_glance(&on_closed, "the issue is closed");
+}
+
+#[test]
+fn an_issue_has_one_job_at_a_time() {
+    let same = Facts { open_jobs: vec![key()], ..facts() };
+    check_ignored(&comment(FIX), &same, "the same request has already started a job");
+    let other = Facts { open_jobs: vec![JobKey::of_comment(&sample::repo(), ISSUE, 1)], ..facts() };
+    check_ignored(&comment(FIX), &other, "a job of issue #12 is still open; one at a time");
+    check_ignored(&labeled("codex"), &same, "a job of issue #12 is still open; one at a time");
+}
+
+#[test]
+fn closing_the_issue_cancels_its_jobs() {
+    let open = Facts { open_jobs: vec![key()], role: Role::None, ..facts() };
+    let decision = decide(&closed(), &deployment(), &open);
+    assert_eq!(decision, Decision::Cancel { keys: vec![key()], because: "issue #12 was closed by octocat".into() });
+    assert_eq!(decide(&from_a_bot(closed()), &deployment(), &open).because(), "issue #12 was closed by renovate[bot]");
+    check_ignored(&closed(), &facts(), "the issue was closed and no job of it is open");
+}
+
+#[test]
+fn a_delivery_that_comes_twice_has_one_key() {
+    let again = |event: Event| match decide(&event, &deployment(), &facts()) {
+        Decision::Start { spec, .. } => spec.key,
+        other => panic!("a start, not {other:?}"),
+    };
+    assert_eq!(again(comment(FIX)), again(comment(FIX)));
+    assert_eq!(again(labeled("codex")), again(labeled("codex")));
+    let later = Event { at: sample::at(1), ..labeled("codex") };
+    assert_ne!(again(labeled("codex")), again(later), "putting the label on again is a new wish");
+}
+
+#[test]
+fn a_decision_is_stored_as_it_was_made() {
+    for decision in [
+        decide(&comment(FIX), &deployment(), &facts()),
+        decide(&closed(), &deployment(), &Facts { open_jobs: vec![key()], ..facts() }),
+        decide(&comment(Comment { is_open: false, ..FIX }), &deployment(), &facts()),
+    ] {
+        let text = serde_json::to_string(&decision).unwrap();
+        assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision);
+    }
+    let text = serde_json::to_string(&decide(&comment(FIX), &deployment(), &facts())).unwrap();
+    insta::assert_snapshot!(text, @r#"{"decision":"start","spec":{"key":"99/issue/12/comment/345","repo":{"id":99,"installation":7,"owner":"octo-org","name":"calc","default_branch":"main"},"task":{"task":"fix_issue","issue":12,"request":null},"requested_by":{"id":1,"login":"octocat","is_bot":false},"role":"write","delivery":"72d3162e-cc78-11e3-81ab-4c9367dc0958","requested_at":"2025-10-09T08:53:20Z","budget":{"wall_clock_ms":1800000,"rounds":2,"turns":50,"claims":3,"tokens":1000000,"cost_microusd":5000000}},"because":"`fix` was asked for by octocat, who has the role write"}"#);
+}

@@ -38,7 +38,12 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             }
             open(*is_open)?;
             let key = JobKey::of_comment(&event.repo, *issue, *comment_id);
-            Ok(Wish::Start(Start { key, task: Task::FixIssue { issue: *issue, request }, label: None, what: "`fix` was asked for" }))
+            Ok(Wish::Start(Start {
+                key,
+                task: Task::FixIssue { issue: *issue, request },
+                label: None,
+                what: "`fix` was asked for",
+            }))
         }
         EventKind::IssueLabeled { issue, label, is_open } => {
             open(*is_open)?;

@@ -7,21 +7,29 @@
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, TextMergeStream};
 use pulldown_cmark_to_cmark::cmark;
 
-use crate::brief::visible;
+use crate::brief::{is_hidden, visible};
 
 /// The longest address that is shown beside the text of a link that was taken out, in characters.
 const ADDRESS_CHARS_MAX: usize = 200;
+/// How many times longer Markdown may become by being written anew; nested quotes and lists grow.
+const GROWTH_MAX: usize = 3;
+/// The longest run of backticks that is shown as such.
+const BACKTICKS_MAX: usize = 20;
+/// The longest text that is shown in a code span of ours, in characters.
+const CODE_CHARS_MAX: usize = 1_000;
 /// Languages that GitHub does not show as text.
 const ACTIVE_LANGUAGES: [&str; 6] = ["mermaid", "geojson", "topojson", "stl", "suggestion", "math"];
 
-/// Writes somebody's Markdown anew without what could act; links stay only to `https://{host}/`.
+/// Writes somebody's Markdown anew without what could act; links stay only to `https://{host}/`. What is written is at
+/// most three times as long as `chars_max`.
 pub fn markdown(text: &str, host: &str, chars_max: usize) -> String {
     let (shown, _) = visible(text);
     let text = clip(&shown, chars_max);
     let events = harmless(&text, host);
     let mut written = String::new();
     let is_written = cmark(events.iter(), &mut written).is_ok();
-    if is_written && is_harmless(&written, host) { written.trim().to_owned() } else { fence(&text) }
+    let is_short = written.chars().count() <= chars_max.saturating_mul(GROWTH_MAX);
+    if is_written && is_short && is_harmless(&written, host) { written.trim().to_owned() } else { fence(&text) }
 }
 
 fn options() -> Options {
@@ -40,7 +48,9 @@ fn harmless<'a>(text: &'a str, host: &str) -> Vec<Event<'a>> {
             }
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => addresses.push(Some(dest_url)),
             Event::End(TagEnd::Link | TagEnd::Image) => match addresses.pop().flatten() {
-                Some(address) => events.extend([Event::Text(" (".into()), span(&address, ADDRESS_CHARS_MAX), Event::Text(")".into())]),
+                Some(address) => {
+                    events.extend([Event::Text(" (".into()), span(&address, ADDRESS_CHARS_MAX), Event::Text(")".into())])
+                }
                 None => events.push(event),
             },
             Event::Start(Tag::Heading { .. }) => events.extend([Event::Start(Tag::Paragraph), Event::Start(Tag::Strong)]),
@@ -99,7 +109,8 @@ fn words(text: &str, events: &mut Vec<Event<'_>>) {
 /// Whether GitHub would make a mention, a reference or a link of this word.
 fn acts(word: &str) -> bool {
     let lower = word.to_lowercase();
-    let follows = |mark: &str| lower.match_indices(mark).any(|(at, _)| lower[at + mark.len()..].starts_with(|c: char| c.is_ascii_digit()));
+    let follows =
+        |mark: &str| lower.match_indices(mark).any(|(at, _)| lower[at + mark.len()..].starts_with(|c: char| c.is_ascii_digit()));
     lower.contains('@')
         || ["://", "www.", "mailto:", "xmpp:"].iter().any(|mark| lower.contains(mark))
         || follows("#")
@@ -129,10 +140,12 @@ fn is_harmless(written: &str, host: &str) -> bool {
     })
 }
 
-fn fence(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}text\n{}\n{fence}", text.trim_end())
+/// A code block that nothing inside it can end, without characters that people do not see.
+pub fn fence(text: &str) -> String {
+    let shown: String = text.chars().filter(|c| !is_hidden(*c)).collect();
+    let (shown, n_backticks) = backticks(&shown);
+    let fence = "`".repeat(n_backticks.max(2) + 1);
+    format!("{fence}text\n{}\n{fence}", shown.trim_end())
 }
 
 /// One line of plain text for places where no Markdown is read, such as titles.
@@ -141,25 +154,43 @@ pub fn plain(text: &str, chars_max: usize) -> String {
     clip(&shown.split_whitespace().collect::<Vec<_>>().join(" "), chars_max)
 }
 
-/// One line of plain text for titles and commit messages, where mentions and references act without any Markdown: a
-/// commit that says `fixes #1` closes that issue when it is merged.
-pub fn title(text: &str, chars_max: usize) -> String {
-    let line = plain(text, usize::MAX);
-    let quiet = |word: &str| {
-        let word = word.replace(['@', '#'], "").replace("://", ": ");
-        word.replace("www.", "www ").replace("GH-", "GH ").replace("gh-", "gh ")
-    };
-    let words: Vec<String> = line.split(' ').map(|word| if acts(word) { quiet(word) } else { word.to_owned() }).collect();
-    plain(&words.join(" "), chars_max)
+/// One line of plain text that also does nothing where GitHub looks for mentions and references in plain text, as it does
+/// in commit messages: a space stands in each.
+pub fn inert(text: &str, chars_max: usize) -> String {
+    let line = plain(text, chars_max);
+    let lower = line.to_ascii_lowercase();
+    let mut written = String::with_capacity(line.len());
+    for (at, c) in line.char_indices() {
+        let (before, behind) = (&lower[..at + c.len_utf8()], &line[at + c.len_utf8()..]);
+        written.push(c);
+        let is_number = behind.starts_with(|c: char| c.is_ascii_digit()) && (c == '#' || before.ends_with("gh-"));
+        if c == '@' || is_number || (c == ':' && behind.starts_with("//")) {
+            written.push(' ');
+        }
+    }
+    clip(&written, chars_max)
+}
+
+/// A code span in the cell of a table. A backslash before a pipe is read differently by different readers.
+pub fn cell(text: &str, chars_max: usize) -> String {
+    code(&clip(text, chars_max)).replace("\\|", "\\¦").replace('|', "\\|")
 }
 
 /// A code span that nothing inside it can end.
 pub fn code(text: &str) -> String {
-    let line = plain(text, 1_000);
-    let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
+    let line = plain(text, CODE_CHARS_MAX);
+    let (line, n_backticks) = backticks(&line);
+    let fence = "`".repeat(n_backticks + 1);
     let pad = if line.starts_with('`') || line.ends_with('`') || line.is_empty() { " " } else { "" };
     format!("{fence}{pad}{line}{pad}{fence}")
+}
+
+/// The text and the length of its longest run of backticks; where that is absurd, they become apostrophes.
+fn backticks(text: &str) -> (String, usize) {
+    match text.split(|c| c != '`').map(str::len).max().unwrap_or(0) {
+        n_longest @ 0..=BACKTICKS_MAX => (text.to_owned(), n_longest),
+        _ => (text.replace('`', "'"), 0),
+    }
 }
 
 /// Cuts by characters, and says so with an ellipsis.

@@ -9,9 +9,8 @@ use crate::proof::{Evidence, Verdict};
 impl Run {
     /// The reason, if there is one, to end before publishing has begun.
     pub(super) fn interruption(&self, now: Timestamp) -> Option<Conclusion> {
-        if let Some(because) = &self.cancelled_by {
-            let next_step = "Ask again when the work is wanted after all.";
-            return Some(Conclusion::new(Outcome::Cancelled, format!("The run was cancelled: {because}."), next_step));
+        if let Some(cancelled) = self.cancellation() {
+            return Some(cancelled);
         }
         if self.claims > self.budget.claims {
             let cause = format!("The worker stopped {} times in the middle of the same step.", self.claims - 1);
@@ -25,6 +24,13 @@ impl Run {
         }
         let limit = self.is_solving().then(|| self.allowance(now).exhausted())??;
         Some(out_of_budget(limit))
+    }
+
+    /// The end of a run that somebody has asked to stop.
+    pub(super) fn cancellation(&self) -> Option<Conclusion> {
+        let because = self.cancelled_by.as_ref()?;
+        let next_step = "Ask again when the work is wanted after all.";
+        Some(Conclusion::new(Outcome::Cancelled, format!("The run was cancelled: {because}."), next_step))
     }
 
     fn is_solving(&self) -> bool {

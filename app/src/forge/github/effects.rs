@@ -40,7 +40,9 @@ impl GitHub {
                 self.ensure_pull_request(repo, key, branch, base, title, body).await
             }
             Effect::EnsureComment { issue, body } => self.ensure_comment(repo, key, *issue, body).await,
-            Effect::SetCheck { commit, outcome, title, summary } => self.set_check(repo, key, commit, *outcome, title, summary).await,
+            Effect::SetCheck { commit, outcome, title, summary } => {
+                self.set_check(repo, key, commit, *outcome, title, summary).await
+            }
             Effect::React { subject } => self.react(repo, *subject).await,
         }
     }
@@ -66,7 +68,13 @@ impl GitHub {
         self.find_or_create(&token, &write, |found| found.pointer("/head/ref").and_then(Value::as_str) == Some(branch)).await
     }
 
-    async fn ensure_comment(&self, repo: &RepoRef, key: &EffectKey, issue: IssueNumber, body: &str) -> Result<Receipt, ForgeError> {
+    async fn ensure_comment(
+        &self,
+        repo: &RepoRef,
+        key: &EffectKey,
+        issue: IssueNumber,
+        body: &str,
+    ) -> Result<Receipt, ForgeError> {
         let token = self.client.token(repo, json!({ "issues": "write" })).await?;
         let marker = key.marker();
         let body = format!("{body}\n{marker}");
@@ -97,7 +105,7 @@ impl GitHub {
             "status": "completed", "conclusion": conclusion(outcome), "output": output,
         });
         let write = Write {
-            find: format!("/repos/{repo}/commits/{commit}/check-runs?check_name={CHECK_NAME}&per_page=100"),
+            find: format!("/repos/{repo}/commits/{commit}/check-runs?check_name={CHECK_NAME}&filter=all&per_page=100"),
             create: format!("/repos/{repo}/check-runs"),
             update: Some((
                 format!("/repos/{repo}/check-runs"),
@@ -106,7 +114,8 @@ impl GitHub {
             body,
             what: "setting the check run",
         };
-        self.find_or_create(&token, &write, |found| found["external_id"].as_str() == Some(key.as_str())).await
+        let is_it = |found: &Value| found["external_id"].as_str() == Some(key.as_str()) && found["app"]["id"] == self.app_id;
+        self.find_or_create(&token, &write, is_it).await
     }
 
     /// GitHub itself keeps one reaction of a kind by each user.
@@ -151,8 +160,13 @@ impl GitHub {
         }
     }
 
-    async fn find(&self, token: &SecretString, write: &Write, is_it: impl Fn(&Value) -> bool) -> Result<Option<Value>, ForgeError> {
-        for page in 1..=super::COMMENT_PAGES_MAX {
+    async fn find(
+        &self,
+        token: &SecretString,
+        write: &Write,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Result<Option<Value>, ForgeError> {
+        for page in 1..=super::PAGES_MAX {
             let call = Call::get(format!("{}&page={page}", write.find), write.what);
             let answer = self.client.call(As::Installation(token), &call).await?;
             let list = answer.body.as_array().or_else(|| answer.body["check_runs"].as_array());

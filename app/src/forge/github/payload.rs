@@ -127,7 +127,8 @@ fn is_open(issue: &Issue) -> bool {
 
 fn repository(payload: &Payload) -> Result<RepoRef, String> {
     let installation = payload.installation.as_ref();
-    let installation = installation.ok_or("the payload names no installation: it comes from a repository's own webhook, not from the App's")?;
+    let installation =
+        installation.ok_or("the payload names no installation: it comes from a repository's own webhook, not from the App's")?;
     let repository = payload.repository.as_ref().ok_or("the payload names no repository")?;
     let owner = repository.owner.login.as_deref().ok_or("the payload names no owner of the repository")?;
     let branch = repository.default_branch.as_deref().ok_or("the payload names no default branch")?;
@@ -136,8 +137,11 @@ fn repository(payload: &Payload) -> Result<RepoRef, String> {
 
 fn actor(sender: Option<&User>) -> Result<Actor, String> {
     let sender = sender.ok_or("the payload names no sender")?;
-    let (Some(id), Some(login)) = (sender.id, sender.login.clone()) else { return Err("the sender has no id or no login".into()) };
-    let is_well_formed = login.len() <= 100 && login.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_[]".contains(&b));
+    let (Some(id), Some(login)) = (sender.id, sender.login.clone()) else {
+        return Err("the sender has no id or no login".into());
+    };
+    let is_well_formed =
+        (1..=100).contains(&login.len()) && login.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_[]".contains(&b));
     if !is_well_formed {
         return Err("the sender's login has a form that GitHub does not give".into());
     }

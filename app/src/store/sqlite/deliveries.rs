@@ -9,7 +9,8 @@ use rusqlite::Savepoint;
 use super::{Decided, Received, StoreError, jobs, milliseconds, optional, timestamp};
 
 pub(super) fn receive(tx: &Savepoint<'_>, delivery: &RawDelivery) -> Result<Received, StoreError> {
-    let sql = "INSERT INTO delivery (id, event, body, received_at, decide_after) VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT DO NOTHING";
+    let sql =
+        "INSERT INTO delivery (id, event, body, received_at, decide_after) VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT DO NOTHING";
     let at = milliseconds(delivery.received_at);
     let inserted = tx.prepare_cached(sql)?.execute((delivery.id.as_str(), &delivery.event, &delivery.body, at))?;
     Ok(if inserted == 1 { Received::Stored } else { Received::Known })
@@ -19,9 +20,8 @@ pub(super) fn undecided(tx: &Savepoint<'_>, now: Timestamp, count: u32) -> Resul
     let sql = "SELECT id, event, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= ?1 \
                ORDER BY received_at, rowid LIMIT ?2";
     let mut statement = tx.prepare_cached(sql)?;
-    let rows = statement.query_map((milliseconds(now), count), |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-    })?;
+    let rows = statement
+        .query_map((milliseconds(now), count), |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     rows.map(|row| {
         let (id, event, body, received_at) = row?;
         let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
@@ -49,6 +49,9 @@ pub(super) fn decision(tx: &Savepoint<'_>, id: &DeliveryId) -> Result<Option<Dec
 }
 
 pub(super) fn decide(tx: &Savepoint<'_>, id: &DeliveryId, decision: Decision, now: Timestamp) -> Result<Decided, StoreError> {
+    if is_decided(tx, id)? {
+        return Ok(Decided::Before);
+    }
     let (decision, decided) = match decision {
         Decision::Start { spec, because } => match jobs::insert(tx, &spec, now)? {
             true => (Decision::Start { spec, because }, Decided::Stored),
@@ -61,8 +64,13 @@ pub(super) fn decide(tx: &Savepoint<'_>, id: &DeliveryId, decision: Decision, no
         Decision::Ignore { because } => (Decision::Ignore { because }, Decided::Stored),
     };
     let text = serde_json::to_string(&decision).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    let updated = tx.prepare_cached("UPDATE delivery SET decision = ?2 WHERE id = ?1")?.execute((id.as_str(), text))?;
-    if updated == 1 { Ok(decided) } else { Err(unknown(id)) }
+    tx.prepare_cached("UPDATE delivery SET decision = ?2 WHERE id = ?1")?.execute((id.as_str(), text))?;
+    Ok(decided)
+}
+
+fn is_decided(tx: &Savepoint<'_>, id: &DeliveryId) -> Result<bool, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT decision IS NOT NULL FROM delivery WHERE id = ?1")?;
+    optional(statement.query_row([id.as_str()], |row| row.get(0)))?.ok_or_else(|| unknown(id))
 }
 
 fn duplicate(spec: &JobSpec) -> (Decision, Decided) {

@@ -34,20 +34,41 @@ pub(super) fn open(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> Result<
     rows.map(|text| Ok(read_spec(&text?)?.key)).collect()
 }
 
-pub(super) fn claim(tx: &Savepoint<'_>, worker: String, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+/// Takes a job. What is wrong with its rows is told in the inner result, for the taking is kept all the same: a job that
+/// cannot be read must not come first at every claim.
+pub(super) fn claim(
+    tx: &Savepoint<'_>,
+    worker: String,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<Result<Option<Claim>, StoreError>, StoreError> {
     let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= ?1 \
                 AND (lease_until IS NULL OR lease_until <= ?1) ORDER BY run_after, created_at, rowid LIMIT 1";
     let row = tx.prepare_cached(free)?.query_row([milliseconds(now)], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?, row.get::<_, bool>(3)?))
     });
-    let Some((id, text, fence, handed_back)) = optional(row)? else { return Ok(None) };
+    let Some((id, text, fence, handed_back)) = optional(row)? else { return Ok(Ok(None)) };
     let take = "UPDATE job SET lease_until = ?2, fence = ?3, handed_back = 0 WHERE id = ?1";
-    tx.prepare_cached(take)?.execute((id, later(now, lease), fence))?;
-    let spec = read_spec(&text)?;
-    let job = spec.id();
+    tx.prepare_cached(take)?.execute((&id, later(now, lease), fence))?;
+    let (job, spec) = match sound(tx, &id, &text) {
+        Ok(sound) => sound,
+        Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => return Ok(Err(error)),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost { .. })) => return Err(error),
+    };
     write(tx, &job, EntryKind::Claimed { worker, handed_back }, now)?;
     let journal = journal(tx, &job, 0)?;
-    Ok(Some(Claim { lease: Lease { job, fence }, spec, journal }))
+    Ok(Ok(Some(Claim { lease: Lease { job, fence }, spec, journal })))
+}
+
+/// A job's name and specification, where they and the journal hold together.
+fn sound(tx: &Savepoint<'_>, id: &str, text: &str) -> Result<(JobId, JobSpec), StoreError> {
+    let spec = read_spec(text)?;
+    let job = spec.id();
+    if job.as_str() != id {
+        return Err(StoreError::Corrupt(format!("job {id} has the specification of job {job}")));
+    }
+    journal(tx, &job, 0)?;
+    Ok((job, spec))
 }
 
 pub(super) fn renew(tx: &Savepoint<'_>, job: &JobId, fence: u32, until: i64) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-use super::{clip, code, markdown, plain, title};
+use super::{cell, clip, code, fence, inert, markdown, plain};
 
 #[track_caller]
 fn check(text: &str, expected: &str) {
@@ -11,7 +11,7 @@ fn nobody_is_mentioned() {
     check("\\@octocat", "`@octocat`");
     check("&commat;octocat", "`@octocat`");
     check("**@**octocat", "`**@**octocat`");
-    check("*@*octocat @*me*", "*`@`*octocat `@`*me*");
+    check("*@*octocat @*me*", "`*@*octocat` `@`*me*");
     check("mail a@b.example", "mail `a@b.example`");
 }
 
@@ -43,7 +43,10 @@ fn no_image_is_loaded_and_no_html_is_raw() {
 
 #[test]
 fn ordinary_markdown_survives() {
-    check("A *fix* of `f()`:\n\n- one\n- two\n\n```rust\nlet a = \"@x\";\n```", "A *fix* of `f()`:\n\n* one\n* two\n\n````rust\nlet a = \"@x\";\n````");
+    check(
+        "A *fix* of `f()`:\n\n- one\n- two\n\n```rust\nlet a = \"@x\";\n```",
+        "A *fix* of `f()`:\n\n* one\n* two\n\n````rust\nlet a = \"@x\";\n````",
+    );
 }
 
 #[test]
@@ -62,9 +65,45 @@ fn lengths_are_counted_in_characters() {
 }
 
 #[test]
-fn a_title_calls_nobody_and_closes_nothing() {
-    assert_eq!(title("Fix @octocat's bug, closes #7 and octo/other#8", 100), "Fix octocat's bug, closes 7 and octo/other8");
-    assert_eq!(title("fixes https://github.com/o/r/issues/9 and GH-10", 100), "fixes https: github.com/o/r/issues/9 and GH 10");
-    assert_eq!(title("C# and F# panic at 50% <br>", 100), "C# and F# panic at 50% <br>");
-    assert_eq!(title(&"a".repeat(10), 5), "aaaa…");
+fn a_title_does_nothing_in_a_commit_message() {
+    let check = |text: &str, expected: &str| assert_eq!(inert(text, 100), expected);
+    check("Fixes #12, closes org/repo#3 and GH-4", "Fixes # 12, closes org/repo# 3 and GH- 4");
+    check("thanks @octocat and @org/team", "thanks @ octocat and @ org/team");
+    check("resolves https://github.com/o/r/issues/1", "resolves https: //github.com/o/r/issues/1");
+    check("C# and #tag: no number", "C# and #tag: no number");
+    check("@\u{200b}octocat\nFixes #\u{2060}1", "@ octocat Fixes # 1");
+    assert_eq!(inert(&"@".repeat(300), 10).chars().count(), 10);
+}
+
+#[test]
+fn a_cell_holds_its_pipes() {
+    assert_eq!(cell("cargo test | tee log", 100), "`cargo test \\| tee log`");
+    assert_eq!(cell("a\\|@octocat", 100), "`a\\¦@octocat`");
+    assert_eq!(cell("a`|`b\nc", 100), "``a`\\|`b c``");
+    assert_eq!(cell("abcdef", 4), "`abc…`");
+}
+
+#[test]
+fn a_code_block_cannot_be_ended_from_within() {
+    assert_eq!(fence("a\n```\nb"), "````text\na\n```\nb\n````");
+    assert_eq!(fence("</details>\r\n\u{1b}[31mred\u{202e}"), "```text\n</details>\n[31mred\n```");
+    assert_eq!(fence(&"`".repeat(21)), format!("```text\n{}\n```", "'".repeat(21)));
+    assert_eq!(code(&"`".repeat(21)), format!("`{}`", "'".repeat(21)));
+}
+
+#[test]
+fn nested_markdown_does_not_grow_without_bound() {
+    for text in [format!("{}a{}", ">".repeat(500), "\na".repeat(2_000)), format!("{}a{}", "- ".repeat(500), "\na".repeat(2_000))]
+    {
+        assert!(markdown(&text, "github.com", 6_000).chars().count() <= 18_000);
+    }
+    assert_eq!(markdown(&"日本語".repeat(1_000), "github.com", 6_000), "日本語".repeat(1_000));
+}
+
+#[test]
+fn a_cut_answer_stays_harmless() {
+    for n in 0..40 {
+        let written = markdown("see `@octocat` and ``a`b`` [x](https://evil.example) #12 <b>", "github.com", n);
+        assert!(super::is_harmless(&written, "github.com"), "{written}");
+    }
 }

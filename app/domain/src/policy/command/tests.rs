@@ -1,0 +1,198 @@
+use super::{COMMENT_BYTES_MAX, Command, parse};
+use crate::event::Untrusted;
+
+fn read(comment: &str) -> Option<Command> {
+    parse("@codex", &Untrusted::new(comment))
+}
+
+/// The comment asks for a fix, and for nothing beside the issue.
+#[track_caller]
+fn check(comment: &str) {
+    assert_eq!(read(comment), Some(Command::Fix { request: None }), "{comment:?}");
+}
+
+/// The comment asks for a fix in these words.
+#[track_caller]
+fn check_request(comment: &str, request: &str) {
+    match read(comment) {
+        Some(Command::Fix { request: Some(words) }) => assert_eq!(words.raw(), request),
+        other => panic!("{comment:?} is {other:?}"),
+    }
+}
+
+#[track_caller]
+fn check_unknown(comment: &str, expected: &str) {
+    assert_eq!(read(comment), Some(Command::Unknown { word: expected.into() }), "{comment:?}");
+}
+
+/// The comment calls nobody.
+#[track_caller]
+fn check_silent(comment: &str) {
+    assert_eq!(read(comment), None, "{comment:?}");
+}
+
+#[test]
+fn a_mention_in_running_text_is_heard() {
+    check("@codex fix this");
+    check("  @codex fix this");
+    check("Well then. @codex fix this");
+    check("Well then:\n@codex fix this");
+    check("First.\n\nSecond, @codex fix it.\n\nThird.");
+    check("(@codex fix)");
+    check("# @codex fix this");
+    check("@codex fix this\n===");
+    check("- one\n- @codex fix this\n- three");
+    check("1. one\n2. two\n   - @codex fix this");
+    check("- [ ] @codex fix this");
+    check("| a | b |\n|---|---|\n| one | @codex fix this |");
+    check("**@codex fix this**");
+    check("**@codex** *fix* this");
+    check("🚀 @codex fix this");
+    check("\u{e4}hm @codex fix this");
+    check("@other @codex fix this");
+    check("<b>@codex fix this</b>");
+    check("> quoted\n\n@codex fix this");
+    check("```\ncode\n```\n@codex fix this");
+    check("`code` @codex fix this");
+    check("~~no~~ @codex fix this");
+    check("<!-- a comment -->\n\n@codex fix this");
+}
+
+#[test]
+fn case_punctuation_and_line_ends_do_not_matter() {
+    check("@Codex Fix This");
+    check("@CODEX FIX");
+    check("@codex, fix this");
+    check("@codex: fix this");
+    check("@codex   fix   this");
+    check("@codex\nfix this");
+    check("@codex\r\nfix this\r\n");
+    check("Hello,\r\n\r\n@codex fix this\r\n\r\nThanks");
+    check("@codex\u{a0}fix this");
+}
+
+#[test]
+fn a_mention_that_only_stands_there_is_not_heard() {
+    check_silent("");
+    check_silent("fix this");
+    check_silent("@codex");
+    check_silent("thanks, @codex!");
+    check_silent("`@codex fix this`");
+    check_silent("``@codex fix this``");
+    check_silent("```\n@codex fix this\n```");
+    check_silent("~~~sh\n@codex fix this\n~~~");
+    check_silent("```\n@codex fix this");
+    check_silent("text\n\n    @codex fix this");
+    check_silent("\t@codex fix this");
+    check_silent("> @codex fix this");
+    check_silent("> quoted\n@codex fix this");
+    check_silent("> > @codex fix this");
+    check_silent("> [!NOTE]\n> @codex fix this");
+    check_silent("- > @codex fix this");
+    check_silent("[@codex fix this](https://example.com)");
+    check_silent("[@codex][1] fix this\n\n[1]: https://example.com");
+    check_silent("![@codex fix this](https://example.com/a.png)");
+    check_silent("<div>\n@codex fix this\n</div>");
+    check_silent("<pre>@codex fix this</pre>");
+    check_silent("<!-- @codex fix this -->");
+    check_silent("seen <!-- @codex fix this --> seen");
+    check_silent("<!--\n\n@codex fix this\n\n-->");
+    check_silent("<img alt='@codex fix this'>");
+    check_silent("~~@codex fix this~~");
+    check_silent("\\@codex fix this");
+}
+
+#[test]
+fn a_part_of_another_word_is_not_heard() {
+    check_silent("a@codex fix this");
+    check_silent("mail a.b@codex fix this");
+    check_silent("@@codex fix this");
+    check_silent("org/@codex fix this");
+    check_silent("x-@codex fix this");
+    check_silent("_@codex fix this");
+    check_silent("@codex-team fix this");
+    check_silent("@codexfoo fix this");
+    check_silent("@codex/team fix this");
+    check_silent("@codex.example fix this");
+    check_silent("@codex's fix works");
+    check_silent("@org/codex fix this");
+    check_silent("@co`d`ex fix this");
+    check_silent("@codexfix this");
+    check_silent("@codex,fix this");
+}
+
+#[test]
+fn the_first_command_counts() {
+    check_request("@codex-team and @codex fix a\n\n@codex fix b", "a");
+    check("`@codex fix a`\n\n@codex fix");
+    check_unknown("@codex explain\n\n@codex fix", "explain");
+}
+
+#[test]
+fn the_request_is_the_rest_of_the_paragraph() {
+    check_request("@codex fix the sum of two numbers", "the sum of two numbers");
+    check_request("@codex: fix x", "x");
+    check_request("@codex fix: x", "x");
+    check_request("@codex fix, x", "x");
+    check_request("@codex fix one\ntwo\n\nthree", "one two");
+    check_request("@codex fix one\r\ntwo\r\n\r\nthree", "one two");
+    check_request("@codex fix this by adding a test", "this by adding a test");
+    check_request("@codex fix **all** of [it](https://example.com)", "all of it");
+    check_request("@codex fix `f()` and `a@b`", "`f()` and `a@b`");
+    check_request("@codex fix `@codex`", "`@codex`");
+    check_request("@codex fix what \\@other said", "what @other said");
+    check_request("@codex fix it with @other", "it with @other");
+    check_request("@codex fix x <!-- and more -->", "x");
+    check_request("| a | b |\n|---|---|\n| @codex fix one | two |", "one");
+    check_request("@codex fix 🚀", "🚀");
+}
+
+#[test]
+fn words_that_only_point_to_the_issue_are_no_request() {
+    for words in [
+        "",
+        " ",
+        ".",
+        "!",
+        " this",
+        " this!",
+        " this.",
+        " it",
+        " it please",
+        " this, please!",
+        " this issue",
+        " the issue please?",
+    ] {
+        check(&format!("@codex fix{words}"));
+    }
+}
+
+#[test]
+fn an_unknown_word_is_given_back_short_and_plain() {
+    check_unknown("@codex explain this", "explain");
+    check_unknown("@codex fixes", "fixes");
+    check_unknown("@codex fix-this", "fix-this");
+    check_unknown("@codex please fix this", "please");
+    check_unknown("@codex `fix` this", "");
+    check_unknown("@codex 🚀", "");
+    check_unknown("@codex <script>", "");
+    check_unknown(&format!("@codex {}", "é".repeat(100)), &"é".repeat(30));
+}
+
+#[test]
+fn long_comments_are_read_up_to_a_bound() {
+    let text = "Lorem ipsum *dolor* `sit` amet, [consetetur](https://example.com).\n\n".repeat(300);
+    assert!(text.len() > 20_000);
+    check(&format!("{text}@codex fix this"));
+    check_silent(&format!("{}\n\n@codex fix this", "ä".repeat(COMMENT_BYTES_MAX)));
+    check_silent(&"@codex".repeat(4_000));
+    check_silent(&"[".repeat(20_000));
+    check_silent(&">".repeat(20_000));
+}
+
+#[test]
+fn the_mention_is_the_operators_choice() {
+    let comment = Untrusted::new("@patch-bot fix this");
+    assert_eq!(parse("@Patch-Bot", &comment), Some(Command::Fix { request: None }));
+    assert_eq!(parse("@patch", &comment), None);
+}

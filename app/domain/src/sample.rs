@@ -1,0 +1,124 @@
+//! The job, the request and the evidence that this crate's tests are about.
+
+use jiff::Timestamp;
+
+use crate::ecosystem::Plan;
+use crate::effect::Effect;
+use crate::event::{Actor, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
+use crate::job::{Budget, JobKey, JobSpec, Task, Usage};
+use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal};
+use crate::proof::{Doubt, Evidence, Exit, Verdict};
+
+/// The limits of [`spec`].
+pub(crate) const BUDGET: Budget =
+    Budget { wall_clock_ms: 1_800_000, rounds: 2, turns: 50, claims: 3, tokens: 1_000_000, cost_microusd: 5_000_000 };
+
+/// A moment, counted in seconds from the first claim.
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_760_000_000 + second).expect("a moment of our time")
+}
+
+/// The repository of the samples.
+pub(crate) fn repo() -> RepoRef {
+    RepoRef::new(99, 7, "octo-org", "calc", "main").expect("plain names")
+}
+
+/// Somebody who asks.
+pub(crate) fn octocat() -> Actor {
+    Actor { id: 1, login: "octocat".into(), is_bot: false }
+}
+
+/// A fix of issue 12, asked for in a comment.
+pub(crate) fn spec() -> JobSpec {
+    JobSpec {
+        key: JobKey::of_comment(&repo(), IssueNumber(12), 345),
+        repo: repo(),
+        task: Task::FixIssue { issue: IssueNumber(12), request: None },
+        requested_by: octocat(),
+        role: Role::Write,
+        delivery: DeliveryId::new("72d3162e-cc78-11e3-81ab-4c9367dc0958").expect("a plain id"),
+        requested_at: at(0),
+        budget: BUDGET,
+    }
+}
+
+/// A task of the command line.
+pub(crate) fn local_spec() -> JobSpec {
+    JobSpec { task: Task::Local { request: Untrusted::new("make it right") }, ..spec() }
+}
+
+/// The commit that consists of one digit.
+pub(crate) fn commit(digit: char) -> CommitId {
+    CommitId::parse(&digit.to_string().repeat(40)).expect("a hexadecimal digit")
+}
+
+/// A run of `cargo test` that ended with this code.
+pub(crate) fn ran(code: i32, excerpt: &str) -> Evidence {
+    let output = Digest::of(excerpt.as_bytes());
+    Evidence { command: "cargo test".into(), exit: Exit::Code(code), duration_ms: 1_234, output, excerpt: excerpt.into() }
+}
+
+/// A run of `cargo test` that ended like this.
+pub(crate) fn ended(exit: Exit) -> Evidence {
+    Evidence { exit, ..ran(0, "") }
+}
+
+/// How the sample repository is tested.
+pub(crate) fn plan() -> Plan {
+    Plan {
+        source: "cargo".into(),
+        setup: None,
+        test: Some("cargo test".into()),
+        decided_by: vec!["Cargo.toml".into()],
+        droppings: vec!["target".into()],
+    }
+}
+
+/// A base whose tests fail.
+pub(crate) fn prepared() -> Prepared {
+    let baseline = Some(ran(101, "test adds ... FAILED"));
+    Prepared { base: commit('a'), plan: plan(), baseline, request: Digest::of(b"request") }
+}
+
+/// One changed file.
+pub(crate) fn changed(path: &str, kind: ChangeKind) -> Change {
+    Change { path: path.into(), kind, lines_added: 3, lines_removed: 1 }
+}
+
+/// A change of the one source file.
+pub(crate) fn proposal() -> Proposal {
+    Proposal {
+        commit: commit('b'),
+        pack: Digest::of(b"pack"),
+        diff: Digest::of(b"diff"),
+        answer: Digest::of(b"answer"),
+        transcript: Digest::of(b"transcript"),
+        changes: vec![changed("src/lib.rs", ChangeKind::Modified)],
+    }
+}
+
+/// Red on base, green on head.
+pub(crate) fn proven() -> Verdict {
+    Verdict::Proven { base: ran(101, "test adds ... FAILED"), head: ran(0, "test result: ok.") }
+}
+
+/// Red on base; the head ended with this code.
+pub(crate) fn unproven(doubt: Doubt, head: i32) -> Verdict {
+    let (base, head) = (Some(ran(101, "test adds ... FAILED")), Some(ran(head, "left: 5, right: 4")));
+    Verdict::Unproven { doubt, base, head }
+}
+
+/// An end with short texts.
+pub(crate) fn conclusion(outcome: Outcome) -> Conclusion {
+    Conclusion::new(outcome, "It came to this.", "Go on.")
+}
+
+/// Some model calls.
+pub(crate) fn usage() -> Usage {
+    Usage { turns: 7, input_tokens: 12_000, cached_tokens: 9_000, output_tokens: 800, cost_microusd: 123_456 }
+}
+
+/// The push of the [`proposal`].
+pub(crate) fn pushed() -> Effect {
+    Effect::PushBranch { branch: "codex/12-x".into(), commit: commit('b'), pack: Digest::of(b"pack") }
+}

@@ -1,0 +1,211 @@
+//! What comes in: whether it is GitHub's, and what it says.
+
+use std::io::Read as _;
+
+use jiff::Timestamp;
+use patchwright::forge::{Forge as _, Unauthentic};
+use patchwright::rehearsal::hook::signature;
+use patchwright_domain::event::{DeliveryId, Event, EventKind, RawDelivery, Role};
+use patchwright_domain::job::Budget;
+use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
+use serde_json::{Value, json};
+
+use super::{SECRET, Scene, raw};
+
+fn delivery(event: &str, body: impl Into<Vec<u8>>) -> RawDelivery {
+    let received_at = Timestamp::from_second(1_760_000_000).expect("the time is in range");
+    RawDelivery {
+        id: DeliveryId::new("d").expect("the name is well-formed"),
+        event: event.into(),
+        body: body.into(),
+        received_at,
+    }
+}
+
+fn comment_payload() -> Value {
+    json!({
+        "action": "created",
+        "installation": {"id": 1},
+        "repository": {"id": 7, "name": "rocket", "owner": {"login": "octo", "id": 2, "type": "Organization"}, "default_branch": "main"},
+        "sender": {"id": 9, "login": "ada", "type": "User"},
+        "issue": {"number": 3, "state": "open", "updated_at": "2026-01-02T03:04:05Z", "user": {"login": "ada"}},
+        "comment": {"id": 5_000_000_000u64, "body": "@codex fix this", "created_at": "2026-01-02T03:04:06Z", "user": null},
+    })
+}
+
+/// The payload with one place changed; nothing takes it away.
+fn with(pointer: &str, value: Option<Value>) -> Value {
+    let mut payload = comment_payload();
+    let (parent, name) = pointer.rsplit_once('/').expect("a pointer has a slash");
+    let parent = payload.pointer_mut(parent).and_then(Value::as_object_mut).expect("the parent is there");
+    match value {
+        Some(value) => drop(parent.insert(name.into(), value)),
+        None => drop(parent.remove(name)),
+    }
+    payload
+}
+
+#[tokio::test]
+async fn only_what_github_signed_is_let_in() {
+    let scene = Scene::set().await;
+    let body = b"{\"action\":\"created\"}\r\n\xff";
+    let check = |signature: Option<&str>| scene.forge.authenticate(signature, body);
+    for secret in [SECRET, "the one before"] {
+        check(Some(&signature(secret.as_bytes(), body))).expect("it is signed");
+    }
+    let right = signature(SECRET.as_bytes(), body);
+    check(Some(&right.to_uppercase().replace("SHA256", "sha256"))).expect("hexadecimal digits are digits in either case");
+    assert!(matches!(check(None), Err(Unauthentic::Unsigned)));
+    let digits = right.strip_prefix("sha256=").expect("it has its prefix");
+    for wrong in [
+        signature(b"another", body),
+        signature(SECRET.as_bytes(), &body[1..]),
+        signature(b"", body),
+        String::new(),
+        "sha256=".into(),
+        format!("sha256={}", &digits[..62]),
+        format!("sha256={digits}00"),
+        "sha256=not hexadecimal digits at all".into(),
+        format!("sha1={}", &digits[..40]),
+        format!("sha1={digits}"),
+        digits.into(),
+        format!(" {right}"),
+        format!("{right},{right}"),
+    ] {
+        assert!(matches!(check(Some(&wrong)), Err(Unauthentic::Mismatch)), "{wrong}");
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn the_rehearsals_webhooks_are_read() {
+    let scene = Scene::set().await;
+    let receiver = crate::support::github::Receiver::listen().await;
+    let github = &scene.stage.github;
+    github.send_webhooks_to(&receiver.url);
+    github.comment(scene.stage.repo, scene.issue.0, "ada", "@codex fix this").expect("the issue is there");
+    github.label(scene.stage.repo, scene.issue.0, "ada", "codex").expect("the issue is there");
+    github.close_issue(scene.stage.repo, scene.issue.0, "ada").expect("the issue is there");
+    github.settle().await;
+    let read = |arrival: &crate::support::github::Arrival| {
+        scene.forge.authenticate(Some(&arrival.headers["x-hub-signature-256"]), &arrival.body).expect("it is signed");
+        scene.forge.parse(&delivery(&arrival.headers["x-github-event"], arrival.body.clone())).expect("it says something")
+    };
+    let events: Vec<Event> = receiver.arrivals().iter().map(read).collect();
+    assert!(events.iter().all(|event| event.repo == scene.repo && event.actor.login == "ada" && !event.actor.is_bot));
+    let EventKind::CommentCreated { issue, body, on_pull_request, is_open, via_app, .. } = &events[0].kind else {
+        panic!("not a comment: {events:?}")
+    };
+    assert_eq!((*issue, raw(body).as_str()), (scene.issue, "@codex fix this"));
+    assert_eq!((*on_pull_request, *is_open, *via_app), (false, true, None));
+    assert_eq!(events[1].kind, EventKind::IssueLabeled { issue: scene.issue, label: "codex".into(), is_open: true });
+    assert_eq!(events[2].kind, EventKind::IssueClosed { issue: scene.issue });
+    scene.end().await;
+}
+
+/// All that GitHub publishes as examples: nothing panics, and nothing would start a run even for an administrator.
+#[tokio::test]
+async fn githubs_own_examples_start_nothing() {
+    let scene = Scene::set().await;
+    let mut text = String::new();
+    let zipped: &[u8] = include_bytes!("../../fixtures/webhooks/examples.json.gz");
+    flate2::read::GzDecoder::new(zipped).read_to_string(&mut text).expect("the fixture is gzip");
+    let groups: Value = serde_json::from_str(&text).expect("the fixture is JSON");
+    let budget = Budget { wall_clock_ms: 1, rounds: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 };
+    let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget };
+    let facts = Facts { policy: Policy::default(), role: Role::Admin, open_jobs: Vec::new() };
+    let (mut n_examples, mut n_read) = (0, 0);
+    for group in groups.as_array().expect("the fixture is a list") {
+        let event = group["name"].as_str().expect("an event has a name");
+        for example in group["examples"].as_array().expect("an event has examples") {
+            n_examples += 1;
+            for body in [example.to_string(), installed(example).to_string()] {
+                let Ok(event) = scene.forge.parse(&delivery(event, body)) else { continue };
+                n_read += 1;
+                let decision = policy::decide(&event, &deployment, &facts);
+                assert!(matches!(decision, Decision::Ignore { .. }), "{decision:?}");
+            }
+        }
+    }
+    assert_eq!(n_examples, 329);
+    assert!(n_read > 0, "some of them are read");
+    scene.end().await;
+}
+
+/// The example as it would come from our App.
+fn installed(example: &Value) -> Value {
+    let mut example = example.clone();
+    if let Some(fields) = example.as_object_mut() {
+        fields.insert("installation".into(), json!({"id": 1}));
+    }
+    example
+}
+
+#[tokio::test]
+async fn a_payload_may_be_odd() {
+    let scene = Scene::set().await;
+    let parse = |payload: &Value| scene.forge.parse(&delivery("issue_comment", payload.to_string()));
+    let event = parse(&comment_payload()).expect("it says something");
+    assert_eq!(event.at.to_string(), "2026-01-02T03:04:06Z");
+    let kind = |payload: &Value| parse(payload).expect("it says something").kind;
+    for (pointer, value) in [("/comment/body", Some(Value::Null)), ("/comment/body", None)] {
+        let EventKind::CommentCreated { body, comment_id, .. } = kind(&with(pointer, value)) else { panic!("not a comment") };
+        assert_eq!((raw(&body).as_str(), comment_id), ("", 5_000_000_000));
+    }
+    let EventKind::CommentCreated { body, .. } = kind(&with("/comment/body", Some(json!("a\r\n@codex fix\r\n")))) else {
+        panic!("not a comment")
+    };
+    assert_eq!(raw(&body), "a\r\n@codex fix\r\n");
+    let app = with("/comment/performed_via_github_app", Some(json!({"id": 7, "slug": "x"})));
+    assert!(matches!(kind(&app), EventKind::CommentCreated { via_app: Some(7), .. }));
+    let pull = with("/issue/pull_request", Some(json!({"url": "x"})));
+    assert!(matches!(kind(&pull), EventKind::CommentCreated { on_pull_request: true, .. }));
+    let none = with("/issue/pull_request", Some(Value::Null));
+    assert!(matches!(kind(&none), EventKind::CommentCreated { on_pull_request: false, .. }));
+    let closed = with("/issue/state", Some(json!("closed")));
+    assert!(matches!(kind(&closed), EventKind::CommentCreated { is_open: false, .. }));
+    for undated in [with("/comment/created_at", Some(json!("yesterday"))), with("/comment/created_at", None)] {
+        assert_eq!(parse(&undated).expect("it says something").at.as_second(), 1_760_000_000);
+    }
+    for bot in [with("/sender/type", Some(json!("Bot"))), with("/sender/login", Some(json!("helper[bot]")))] {
+        assert!(parse(&bot).expect("it says something").actor.is_bot);
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_a_payload_lacks_is_a_reason() {
+    let scene = Scene::set().await;
+    let reason = |pointer: &str, value: Option<Value>| {
+        let payload = with(pointer, value).to_string();
+        scene.forge.parse(&delivery("issue_comment", payload)).expect_err("it lacks something")
+    };
+    for pointer in ["/sender", "/installation", "/repository", "/issue", "/comment"] {
+        let (name, missing) = (&pointer[1..], reason(pointer, None));
+        assert!(missing.contains(name), "{missing}");
+        assert_eq!(reason(pointer, Some(Value::Null)), missing);
+    }
+    let invisible = reason("/sender/login", Some(Value::Null));
+    assert_eq!(invisible, "the sender has no id or no login");
+    for login in ["../../admin", "a/b", "a b", "a%2fb", "a?b", "a#b", ""] {
+        let path = reason("/sender/login", Some(json!(login)));
+        assert_eq!(path, "the sender's login has a form that GitHub does not give", "{login}");
+    }
+    assert!(reason("/repository/name", Some(json!("../x"))).contains("the repository's name"));
+    assert!(reason("/repository/default_branch", Some(json!("-x"))).contains("the default branch"));
+    assert_eq!(reason("/repository/owner/login", Some(Value::Null)), "the payload names no owner of the repository");
+    assert_eq!(reason("/action", Some(json!("de\nleted`"))), "`issue_comment` events with the action `deleted` start nothing");
+    assert!(reason("/repository/id", Some(json!("7"))).starts_with("the payload cannot be read"));
+    assert!(reason("/comment/id", Some(json!(-1))).starts_with("the payload cannot be read"));
+    assert!(reason("/comment/id", Some(json!(1e30))).starts_with("the payload cannot be read"));
+    assert!(reason("/comment/body", Some(json!(["@codex fix"]))).starts_with("the payload cannot be read"));
+    let deep = format!("{{\"action\":\"created\",\"issue\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    for body in
+        [b"".to_vec(), b"null".to_vec(), b"[]".to_vec(), b"\xff\xfe".to_vec(), b"{\"action\":".to_vec(), deep.into_bytes()]
+    {
+        scene.forge.parse(&delivery("issue_comment", body)).expect_err("it is no payload");
+    }
+    let other = scene.forge.parse(&delivery("push`\n<b>", "{}")).expect_err("we do not listen");
+    assert_eq!(other, "`pushb` events start nothing");
+    scene.end().await;
+}

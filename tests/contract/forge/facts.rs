@@ -1,0 +1,138 @@
+//! What is fetched before deciding, and the request as it stands when the work begins.
+
+use patchwright::forge::{Access, Forge as _};
+use patchwright::rehearsal::scene;
+use patchwright_domain::event::Role;
+use patchwright_domain::policy::Policy;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use super::{Scene, assert_scoped, raw, told};
+
+async fn role(scene: &Scene, login: &str) -> Role {
+    scene.forge.facts(&scene.event(login)).await.expect("GitHub answers").role
+}
+
+#[tokio::test]
+async fn the_finer_role_counts() {
+    let scene = Scene::set().await;
+    let set = |role: scene::Role| scene.stage.github.set_role(scene.stage.repo, "grace", role).expect("the repository is there");
+    for (theirs, ours) in [
+        (scene::Role::None, Role::None),
+        (scene::Role::Read, Role::Read),
+        (scene::Role::Triage, Role::Triage),
+        (scene::Role::Write, Role::Write),
+        (scene::Role::Maintain, Role::Maintain),
+        (scene::Role::Admin, Role::Admin),
+    ] {
+        set(theirs);
+        assert_eq!(role(&scene, "grace").await, ours);
+    }
+    for (permission, ours) in [("read", Role::Read), ("write", Role::Write), ("admin", Role::Admin)] {
+        set(scene::Role::Custom { name: "Release captain".into(), permission });
+        assert_eq!(role(&scene, "grace").await, ours, "an organisation's own role builds on {permission}");
+    }
+    set(scene::Role::Custom { name: "admins of nothing".into(), permission: "none" });
+    assert_eq!(role(&scene, "grace").await, Role::None);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn nobody_has_no_role() {
+    let scene = Scene::set().await;
+    for login in ["nobody-knows-her", "patchwright[bot]", "ghost"] {
+        assert_eq!(role(&scene, login).await, Role::None);
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn the_policy_is_read_from_the_default_branch() {
+    let scene = Scene::set().await;
+    let policy = async || scene.forge.facts(&scene.event("ada")).await.expect("GitHub answers").policy;
+    assert_eq!(policy().await, Policy::default(), "there is no file");
+    let put = async |branch: &str, text: &[u8]| {
+        let files = [(".github/patchwright.yml", text, false)];
+        scene.stage.github.push_commit(scene.stage.repo, branch, "ada", &files, "Policy").await.expect("git takes it");
+    };
+    put("elsewhere", b"triggers: {label: elsewhere}\n").await;
+    assert_eq!(policy().await, Policy::default(), "another branch does not count");
+    let long = format!(
+        "# {}\r\ntriggers:\r\n  label: robot\r\n  minimum_role: maintain\r\ncommands:\r\n  test: make\r\n",
+        "x".repeat(200)
+    );
+    put("main", long.as_bytes()).await;
+    let read = policy().await;
+    assert_eq!((read.triggers.label.as_str(), read.triggers.minimum_role), ("robot", Role::Maintain));
+    assert_eq!(read.commands.test.as_deref(), Some("make"));
+    for malformed in ["triggers: [", "unknown: 1", "triggers: {minimum_role: none}", "\u{0}", "- a"] {
+        put("main", malformed.as_bytes()).await;
+        assert_eq!(policy().await, Policy::default(), "{malformed:?}");
+    }
+    put("main", b"\xff\xfe").await;
+    assert_eq!(policy().await, Policy::default());
+    let token = &scene.asked("POST", "/access_tokens")[0];
+    assert_scoped(token, &scene.repo, json!({"metadata": "read", "contents": "read"}));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn the_request_is_what_others_wrote() {
+    let scene = Scene::set().await;
+    scene.perform(&scene.comment("our own words")).await.expect("GitHub takes it");
+    let github = &scene.stage.github;
+    github.comment(scene.stage.repo, scene.issue.0, "eve", "it fails\r\nfor me").expect("the issue is there");
+    let request = scene.forge.context(&scene.spec()).await.expect("GitHub answers");
+    assert_eq!((raw(&request.title).as_str(), raw(&request.body).as_str()), ("It does not fly", "At all.\r\n"));
+    assert_eq!(raw(&request.author), "ada");
+    let comments: Vec<_> = request.comments.iter().map(|remark| (raw(&remark.author), raw(&remark.body))).collect();
+    assert_eq!(comments, [("eve".to_owned(), "it fails\r\nfor me".to_owned())]);
+    assert_eq!(request.comments_omitted, 0);
+    let tokens = scene.asked("POST", "/access_tokens");
+    assert_scoped(&tokens[1], &scene.repo, json!({"issues": "read"}));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn of_many_comments_the_newest_are_told() {
+    let scene = Scene::set().await;
+    for n in 0..1_130 {
+        let said = scene.stage.github.comment(scene.stage.repo, scene.issue.0, "eve", &format!("comment {n}"));
+        said.expect("the issue is there");
+    }
+    let request = scene.forge.context(&scene.spec()).await.expect("GitHub answers");
+    let comments: Vec<_> = request.comments.iter().map(|remark| raw(&remark.body)).collect();
+    let newest: Vec<_> = (1_080..1_130).map(|n| format!("comment {n}")).collect();
+    assert_eq!(comments, newest);
+    assert_eq!(request.comments_omitted, 1_080);
+    // However long the conversation is, our own comment in it is found.
+    for body in ["begun", "done"] {
+        scene.perform(&scene.comment(body)).await.expect("GitHub takes it");
+    }
+    assert_eq!(scene.comments().len(), 1_131);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_clone_has_a_token_for_one_repository() {
+    let scene = Scene::set().await;
+    for (access, level) in [(Access::Fetch, "read"), (Access::Push, "write")] {
+        let given = scene.forge.clone_access(&scene.repo, access).await.expect("GitHub answers");
+        assert_eq!(given.url, format!("{}/octo/rocket.git", scene.stage.github.web_url()));
+        assert!(given.token.is_some_and(|token| token.expose_secret().starts_with("ghs_")));
+        let tokens = scene.asked("POST", "/access_tokens");
+        assert_scoped(tokens.last().expect("a token was asked for"), &scene.repo, json!({"contents": level}));
+    }
+    assert_eq!(scene.forge.whoami().await.expect("GitHub answers"), "patchwright");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn an_issue_that_is_gone_is_told() {
+    let scene = Scene::set().await;
+    let mut spec = scene.spec();
+    spec.task = patchwright_domain::job::Task::FixIssue { issue: patchwright_domain::event::IssueNumber(99), request: None };
+    let gone = told(scene.forge.context(&spec).await);
+    assert!(gone.starts_with("denied: reading the issue: GitHub answered 404 Not Found"), "{gone}");
+    scene.end().await;
+}

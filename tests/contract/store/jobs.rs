@@ -1,0 +1,122 @@
+//! Jobs are claimed in order, journaled, cancelled and completed.
+
+use patchwright::store::JobState;
+use patchwright_domain::event::IssueNumber;
+use patchwright_domain::journal::{Digest, Outcome};
+
+use super::{
+    REPO, Shared, assert_chained, assert_lost, assert_unknown, at, begin, claim, claimed, completed, contract, note, spec, told,
+};
+
+contract! {
+    the_oldest_free_job_comes_first
+    a_job_stands_where_it_is
+    append_returns_what_was_not_seen
+    a_completed_job_is_over
+    cancelling_a_completed_job_changes_nothing
+    open_jobs_are_those_of_the_issue
+    the_journal_is_chained
+    an_artifact_comes_back_whole
+    what_is_not_there_is_unknown
+}
+
+async fn the_oldest_free_job_comes_first(store: Shared) {
+    for (comment, seconds) in [(3, 30), (1, 10), (2, 20)] {
+        begin(&store, comment, seconds).await;
+    }
+    let order: Vec<_> = [claimed(&store, "a", 40).await, claimed(&store, "b", 40).await, claimed(&store, "c", 40).await]
+        .map(|claim| claim.spec.key)
+        .into();
+    assert_eq!(order, [spec(1).key, spec(2).key, spec(3).key]);
+    assert!(claim(&store, "d", 40).await.is_none());
+}
+
+async fn a_job_stands_where_it_is(store: Shared) {
+    begin(&store, 1, 0).await;
+    let job = spec(1).id();
+    assert_eq!(store.job(&job).await.expect("it is there"), (spec(1), JobState::Ready));
+    let first = claimed(&store, "one", 1).await;
+    assert_eq!(first.lease.job(), &job);
+    assert_eq!(store.job(&job).await.expect("it is there").1, JobState::Running);
+    store.release(first.lease, at(1)).await.expect("the lease holds");
+    assert_eq!(store.job(&job).await.expect("it is there").1, JobState::Ready);
+    let second = claimed(&store, "two", 2).await;
+    store.append(&second.lease, 2, completed(), at(3)).await.expect("the lease holds");
+    assert_eq!(store.job(&job).await.expect("it is there").1, JobState::Done(Outcome::NoChange));
+}
+
+async fn append_returns_what_was_not_seen(store: Shared) {
+    begin(&store, 1, 0).await;
+    let claim = claimed(&store, "one", 1).await;
+    assert_eq!(told(&claim.journal), "one claims");
+    let news = store.append(&claim.lease, 1, note("looks"), at(2)).await.expect("the lease holds");
+    assert_eq!(told(&news), "looks");
+    store.request_cancel(&spec(1).key, "ada said so", at(3)).await.expect("the job is there");
+    let news = store.append(&claim.lease, 2, note("edits"), at(4)).await.expect("the lease holds");
+    assert_eq!(told(&news), "cancel: ada said so, edits");
+    assert_eq!(news.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(news[1].at, at(4));
+}
+
+async fn a_completed_job_is_over(store: Shared) {
+    begin(&store, 1, 0).await;
+    let claim_of_one = claimed(&store, "one", 1).await;
+    let news = store.append(&claim_of_one.lease, 1, completed(), at(2)).await.expect("the lease holds");
+    assert_eq!(told(&news), "no_change");
+    assert_lost(store.append(&claim_of_one.lease, 2, note("more"), at(3)).await);
+    assert_lost(store.renew(&claim_of_one.lease, at(3), super::LEASE).await);
+    assert_lost(store.release(claim_of_one.lease, at(3)).await);
+    assert!(claim(&store, "two", 9_999).await.is_none());
+    assert_eq!(told(&store.journal(&spec(1).id(), 0).await.expect("it is there")), "one claims, no_change");
+}
+
+async fn cancelling_a_completed_job_changes_nothing(store: Shared) {
+    begin(&store, 1, 0).await;
+    let claim = claimed(&store, "one", 1).await;
+    store.append(&claim.lease, 1, completed(), at(2)).await.expect("the lease holds");
+    store.request_cancel(&spec(1).key, "too late", at(3)).await.expect("the job is there");
+    assert_eq!(told(&store.journal(&spec(1).id(), 0).await.expect("it is there")), "one claims, no_change");
+}
+
+async fn open_jobs_are_those_of_the_issue(store: Shared) {
+    begin(&store, 1, 0).await;
+    begin(&store, 2, 1).await;
+    let open = async || store.open_jobs(REPO, IssueNumber(3)).await.expect("the store answers");
+    assert_eq!(open().await, [spec(1).key, spec(2).key]);
+    let claim = claimed(&store, "one", 2).await;
+    assert_eq!(open().await.len(), 2, "a running job is open");
+    store.append(&claim.lease, 1, completed(), at(3)).await.expect("the lease holds");
+    assert_eq!(open().await, [spec(2).key]);
+    assert_eq!(store.open_jobs(REPO, IssueNumber(4)).await.expect("the store answers"), []);
+    assert_eq!(store.open_jobs(REPO + 1, IssueNumber(3)).await.expect("the store answers"), []);
+}
+
+async fn the_journal_is_chained(store: Shared) {
+    begin(&store, 1, 0).await;
+    store.request_cancel(&spec(1).key, "first of all", at(0)).await.expect("the job is there");
+    let claim = claimed(&store, "one", 1).await;
+    store.append(&claim.lease, 2, note("looks"), at(2)).await.expect("the lease holds");
+    let journal = store.journal(&spec(1).id(), 0).await.expect("it is there");
+    assert_eq!(told(&journal), "cancel: first of all, one claims, looks");
+    assert_eq!(claim.journal, journal[..2]);
+    assert_chained(&spec(1), &journal);
+    assert_eq!(store.journal(&spec(1).id(), 2).await.expect("it is there"), journal[2..]);
+    assert_eq!(store.journal(&spec(1).id(), 3).await.expect("it is there"), []);
+}
+
+async fn an_artifact_comes_back_whole(store: Shared) {
+    for bytes in [b"".to_vec(), b"a\0b\r\n".to_vec(), vec![0xff; 3 << 20]] {
+        let digest = store.put_artifact(bytes.clone()).await.expect("the store takes it");
+        assert_eq!(digest, Digest::of(&bytes));
+        assert_eq!(store.put_artifact(bytes.clone()).await.expect("the store takes it"), digest);
+        assert_eq!(store.artifact(&digest).await.expect("it is there"), bytes);
+    }
+}
+
+async fn what_is_not_there_is_unknown(store: Shared) {
+    assert_unknown(store.artifact(&Digest::of(b"never put")).await);
+    assert_unknown(store.job(&spec(1).id()).await);
+    assert_unknown(store.journal(&spec(1).id(), 0).await);
+    assert_unknown(store.request_cancel(&spec(1).key, "nothing", at(0)).await);
+    assert_eq!(store.open_jobs(REPO, IssueNumber(3)).await.expect("the store answers"), []);
+}

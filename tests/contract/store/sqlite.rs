@@ -1,0 +1,168 @@
+//! What only a store on disk promises: it survives, it notices tampering, and it knows its schema.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use patchwright::store::sqlite::SqliteStore;
+use patchwright::store::{Decided, JobState, StoreError};
+use patchwright_domain::policy::Decision;
+
+use super::{Shared, assert_chained, at, begin, claim, claimed, delivery, id, note, spec, start, told};
+
+struct Disk {
+    _folder: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let file = folder.path().join("store.db");
+        Self { _folder: folder, file }
+    }
+
+    async fn open(&self) -> Shared {
+        Arc::new(SqliteStore::open(self.file.clone()).await.expect("the file can be opened"))
+    }
+}
+
+fn tamper(file: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(file).expect("the file is a database");
+    connection.execute_batch(sql).expect("the statement is well-formed");
+}
+
+#[track_caller]
+fn assert_corrupt<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+    assert!(matches!(result, Err(StoreError::Corrupt(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_the_process() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    begin(&store, 1, 0).await;
+    store.receive(&delivery("waits", 1)).await.expect("the store takes it");
+    store.postpone(&id("waits"), at(5)).await.expect("it is there");
+    let first = claimed(&store, "one", 1).await;
+    store.append(&first.lease, 1, note("looks"), at(2)).await.expect("the lease holds");
+    let artifact = store.put_artifact(b"bytes".to_vec()).await.expect("the store takes it");
+    drop(store);
+
+    let store = disk.open().await;
+    assert_eq!(store.undecided(at(5), 9).await.expect("the store answers"), [delivery("waits", 1)]);
+    assert_eq!(store.postpone(&id("waits"), at(6)).await.expect("it is there"), 2);
+    assert_eq!(store.decision(&id("delivery-1")).await.expect("it is there"), Some(start(1)));
+    assert_eq!(store.job(&spec(1).id()).await.expect("it is there"), (spec(1), JobState::Running));
+    assert_eq!(store.artifact(&artifact).await.expect("it is there"), b"bytes");
+    assert!(claim(&store, "two", 60).await.is_none(), "the lease outlives the process");
+    store.append(&first.lease, 2, note("edits"), at(3)).await.expect("the lease holds");
+    let second = claimed(&store, "two", 61).await;
+    assert_eq!(told(&second.journal), "one claims, looks, edits, two claims after a death");
+    assert_chained(&spec(1), &second.journal);
+}
+
+#[tokio::test]
+async fn two_processes_share_one_file() {
+    let disk = Disk::new();
+    let (one, other) = (disk.open().await, disk.open().await);
+    begin(&one, 1, 0).await;
+    other.receive(&delivery("again", 1)).await.expect("the store takes it");
+    let decided = other.decide(&id("again"), &start(1), at(1)).await.expect("it is there");
+    assert_eq!(decided, Decided::Duplicate { job: spec(1).id() });
+    let _claim = claimed(&other, "other", 1).await;
+    assert!(claim(&one, "one", 1).await.is_none());
+}
+
+#[tokio::test]
+async fn a_tampered_journal_is_noticed() {
+    let change_text = "UPDATE entry SET kind = replace(kind, 'looks', 'Looks') WHERE seq = 1";
+    let change_time = "UPDATE entry SET at = at + 1 WHERE seq = 0";
+    let change_digest = "UPDATE entry SET digest = 'none' WHERE seq = 1";
+    let change_request = "UPDATE job SET spec = replace(spec, 'ada', 'eve')";
+    let leave_out = "DELETE FROM entry WHERE seq = 1";
+    for sql in [change_text, change_time, change_digest, change_request, leave_out] {
+        let disk = Disk::new();
+        let store = disk.open().await;
+        begin(&store, 1, 0).await;
+        let claim = claimed(&store, "one", 1).await;
+        store.append(&claim.lease, 1, note("looks"), at(2)).await.expect("the lease holds");
+        store.append(&claim.lease, 2, note("edits"), at(3)).await.expect("the lease holds");
+        tamper(&disk.file, sql);
+        assert_corrupt(store.journal(&spec(1).id(), 0).await);
+        assert_corrupt(store.append(&claim.lease, 0, note("goes on"), at(4)).await);
+        assert_corrupt(store.claim("two", at(100), super::LEASE).await.map(|_| sql));
+    }
+}
+
+#[tokio::test]
+async fn tampered_rows_are_noticed() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    begin(&store, 1, 0).await;
+    let artifact = store.put_artifact(b"bytes".to_vec()).await.expect("the store takes it");
+    tamper(&disk.file, "UPDATE artifact SET bytes = x'00'; UPDATE delivery SET decision = '{}'; UPDATE job SET outcome = 'won'");
+    assert_corrupt(store.artifact(&artifact).await);
+    assert_corrupt(store.decision(&id("delivery-1")).await);
+    assert_corrupt(store.job(&spec(1).id()).await);
+}
+
+/// One job that cannot be read does not keep the workers from all others.
+#[tokio::test]
+async fn a_corrupt_job_does_not_block_the_others() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    begin(&store, 1, 0).await;
+    let first = claimed(&store, "one", 1).await;
+    store.release(first.lease, at(1)).await.expect("the lease holds");
+    begin(&store, 2, 2).await;
+    tamper(&disk.file, "UPDATE entry SET at = at + 1");
+    assert_corrupt(store.claim("two", at(3), super::LEASE).await.map(|claim| claim.map(|claim| claim.spec.key)));
+    assert_eq!(claimed(&store, "two", 3).await.spec, spec(2));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let disk = Disk::new();
+    drop(disk.open().await);
+    tamper(&disk.file, "PRAGMA user_version = 999");
+    let refused = SqliteStore::open(disk.file.clone()).await.map(|_| ());
+    assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("newer version")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_none_is_told() {
+    let disk = Disk::new();
+    std::fs::write(&disk.file, "not a database, and long enough to be seen as such: ".repeat(40)).expect("the folder is there");
+    for path in [disk.file.clone(), disk.file.join("below")] {
+        let refused = SqliteStore::open(path).await.map(|_| ());
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+}
+
+/// Two programs that start at once on a fresh file: neither trips over the other's schema.
+#[tokio::test]
+async fn a_fresh_file_can_be_opened_by_several_at_once() {
+    let disk = Disk::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let file = disk.file.clone();
+        tasks.spawn(async move { SqliteStore::open(file).await.map(|_| ()) });
+    }
+    for opened in tasks.join_all().await {
+        opened.expect("the file can be opened");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_write_promises_nothing() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    store.receive(&delivery("a", 0)).await.expect("the store takes it");
+    tamper(&disk.file, "ALTER TABLE delivery RENAME TO gone");
+    let received = store.receive(&delivery("b", 0)).await;
+    assert!(matches!(received, Err(StoreError::Unavailable(_))), "{received:?}");
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))));
+    tamper(&disk.file, "ALTER TABLE gone RENAME TO delivery");
+    store.check().await.expect("the store can be written to again");
+    store.decide(&id("a"), &Decision::ignore("nothing"), at(1)).await.expect("it is there");
+}
