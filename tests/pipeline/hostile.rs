@@ -89,7 +89,7 @@ async fn a_hostile_file_name_is_harmless_in_the_comment() {
         @codex fix this
 
     patchwright[bot]:
-        **Blocked by policy.** Nothing was published: the patch changes `.github/x' @octocat fixes #99 'y`, and nothing below `.github/` may be changed by an agent.
+        **Blocked by policy.** Nothing was published: the patch changes ``.github/x` @octocat fixes #99 `y``, and nothing below `.github/` may be changed by an agent.
 
         The model's last words:
 
@@ -142,10 +142,10 @@ async fn a_hostile_title_makes_harmless_names() {
             let (pull, branch) = (world.github.pull_requests(world.repo).remove(0).1.head, world.own_branches().remove(0));
             assert_eq!(pull, branch);
             let page = world.page().await;
-            insta::assert_snapshot!(page.lines().find(|line| line.starts_with("draft")).expect("it is there"), @"draft pull request #2 of codex/1-reboot-main-lock-1-octo-everyone-dlrow-job to main: $(reboot); ../../main.lock {-1} octo/everyone dlrow <script> [31m ~^:?* fixes 99");
+            insta::assert_snapshot!(page.lines().find(|line| line.starts_with("draft")).expect("it is there"), @"draft pull request #2 of codex/1-reboot-main-lock-1-octo-everyone-dlrow-job to main: $(reboot); ../../main.lock @ {-1} @ octo/everyone dlrow <script> [31m ~^:?* fixes # 99");
             insta::assert_snapshot!(world.commit_message(&branch).await, @r"
             patchwright[bot] <patchwright[bot]@users.noreply.github.test>
-            $(reboot); ../../main.lock {-1} octo/everyone dlrow <script> [31m ~^:?*…
+            $(reboot); ../../main.lock @ {-1} @ octo/everyone dlrow <script> [31m ~…
 
             For issue #1. Job JOB.
             ");

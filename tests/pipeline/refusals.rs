@@ -29,7 +29,7 @@ async fn a_push_that_is_refused_fails_the_run_and_opens_nothing() {
         @codex fix this
 
     patchwright[bot]:
-        **Failed.** Pushing the branch: hook declined.
+        **Failed.** Pushing the branch: hook declined; no pushes on Fridays; error: hook declined to update refs/heads/codex/1-the-mean-of-a-list-is-wrong-job.
 
         The model's last words:
 

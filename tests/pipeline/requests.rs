@@ -288,7 +288,7 @@ async fn closing_the_issue_stops_the_work_on_it() {
                 @codex fix this
 
             patchwright[bot]:
-                **Cancelled.** The run was cancelled: issue #1 was closed by reporter.
+                **Cancelled.** The run was cancelled: issue `#1` was closed by reporter.
 
                 Next step: Ask again when the work is wanted after all.
 
@@ -311,7 +311,7 @@ async fn closing_the_issue_before_the_work_begins_leaves_nothing_but_a_comment()
             world.work().await;
             assert_eq!((world.outcome().await, world.model.requests().len()), (Outcome::Cancelled, 0));
             insta::assert_snapshot!(world.last_words().await, @r"
-            **Cancelled.** The run was cancelled: issue #1 was closed by mona.
+            **Cancelled.** The run was cancelled: issue `#1` was closed by mona.
 
             Next step: Ask again when the work is wanted after all.
 
