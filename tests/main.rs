@@ -2,5 +2,6 @@
 
 mod agent;
 mod contract;
+mod pipeline;
 mod support;
 mod tidy;

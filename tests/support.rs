@@ -2,3 +2,4 @@
 
 pub(crate) mod github;
 pub(crate) mod openapi;
+pub(crate) mod pipeline;

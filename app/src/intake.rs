@@ -54,8 +54,14 @@ impl Intake {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
+        self.finish_reactions().await;
+    }
+
+    /// Waits for the reactions that are under way; no decision waits for one.
+    pub async fn finish_reactions(&self) {
         self.reactions.close();
         self.reactions.wait().await;
+        self.reactions.reopen();
     }
 
     /// Decides on everything that waits now, and says how many there were.

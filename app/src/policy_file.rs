@@ -52,13 +52,19 @@ pub fn parse(text: &str) -> Result<Policy, String> {
     if text.trim().is_empty() {
         return Ok(Policy::default());
     }
-    let file: File = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
+    let file: File = serde_saphyr::from_str(text).map_err(|e| first_line(&e.to_string()))?;
     if file.triggers.minimum_role < Role::Triage {
         return Err("`triggers.minimum_role` must be triage, write, maintain or admin: not everybody may start a run".into());
     }
     let TriggersSection { label, minimum_role } = file.triggers;
     let CommandsSection { setup, test } = file.commands;
     Ok(Policy { triggers: Triggers { label, minimum_role }, commands: Commands { setup, test } })
+}
+
+/// What is wrong, without the picture of the line that the parser draws below it.
+fn first_line(error: &str) -> String {
+    let line = error.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Holds recorded exchanges against GitHub's published API description (`tests/fixtures/openapi`).
 
 use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use jsonschema::{Draft, Validator};
 use patchwright::rehearsal::scene::Exchange;
@@ -76,7 +77,9 @@ pub(crate) fn compile(schema: &Value, definitions: &Value) -> Validator {
 /// Fails if an exchange is not as GitHub's would be.
 #[track_caller]
 pub(crate) fn assert_conform(exchanges: &[Exchange]) {
-    let mut description = Description::read();
+    // Compiling the schemas takes longer than most tests, so all of them share one description.
+    static DESCRIPTION: LazyLock<Mutex<Description>> = LazyLock::new(|| Mutex::new(Description::read()));
+    let mut description = DESCRIPTION.lock().unwrap_or_else(PoisonError::into_inner);
     let mut violations: Vec<String> = exchanges.iter().flat_map(|exchange| description.violations(exchange)).collect();
     violations.sort();
     violations.dedup();

@@ -315,7 +315,7 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
     if story.usage.turns > 0 {
         let _ = write!(body, "\n\n<sub>{} Job {}.</sub>", cost(story), story.spec.id());
     } else {
-        let _ = write!(body, "\n\n<sub>No model was asked. Job {}.</sub>", story.spec.id());
+        let _ = write!(body, "\n\n<sub>No model has answered. Job {}.</sub>", story.spec.id());
     }
     clip(&body, BODY_CHARS_MAX)
 }

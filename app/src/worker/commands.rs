@@ -4,7 +4,7 @@ use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::proof::Evidence;
 
 use super::{StepError, Tools, conclusions};
-use crate::sandbox::{Command, Executor, Profile, SandboxError};
+use crate::sandbox::{Command, Executor, Profile};
 use crate::workspace::Scratch;
 
 /// How much output of one command is kept, in bytes.
@@ -36,7 +36,7 @@ pub(super) async fn test(tools: &Tools, plan: &Plan, test: &str, tree: &Scratch)
 /// Opens the sandbox on a tree.
 pub(super) async fn open(tools: &Tools, tree: &Scratch, profile: Profile) -> Result<Box<dyn Executor>, StepError> {
     let opened = tools.sandbox.open(tree.path(), profile).await;
-    opened.map_err(|refusal| conclusions::environment(&format!("{refusal}."), &refusal.remedy, refusal.to_string()).into())
+    opened.map_err(|refusal| conclusions::refusal(&refusal).into())
 }
 
 /// Runs one command and keeps its output.
@@ -47,19 +47,11 @@ pub(super) async fn run(tools: &Tools, executor: &mut dyn Executor, command: &st
         timeout: tools.settings.test_timeout,
         output_bytes_max: OUTPUT_BYTES_MAX,
     };
-    let output = executor.execute(&request).await.map_err(|error| broken(&error))?;
+    let output = executor.execute(&request).await.map_err(|error| conclusions::sandbox(&error))?;
     let excerpt = excerpt(&String::from_utf8_lossy(&output.output));
     let duration_ms = u64::try_from(output.duration.as_millis()).unwrap_or(u64::MAX);
     let output_digest = tools.store.put_artifact(output.output).await?;
     Ok(Evidence { command: command.to_owned(), exit: output.exit, duration_ms, output: output_digest, excerpt })
-}
-
-fn broken(error: &SandboxError) -> StepError {
-    let next_step = match error {
-        SandboxError::Refused(refusal) => refusal.remedy.as_str(),
-        SandboxError::Path { .. } | SandboxError::Machine { .. } => "Run `patchwright doctor` on the server.",
-    };
-    conclusions::environment(&format!("The sandbox broke: {error}."), next_step, format!("{error:?}")).into()
 }
 
 /// The last lines, without what a terminal would act on.

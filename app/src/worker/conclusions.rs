@@ -4,6 +4,7 @@ use patchwright_domain::journal::{Conclusion, Failure, Outcome};
 use patchwright_domain::report::neutral::plain;
 
 use crate::forge::ForgeError;
+use crate::sandbox::{Refusal, SandboxError};
 use crate::workspace::WorkspaceError;
 
 /// How much of a cause from outside is repeated to the user, in characters.
@@ -21,6 +22,21 @@ fn sentence(text: &str) -> String {
 
 pub(super) fn environment(cause: &str, next_step: &str, internal: String) -> Failure {
     failure(Outcome::EnvironmentFailed, cause, next_step, internal)
+}
+
+/// The machine cannot give the sandbox.
+pub(super) fn refusal(refusal: &Refusal) -> Failure {
+    environment(&sentence(&refusal.to_string()), &sentence(&refusal.remedy), refusal.to_string())
+}
+
+/// A sandbox that was promised and broke.
+pub(super) fn sandbox(error: &SandboxError) -> Failure {
+    match error {
+        SandboxError::Refused(refused) => refusal(refused),
+        SandboxError::Path { .. } | SandboxError::Machine { .. } => {
+            environment(&format!("The sandbox broke: {error}."), "Run `patchwright doctor` on the server.", format!("{error:?}"))
+        }
+    }
 }
 
 pub(super) fn policy(cause: &str, next_step: &str) -> Failure {

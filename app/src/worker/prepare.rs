@@ -32,7 +32,7 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, St
     let mut policy = match file {
         None => Policy::default(),
         Some(bytes) => policy_file::parse(&String::from_utf8_lossy(&bytes)).map_err(|problem| {
-            let cause = format!("The policy file `{}` cannot be read: {problem}", policy_file::PATH);
+            let cause = format!("The policy file `{}` cannot be read: {problem}.", policy_file::PATH);
             conclusions::policy(&cause, "Mend the file on the default branch, then ask again.")
         })?,
     };

@@ -379,7 +379,7 @@ fn a_run_that_asked_no_model_says_so() {
 
     Next step: Ask again when the work is wanted after all.
 
-    <sub>No model was asked. Job 42832cb716e3f588.</sub>
+    <sub>No model has answered. Job 42832cb716e3f588.</sub>
     ");
 }
 

@@ -1,0 +1,34 @@
+//! The whole pipeline, from a signed webhook to what a person reads on GitHub: one test for each way it can go.
+
+mod command_line;
+mod crashes;
+mod hostile;
+mod limits;
+mod refusals;
+mod requests;
+mod trouble;
+mod verdicts;
+mod webhooks;
+
+use crate::support::pipeline::{MAINTAINER, MODEL_KEY, Setup};
+
+#[tokio::test]
+#[should_panic(expected = "holds the secret that begins with sk-model")]
+async fn the_world_notices_a_secret_that_leaks() {
+    Setup::default()
+        .play(async |world| {
+            world.comment(MAINTAINER, MODEL_KEY);
+        })
+        .await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "is left Ready")]
+async fn the_world_notices_a_job_that_is_left_over() {
+    Setup::default()
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            world.decide().await;
+        })
+        .await;
+}

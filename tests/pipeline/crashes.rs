@@ -1,0 +1,97 @@
+//! Workers that die.
+
+use patchwright::rehearsal::Order;
+use patchwright_domain::journal::Outcome;
+
+use crate::support::pipeline::{LEASE_SECONDS, MAINTAINER, Setup};
+
+#[tokio::test]
+async fn another_worker_goes_on_where_one_died() {
+    Setup::default()
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            world.decide().await;
+            world.lose_a_worker().await;
+            world.work().await;
+            assert_eq!(world.run().await.outcome(), None, "the lease still holds");
+            world.clock.pass(LEASE_SECONDS + 1);
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Proven);
+            world.last_words().await;
+            assert_eq!((world.own_branches().len(), world.github.pull_requests(world.repo).len()), (1, 1));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_job_of_which_workers_keep_dying_is_given_up() {
+    Setup::default()
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            world.decide().await;
+            for _ in 0..3 {
+                world.lose_a_worker().await;
+                world.clock.pass(LEASE_SECONDS + 1);
+            }
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Failed);
+            insta::assert_snapshot!(world.page().await, @r"
+            mona: (eyes)
+                @codex fix this
+
+            patchwright[bot]:
+                **Failed.** The worker stopped 3 times in the middle of the same step.
+
+                Next step: An operator should look at the server's log for the cause, then ask again.
+
+                <sub>No model has answered. Job JOB.</sub>
+            ");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_stopped_hands_its_job_back() {
+    Setup::default()
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            world.decide().await;
+            world.stop_a_worker().await;
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Proven);
+            world.last_words().await;
+        })
+        .await;
+}
+
+/// One issue for each look that a worker takes at the clock, which it does before each step and each entry.
+#[tokio::test]
+async fn a_worker_that_dies_anywhere_leaves_nothing_twice() {
+    Setup::default()
+        .play(async |world| {
+            let mut n_looks = 1;
+            loop {
+                let issue = world.open_issue(&format!("Mean {n_looks}"));
+                world.github.comment(world.repo, issue, MAINTAINER, "@codex fix this").expect("the issue is there");
+                world.decide().await;
+                // What the server does with the clock must not count.
+                world.github.hold_webhooks();
+                let has_ended = world.work_for_a_while(n_looks).await;
+                world.github.release_webhooks(Order::AsHappened);
+                world.clock.pass(LEASE_SECONDS + 1);
+                world.work().await;
+                let comments = world.github.comments(world.repo, issue);
+                let ours: Vec<_> = comments.iter().filter(|comment| comment.via_app).collect();
+                assert!(ours.len() == 1 && ours[0].body.starts_with("**Proven.**"), "after {n_looks} looks: {comments:?}");
+                if has_ended {
+                    break;
+                }
+                n_looks += 1;
+            }
+            let n_jobs = usize::try_from(n_looks).expect("the looks were counted up");
+            let (pulls, checks) = (world.github.pull_requests(world.repo), world.github.check_runs(world.repo));
+            assert_eq!((world.own_branches().len(), pulls.len(), checks.len()), (n_jobs, n_jobs, n_jobs));
+            assert!(n_jobs > 20, "a run has more than {n_jobs} looks at the clock");
+        })
+        .await;
+}

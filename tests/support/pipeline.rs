@@ -1,0 +1,507 @@
+//! A world for the whole pipeline: a rehearsed GitHub, a scripted model, and the real server, intake and worker between.
+//!
+//! Nothing happens by itself but the sending of webhooks: a test changes the world, lets the bot decide and work, and
+//! reads what a person would. At the end of every test [`inspect`] looks for what should never be there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use patchwright::agent::turns::{Backoff, Turns};
+use patchwright::agent::{Agent, OnTurn, Solution};
+use patchwright::clock::{Clock, SystemClock};
+use patchwright::forge::github::{GitHub, GitHubSettings};
+use patchwright::intake::Intake;
+use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
+use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
+use patchwright::rehearsal::scene::{RepositoryId, Role};
+use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
+use patchwright::sandbox::Executor;
+use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
+use patchwright::server::{self, Server};
+use patchwright::store::sqlite::SqliteStore;
+use patchwright::worker::{Settings, Tools, Worker};
+use patchwright::workspace::Workspaces;
+use patchwright_domain::brief::Brief;
+use patchwright_domain::event::DeliveryId;
+use patchwright_domain::job::{Allowance, Budget, JobSpec};
+use patchwright_domain::journal::{Entry, Outcome};
+use patchwright_domain::policy::{Decision, Deployment};
+use patchwright_domain::run::Run;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::github::APP_ID;
+
+mod inspect;
+mod look;
+pub(crate) mod post;
+
+/// The secret that the rehearsed GitHub signs with.
+pub(crate) const WEBHOOK_SECRET: &str = "webhook-secret-canary-61c1e9";
+/// The secret that was in use before.
+pub(crate) const PREVIOUS_SECRET: &str = "previous-secret-canary-0b7d42";
+/// The model endpoint's key.
+pub(crate) const MODEL_KEY: &str = "sk-model-key-canary-9f21a7";
+
+/// Who opens issues, and may do nothing else.
+const REPORTER: &str = "reporter";
+/// Who may write to the repository.
+pub(crate) const MAINTAINER: &str = "mona";
+/// Who may not.
+pub(crate) const READER: &str = "eve";
+/// The issue that is there from the beginning.
+pub(crate) const ISSUE: u64 = 1;
+
+/// How long a lease of the worker holds.
+pub(crate) const LEASE_SECONDS: i64 = 60;
+
+/// Mends the sample repository.
+pub(crate) const FIX: &str = "*** Begin Patch
+*** Update File: mean.sh
+@@
+-echo $((sum / ($# - 1)))
++echo $((sum / $#))
+*** End Patch
+";
+
+/// A file of a repository: path, content, and whether it may be executed.
+pub(crate) type File = (&'static str, &'static str, bool);
+
+const POLICY: File = (".github/patchwright.yml", "commands:\n  test: sh tests/run.sh\n", false);
+const MEAN: File =
+    ("mean.sh", "#!/bin/sh\nsum=0\nfor value in \"$@\"; do sum=$((sum + value)); done\necho $((sum / ($# - 1)))\n", true);
+const RUN: File = ("tests/run.sh", "for test in tests/t_*.sh; do sh \"$test\" || exit 1; done\n", false);
+const TEST: File =
+    ("tests/t_mean.sh", "test \"$(sh mean.sh 2 4 6)\" = 4 || { echo 'the mean of 2, 4 and 6 is not 4'; exit 1; }\n", false);
+
+/// A small repository in shell with a bug and a test that shows it.
+pub(crate) const SAMPLE: [File; 4] = [POLICY, MEAN, RUN, TEST];
+
+/// What a world begins with.
+pub(crate) struct Setup {
+    pub(crate) files: Vec<File>,
+    /// Title and text of the issue.
+    pub(crate) issue: (&'static str, &'static str),
+    pub(crate) script: Script,
+    /// Where the model is, if not where the scripted one listens.
+    pub(crate) model_url: Option<String>,
+    pub(crate) budget: Budget,
+    pub(crate) launcher: PathBuf,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            files: SAMPLE.to_vec(),
+            issue: ("The mean of a list is wrong", "`mean.sh 2 4 6` prints 6, and I expected 4."),
+            script: Script::of(mends()),
+            model_url: None,
+            budget: Budget {
+                wall_clock_ms: 600_000,
+                rounds: 2,
+                turns: 20,
+                claims: 3,
+                tokens: 10_000_000,
+                cost_microusd: 1_000_000,
+            },
+            launcher: env!("CARGO_BIN_EXE_patchwright").into(),
+        }
+    }
+}
+
+/// Looks, mends, tests, and says so.
+pub(crate) fn mends() -> Vec<Step> {
+    vec![
+        Step::Shell("cat mean.sh".into()),
+        Step::ApplyPatch(FIX.into()),
+        Step::Shell("sh tests/run.sh".into()),
+        Step::Message("It divided by one too few. Now it divides by the number of values.".into()),
+    ]
+}
+
+/// Runs one script in the shell and says that it is done.
+pub(crate) fn does(script: &str) -> Vec<Step> {
+    vec![Step::Shell(script.into()), Step::Message("Done as asked.".into())]
+}
+
+impl Setup {
+    /// With a model that does this.
+    pub(crate) fn model(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self { script: Script::of(steps), ..Self::default() }
+    }
+
+    /// With a model that mends the sample, and faults in front.
+    pub(crate) fn faulty_model(faults: impl IntoIterator<Item = Fault>) -> Self {
+        Self { script: Script::of(mends()).with_faults(faults), ..Self::default() }
+    }
+
+    /// With a file in place of the sample's, or beside them.
+    pub(crate) fn file(mut self, file: File) -> Self {
+        self.files.retain(|(path, ..)| *path != file.0);
+        self.files.push(file);
+        self
+    }
+
+    /// Without a file of the sample's.
+    pub(crate) fn without(mut self, path: &str) -> Self {
+        self.files.retain(|(present, ..)| *present != path);
+        self
+    }
+
+    /// Makes the world, plays the test in it, and inspects what it left behind.
+    pub(crate) async fn play<R>(self, test: impl AsyncFnOnce(&World) -> R) -> R {
+        let world = World::make(self).await;
+        let result = test(&world).await;
+        inspect::inspect(&world).await;
+        world.stop.cancel();
+        world.serving.await.expect("the server does not panic").expect("the server ends well");
+        result
+    }
+}
+
+impl Setup {
+    /// Plays one `@codex fix this` to this end, and gives the page that a person then sees.
+    pub(crate) async fn ends(self, outcome: Outcome) -> String {
+        self.play(async |world| {
+            assert_eq!(world.fix_this().await, outcome);
+            world.page().await
+        })
+        .await
+    }
+}
+
+/// The system's clock, and what a test lets pass on top.
+#[derive(Default)]
+pub(crate) struct TestClock {
+    seconds: AtomicI64,
+    /// How often it may still be looked at before the alarm goes off; none is set below 0.
+    looks_left: AtomicI64,
+    alarm: Notify,
+}
+
+impl TestClock {
+    /// Lets time pass.
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn set_alarm(&self, n_looks: i64) {
+        self.looks_left.store(n_looks, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        if self.looks_left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.alarm.notify_waiters();
+        }
+        SystemClock.now() + SignedDuration::from_secs(self.seconds.load(Ordering::SeqCst))
+    }
+}
+
+/// Where a solve waits, once, until the test lets it go on.
+#[derive(Default)]
+struct Gate {
+    is_armed: AtomicBool,
+    reached: Notify,
+    opened: Notify,
+}
+
+/// The real agent, behind a gate.
+struct Gated {
+    agent: Turns,
+    gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl Agent for Gated {
+    async fn solve(&self, brief: &Brief, allowance: Allowance, executor: &mut dyn Executor, on_turn: OnTurn<'_>) -> Solution {
+        if self.gate.is_armed.swap(false, Ordering::SeqCst) {
+            self.gate.reached.notify_one();
+            self.gate.opened.notified().await;
+        }
+        self.agent.solve(brief, allowance, executor, on_turn).await
+    }
+}
+
+/// Everything, wired as `serve` wires it.
+pub(crate) struct World {
+    pub(crate) github: Rehearsal,
+    pub(crate) model: ScriptedModel,
+    pub(crate) repo: RepositoryId,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) tools: Arc<Tools>,
+    /// The server's address, without a slash at the end.
+    pub(crate) url: String,
+    client: reqwest::Client,
+    intake: Intake,
+    gate: Arc<Gate>,
+    pub(crate) folder: TempDir,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl World {
+    async fn make(setup: Setup) -> Self {
+        let folder = TempDir::with_prefix("pipeline-").expect("there is room for a folder");
+        let github = rehearse().await;
+        let files: Vec<_> = setup.files.iter().map(|(path, text, executable)| (*path, text.as_bytes(), *executable)).collect();
+        let repo = github.create_repository("octo", "rocket", &files).await.expect("the names are fine");
+        github.set_role(repo, MAINTAINER, Role::Write).expect("the repository is there");
+        github.set_role(repo, READER, Role::Read).expect("the repository is there");
+        let model = ScriptedModel::start(setup.script.clone()).await.expect("loopback has a free port");
+        let (clock, gate) = (Arc::new(TestClock::default()), Arc::new(Gate::default()));
+        let agent = Gated { agent: agent(setup.model_url.clone().unwrap_or_else(|| model.base_url())), gate: Arc::clone(&gate) };
+        let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");
+        let sandbox =
+            LocalSandbox::new(setup.launcher.clone(), LocalSettings { toolchain_path: None, ..LocalSettings::default() });
+        let tools = Arc::new(Tools {
+            store: Arc::new(store),
+            forge: Arc::new(forge(&github)),
+            workspaces: Arc::new(
+                Workspaces::open(folder.path().join("workspace"), Some(SANDBOX_UID)).await.expect("the folder can be made"),
+            ),
+            sandbox: Arc::new(sandbox),
+            agent: Arc::new(agent),
+            clock: clock.clone(),
+            settings: settings(github.web_url()),
+        });
+        let listener = server::listen(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let stop = CancellationToken::new();
+        let server = Server { store: tools.store.clone(), forge: tools.forge.clone(), clock: clock.clone() };
+        let serving = tokio::spawn(server::serve(listener, server, stop.clone()));
+        let deployment = Deployment { app_id: APP_ID, mention: "@codex".into(), budget: setup.budget };
+        let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
+        let intake = Intake::new(tools.store.clone(), tools.forge.clone(), clock.clone(), deployment);
+        github.send_webhooks_to(&format!("{url}/webhooks/github"));
+        let (title, text) = setup.issue;
+        assert_eq!(github.open_issue(repo, REPORTER, title, text).expect("the repository is there"), ISSUE);
+        Self { github, model, repo, clock, tools, url, client, intake, gate, folder, stop, serving }
+    }
+
+    /// Opens another issue.
+    pub(crate) fn open_issue(&self, title: &str) -> u64 {
+        self.github.open_issue(self.repo, REPORTER, title, "It is wrong.").expect("the repository is there")
+    }
+
+    /// Comments on the issue.
+    pub(crate) fn comment(&self, user: &str, text: &str) -> u64 {
+        self.github.comment(self.repo, ISSUE, user, text).expect("the issue is there")
+    }
+
+    /// Decides on everything that GitHub has told.
+    pub(crate) async fn decide(&self) -> u32 {
+        self.github.settle().await;
+        let n_decided = self.intake.drain().await.expect("the store can be asked");
+        self.intake.finish_reactions().await;
+        n_decided
+    }
+
+    /// A worker; each has a name of its own only in its leases.
+    pub(crate) fn worker(&self) -> Worker {
+        Worker::new("worker", Arc::clone(&self.tools))
+    }
+
+    /// Decides and works until nothing is left to do now.
+    pub(crate) async fn work(&self) {
+        loop {
+            let n_decided = self.decide().await;
+            let n_jobs = self.worker().drain().await.expect("the store can be asked");
+            if n_decided + n_jobs == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Has the maintainer ask for a fix, and works on it to its end.
+    pub(crate) async fn fix_this(&self) -> Outcome {
+        self.comment(MAINTAINER, "@codex fix this");
+        self.work().await;
+        self.outcome().await
+    }
+
+    /// As [`fix_this`](Self::fix_this), and does something while the agent is about to solve.
+    pub(crate) async fn fix_this_while(&self, meanwhile: impl AsyncFnOnce()) -> Outcome {
+        self.comment(MAINTAINER, "@codex fix this");
+        self.decide().await;
+        self.gate.is_armed.store(true, Ordering::SeqCst);
+        let worker = self.worker();
+        let acting = async {
+            self.gate.reached.notified().await;
+            meanwhile().await;
+            self.gate.opened.notify_one();
+        };
+        let (worked, ()) = tokio::join!(worker.drain(), acting);
+        assert_eq!(worked.expect("the store can be asked"), 1);
+        self.work().await;
+        self.outcome().await
+    }
+
+    /// Has a worker begin on the next job and die while it solves.
+    pub(crate) async fn lose_a_worker(&self) {
+        self.gate.is_armed.store(true, Ordering::SeqCst);
+        let worker = self.worker();
+        tokio::select! {
+            worked = worker.drain() => panic!("the worker ended by itself: {worked:?}"),
+            () = self.gate.reached.notified() => {}
+        }
+    }
+
+    /// Has a worker work until it has looked at the clock so often, and die wherever it is then. Whether it came to
+    /// its end before.
+    pub(crate) async fn work_for_a_while(&self, n_looks: i64) -> bool {
+        let worker = self.worker();
+        let alarm = self.clock.alarm.notified();
+        tokio::pin!(alarm);
+        alarm.as_mut().enable();
+        self.clock.set_alarm(n_looks);
+        let is_done = tokio::select! {
+            biased;
+            () = alarm => false,
+            worked = worker.drain() => worked.is_ok(),
+        };
+        self.clock.set_alarm(0);
+        is_done
+    }
+
+    /// Has a worker begin on the next job, and stops it in good order while it solves.
+    pub(crate) async fn stop_a_worker(&self) {
+        self.gate.is_armed.store(true, Ordering::SeqCst);
+        let (worker, stop) = (self.worker(), CancellationToken::new());
+        let stopping = async {
+            self.gate.reached.notified().await;
+            stop.cancel();
+        };
+        tokio::join!(worker.run(stop.clone()), stopping);
+    }
+
+    /// All jobs, oldest first.
+    pub(crate) async fn jobs(&self) -> Vec<JobSpec> {
+        let mut jobs = Vec::new();
+        for delivery in self.github.deliveries() {
+            if let Some(Decision::Start { spec, .. }) = self.decision(&delivery.guid).await {
+                jobs.push(*spec);
+            }
+        }
+        jobs
+    }
+
+    async fn decision(&self, guid: &str) -> Option<Decision> {
+        let id = DeliveryId::new(guid).expect("the rehearsal names them well");
+        self.tools.store.decision(&id).await.expect("the delivery is stored")
+    }
+
+    /// Why a delivery was decided as it was, by its name.
+    pub(crate) async fn reason_of(&self, guid: &str) -> String {
+        self.decision(guid).await.expect("it is decided").because().to_owned()
+    }
+
+    /// Why the last delivery was decided as it was.
+    pub(crate) async fn reason(&self) -> String {
+        let last = self.github.deliveries().pop().expect("something happened");
+        self.reason_of(&last.guid).await
+    }
+
+    /// What was decided on what GitHub told, and why.
+    pub(crate) async fn decisions(&self) -> String {
+        let mut lines = Vec::new();
+        for delivery in self.github.deliveries() {
+            let action = delivery.payload["action"].as_str().map(|action| format!(" {action}")).unwrap_or_default();
+            let sender = delivery.payload["sender"]["login"].as_str().unwrap_or("nobody");
+            let decision = self.decision(&delivery.guid).await.expect("it is decided");
+            lines.push(format!("{}{action} by {sender}: {}", delivery.event, decision.because()));
+        }
+        lines.join("\n")
+    }
+
+    /// What was written through the API, as methods and paths; tokens are none of it.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        let exchanges = self.github.exchanges();
+        let writes = exchanges.iter().filter(|exchange| exchange.method != "GET" && !exchange.path.ends_with("/access_tokens"));
+        writes.map(|exchange| format!("{} {}", exchange.method, exchange.path)).collect()
+    }
+
+    /// The briefs of all rounds, in order: what the model was told first.
+    pub(crate) fn briefs(&self) -> Vec<String> {
+        let mut briefs: Vec<String> = Vec::new();
+        for request in self.model.requests() {
+            let brief = request.body["input"][0].to_string().replace("\\n", "\n").replace("\\\"", "\"");
+            if briefs.last() != Some(&brief) {
+                briefs.push(brief);
+            }
+        }
+        briefs
+    }
+
+    /// The branches of the bot's.
+    pub(crate) fn own_branches(&self) -> Vec<String> {
+        self.github.branches(self.repo).into_keys().filter(|branch| branch.starts_with("codex/")).collect()
+    }
+
+    /// The only job.
+    pub(crate) async fn job(&self) -> JobSpec {
+        let mut jobs = self.jobs().await;
+        assert_eq!(jobs.len(), 1, "one job");
+        jobs.remove(0)
+    }
+
+    /// The only job's journal.
+    pub(crate) async fn journal(&self) -> Vec<Entry> {
+        self.tools.store.journal(&self.job().await.id(), 0).await.expect("the journal holds together")
+    }
+
+    /// The only job's run.
+    pub(crate) async fn run(&self) -> Run {
+        Run::fold(&self.job().await, &self.journal().await).expect("the journal folds")
+    }
+
+    /// The only job's outcome.
+    pub(crate) async fn outcome(&self) -> Outcome {
+        self.run().await.outcome().expect("the run has ended")
+    }
+}
+
+async fn rehearse() -> Rehearsal {
+    let mut settings = rehearsal::Settings::new(Arc::new(|| SystemClock.now()));
+    settings.webhook_secret = SecretString::from(WEBHOOK_SECRET);
+    Rehearsal::start(settings).await.expect("loopback has a free port")
+}
+
+fn forge(github: &Rehearsal) -> GitHub {
+    let settings = GitHubSettings {
+        app_id: APP_ID,
+        private_key: SecretString::from(WORTHLESS_PRIVATE_KEY),
+        webhook_secrets: vec![SecretString::from(WEBHOOK_SECRET), SecretString::from(PREVIOUS_SECRET)],
+        api_url: github.api_url(),
+        web_url: github.web_url().to_owned(),
+    };
+    GitHub::new(settings).expect("the key is a key")
+}
+
+fn agent(base_url: String) -> Turns {
+    let settings =
+        ResponsesSettings { api_key: Some(SecretString::from(MODEL_KEY)), ..ResponsesSettings::new(base_url, "scripted") };
+    let model = ResponsesModel::new(settings).expect("the settings are right");
+    let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 3, wait_max: Duration::from_millis(4) };
+    Turns { backoff, ..Turns::new(Arc::new(model)) }
+}
+
+fn settings(web_url: &str) -> Settings {
+    Settings {
+        test_timeout: Duration::from_secs(60),
+        model: "scripted".into(),
+        is_priced: false,
+        host: web_url.trim_start_matches("http://").to_owned(),
+        author: "patchwright[bot]".into(),
+        email: "patchwright[bot]@users.noreply.github.test".into(),
+        test_command: None,
+    }
+}
