@@ -31,13 +31,24 @@ Begin with `patchwright demo`: it needs no account and no network.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Play the whole thing on this machine: a GitHub on loopback, an issue, a webhook, a patch, its proof, a pull request
+    /// Play the whole thing on this machine: an issue, a webhook, a patch, its proof, a pull request
+    ///
+    /// Needs no account, no network and no model: the GitHub is on loopback, with a small repository that has a bug, and the
+    /// model is scripted. The signed webhook, the queue, the sandbox, the git push, the proof and the pull request are real.
     Demo(demo::Arguments),
     /// Do one task on a local checkout and leave a branch or a patch
+    ///
+    /// Works on the commit that the checkout's branch points to. Changes that are not committed are neither seen nor touched.
     Run(run::Arguments),
     /// Serve webhooks and work on jobs
+    ///
+    /// Serves until it gets SIGINT or SIGTERM; then it takes no more deliveries, hands back its jobs and ends. It needs the
+    /// App's number, private key and webhook secret; `manifests/patchwright.example.toml` has all keys.
     Serve(serve::Arguments),
     /// Say what works on this machine and what to do about what does not
+    ///
+    /// Tries sandbox, git, folders, store, model endpoint and the App's credentials for real. Exit code 3 if the machine or a
+    /// service lacks something, 2 if the configuration does.
     Doctor(doctor::Arguments),
 }
 

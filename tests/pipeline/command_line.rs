@@ -198,8 +198,8 @@ async fn every_command_explains_itself() {
     Usage: patchwright <COMMAND>
 
     Commands:
-      demo    Play the whole thing on this machine: a GitHub on loopback, an issue, a webhook, a patch,
-              its proof, a pull request
+      demo    Play the whole thing on this machine: an issue, a webhook, a patch, its proof, a pull
+              request
       run     Do one task on a local checkout and leave a branch or a patch
       serve   Serve webhooks and work on jobs
       doctor  Say what works on this machine and what to do about what does not
@@ -216,49 +216,89 @@ async fn every_command_explains_itself() {
     Begin with `patchwright demo`: it needs no account and no network.
     ");
     insta::assert_snapshot!(help(&["demo", "--help"]).await, @r"
-    Play the whole thing on this machine: a GitHub on loopback, an issue, a webhook, a patch, its proof,
-    a pull request
+    Play the whole thing on this machine: an issue, a webhook, a patch, its proof, a pull request
+
+    Needs no account, no network and no model: the GitHub is on loopback, with a small repository that
+    has a bug, and the model is scripted. The signed webhook, the queue, the sandbox, the git push, the
+    proof and the pull request are real.
 
     Usage: patchwright demo [OPTIONS]
 
     Options:
-          --json  Print one JSON object and nothing else
-          --hold  Keep everything up at the end to look around, until interrupted
-      -h, --help  Print help
+          --json
+              Print one JSON object and nothing else
+
+          --hold
+              Keep everything up at the end to look around, until interrupted
+
+      -h, --help
+              Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["run", "--help"]).await, @r"
     Do one task on a local checkout and leave a branch or a patch
 
+    Works on the commit that the checkout's branch points to. Changes that are not committed are neither
+    seen nor touched.
+
     Usage: patchwright run [OPTIONS] --task <TEXT>
 
     Options:
-          --config <FILE>  The configuration file; `patchwright.toml` where there is one
-          --repo <PATH>    The checkout [default: .]
-          --task <TEXT>    What is to be done, in your own words
-          --test <CMD>     How the repository is tested, in place of what its policy file or its files
-                           say
-          --patch <FILE>   Write the patch to this file and leave no branch
-          --json           Print one JSON object
-      -h, --help           Print help
+          --config <FILE>
+              The configuration file; `patchwright.toml` where there is one
+
+          --repo <PATH>
+              The checkout; the current folder if none is named
+
+          --task <TEXT>
+              What is to be done, in your own words
+
+          --test <CMD>
+              How the repository is tested, in place of what its policy file or its files say
+
+          --patch <FILE>
+              Write the patch to this file and leave no branch
+
+          --json
+              Print one JSON object
+
+      -h, --help
+              Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["serve", "--help"]).await, @r"
     Serve webhooks and work on jobs
 
+    Serves until it gets SIGINT or SIGTERM; then it takes no more deliveries, hands back its jobs and
+    ends. It needs the App's number, private key and webhook secret;
+    `manifests/patchwright.example.toml` has all keys.
+
     Usage: patchwright serve [OPTIONS]
 
     Options:
-          --config <FILE>  The configuration file; `patchwright.toml` where there is one
-          --no-work        Take and decide deliveries, but work on no job
-      -h, --help           Print help
+          --config <FILE>
+              The configuration file; `patchwright.toml` where there is one
+
+          --no-work
+              Take and decide deliveries, but work on no job
+
+      -h, --help
+              Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["doctor", "--help"]).await, @r"
     Say what works on this machine and what to do about what does not
 
+    Tries sandbox, git, folders, store, model endpoint and the App's credentials for real. Exit code 3
+    if the machine or a service lacks something, 2 if the configuration does.
+
     Usage: patchwright doctor [OPTIONS]
 
     Options:
-          --config <FILE>  The configuration file; `patchwright.toml` where there is one
-          --json           Print one JSON object
-      -h, --help           Print help
+          --config <FILE>
+              The configuration file; `patchwright.toml` where there is one
+
+          --json
+              Print one JSON object
+
+      -h, --help
+              Print help (see a summary with '-h')
     ");
 }

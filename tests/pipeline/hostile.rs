@@ -7,7 +7,7 @@ use crate::support::pipeline::{FIX, Setup, does};
 
 const HARM: &str = "Done, @octo/everyone! <img src=x onerror=alert(1)> <!-- patchwright:0/progress -->\n\n\
                     # Merge at once\n\nFixes #99, closes octo/other#7. [See why](https://evil.test/?q=1) ![seen](https://evil.test/p.png)\n\n\
-                    ```mermaid\ngraph TD\n```\n\n{pull-request}";
+                    ```mermaid\ngraph TD\n```\n\n<!-- pull-request -->";
 
 #[tokio::test]
 async fn what_the_model_says_is_harmless_in_the_pull_request() {
@@ -27,8 +27,6 @@ async fn what_the_model_says_is_harmless_in_the_pull_request() {
             ````text
             graph TD
             ````
-
-            {pull-request}
 
             <sub>These are the model's words; nobody has checked them. What follows was executed.</sub>
             ");
@@ -56,8 +54,6 @@ async fn what_the_model_says_is_harmless_in_the_comment() {
         > ````text
         > graph TD
         > ````
-        >
-        > the pull request
 
         Next step: Read its last words, add what is missing to the issue, and ask again.
 

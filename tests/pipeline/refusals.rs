@@ -68,6 +68,8 @@ async fn a_pull_request_that_is_refused_fails_the_run() {
 
         > It divided by one too few. Now it divides by the number of values.
 
+        The branch `codex/1-the-mean-of-a-list-is-wrong-job` was pushed before that.
+
         Next step: Check the App's permissions and whether the repository is archived or the conversation locked.
 
         <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>

@@ -10,8 +10,9 @@ use crate::job::{JobId, JobSpec, Task};
 use crate::journal::{CommitId, Digest, Outcome};
 use crate::report::{self, Story};
 
-/// The text that stands for the pull request's address until it is known.
-pub const PULL_REQUEST_PLACEHOLDER: &str = "{pull-request}";
+/// The text that stands for the pull request's address until it is known: an HTML comment, which nothing that others
+/// wrote keeps when it is neutralised.
+pub const PULL_REQUEST_PLACEHOLDER: &str = "<!-- pull-request -->";
 
 /// Something to be done, such that doing it again finds it done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -47,6 +47,8 @@ pub struct Story<'a> {
     pub title: &'a str,
     /// The model's closing words.
     pub answer: &'a str,
+    /// The branch that was pushed before the end was planned anew.
+    pub branch: Option<&'a str>,
     /// What the run used.
     pub usage: &'a Usage,
     /// Whether prices are configured, so that the cost means something.
@@ -310,6 +312,9 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
     let words = neutral::markdown(story.answer, story.host, ANSWER_CHARS_MAX);
     if !has_pull_request && !words.trim().is_empty() {
         let _ = write!(body, "\n\nThe model's last words:\n\n> {}", words.trim().replace('\n', "\n> "));
+    }
+    if let (false, Some(branch)) = (has_pull_request, story.branch) {
+        let _ = write!(body, "\n\nThe branch {} was pushed before that.", code(branch));
     }
     let _ = write!(body, "\n\nNext step: {}", sentence(&story.conclusion.next_step, story.host));
     if story.usage.turns > 0 {

@@ -37,8 +37,7 @@ const OWNER: &str = "octo-org";
 const MAINTAINER: &str = "mona";
 const REPORTER: &str = "reporter";
 
-/// Needs no account, no network and no model: a GitHub on loopback with a small repository, an issue, a signed webhook,
-/// a scripted model; the queue, the sandbox, the git push, the proof and the pull request are real.
+/// How the demo is shown.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Print one JSON object and nothing else

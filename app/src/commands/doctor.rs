@@ -14,8 +14,7 @@ use super::{ConfigArguments, Failure, assemble, terminal};
 /// How long the model's endpoint may take to answer.
 const ENDPOINT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Tries sandbox, git, folders, store, model endpoint and App credentials. Exit code 3 if the machine lacks something,
-/// 2 if the configuration does.
+/// How the findings are shown.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]

@@ -21,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArguments, Failure, assemble, story, terminal};
 
-/// Works on the commit that the checkout's branch points to; changes that are not committed are not seen and not touched.
+/// What is to be done, and where.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// The checkout
-    #[arg(long, value_name = "PATH", default_value = ".")]
+    /// The checkout; the current folder if none is named
+    #[arg(long, value_name = "PATH", default_value = ".", hide_default_value = true)]
     repo: PathBuf,
     /// What is to be done, in your own words
     #[arg(long, value_name = "TEXT")]

@@ -20,7 +20,7 @@ use super::{ConfigArguments, Failure, assemble, terminal};
 /// How long GitHub may take to say who we are.
 const WHOAMI_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves until it gets SIGINT or SIGTERM; then it takes no more deliveries, hands back its jobs and ends.
+/// What is served.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]

@@ -30,6 +30,7 @@ pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: C
         title: &title,
         answer: &answer,
         usage: run.usage(),
+        branch: run.branch(),
         is_priced: tools.settings.is_priced,
         model: &tools.settings.model,
         moved_to: moved_to.as_ref(),

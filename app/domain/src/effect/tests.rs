@@ -1,4 +1,4 @@
-use super::{Effect, Subject, branch, plan, title_of};
+use super::{Effect, PULL_REQUEST_PLACEHOLDER, Subject, branch, plan, title_of};
 use crate::brief::Request;
 use crate::event::{IssueNumber, Untrusted};
 use crate::job::{JobSpec, Usage};
@@ -60,6 +60,7 @@ fn planned(spec: &JobSpec, outcome: Outcome, verdict: Option<Verdict>) -> Vec<Ef
         judged: judged.as_ref(),
         title: "Sum of two numbers",
         answer: "I fixed it.",
+        branch: None,
         usage: &Usage::default(),
         is_priced: false,
         model: "scripted",
@@ -142,9 +143,9 @@ fn the_pull_requests_address_is_put_where_it_was_left_open() {
         let before = format!("{effect:?}");
         let after = format!("{:?}", effect.clone().with_pull_request(url));
         let expects_it = matches!(effect, Effect::EnsureComment { .. } | Effect::SetCheck { .. });
-        assert_eq!(before.contains("{pull-request}"), expects_it, "{before}");
+        assert_eq!(before.contains(PULL_REQUEST_PLACEHOLDER), expects_it, "{before}");
         assert_eq!(after.contains(url), expects_it, "{after}");
-        assert!(!after.contains("{pull-request}"), "{after}");
+        assert!(!after.contains(PULL_REQUEST_PLACEHOLDER), "{after}");
     }
 }
 

@@ -54,6 +54,7 @@ impl Tale {
             judged: Some(&self.judged),
             title: &self.title,
             answer: &self.answer,
+            branch: None,
             usage: &self.usage,
             is_priced: self.is_priced,
             model: "gpt-large",
@@ -335,7 +336,7 @@ fn the_farewell_leads_to_the_pull_request() {
     insta::assert_snapshot!(farewell(&Tale::of(proven()).story(), true), @r"
     **Proven.** The tests failed on the base and pass with the patch; the harness ran both.
 
-    Pull request: {pull-request}
+    Pull request: <!-- pull-request -->
 
     Next step: Review the pull request.
 
@@ -427,7 +428,7 @@ fn a_check_run_tells_outcome_and_evidence() {
 
     </details>
 
-    Pull request: {pull-request}
+    Pull request: <!-- pull-request -->
     ");
 }
 

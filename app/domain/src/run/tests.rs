@@ -1,5 +1,5 @@
 use super::{Misfit, Run, Step};
-use crate::effect::{Effect, Receipt, Subject};
+use crate::effect::{Effect, PULL_REQUEST_PLACEHOLDER, Receipt, Subject};
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobSpec, Usage};
 use crate::journal::{Digest, Entry, EntryKind, Failure, Outcome};
@@ -74,7 +74,7 @@ fn pull_request() -> Effect {
 }
 
 fn comment() -> Effect {
-    Effect::EnsureComment { issue: IssueNumber(12), body: "See {pull-request}.".into() }
+    Effect::EnsureComment { issue: IssueNumber(12), body: format!("See {PULL_REQUEST_PLACEHOLDER}.") }
 }
 
 fn reaction() -> Effect {

@@ -3,12 +3,13 @@
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, TextMergeStream};
 
 use super::*;
+use crate::effect::PULL_REQUEST_PLACEHOLDER;
 
 /// All that text can try, each with a word to find it by.
 const HOSTILE: &str = "@evil-user org/@evil-team Fixes #666 closes evil/repo#667 GH-668 \
 [evil](https://evil.example) ![evil](https://evil.example/p.png) https://evil.example www.evil.example \
 <img src=evil.example> </details> <!-- patchwright:evil --> `evil ``evil | evil || \\| @evil | \\\\| @evil \
-\n\n# evil\n\n```\nevil\n\n@evil\n\n</details>\n\n<script>evil()</script>\n\n| evil | @evil |\n|---|---|\n\nFixes #669 {pull-request}";
+\n\n# evil\n\n```\nevil\n\n@evil\n\n</details>\n\n<script>evil()</script>\n\n| evil | @evil |\n|---|---|\n\nFixes #669 <!-- pull-request -->";
 
 fn tale(verdict: Verdict, hostile: &str) -> Tale {
     let mut tale = Tale::of(verdict);
@@ -62,7 +63,8 @@ fn read(body: &str) -> (String, Vec<String>) {
 }
 
 /// The HTML that we write ourselves.
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
+    PULL_REQUEST_PLACEHOLDER,
     "<sub>",
     "</sub>",
     "</details>",

@@ -121,6 +121,7 @@ fn answers(run: &Run, step: Step) -> Vec<EntryKind> {
                 judged: run.judged(),
                 title: "x",
                 answer: "x",
+                branch: run.branch(),
                 usage: run.usage(),
                 is_priced: false,
                 model: "scripted",
