@@ -13,6 +13,25 @@ use patchwright_domain::proof::Exit;
 pub mod local;
 pub mod toolchains;
 
+/// Where the git objects that a tree's `.git` borrows are found inside.
+pub const OBJECTS: &str = "/opt/base/objects";
+
+/// The files that an executor works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree<'a> {
+    /// The host folder that becomes the workspace, the only one that commands can write to.
+    pub path: &'a Path,
+    /// A host folder of git objects, to be read at [`OBJECTS`].
+    pub objects: Option<&'a Path>,
+}
+
+impl<'a> Tree<'a> {
+    /// A folder whose `.git`, if it has one, borrows nothing.
+    pub fn alone(path: &'a Path) -> Self {
+        Self { path, objects: None }
+    }
+}
+
 /// What the commands of one executor are for; it decides the limits and what is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
@@ -99,11 +118,11 @@ pub trait Sandbox: Send + Sync {
     /// [`Refusal`] names what the machine lacks and the remedy.
     async fn probe(&self) -> Result<Capabilities, Refusal>;
 
-    /// Opens an executor whose only writable host directory is `workspace`.
+    /// Opens an executor on a tree.
     ///
     /// # Errors
     /// [`Refusal`] where the machine cannot give the sandbox.
-    async fn open(&self, workspace: &Path, profile: Profile) -> Result<Box<dyn Executor>, Refusal>;
+    async fn open(&self, tree: Tree<'_>, profile: Profile) -> Result<Box<dyn Executor>, Refusal>;
 }
 
 /// Runs commands in one workspace and reads and writes its files without following a link out of it.

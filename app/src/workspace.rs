@@ -59,16 +59,23 @@ pub struct Workspaces {
     locks: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// A tree of files that lives as long as this value.
+/// A tree of files that lives as long as this value. Its `.git` knows the commit that the files are of and borrows the
+/// objects from the mirror; it is there for those who work in the tree, and is never read by this program.
 #[derive(Debug)]
 pub struct Scratch {
     folder: TempDir,
+    objects: PathBuf,
 }
 
 impl Scratch {
     /// The tree's root.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The folder of git objects that the tree's `.git` borrows from.
+    pub fn objects(&self) -> &Path {
+        &self.objects
     }
 }
 

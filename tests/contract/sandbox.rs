@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, ownership};
-use patchwright::sandbox::{Command, Executor, Output, Profile, Refusal, Sandbox, SandboxError};
+use patchwright::sandbox::{Command, Executor, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ impl Place {
     async fn with(settings: LocalSettings) -> Place {
         let workspace = tempfile::tempdir().unwrap();
         let sandbox = LocalSandbox::new(launcher(), settings);
-        let executor = sandbox.open(workspace.path(), Profile::Agent).await.unwrap();
+        let executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent).await.unwrap();
         Place { workspace, executor }
     }
 
@@ -245,7 +245,7 @@ async fn the_launcher_itself_is_started_with_an_empty_environment() {
     let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sandbox/launcher-that-tells.sh");
     let workspace = tempfile::tempdir().unwrap();
     let sandbox = LocalSandbox::new(fake, settings());
-    let mut executor = sandbox.open(workspace.path(), Profile::Agent).await.unwrap();
+    let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent).await.unwrap();
     let output = executor.execute(&command("never run")).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.output), "");
 }
@@ -496,7 +496,7 @@ async fn what_cannot_be_made_is_refused_with_a_remedy() {
     async fn executed(launcher: PathBuf, settings: LocalSettings) -> Refusal {
         let workspace = tempfile::tempdir().unwrap();
         let sandbox = LocalSandbox::new(launcher, settings);
-        let mut executor = sandbox.open(workspace.path(), Profile::Proof).await.unwrap();
+        let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Proof).await.unwrap();
         match executor.execute(&command("touch ran")).await {
             Err(SandboxError::Refused(refusal)) => {
                 assert!(!workspace.path().join("ran").exists());
@@ -513,7 +513,7 @@ async fn what_cannot_be_made_is_refused_with_a_remedy() {
     check(executed(launcher(), impossible).await, "/nonexistent/toolchain");
     let root = LocalSandbox::new(launcher(), LocalSettings { uid: 0, ..settings() });
     check(root.probe().await.unwrap_err(), "uid is 0");
-    let nowhere = LocalSandbox::new(launcher(), settings()).open(Path::new("/nonexistent"), Profile::Agent).await;
+    let nowhere = LocalSandbox::new(launcher(), settings()).open(Tree::alone(Path::new("/nonexistent")), Profile::Agent).await;
     check(nowhere.err().unwrap(), "/nonexistent");
 }
 

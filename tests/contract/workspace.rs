@@ -200,11 +200,14 @@ fn set_mode(root: &Path, path: &str, mode: u32) {
     std::fs::set_permissions(root.join(path), std::fs::Permissions::from_mode(mode)).expect("the mode can be set");
 }
 
-/// Every file below a folder.
+/// Every file below a folder, but for those of a repository.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("the folder can be read").path();
+        if path.ends_with(".git") {
+            continue;
+        }
         if path.symlink_metadata().expect("it is there").is_dir() {
             files.extend(files_below(&path));
         } else {

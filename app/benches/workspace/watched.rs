@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use patchwright::agent::{Agent, Ending, OnTurn, Solution};
 use patchwright::forge::github::GitHub;
 use patchwright::forge::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
-use patchwright::sandbox::{Capabilities, Executor, Profile, Refusal, Sandbox};
+use patchwright::sandbox::{Capabilities, Executor, Profile, Refusal, Sandbox, Tree};
 use patchwright_domain::brief::{Brief, Request};
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, RawDelivery, RepoRef};
@@ -96,9 +96,9 @@ impl Sandbox for Refusing {
         Err(refusal())
     }
 
-    async fn open(&self, tree: &Path, _: Profile) -> Result<Box<dyn Executor>, Refusal> {
+    async fn open(&self, tree: Tree<'_>, _: Profile) -> Result<Box<dyn Executor>, Refusal> {
         self.0.note(|times| &mut times.written);
-        keep(tree).map_err(|error| Refusal { missing: error.to_string(), ..refusal() })?;
+        keep(tree.path).map_err(|error| Refusal { missing: error.to_string(), ..refusal() })?;
         Err(refusal())
     }
 }

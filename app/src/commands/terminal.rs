@@ -1,5 +1,7 @@
 //! What goes to the terminal: results to standard output, everything else to standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Prints a line of the result.
@@ -18,5 +20,6 @@ pub(super) fn complain(error: &anyhow::Error) {
 pub(super) fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     // A second call, in one process, changes nothing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let is_coloured = std::io::stderr().is_terminal();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_coloured).with_writer(std::io::stderr).try_init();
 }

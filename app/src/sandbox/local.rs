@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 
 use crate::sandbox::local::files::Files;
 use crate::sandbox::toolchains::{self, Toolchains};
-use crate::sandbox::{Capabilities, Command, Executor, Output, Profile, Refusal, Sandbox, SandboxError};
+use crate::sandbox::{Capabilities, Command, Executor, OBJECTS, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
 
 mod files;
 mod launch;
@@ -166,8 +166,11 @@ impl Sandbox for LocalSandbox {
         }
     }
 
-    async fn open(&self, workspace: &Path, _profile: Profile) -> Result<Box<dyn Executor>, Refusal> {
-        let template = self.template(workspace).await?;
+    async fn open(&self, tree: Tree<'_>, _profile: Profile) -> Result<Box<dyn Executor>, Refusal> {
+        let workspace = tree.path;
+        let mut template = self.template(workspace).await?;
+        let objects = tree.objects.map(|objects| ReadOnly { source: objects.to_owned(), target: OBJECTS.into() });
+        template.read_only.extend(objects);
         let (path, owner) = (workspace.to_owned(), owner(&self.settings));
         let opened = tokio::task::spawn_blocking(move || {
             if let Some(uid) = owner {

@@ -4,7 +4,7 @@ use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::proof::Evidence;
 
 use super::{StepError, Tools, conclusions};
-use crate::sandbox::{Command, Executor, Profile};
+use crate::sandbox::{Command, Executor, Profile, Tree};
 use crate::workspace::Scratch;
 
 /// How much output of one command is kept, in bytes.
@@ -35,7 +35,7 @@ pub(super) async fn test(tools: &Tools, plan: &Plan, test: &str, tree: &Scratch)
 
 /// Opens the sandbox on a tree.
 pub(super) async fn open(tools: &Tools, tree: &Scratch, profile: Profile) -> Result<Box<dyn Executor>, StepError> {
-    let opened = tools.sandbox.open(tree.path(), profile).await;
+    let opened = tools.sandbox.open(Tree { path: tree.path(), objects: Some(tree.objects()) }, profile).await;
     opened.map_err(|refusal| conclusions::refusal(&refusal).into())
 }
 

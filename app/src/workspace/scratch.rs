@@ -13,6 +13,7 @@ use patchwright_domain::journal::CommitId;
 use super::edit::{Edits, edited};
 use super::mirror::{git, oid, open};
 use super::{Scratch, WorkspaceError, paths, unavailable};
+use crate::sandbox::OBJECTS;
 
 const WHAT: &str = "writing the scratch tree";
 /// More threads than this gain nothing on the disks that were measured.
@@ -51,13 +52,33 @@ pub(super) fn write(
     write_files(mirror, root, &entries, owner)?;
     // Links come last, so that no file is ever written through one.
     links.iter().try_for_each(|link| write_link(&repository, root, link, owner))?;
+    let objects = mirror.join("objects");
+    write_repository(root, tree, commit, &objects).map_err(|e| git("writing the scratch tree's .git", &e))?;
     let give = || -> io::Result<()> {
         let Some(owner) = owner else { return Ok(()) };
         folders.iter().try_for_each(|path| std::os::unix::fs::chown(root.join(path), Some(owner), Some(owner)))?;
         std::os::unix::fs::chown(root, Some(owner), Some(owner))
     };
     give().map_err(|e| unavailable(WHAT, &e))?;
-    Ok(Scratch { folder })
+    Ok(Scratch { folder, objects })
+}
+
+/// Makes a `.git` in which the files are those of `commit`, with the objects where the sandbox shows them.
+fn write_repository(root: &Path, tree: Oid, commit: &CommitId, objects: &Path) -> Result<(), git2::Error> {
+    let repository = Repository::init(root)?;
+    // For this process the objects are elsewhere than for those inside.
+    repository.odb()?.add_disk_alternate(&objects.to_string_lossy())?;
+    repository.reference("refs/heads/base", oid(commit), true, "the commit that this tree is of")?;
+    repository.set_head("refs/heads/base")?;
+    let mut index = repository.index()?;
+    index.read_tree(&repository.find_tree(tree)?)?;
+    index.write()?;
+    let info = repository.path().join("objects/info");
+    let written = fs::create_dir_all(&info).and_then(|()| fs::write(info.join("alternates"), format!("{OBJECTS}\n")));
+    written.map_err(|e| git2::Error::from_str(&e.to_string()))?;
+    let mut config = repository.config()?;
+    config.set_str("user.name", "agent")?;
+    config.set_str("user.email", "agent@localhost")
 }
 
 /// The tree with some paths as in another commit.

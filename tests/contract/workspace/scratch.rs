@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use git2::{FileMode, ObjectType, Oid, Repository};
+use patchwright::sandbox;
 use patchwright::workspace::{Scratch, WorkspaceError};
 use patchwright_domain::ecosystem::Files as _;
 use patchwright_domain::journal::CommitId;
@@ -48,7 +49,9 @@ async fn a_scratch_tree_is_the_commit() {
     assert_eq!(target("a/out"), Path::new("../../../etc/passwd"));
     let submodule = std::fs::read_dir(tree.path().join("lib")).expect("the submodule's folder is there");
     assert_eq!(submodule.count(), 0);
-    assert!(!tree.path().join(".git").exists());
+    assert_eq!(read(&tree, ".git/objects/info/alternates"), format!("{}\n", sandbox::OBJECTS).as_bytes());
+    assert_eq!(read(&tree, ".git/refs/heads/base").trim_ascii_end(), desk.base.as_str().as_bytes());
+    assert!(tree.objects().join("pack").exists(), "the objects are the mirror's");
     assert_eq!(files_below(tree.path()).len(), 10);
     let path = tree.path().to_owned();
     drop(tree);

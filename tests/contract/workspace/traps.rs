@@ -61,11 +61,13 @@ async fn a_git_folder_elsewhere_is_not_followed() {
     let canary = desk.folder.path().join("canary");
     trap(&elsewhere, &canary);
     let as_link = |root: &Path| {
+        std::fs::remove_dir_all(root.join(".git")).expect("the tree has a repository");
         link(root, ".git", elsewhere.join(".git").to_str().expect("the path is text"));
         put(root, "a", "b\n");
     };
     assert_eq!(desk.changed(as_link).await, ["a=100644 b\n"]);
     let as_file = |root: &Path| {
+        std::fs::remove_dir_all(root.join(".git")).expect("the tree has a repository");
         put(root, ".git", format!("gitdir: {}\n", elsewhere.join(".git").display()));
         put(root, "a", "c\n");
     };
