@@ -55,7 +55,7 @@ enum Command {
 /// Where the configuration is; its keys can be given as variables too, such as PATCHWRIGHT__GITHUB__APP_ID.
 #[derive(Debug, clap::Args)]
 struct ConfigArguments {
-    /// The configuration file; `patchwright.toml` where there is one
+    /// The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -66,7 +66,15 @@ const DEFAULT_FILE: &str = "patchwright.toml";
 impl ConfigArguments {
     fn load(&self) -> Result<Config, Failure> {
         let default = PathBuf::from(DEFAULT_FILE);
-        let file = self.config.clone().or_else(|| default.is_file().then_some(default));
+        Self::read(self.config.clone().or_else(|| default.is_file().then_some(default)))
+    }
+
+    /// Reads only a file that was named: the folder may be a repository, and it must not say where the model's key goes.
+    fn load_named(&self) -> Result<Config, Failure> {
+        Self::read(self.config.clone())
+    }
+
+    fn read(file: Option<PathBuf>) -> Result<Config, Failure> {
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Config::load(file.as_deref(), variables).map_err(|error| Failure::usage(error.into()))

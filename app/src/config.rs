@@ -281,7 +281,9 @@ impl Config {
             builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
         }
         let environment = config::Environment::with_prefix(PREFIX).prefix_separator("__").separator("__").source(Some(variables));
-        let merged = builder.add_source(environment).build().map_err(|e| ConfigError(e.to_string()))?;
+        // Only the first line: what follows repeats the file, and a secret may stand there.
+        let first_line = |e: config::ConfigError| ConfigError(e.to_string().lines().next().unwrap_or_default().to_owned());
+        let merged = builder.add_source(environment).build().map_err(first_line)?;
         let given: Value = merged.clone().try_deserialize().map_err(|e| ConfigError(e.to_string()))?;
         refuse_unknown(&given)?;
         let config: Self = merged.try_deserialize().map_err(|e| ConfigError(e.to_string()))?;

@@ -19,7 +19,7 @@ use crate::store::{Decided, Store, StoreError};
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// How many deliveries are looked at in one go.
-const BATCH: u32 = 32;
+const BATCH: u32 = 4;
 /// How often a decision is put off before it is given up.
 const POSTPONED_MAX: u32 = 12;
 /// The delay of a decision that cannot be made yet, where nobody says how long to wait.
@@ -125,6 +125,11 @@ impl Intake {
     /// Puts a decision off, or gives it up where that cannot help or was done too often.
     async fn postpone(&self, delivery: &RawDelivery, error: &Undecided) -> Result<Option<Decision>, StoreError> {
         let wait = match error {
+            // What cannot be stored of this one must not keep the others waiting.
+            Undecided::Store(StoreError::Corrupt(problem)) => {
+                tracing::error!("a delivery cannot be decided: {problem}");
+                return Ok(Some(Decision::ignore(format!("it cannot be decided: {problem}"))));
+            }
             Undecided::Store(error) => return Err(StoreError::Unavailable(error.to_string())),
             Undecided::Forge(ForgeError::Denied { .. } | ForgeError::Rejected { .. }) => {
                 warn!(error = %error, "a delivery cannot be decided");

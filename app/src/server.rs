@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -20,6 +21,8 @@ mod webhook;
 
 /// How many connections may wait to be taken; the system's default of 128 makes bursts wait for a second.
 const BACKLOG: u32 = 1024;
+/// How much of bodies may be in memory at the same time, in KiB; what is more is told to come again.
+const BODIES_KIB_MAX: usize = 256 * 1024;
 /// How long the store may take to say that it can be written to.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -47,8 +50,9 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// All that is served.
 pub fn router(server: Server) -> Router {
+    let room = Arc::new(Semaphore::new(BODIES_KIB_MAX));
     Router::new()
-        .route("/webhooks/github", post(webhook::receive))
+        .route("/webhooks/github", post(move |state, headers, body| webhook::receive(state, room, headers, body)))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(server)

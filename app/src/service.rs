@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use patchwright_domain::policy::Deployment;
 use tokio::net::TcpListener;
@@ -11,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::intake::Intake;
 use crate::server::{self, Server};
 use crate::worker::{Tools, Worker};
+
+/// How long stopping may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A service that runs; it ends when told to, not when dropped by accident of a long-lived process.
 #[derive(Debug)]
@@ -52,13 +56,27 @@ impl Service {
         self.address
     }
 
-    /// Stops taking deliveries and jobs, hands back what is under way, and waits for all of it.
+    /// Waits until a part ends that should not, such as by a panic: the service is then no longer whole.
+    pub async fn ended(&mut self) {
+        if let Some(Err(error)) = self.tasks.join_next().await {
+            tracing::error!(error = %error, "a part of the service ended");
+        }
+    }
+
+    /// Stops taking deliveries and jobs, hands back what is under way, and waits for all of it, but not for a client that
+    /// holds its connection open.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(error = %error, "a task did not end well");
+        let ending = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(error = %error, "a task did not end well");
+                }
             }
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, ending).await.is_err() {
+            tracing::warn!("connections or steps that did not end within {} s are cut off", STOP_TIMEOUT.as_secs());
+            self.tasks.shutdown().await;
         }
     }
 }

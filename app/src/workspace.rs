@@ -112,7 +112,7 @@ impl Workspaces {
     /// [`WorkspaceError::Unavailable`] where the folder or the relay's loopback listener cannot be made.
     pub async fn open(folder: PathBuf, owner: Option<u32>) -> Result<Self, WorkspaceError> {
         let made = std::fs::create_dir_all(folder.join("mirrors")).and_then(|()| std::fs::create_dir_all(folder.join("scratch")));
-        made.and_then(|()| private(&folder)).map_err(|e| unavailable("making the workspace folder", &e))?;
+        made.and_then(|()| private(&folder, 0o711)).and_then(|()| private(&folder.join("mirrors"), 0o700)).map_err(|e| unavailable("making the workspace folder", &e))?;
         let folder = folder.canonicalize().map_err(|e| unavailable("finding the workspace folder", &e))?;
         let relay = Relay::start().await.map_err(|e| unavailable("starting the git relay on loopback", &e))?;
         Ok(Self { folder, owner: owner.filter(|_| rustix::process::geteuid().is_root()), relay, locks: Mutex::default() })
@@ -255,10 +255,10 @@ impl patchwright_domain::ecosystem::Files for RootFiles {
     }
 }
 
-/// Nobody but this process's user looks into the folder.
-fn private(folder: &Path) -> std::io::Result<()> {
+/// Keeps other users of the machine from looking: they may pass to the sandboxes' trees, and mirrors are closed to them.
+fn private(folder: &Path, mode: u32) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711))
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
 }
 
 async fn blocking<T: Send + 'static>(

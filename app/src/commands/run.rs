@@ -48,7 +48,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.task.trim().is_empty() {
         return Err(Failure::usage(anyhow!("`--task` is empty: say what is to be done")));
     }
-    let config = arguments.config.load()?;
+    let mut config = arguments.config.load_named()?;
+    if config.workspace.dir == Config::default().workspace.dir {
+        config.workspace.dir = cache_folder();
+    }
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let spec = spec(&arguments, &config)?;
     enqueue(store.as_ref(), &spec).await.context("queueing the task").map_err(Failure::environment)?;
@@ -70,6 +73,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let left = leave(&arguments, &run, store.as_ref(), conclusion).await?;
     report(&arguments, conclusion, &run, left.as_deref());
     Ok(story::exit_code(conclusion.outcome))
+}
+
+/// Where mirrors are kept between runs: in the user's cache, and not in the checkout that the program may be called in.
+fn cache_folder() -> PathBuf {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    cache.unwrap_or_else(std::env::temp_dir).join("patchwright")
 }
 
 fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {

@@ -60,12 +60,15 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let listener = server::listen(address).with_context(|| format!("listening on {address}")).map_err(Failure::environment)?;
     let n_workers = if arguments.no_work { 0 } else { config.server.workers };
     let service = Service::start(listener, Arc::new(tools), assemble::deployment(&config), n_workers);
-    let service = service.context("starting the service").map_err(Failure::environment)?;
+    let mut service = service.context("starting the service").map_err(Failure::environment)?;
     info!("serving webhooks on http://{}/webhooks/github with {n_workers} workers as {slug}", service.address());
-    asked_to_stop().await.context("waiting for signals").map_err(Failure::environment)?;
+    let broken = tokio::select! {
+        asked = asked_to_stop() => asked.context("waiting for signals").map_err(Failure::environment).map(|()| None)?,
+        () = service.ended() => Some(anyhow!("a part of the service has ended; its error is in the log")),
+    };
     info!("stopping: no more deliveries and jobs are taken");
     service.stop().await;
-    Ok(ExitCode::SUCCESS)
+    broken.map_or(Ok(ExitCode::SUCCESS), |error| Err(Failure::environment(error)))
 }
 
 /// The App's name in addresses. Deliveries must be taken even while GitHub's API is away, so it is not waited for long.

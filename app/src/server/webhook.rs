@@ -4,11 +4,12 @@
 //! |---|---|
 //! | 202 | it is durable, now or since before; what follows from it is decided later |
 //! | 400 | a header is missing, or the body is no JSON |
-//! | 401 | it is not signed, or not with our secret |
+//! | 401 | it is not signed, which is seen before the body is read, or not with our secret |
 //! | 408 | the body did not come in time |
 //! | 413 | the body is longer than GitHub's own limit of 25 MB |
-//! | 503 | it could not be made durable; deliver it again |
+//! | 503 | it could not be made durable, or too much is being read at once; deliver it again |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -20,9 +21,11 @@ use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use patchwright_domain::event::{DeliveryId, RawDelivery};
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use super::Server;
+use crate::forge::Unauthentic;
 use crate::store::{DELIVERY_BYTES_MAX, Received};
 
 /// How long a body may take; GitHub itself gives up after ten seconds.
@@ -40,8 +43,8 @@ fn refused<T>(status: StatusCode, error: impl Into<String>) -> Result<T, Refused
     Err(Refused { status, error: error.into() })
 }
 
-pub(super) async fn receive(State(server): State<Server>, headers: HeaderMap, body: Body) -> Response {
-    match take(&server, &headers, body).await {
+pub(super) async fn receive(State(server): State<Server>, room: Arc<Semaphore>, headers: HeaderMap, body: Body) -> Response {
+    match take(&server, &room, &headers, body).await {
         Ok((id, received)) => {
             let is_new = received == Received::Stored;
             info!(delivery.id = %id, is_new, "received");
@@ -58,14 +61,23 @@ pub(super) async fn receive(State(server): State<Server>, headers: HeaderMap, bo
     }
 }
 
-async fn take(server: &Server, headers: &HeaderMap, body: Body) -> Result<(DeliveryId, Received), Refused> {
+async fn take(server: &Server, room: &Semaphore, headers: &HeaderMap, body: Body) -> Result<(DeliveryId, Received), Refused> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let announced = text(CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > DELIVERY_BYTES_MAX) {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 25 MB");
     }
+    let signature = text("x-hub-signature-256");
+    if !signature.is_some_and(may_be_signature) {
+        // Whoever cannot sign shall not make us read.
+        return refused(StatusCode::UNAUTHORIZED, Unauthentic::Unsigned.to_string());
+    }
+    let needed = announced.unwrap_or(DELIVERY_BYTES_MAX).div_ceil(1024).max(1);
+    let Ok(_room) = room.try_acquire_many(u32::try_from(needed).unwrap_or(u32::MAX)) else {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "too many deliveries are being read; deliver it again");
+    };
     let body = read(body).await?;
-    if let Err(error) = server.forge.authenticate(text("x-hub-signature-256"), &body) {
+    if let Err(error) = server.forge.authenticate(signature, &body) {
         return refused(StatusCode::UNAUTHORIZED, error.to_string());
     }
     let Some(event) = text("x-github-event").filter(|event| !event.is_empty() && event.len() <= EVENT_BYTES_MAX) else {
@@ -87,6 +99,11 @@ async fn take(server: &Server, headers: &HeaderMap, body: Body) -> Result<(Deliv
             refused(StatusCode::SERVICE_UNAVAILABLE, "the delivery could not be stored; deliver it again")
         }
     }
+}
+
+/// Whether a header has the form of a signature: `sha256=` and 64 hexadecimal digits.
+fn may_be_signature(header: &str) -> bool {
+    header.strip_prefix("sha256=").is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Refused> {

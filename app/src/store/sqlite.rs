@@ -94,6 +94,7 @@ fn in_savepoint<T>(
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
+    make_private(path).map_err(|e| StoreError::Unavailable(format!("{} cannot be opened: {e}", path.display())))?;
     let mut connection =
         Connection::open(path).map_err(|e| StoreError::Unavailable(format!("{} cannot be opened: {e}", path.display())))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -102,6 +103,12 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Payloads of private repositories are in it, so the file is its owner's alone; SQLite gives its log the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
 /// One transaction, so that of two programs that start at once the second waits and finds it done.
