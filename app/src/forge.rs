@@ -79,7 +79,7 @@ pub struct CloneAccess {
 #[derive(Debug, thiserror::Error)]
 pub enum Unauthentic {
     /// There is no signature.
-    #[error("the request carries no X-Hub-Signature-256 header with a SHA-256 signature; set a secret for the webhook")]
+    #[error("the request carries no X-Hub-Signature-256 header; set a secret for the webhook")]
     Unsigned,
     /// It is not ours.
     #[error("the signature does not match; the webhook's secret and `github.webhook_secret` differ")]

@@ -112,7 +112,9 @@ impl Workspaces {
     /// [`WorkspaceError::Unavailable`] where the folder or the relay's loopback listener cannot be made.
     pub async fn open(folder: PathBuf, owner: Option<u32>) -> Result<Self, WorkspaceError> {
         let made = std::fs::create_dir_all(folder.join("mirrors")).and_then(|()| std::fs::create_dir_all(folder.join("scratch")));
-        made.and_then(|()| private(&folder, 0o711)).and_then(|()| private(&folder.join("mirrors"), 0o700)).map_err(|e| unavailable("making the workspace folder", &e))?;
+        made.and_then(|()| private(&folder, 0o711))
+            .and_then(|()| private(&folder.join("mirrors"), 0o700))
+            .map_err(|e| unavailable("making the workspace folder", &e))?;
         let folder = folder.canonicalize().map_err(|e| unavailable("finding the workspace folder", &e))?;
         let relay = Relay::start().await.map_err(|e| unavailable("starting the git relay on loopback", &e))?;
         Ok(Self { folder, owner: owner.filter(|_| rustix::process::geteuid().is_root()), relay, locks: Mutex::default() })
@@ -143,9 +145,9 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
-    pub async fn read(&self, repo: &RepoRef, commit: &CommitId, path: &'static str) -> Result<Option<Vec<u8>>, WorkspaceError> {
-        let (mirror, commit) = (self.mirror(repo), commit.clone());
-        blocking(move || mirror::read(&mirror, &commit, path)).await
+    pub async fn read(&self, repo: &RepoRef, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
+        let (mirror, commit, path) = (self.mirror(repo), commit.clone(), path.to_owned());
+        blocking(move || mirror::read(&mirror, &commit, &path)).await
     }
 
     /// The names and the small text files of a commit's root folder, for finding out how to test it.

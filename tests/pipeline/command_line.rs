@@ -83,11 +83,20 @@ async fn a_configuration_key_that_is_none_is_refused_with_the_nearest() {
     let folder = folder();
     std::fs::write(folder.path().join("patchwright.toml"), "[model]\nbase_uri = \"http://localhost/v1\"\n")
         .expect("there is room");
-    for arguments in [["serve"].as_slice(), &["doctor"], &["run", "--task", "x"]] {
+    for arguments in [["serve"].as_slice(), &["doctor"], &["run", "--task", "x", "--config", "patchwright.toml"]] {
         let ended = patchwright(folder.path(), arguments, &[]).await;
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
         insta::allow_duplicates! { insta::assert_snapshot!(ended.err.trim_end(), @"error: there is no configuration key `model.base_uri`; did you mean `model.base_url`?"); }
     }
+}
+
+#[tokio::test]
+async fn a_checkout_does_not_say_where_the_models_key_goes() {
+    let folder = folder();
+    std::fs::write(folder.path().join("patchwright.toml"), "[model]\nbase_uri = \"http://localhost/v1\"\n")
+        .expect("there is room");
+    let ended = patchwright(folder.path(), &["run", "--task", "x"], &[]).await;
+    assert!(ended.err.contains("looking at the checkout"), "the file in the folder is not read: {}", ended.err);
 }
 
 #[tokio::test]
@@ -244,7 +253,7 @@ async fn every_command_explains_itself() {
 
     Options:
           --config <FILE>
-              The configuration file; `patchwright.toml` where there is one
+              The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
 
           --repo <PATH>
               The checkout; the current folder if none is named
@@ -275,7 +284,7 @@ async fn every_command_explains_itself() {
 
     Options:
           --config <FILE>
-              The configuration file; `patchwright.toml` where there is one
+              The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
 
           --no-work
               Take and decide deliveries, but work on no job
@@ -293,7 +302,7 @@ async fn every_command_explains_itself() {
 
     Options:
           --config <FILE>
-              The configuration file; `patchwright.toml` where there is one
+              The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
 
           --json
               Print one JSON object

@@ -85,7 +85,7 @@ async fn a_hostile_file_name_is_harmless_in_the_comment() {
         @codex fix this
 
     patchwright[bot]:
-        **Blocked by policy.** Nothing was published: the patch changes ``.github/x` @octocat fixes #99 `y``, and nothing below `.github/` may be changed by an agent.
+        **Blocked by policy.** Nothing was published: the patch changes ``.github/x` @octocat fixes #99 `y``; workflows, actions, code owners and the settings of update bots are not for an agent to change.
 
         The model's last words:
 

@@ -93,7 +93,7 @@ async fn a_patch_to_the_workflows_is_refused() {
         @codex fix this
 
     patchwright[bot]:
-        **Blocked by policy.** Nothing was published: the patch changes `.github/workflows/own.yml`, and nothing below `.github/` may be changed by an agent.
+        **Blocked by policy.** Nothing was published: the patch changes `.github/workflows/own.yml`; workflows, actions, code owners and the settings of update bots are not for an agent to change.
 
         The model's last words:
 

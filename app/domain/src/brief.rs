@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ecosystem::runner;
 use crate::event::Untrusted;
 use crate::job::{JobSpec, Task};
 use crate::journal::{Digest, Prepared};
@@ -104,13 +105,13 @@ fn environment(task: &mut String, prepared: &Prepared) {
     let _ = writeln!(task, "\n# Environment\nThe base commit is {}.", prepared.base);
     match (&prepared.plan.test, &prepared.baseline) {
         (Some(test), Some(baseline)) => {
-            let colour = match baseline.exit.colour() {
+            let colour = match runner::colour(baseline) {
                 Colour::Green => "passes",
                 Colour::Red => "fails",
                 Colour::None => "gives no result",
             };
             let _ = writeln!(task, "The tests are run with `{test}`. On the base this {colour} ({}).", baseline.exit);
-            if baseline.exit.colour() == Colour::Red {
+            if runner::colour(baseline) == Colour::Red {
                 let _ = writeln!(task, "The end of its output there:\n```\n{}\n```", baseline.excerpt.replace("```", "'''"));
             }
         }

@@ -10,6 +10,7 @@ mod go;
 mod make;
 mod npm;
 mod python;
+pub mod runner;
 
 /// How to set up and test a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,9 +31,8 @@ impl Plan {
     /// Whether this file decides how the tests are run: by its name, in whatever folder, or because the commands name it.
     pub fn decides_how_tests_run(&self, path: &str) -> bool {
         let commands = [&self.setup, &self.test].into_iter().flatten();
-        let mut words = commands.flat_map(|command| command.split(|c: char| c.is_whitespace() || "'\"();&|=".contains(c)));
         self.decided_by.iter().any(|file| is_called(path, file))
-            || words.any(|word| word.strip_prefix("./").unwrap_or(word) == path)
+            || commands.flat_map(|command| words(command)).any(|word| word == path)
     }
 }
 
@@ -66,6 +66,11 @@ pub trait Ecosystem: Sync {
     /// The files that decide how that command runs the tests.
     fn decided_by(&self) -> &'static [&'static str];
 
+    /// The texts of commands that the test command runs in turn, such as a Makefile's; files that they name decide too.
+    fn recipes(&self, _files: &dyn Files) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What building and testing leaves behind.
     fn droppings(&self) -> &'static [&'static str];
 }
@@ -82,19 +87,54 @@ pub struct Commands {
     pub test: Option<String>,
 }
 
+/// The words of a command, those that are paths from the root without their `./`.
+fn words(command: &str) -> impl Iterator<Item = &str> {
+    let words = command.split(|c: char| c.is_whitespace() || "'\"();&|=<>,[]{}$@`".contains(c));
+    words.map(|word| word.strip_prefix("./").unwrap_or(word))
+}
+
+/// The words of a text that may be paths of scripts.
+fn paths_in(text: &str) -> Vec<String> {
+    words(text)
+        .filter(|word| word.len() > 2 && word.contains(['/', '.']) && !word.starts_with(['/', '-']))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// The [`Plan::source`] of a plan whose test command the policy file names.
 const FROM_POLICY: &str = "policy file";
+
+/// Build files of ecosystems that are not known here; a policy's command may be theirs.
+const OTHER_BUILD_FILES: [&str; 14] = [
+    "justfile",
+    "Justfile",
+    "Rakefile",
+    "Gemfile",
+    "pom.xml",
+    "build.gradle",
+    "build.gradle.kts",
+    "build.xml",
+    "CMakeLists.txt",
+    "meson.build",
+    "Taskfile.yml",
+    "composer.json",
+    "phpunit.xml",
+    "mix.exs",
+];
 
 /// Finds the plan: the policy's commands first, then the first ecosystem that fits.
 pub fn plan(commands: &Commands, files: &dyn Files) -> Plan {
     let detected = ALL.iter().find_map(|ecosystem| ecosystem.test(files).map(|test| (*ecosystem, test)));
-    let all_deciding = || ALL.iter().flat_map(|ecosystem| ecosystem.decided_by()).copied().collect::<Vec<_>>();
+    let all_deciding =
+        || ALL.iter().flat_map(|ecosystem| ecosystem.decided_by()).chain(&OTHER_BUILD_FILES).copied().collect::<Vec<_>>();
     let (source, test, decided_by) = match (&commands.test, detected) {
         (Some(test), _) => (FROM_POLICY, Some(test.clone()), all_deciding()),
         (None, Some((ecosystem, test))) => (ecosystem.name(), Some(test), ecosystem.decided_by().to_vec()),
         (None, None) => ("nothing", None, Vec::new()),
     };
-    let (source, decided_by) = (source.to_owned(), decided_by.into_iter().map(str::to_owned).collect());
+    let named = ALL.iter().flat_map(|ecosystem| ecosystem.recipes(files)).flat_map(|text| paths_in(&text));
+    let decided_by = decided_by.into_iter().map(str::to_owned).chain(named.filter(|_| source != "cargo")).collect();
+    let source = source.to_owned();
     let droppings = ALL.iter().flat_map(|ecosystem| ecosystem.droppings()).map(|&name| name.to_owned()).collect();
     Plan { source, setup: commands.setup.clone(), test, decided_by, droppings }
 }

@@ -125,7 +125,10 @@ impl RepoRef {
     /// [`Malformed`] for an owner or name that GitHub would not give, or a branch that git would not take.
     pub fn new(id: u64, installation: u64, owner: &str, name: &str, default_branch: &str) -> Result<Self, Malformed> {
         if i64::try_from(id.max(installation)).is_err() {
-            return Err(Malformed { what: "the repository's or installation's number", problem: "a size that GitHub does not give" });
+            return Err(Malformed {
+                what: "the repository's or installation's number",
+                problem: "a size that GitHub does not give",
+            });
         }
         check_slug("the repository's owner", owner)?;
         check_slug("the repository's name", name)?;

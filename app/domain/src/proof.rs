@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ecosystem::Plan;
+use crate::ecosystem::{Plan, runner};
 use crate::journal::{Change, ChangeKind, Digest};
 use crate::report::neutral::code;
 
@@ -115,6 +115,8 @@ pub enum Doubt {
     Inconclusive,
     /// The patch changes how the tests are run.
     TestCommandTouched,
+    /// The patch changes tests that stand inside the code that it mends, where they cannot be put back.
+    TestsTouched,
 }
 
 impl Doubt {
@@ -127,7 +129,12 @@ impl Doubt {
             }
             Self::StillRed => "The tests fail with the patch, as they did before it.",
             Self::Regression => "The tests passed before the patch and fail with it.",
-            Self::Inconclusive => "A run of the tests was killed or ran out of time, so there is nothing to compare.",
+            Self::Inconclusive => {
+                "A run of the tests came to no result (it was killed, ran out of time, or its runner did not finish), so there is nothing to compare."
+            }
+            Self::TestsTouched => {
+                "The patch changes or deletes existing tests inside a source file, so the tests' passing says nothing about it."
+            }
             Self::TestCommandTouched => {
                 "The patch changes a file that decides how the tests are run, so their passing says nothing about it."
             }
@@ -141,7 +148,7 @@ impl Doubt {
             Self::GreenBefore => "Review the patch by hand, or add a failing test for the issue and ask again.",
             Self::StillRed | Self::Regression => "Take the patch as a draft to go on from, or ask again with more detail.",
             Self::Inconclusive => "Run the tests by hand, or give them more time with `limits.test_minutes`.",
-            Self::TestCommandTouched => "Review that change by hand before anything else.",
+            Self::TestCommandTouched | Self::TestsTouched => "Review that change by hand before anything else.",
         }
     }
 
@@ -149,7 +156,17 @@ impl Doubt {
     pub fn is_worth_a_round(self) -> bool {
         match self {
             Self::StillRed | Self::Regression => true,
-            Self::NoTestCommand | Self::GreenBefore | Self::Inconclusive | Self::TestCommandTouched => false,
+            Self::NoTestCommand | Self::GreenBefore | Self::Inconclusive | Self::TestCommandTouched | Self::TestsTouched => false,
+        }
+    }
+}
+
+impl Verdict {
+    /// The same evidence, which is no proof because of a doubt that the exit codes do not show.
+    pub fn doubted(self, doubt: Doubt) -> Self {
+        match self {
+            Self::Proven { base, head } => Self::Unproven { doubt, base: Some(base), head: Some(head) },
+            Self::Unproven { .. } => self,
         }
     }
 }
@@ -160,7 +177,7 @@ pub fn judge(plan: &Plan, changes: &[Change], base: Option<Evidence>, head: Opti
         return Verdict::Unproven { doubt: Doubt::NoTestCommand, base, head };
     };
     let is_touched = changes.iter().any(|change| decides_how_tests_run(plan, change));
-    let doubt = match (base.exit.colour(), head.exit.colour()) {
+    let doubt = match (runner::colour(base), runner::colour(head)) {
         (Colour::Red, Colour::Green) if is_touched => Doubt::TestCommandTouched,
         (Colour::Red, Colour::Green) => return Verdict::Proven { base: base.clone(), head: head.clone() },
         (Colour::Green, Colour::Green) => Doubt::GreenBefore,
@@ -182,18 +199,41 @@ fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, file)| file)
 }
 
-/// The files of the base that the proof puts back over the head before it runs the tests, so that a patch cannot pass
-/// by changing or deleting the tests that it must pass. New test files stay as they are.
+/// The paths that the proof makes as they are in the base before it runs the tests: the base is red by its own tests, so
+/// exactly those must pass, none changed or deleted and none added that could speak for the others.
 pub fn tests_to_restore(changes: &[Change]) -> impl Iterator<Item = &str> {
-    changes.iter().filter(|c| c.kind != ChangeKind::Added && is_test_path(&c.path)).map(|c| c.path.as_str())
+    changes.iter().filter(|change| is_test_path(&change.path)).map(|change| change.path.as_str())
+}
+
+/// Source files of which existing lines may be tests that stand inside the code.
+pub fn may_hold_tests(changes: &[Change]) -> impl Iterator<Item = &str> {
+    changes.iter().filter(|c| c.kind == ChangeKind::Modified && c.path.ends_with(".rs")).map(|c| c.path.as_str())
+}
+
+/// Whether lines of a Rust source's inline tests are missing or changed: from the first `#[cfg(test)]` or `#[test]` on,
+/// every line of the base must be in the head, in its order.
+pub fn loses_inline_tests(base: &str, head: &str) -> bool {
+    let is_mark = |line: &&str| line.trim_start().starts_with("#[cfg(test)]") || line.trim_start().starts_with("#[test]");
+    let mut head = head.lines().skip_while(|line| !is_mark(line));
+    base.lines().skip_while(|line| !is_mark(line)).any(|line| !head.any(|there| there == line))
 }
 
 /// Why a change may not be published at all, whatever the tests say.
 pub fn forbidden(changes: &[Change]) -> Option<String> {
-    let change =
-        changes.iter().find(|change| change.path.split('/').next().is_some_and(|top| top.eq_ignore_ascii_case(".github")))?;
-    Some(format!("the patch changes {}, and nothing below `.github/` may be changed by an agent", code(&change.path)))
+    let change = changes.iter().find(|change| is_protected(&change.path))?;
+    let kinds = "workflows, actions, code owners and the settings of update bots are not for an agent to change";
+    Some(format!("the patch changes {}; {kinds}", code(&change.path)))
 }
+
+fn is_protected(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let file = path.rsplit('/').next().unwrap_or(&path);
+    path.split('/').next() == Some(".github") || PROTECTED_FILES.contains(&file)
+}
+
+/// In lower case; whatever folder they are in.
+const PROTECTED_FILES: [&str; 7] =
+    ["codeowners", "action.yml", "action.yaml", "renovate.json", "renovate.json5", ".renovaterc", "dependabot.yml"];
 
 /// Whether a path is, by the conventions of the common languages, a test or what tests are configured by.
 pub fn is_test_path(path: &str) -> bool {

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use crate::ecosystem::runner;
 use crate::effect::PULL_REQUEST_PLACEHOLDER;
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobSpec, Task, Usage};
@@ -200,7 +201,7 @@ fn reproduce(story: &Story<'_>, prepared: &Prepared, base: &Evidence) -> String 
 
 fn result(evidence: Option<&Evidence>) -> String {
     let Some(evidence) = evidence else { return "not run".into() };
-    let colour = match evidence.exit.colour() {
+    let colour = match runner::colour(evidence) {
         Colour::Green => "✅ pass",
         Colour::Red => "❌ fail",
         Colour::None => "⚠️ no result",

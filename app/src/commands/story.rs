@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use patchwright::store::Store;
+use patchwright_domain::ecosystem::runner;
 use patchwright_domain::job::JobId;
 use patchwright_domain::journal::{EntryKind, Outcome};
 use patchwright_domain::proof::{Colour, Evidence, Verdict};
@@ -64,7 +65,7 @@ fn count(n: usize, what: &str) -> String {
 }
 
 fn tested(evidence: &Evidence) -> String {
-    let colour = match evidence.exit.colour() {
+    let colour = match runner::colour(evidence) {
         Colour::Green => "passes",
         Colour::Red => "fails",
         Colour::None => "gives no result",

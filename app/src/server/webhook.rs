@@ -68,9 +68,13 @@ async fn take(server: &Server, room: &Semaphore, headers: &HeaderMap, body: Body
         return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 25 MB");
     }
     let signature = text("x-hub-signature-256");
-    if !signature.is_some_and(may_be_signature) {
-        // Whoever cannot sign shall not make us read.
-        return refused(StatusCode::UNAUTHORIZED, Unauthentic::Unsigned.to_string());
+    // Whoever cannot sign shall not make us read.
+    match signature {
+        None => return refused(StatusCode::UNAUTHORIZED, Unauthentic::Unsigned.to_string()),
+        Some(header) if !may_be_signature(header) => {
+            return refused(StatusCode::UNAUTHORIZED, Unauthentic::Mismatch.to_string());
+        }
+        Some(_) => {}
     }
     let needed = announced.unwrap_or(DELIVERY_BYTES_MAX).div_ceil(1024).max(1);
     let Ok(_room) = room.try_acquire_many(u32::try_from(needed).unwrap_or(u32::MAX)) else {

@@ -1,7 +1,7 @@
 //! Prepare: read the request, fix the base, find out how it is tested, and see what its tests say before anybody has
 //! touched anything. What does not work here ends the run before a model was asked.
 
-use patchwright_domain::ecosystem::{self, Plan};
+use patchwright_domain::ecosystem::{self, Plan, runner};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{CommitId, EntryKind, Prepared};
 use patchwright_domain::policy::Policy;
@@ -46,7 +46,7 @@ async fn baseline(tools: &Tools, spec: &JobSpec, base: &CommitId, plan: &Plan) -
     let tree = tools.workspaces.scratch(&spec.repo, base).await?;
     match commands::test(tools, plan, test, &tree).await? {
         Said::SetupFailed(evidence) => Err(unusable("setup", &evidence)),
-        Said::Tested(evidence) if evidence.exit.is_missing_command() => Err(unusable("test", &evidence)),
+        Said::Tested(evidence) if runner::is_unusable(&evidence) => Err(unusable("test", &evidence)),
         Said::Tested(evidence) => Ok(Some(evidence)),
     }
 }

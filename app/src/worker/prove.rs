@@ -1,8 +1,8 @@
 //! Prove: run the tests on the proposal in a fresh tree, and compare with what they said on the base.
 
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::EntryKind;
-use patchwright_domain::proof::{self, Evidence, Verdict};
+use patchwright_domain::journal::{CommitId, EntryKind, Proposal};
+use patchwright_domain::proof::{self, Doubt, Evidence, Verdict};
 use patchwright_domain::report::Stage;
 use patchwright_domain::run::Run;
 use tracing::info;
@@ -26,9 +26,24 @@ pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<A
             Some(evidence(commands::test(tools, &prepared.plan, test, &tree).await?))
         }
     };
-    let verdict = proof::judge(&prepared.plan, &proposal.changes, prepared.baseline.clone(), head);
+    let mut verdict = proof::judge(&prepared.plan, &proposal.changes, prepared.baseline.clone(), head);
+    if touches_inline_tests(tools, spec, &prepared.base, proposal).await? {
+        verdict = verdict.doubted(Doubt::TestsTouched);
+    }
     info!("verified: {}", if matches!(verdict, Verdict::Proven { .. }) { "proven" } else { "unproven" });
     Ok(Answer::entry(EntryKind::Verified { verdict }))
+}
+
+/// Whether the patch changes tests that stand inside a source file, which cannot be put back without the patch itself.
+async fn touches_inline_tests(tools: &Tools, spec: &JobSpec, base: &CommitId, proposal: &Proposal) -> Result<bool, StepError> {
+    for path in proof::may_hold_tests(&proposal.changes) {
+        let before = tools.workspaces.read(&spec.repo, base, path).await?.unwrap_or_default();
+        let after = tools.workspaces.read(&spec.repo, &proposal.commit, path).await?.unwrap_or_default();
+        if proof::loses_inline_tests(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A setup that fails with the patch counts as the tests' failing with it: it worked on the base.

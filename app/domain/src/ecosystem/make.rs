@@ -21,6 +21,10 @@ impl Ecosystem for Make {
         &MAKEFILES
     }
 
+    fn recipes(&self, files: &dyn Files) -> Vec<String> {
+        MAKEFILES.iter().filter_map(|name| files.read(name)).collect()
+    }
+
     fn droppings(&self) -> &'static [&'static str] {
         &[]
     }

@@ -21,6 +21,12 @@ impl Ecosystem for Npm {
         &["package.json", ".npmrc"]
     }
 
+    fn recipes(&self, files: &dyn Files) -> Vec<String> {
+        let package = files.read("package.json").and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        let scripts = package.as_ref().and_then(|package| package.get("scripts")?.as_object());
+        scripts.into_iter().flat_map(|scripts| scripts.values()).filter_map(|script| script.as_str()).map(str::to_owned).collect()
+    }
+
     fn droppings(&self) -> &'static [&'static str] {
         &["node_modules", ".nyc_output"]
     }

@@ -53,10 +53,28 @@ impl Ecosystem for Python {
             "sitecustomize.py",
             "usercustomize.py",
             "noxfile.py",
+            // These would be found before the runner's own.
+            "unittest.py",
+            "unittest/__init__.py",
+            "pytest.py",
+            "pytest/__init__.py",
+            "_pytest/__init__.py",
+            "doctest.py",
         ]
     }
 
     fn droppings(&self) -> &'static [&'static str] {
-        &["__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".venv", ".hypothesis", ".coverage", ".eggs"]
+        &[
+            "__pycache__",
+            ".pytest_cache",
+            ".mypy_cache",
+            ".ruff_cache",
+            ".tox",
+            ".venv",
+            "venv",
+            ".hypothesis",
+            ".coverage",
+            ".eggs",
+        ]
     }
 }

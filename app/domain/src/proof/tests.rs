@@ -1,4 +1,4 @@
-use super::{Colour, Doubt, Exit, Verdict, forbidden, is_test_path, judge, tests_to_restore};
+use super::{Colour, Doubt, Exit, Verdict, forbidden, is_test_path, judge, loses_inline_tests, tests_to_restore};
 use crate::journal::{Change, ChangeKind};
 use crate::sample::{changed, ended, plan};
 
@@ -88,7 +88,7 @@ fn a_patch_that_decides_how_the_tests_run_is_not_proven_by_them() {
 }
 
 #[test]
-fn the_tests_of_the_base_are_put_back_and_new_ones_stay() {
+fn the_tests_are_exactly_those_of_the_base() {
     let changes = [
         changed("src/lib.rs", ChangeKind::Modified),
         changed("tests/changed.rs", ChangeKind::Modified),
@@ -98,7 +98,7 @@ fn the_tests_of_the_base_are_put_back_and_new_ones_stay() {
         changed("conftest.py", ChangeKind::Modified),
     ];
     let restored: Vec<&str> = tests_to_restore(&changes).collect();
-    assert_eq!(restored, ["tests/changed.rs", "tests/deleted.rs", "conftest.py"]);
+    assert_eq!(restored, ["tests/changed.rs", "tests/deleted.rs", "tests/added.rs", "conftest.py"]);
 }
 
 #[test]
@@ -135,11 +135,19 @@ fn tests_are_known_by_the_conventions_of_the_common_languages() {
 }
 
 #[test]
-fn nothing_below_the_forges_own_folder_may_change() {
-    for path in [".github/workflows/ci.yml", ".GitHub/x", ".GITHUB/CODEOWNERS", ".github"] {
+fn what_steers_the_repository_may_not_change() {
+    for path in [
+        ".github/workflows/ci.yml",
+        ".GitHub/x",
+        ".GITHUB/CODEOWNERS",
+        ".github",
+        "docs/CODEOWNERS",
+        "a/action.yml",
+        "renovate.json",
+    ] {
         let changes = [source(), vec![changed(path, ChangeKind::Added)]].concat();
-        let expected = format!("the patch changes `{path}`, and nothing below `.github/` may be changed by an agent");
-        assert_eq!(forbidden(&changes), Some(expected));
+        let reason = forbidden(&changes).expect("it is protected");
+        assert!(reason.starts_with(&format!("the patch changes `{path}`; workflows")), "{reason}");
     }
     for path in ["docs/.github/x", ".githubx/a", "github/a", ".gitignore"] {
         assert_eq!(forbidden(&[changed(path, ChangeKind::Modified)]), None, "{path}");
@@ -150,7 +158,7 @@ fn nothing_below_the_forges_own_folder_may_change() {
 #[test]
 fn the_name_of_a_forbidden_file_stays_a_name() {
     let reason = forbidden(&[changed(".github/a`b\n\n@octocat", ChangeKind::Added)]).unwrap();
-    insta::assert_snapshot!(reason, @"the patch changes ``.github/a`b @octocat``, and nothing below `.github/` may be changed by an agent");
+    insta::assert_snapshot!(reason, @"the patch changes ``.github/a`b @octocat``; workflows, actions, code owners and the settings of update bots are not for an agent to change");
 }
 
 #[test]
@@ -162,6 +170,7 @@ fn every_doubt_has_a_sentence_and_a_next_step() {
         Doubt::Regression,
         Doubt::Inconclusive,
         Doubt::TestCommandTouched,
+        Doubt::TestsTouched,
     ];
     let told: Vec<String> = doubts.iter().map(|doubt| format!("{} {}", doubt.sentence(), doubt.next_step())).collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
@@ -169,9 +178,23 @@ fn every_doubt_has_a_sentence_and_a_next_step() {
     The tests passed before the patch and pass with it, so they do not show that it solves the issue. Review the patch by hand, or add a failing test for the issue and ask again.
     The tests fail with the patch, as they did before it. Take the patch as a draft to go on from, or ask again with more detail.
     The tests passed before the patch and fail with it. Take the patch as a draft to go on from, or ask again with more detail.
-    A run of the tests was killed or ran out of time, so there is nothing to compare. Run the tests by hand, or give them more time with `limits.test_minutes`.
+    A run of the tests came to no result (it was killed, ran out of time, or its runner did not finish), so there is nothing to compare. Run the tests by hand, or give them more time with `limits.test_minutes`.
     The patch changes a file that decides how the tests are run, so their passing says nothing about it. Review that change by hand before anything else.
+    The patch changes or deletes existing tests inside a source file, so the tests' passing says nothing about it. Review that change by hand before anything else.
     "#);
     let mended: Vec<Doubt> = doubts.into_iter().filter(|doubt| doubt.is_worth_a_round()).collect();
     assert_eq!(mended, [Doubt::StillRed, Doubt::Regression]);
+}
+
+#[test]
+fn inline_tests_that_are_changed_or_lost_are_seen() {
+    let base = "fn f() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn one() {}\n}\n";
+    for head in ["fn f() { 1 }\n", &base.replace("fn one() {}", "fn one() { return; }"), &base.replace("    #[test]\n", "")] {
+        assert!(loses_inline_tests(base, head), "{head}");
+    }
+    let more = base.replace("    fn one() {}\n", "    fn one() {}\n    #[test]\n    fn two() {}\n");
+    for head in [base, &base.replace("fn f() {}", "fn f() { 1 }\nfn g() {}"), &more] {
+        assert!(!loses_inline_tests(base, head), "{head}");
+    }
+    assert!(!loses_inline_tests("fn f() {}\n", "fn g() {}\n"));
 }
