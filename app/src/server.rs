@@ -9,8 +9,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -21,6 +26,12 @@ mod webhook;
 
 /// How many connections may wait to be taken; the system's default of 128 makes bursts wait for a second.
 const BACKLOG: u32 = 1024;
+/// How many connections may be open.
+const CONNECTIONS_MAX: usize = 4096;
+/// How long a request's head may take, also between two requests of a connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long to wait before the next connection is taken where one could not be, such as for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How much of bodies may be in memory at the same time, in KiB; what is more is told to come again.
 const BODIES_KIB_MAX: usize = 256 * 1024;
 /// How long the store may take to say that it can be written to.
@@ -58,12 +69,43 @@ pub fn router(server: Server) -> Router {
         .with_state(server)
 }
 
-/// Serves until told to stop; requests that are under way are finished.
+/// Serves until told to stop; requests that are under way are finished. Connections are bounded in number, and one that
+/// does not send its request's head in time is closed, so that nobody can hold the others up by sending nothing.
 ///
 /// # Errors
-/// The listener's.
+/// None while the listener lives; a connection that cannot be taken is logged.
 pub async fn serve(listener: TcpListener, server: Server, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router(server)).with_graceful_shutdown(stop.cancelled_owned()).await
+    let service = TowerToHyperService::new(router(server));
+    let (room, graceful) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), GracefulShutdown::new());
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut connections = JoinSet::new();
+    loop {
+        // A place first: who finds none waits in the listener's backlog.
+        let taken = async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
+        let (place, stream) = tokio::select! {
+            (place, accepted) = taken => match (place, accepted) {
+                (Ok(place), Ok((stream, _))) => (place, stream),
+                (_, Err(error)) => {
+                    tracing::warn!(error = %error, "a connection cannot be taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+                (Err(_), Ok(_)) => continue,
+            },
+            Some(_) = connections.join_next() => continue,
+            () = stop.cancelled() => break,
+        };
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        connections.spawn(async move {
+            // A client that breaks off is no error of ours.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+    Ok(())
 }
 
 /// Ready means that a delivery would be durable.

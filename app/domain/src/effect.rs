@@ -118,7 +118,7 @@ impl EffectKey {
         &self.0
     }
 
-    /// The hidden line by which a comment or pull request is found again.
+    /// The hidden line by which a comment is found again, and by which a text is known as ours.
     pub fn marker(&self) -> String {
         format!("{MARKER_START}{} -->", self.0)
     }

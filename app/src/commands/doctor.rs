@@ -168,6 +168,10 @@ async fn model(config: &Config) -> Finding {
         Ok(answer) if answer.status().is_server_error() => {
             Finding::broken(what, format!("{address} answered {}", answer.status()), "look at the endpoint's own log")
         }
+        Ok(answer) if !answer.status().is_success() => {
+            let detail = format!("{} is there; it has no list of models, so name and key were not tried", config.model.base_url);
+            Finding::works(what, detail)
+        }
         Ok(_) => Finding::works(what, format!("{} at {}", config.model.model, config.model.base_url)),
         Err(error) => {
             let remedy = "check `model.base_url`, this machine's network and its proxy variables";

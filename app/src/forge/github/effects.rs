@@ -1,8 +1,8 @@
 //! Effects on GitHub: each is looked for first, and made only where it is missing.
 //!
 //! A request whose answer was lost may have been carried out, so after every doubtful answer the effect is looked for
-//! again. Comments and pull requests are found by a hidden marker in a text that our own App wrote, check runs by their
-//! `external_id`.
+//! again. Comments are found by a hidden marker in a text that our own App wrote, pull requests by their branch, check runs by
+//! their `external_id`.
 
 use http::Method;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt, Subject};
