@@ -11,3 +11,13 @@ pub fn builder() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(reqwest::redirect::Policy::none())
 }
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string().lines().next().unwrap_or_default().to_owned(), |text, cause| {
+        let cause = cause.to_string();
+        let line = cause.lines().next().unwrap_or_default();
+        if text.contains(line) { text } else { format!("{text}: {line}") }
+    })
+}

@@ -157,9 +157,7 @@ impl Rehearsal {
     /// # Errors
     /// [`Error::Io`] if there is no temporary folder or no port.
     pub async fn start(settings: Settings) -> Result<Self, Error> {
-        // Somebody else may have installed it already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
+        let client = crate::http_client::builder().no_proxy().build()?;
         let root = TempDir::with_prefix("rehearsal-")?;
         smart_http::install_hooks(root.path())?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -165,7 +165,7 @@ impl Worker {
                     return;
                 }
             };
-            let shift = Shift { tools: &self.tools, lease, spec, run, journal };
+            let shift = Shift { tools: &self.tools, lease, spec, progress: Progress { run, journal } };
             match shift.work(stop).await {
                 Ok(()) => {}
                 Err(StoreError::LeaseLost { .. }) => warn!("the lease is lost; another worker has the job"),
@@ -183,14 +183,33 @@ struct Shift<'a> {
     tools: &'a Tools,
     lease: Lease,
     spec: JobSpec,
+    progress: Progress,
+}
+
+/// A run with the journal that it is the fold of.
+struct Progress {
     run: Run,
     journal: Vec<Entry>,
+}
+
+impl Progress {
+    /// Adds an entry, hears what others have added meanwhile, and says whether somebody asked for a cancel among it.
+    async fn record(&mut self, tools: &Tools, lease: &Lease, kind: EntryKind) -> Result<bool, StoreError> {
+        let seen = u32::try_from(self.journal.len()).unwrap_or(u32::MAX);
+        let entries = tools.store.append(lease, seen, kind, tools.clock.now()).await?;
+        let is_cancelled = entries.iter().any(|entry| matches!(entry.kind, EntryKind::CancelRequested { .. }));
+        for entry in entries {
+            self.run.apply(&entry).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
+            self.journal.push(entry);
+        }
+        Ok(is_cancelled)
+    }
 }
 
 impl Shift<'_> {
     async fn work(mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         loop {
-            let step = self.run.next(self.tools.clock.now());
+            let step = self.progress.run.next(self.tools.clock.now());
             if step == Step::Rest {
                 return Ok(());
             }
@@ -200,7 +219,9 @@ impl Shift<'_> {
                 () = stop.cancelled() => Ok(Answer::Later { seconds: 0, because: "this worker is being stopped".into() }),
             };
             match self.reaction(answer)? {
-                Answer::Entry(kind) => self.record(*kind).await?,
+                Answer::Entry(kind) => {
+                    self.progress.record(self.tools, &self.lease, *kind).await?;
+                }
                 Answer::Written => {}
                 Answer::Later { seconds, because } => {
                     info!(delay_s = seconds, "handed back: {because}");
@@ -211,17 +232,6 @@ impl Shift<'_> {
         }
     }
 
-    /// Adds an entry and hears what others have added meanwhile.
-    async fn record(&mut self, kind: EntryKind) -> Result<(), StoreError> {
-        let seen = u32::try_from(self.journal.len()).unwrap_or(u32::MAX);
-        let entries = self.tools.store.append(&self.lease, seen, kind, self.tools.clock.now()).await?;
-        for entry in entries {
-            self.run.apply(&entry).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
-            self.journal.push(entry);
-        }
-        Ok(())
-    }
-
     async fn answer(&mut self, step: Step) -> Result<Answer, StepError> {
         let lease_lost = renew(self.tools, &self.lease);
         // The renewal borrows the lease alone, so that the step may write.
@@ -230,10 +240,10 @@ impl Shift<'_> {
             match step {
                 Step::Prepare => prepare::prepare(self.tools, &self.spec).await,
                 Step::Solve { round, feedback } => {
-                    solve::solve(self.tools, &self.spec, &self.lease, &mut self.run, &mut self.journal, round, feedback).await
+                    solve::solve(self.tools, &self.spec, &self.lease, &mut self.progress, round, feedback).await
                 }
-                Step::Verify => prove::verify(self.tools, &self.spec, &self.run).await,
-                Step::PlanPublish { conclusion } => publish::plan(self.tools, &self.spec, &self.run, conclusion).await,
+                Step::Verify => prove::verify(self.tools, &self.spec, &self.progress.run).await,
+                Step::PlanPublish { conclusion } => publish::plan(self.tools, &self.spec, &self.progress.run, conclusion).await,
                 Step::Perform { effect } => publish::perform(self.tools, &self.spec, effect).await,
                 Step::Complete { outcome } => {
                     info!("completed: {outcome}");
@@ -278,7 +288,7 @@ impl Shift<'_> {
         if self.n_claims_without_progress() <= HANDED_BACK_MAX {
             return Answer::Later { seconds, because };
         }
-        let effect = match self.run.next(self.tools.clock.now()) {
+        let effect = match self.progress.run.next(self.tools.clock.now()) {
             Step::Perform { effect } => Some(effect.key(self.lease.job())),
             Step::Prepare | Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } | Step::Complete { .. } | Step::Rest => {
                 None
@@ -289,7 +299,13 @@ impl Shift<'_> {
 
     fn n_claims_without_progress(&self) -> usize {
         let is_idle = |entry: &&Entry| matches!(entry.kind, EntryKind::Claimed { .. } | EntryKind::TurnTaken { .. });
-        self.journal.iter().rev().take_while(is_idle).filter(|entry| matches!(entry.kind, EntryKind::Claimed { .. })).count()
+        self.progress
+            .journal
+            .iter()
+            .rev()
+            .take_while(is_idle)
+            .filter(|entry| matches!(entry.kind, EntryKind::Claimed { .. }))
+            .count()
     }
 
     fn growing_delay(&self) -> i64 {

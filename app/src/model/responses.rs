@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{Client, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::http_client::{self, chain};
 use crate::model::{Model, ModelError, Prompt, Reply};
 
 mod events;
@@ -94,8 +95,7 @@ impl ResponsesModel {
         let url = endpoint(&settings.base_url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let is_loopback = is_loopback(&host);
-        let mut client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
+        let mut client = http_client::builder()
             .connect_timeout(settings.connect_timeout)
             .user_agent(concat!("patchwright/", env!("CARGO_PKG_VERSION")));
         if is_loopback {
@@ -104,10 +104,6 @@ impl ResponsesModel {
         if url.scheme() == "http" {
             // Without TLS there is no need to read the machine's certificates, or to have any.
             client = client.tls_certs_only([]);
-        }
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Another thread may have been faster, with the same provider.
-            let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let client = client.build().map_err(|error| ModelError::Unavailable(format!("{host}: {}", chain(&error))))?;
         let host = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
@@ -242,18 +238,4 @@ fn headers(key: Option<&SecretString>) -> Result<HeaderMap, ModelError> {
         headers.insert(AUTHORIZATION, bearer);
     }
     Ok(headers)
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

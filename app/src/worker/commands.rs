@@ -2,6 +2,7 @@
 
 use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::proof::Evidence;
+use patchwright_domain::turn::output;
 
 use super::{StepError, Tools, conclusions};
 use crate::sandbox::{Command, Executor, Profile, Tree};
@@ -47,32 +48,18 @@ pub(super) async fn run(tools: &Tools, executor: &mut dyn Executor, command: &st
         timeout: tools.settings.test_timeout,
         output_bytes_max: OUTPUT_BYTES_MAX,
     };
-    let output = executor.execute(&request).await.map_err(|error| conclusions::sandbox(&error))?;
-    let excerpt = excerpt(&String::from_utf8_lossy(&output.output));
-    let duration_ms = u64::try_from(output.duration.as_millis()).unwrap_or(u64::MAX);
-    let output_digest = tools.store.put_artifact(output.output).await?;
-    Ok(Evidence { command: command.to_owned(), exit: output.exit, duration_ms, output: output_digest, excerpt })
+    let done = executor.execute(&request).await.map_err(|error| conclusions::sandbox(&error))?;
+    let excerpt = excerpt(&done.output);
+    let duration_ms = u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX);
+    let output_digest = tools.store.put_artifact(done.output).await?;
+    Ok(Evidence { command: command.to_owned(), exit: done.exit, duration_ms, output: output_digest, excerpt })
 }
 
 /// The last lines, without what a terminal would act on.
-fn excerpt(output: &str) -> String {
-    let plain: String = strip_escapes(output).chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
+fn excerpt(output: &[u8]) -> String {
+    let plain = output::plain(output);
     let lines: Vec<&str> = plain.trim_end().lines().collect();
     let tail = lines[lines.len().saturating_sub(EXCERPT_LINES_MAX)..].join("\n");
     let n_over = tail.chars().count().saturating_sub(EXCERPT_CHARS_MAX);
     tail.chars().skip(n_over).collect()
-}
-
-/// Takes out CSI sequences such as colours (ECMA-48, 5.4).
-fn strip_escapes(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("\u{1b}[") {
-        plain.push_str(&rest[..start]);
-        let sequence = &rest[start + 2..];
-        let end = sequence.find(|c: char| ('@'..='~').contains(&c)).map_or(sequence.len(), |end| end + 1);
-        rest = &sequence[end..];
-    }
-    plain.push_str(rest);
-    plain
 }

@@ -27,7 +27,8 @@ pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<A
         }
     };
     let mut verdict = proof::judge(&prepared.plan, &proposal.changes, prepared.baseline.clone(), head);
-    if touches_inline_tests(tools, spec, &prepared.base, proposal).await? {
+    let is_proven = matches!(verdict, Verdict::Proven { .. });
+    if is_proven && touches_inline_tests(tools, spec, &prepared.base, proposal).await? {
         verdict = verdict.doubted(Doubt::TestsTouched);
     }
     info!("verified: {}", if matches!(verdict, Verdict::Proven { .. }) { "proven" } else { "unproven" });

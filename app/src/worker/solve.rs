@@ -3,7 +3,7 @@
 use patchwright_domain::brief::{self, Request};
 use patchwright_domain::effect;
 use patchwright_domain::job::{JobSpec, Usage};
-use patchwright_domain::journal::{Conclusion, Digest, Entry, EntryKind, Outcome, Prepared, Proposal};
+use patchwright_domain::journal::{Conclusion, Digest, EntryKind, Outcome, Prepared, Proposal};
 use patchwright_domain::proof;
 use patchwright_domain::report::{self, Stage};
 use patchwright_domain::run::Run;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use super::commands;
-use super::{Answer, StepError, Tools, conclusions};
+use super::{Answer, Progress, StepError, Tools, conclusions};
 use crate::agent::{Ending, Solution};
 use crate::sandbox::Profile;
 use crate::store::{Lease, StoreError};
@@ -24,12 +24,12 @@ pub(super) async fn solve(
     tools: &Tools,
     spec: &JobSpec,
     lease: &Lease,
-    run: &mut Run,
-    journal: &mut Vec<Entry>,
+    progress: &mut Progress,
     round: u32,
     feedback: Option<String>,
 ) -> Result<Answer, StepError> {
     super::show(tools, spec, Stage::Solving(round)).await;
+    let run = &progress.run;
     let prepared = run.prepared().cloned().ok_or_else(|| StoreError::Corrupt("a run that is not prepared solves".into()))?;
     let request = request(tools, &prepared).await?;
     let start = run.judged().map_or(&prepared.base, |judged| &judged.proposal.commit).clone();
@@ -57,13 +57,7 @@ pub(super) async fn solve(
         tokio::select! {
             biased;
             Some((usage, note)) = taken.recv() => {
-                let entries = record(tools, lease, journal.len(), EntryKind::TurnTaken { usage, note }).await?;
-                let is_cancelled = entries.iter().any(|entry| matches!(entry.kind, EntryKind::CancelRequested { .. }));
-                for entry in entries {
-                    run.apply(&entry).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
-                    journal.push(entry);
-                }
-                if is_cancelled {
+                if progress.record(tools, lease, EntryKind::TurnTaken { usage, note }).await? {
                     return Ok(Answer::Written);
                 }
             }
@@ -71,13 +65,9 @@ pub(super) async fn solve(
         }
     }
     let solution = solution.expect("the loop ends with a solution");
+    let run = &progress.run;
     info!(turns = run.usage().turns, "the agent ended: {:?}", solution.ending);
     conclude(tools, spec, run, &prepared, &request, &tree, solution).await
-}
-
-async fn record(tools: &Tools, lease: &Lease, n_seen: usize, kind: EntryKind) -> Result<Vec<Entry>, StoreError> {
-    let seen = u32::try_from(n_seen).unwrap_or(u32::MAX);
-    tools.store.append(lease, seen, kind, tools.clock.now()).await
 }
 
 /// The request as it was when the run was prepared.

@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::forge::ForgeError;
+use crate::http_client::chain;
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -163,16 +164,6 @@ impl Client {
             .body(body)
             .map_err(|e| ForgeError::Rejected { what: call.what.into(), reason: e.to_string() })
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string().lines().next().unwrap_or_default().to_owned(), |text, cause| {
-        let cause = cause.to_string();
-        let line = cause.lines().next().unwrap_or_default();
-        if text.contains(line) { text } else { format!("{text}: {line}") }
-    })
 }
 
 fn denied(what: &str, reason: &str, remedy: &str) -> ForgeError {
