@@ -7,6 +7,20 @@ use std::collections::BTreeMap;
 
 use git2::{FileMode, ObjectType, Oid, Repository, Tree};
 
+/// The modes that git gives the entries of a tree, beside 0o100644 for a plain file.
+pub(super) const EXECUTABLE: i32 = 0o100_755;
+pub(super) const LINK: i32 = 0o120_000;
+pub(super) const SUBMODULE: i32 = 0o160_000;
+
+/// The kind of file that a mode stands for.
+pub(super) fn file_mode(mode: i32) -> FileMode {
+    match mode {
+        LINK => FileMode::Link,
+        EXECUTABLE => FileMode::BlobExecutable,
+        _ => FileMode::Blob,
+    }
+}
+
 /// What is to be at each path: an object, or nothing.
 pub(super) type Edits = BTreeMap<String, Option<(Oid, FileMode)>>;
 

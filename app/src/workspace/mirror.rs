@@ -7,6 +7,7 @@ use std::path::Path;
 use git2::{Cred, Direction, ErrorClass, FetchOptions, ObjectType, Oid, PushOptions, RemoteCallbacks, Repository};
 use patchwright_domain::journal::CommitId;
 
+use super::edit::LINK;
 use super::relay::Remote;
 use super::{RootFiles, WorkspaceError, unavailable};
 
@@ -88,7 +89,7 @@ pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Optio
     let repository = open(mirror)?;
     let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
     let Ok(entry) = tree.get_path(Path::new(path)) else { return Ok(None) };
-    let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != 0o120_000;
+    let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
     if !is_regular {
         return Ok(None);
     }
@@ -103,7 +104,7 @@ pub(super) fn root_files(mirror: &Path, commit: &CommitId) -> Result<RootFiles, 
     for entry in &tree {
         let Ok(name) = entry.name() else { continue };
         files.names.push(name.to_owned());
-        let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != 0o120_000;
+        let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
         let Some(blob) = is_regular.then(|| repository.find_blob(entry.id()).ok()).flatten() else { continue };
         if blob.size() <= ROOT_FILE_BYTES_MAX
             && let Ok(text) = std::str::from_utf8(blob.content())

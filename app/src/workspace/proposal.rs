@@ -16,7 +16,7 @@ use git2::{Delta, DiffFormat, FileMode, ObjectType, Oid, Patch, Repository, Sign
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use patchwright_domain::journal::{Change, ChangeKind, CommitId};
 
-use super::edit::{Edits, edited};
+use super::edit::{EXECUTABLE, Edits, LINK, SUBMODULE, edited, file_mode};
 use super::mirror::{commit_id, git, oid, open};
 use super::{Message, Proposed, WorkspaceError, paths, unavailable};
 
@@ -33,10 +33,6 @@ const IGNORE_BYTES_MAX: u64 = 1024 * 1024;
 const NAMES_MAX: usize = 500_000;
 /// How deep folders may lie.
 const DEPTH_MAX: usize = 100;
-
-const LINK: i32 = 0o120_000;
-const EXECUTABLE: i32 = 0o100_755;
-const SUBMODULE: i32 = 0o160_000;
 
 /// The base's files: where, what, and with which mode.
 type Base = BTreeMap<String, (Oid, i32)>;
@@ -229,12 +225,7 @@ impl<'a> Reader<'a> {
             return Err(refused("the patch", &format!("is larger than {PROPOSAL_BYTES_MAX} bytes")));
         }
         self.repository.blob(content).map_err(|e| git(WHAT, &e))?;
-        let mode = match mode {
-            LINK => FileMode::Link,
-            EXECUTABLE => FileMode::BlobExecutable,
-            _ => FileMode::Blob,
-        };
-        self.edit(path, Some((id, mode)))
+        self.edit(path, Some((id, file_mode(mode))))
     }
 
     fn edit(&mut self, path: String, edit: Option<(Oid, FileMode)>) -> Result<(), WorkspaceError> {

@@ -7,10 +7,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use git2::{FileMode, ObjectType, Oid, Repository, TreeEntry, TreeWalkMode, TreeWalkResult};
+use git2::{ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 use patchwright_domain::journal::CommitId;
 
-use super::edit::{Edits, edited};
+use super::edit::{EXECUTABLE, Edits, LINK, edited, file_mode};
 use super::mirror::{git, oid, open};
 use super::{Scratch, WorkspaceError, paths, unavailable};
 use crate::sandbox::OBJECTS;
@@ -26,9 +26,6 @@ struct Entry {
     id: Oid,
     mode: i32,
 }
-
-const MODE_EXECUTABLE: i32 = 0o100_755;
-const MODE_LINK: i32 = 0o120_000;
 
 pub(super) fn write(
     mirror: &Path,
@@ -48,7 +45,7 @@ pub(super) fn write(
     let (folders, mut entries) = list(&repository, tree)?;
     let made = folders.iter().try_for_each(|path| fs::create_dir(root.join(path)));
     made.map_err(|e| unavailable(WHAT, &e))?;
-    let links = entries.extract_if(.., |entry| entry.mode == MODE_LINK).collect::<Vec<_>>();
+    let links = entries.extract_if(.., |entry| entry.mode == LINK).collect::<Vec<_>>();
     write_files(mirror, root, &entries, owner)?;
     // Links come last, so that no file is ever written through one.
     links.iter().try_for_each(|link| write_link(&repository, root, link, owner))?;
@@ -89,12 +86,7 @@ fn restore(repository: &Repository, tree: Oid, base: &CommitId, paths: &[String]
         for path in paths {
             let entry = base.get_path(Path::new(path)).ok();
             let file = entry.filter(|entry| entry.kind() == Some(ObjectType::Blob));
-            let mode = |entry: &TreeEntry<'_>| match entry.filemode() {
-                MODE_EXECUTABLE => FileMode::BlobExecutable,
-                MODE_LINK => FileMode::Link,
-                _ => FileMode::Blob,
-            };
-            edits.insert(path.clone(), file.map(|entry| (entry.id(), mode(&entry))));
+            edits.insert(path.clone(), file.map(|entry| (entry.id(), file_mode(entry.filemode()))));
         }
         edited(repository, &repository.find_tree(tree)?, &edits)
     };
@@ -147,8 +139,7 @@ fn write_part(mirror: &Path, root: &Path, entries: &[Entry], owner: Option<u32>)
     let odb = repository.odb().map_err(|e| git(WHAT, &e))?;
     entries.iter().try_for_each(|entry| {
         let object = odb.read(entry.id).map_err(|e| git(WHAT, &e))?;
-        write_file(&root.join(&entry.path), object.data(), entry.mode == MODE_EXECUTABLE, owner)
-            .map_err(|e| unavailable(WHAT, &e))
+        write_file(&root.join(&entry.path), object.data(), entry.mode == EXECUTABLE, owner).map_err(|e| unavailable(WHAT, &e))
     })
 }
 
