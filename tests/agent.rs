@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright::agent::turns::{Backoff, Turns};
-use patchwright::agent::{Agent as _, Ending, Solution};
+use patchwright::agent::{Agent as _, Assignment, Ending, OnTurn, Open, Solution, Unmetered};
 use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::sandbox::{Command, Executor, Output, SandboxError};
 use patchwright_domain::brief::Brief;
-use patchwright_domain::job::Allowance;
+use patchwright_domain::job::{Allowance, Usage};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::tools::PatchForm;
@@ -118,12 +118,16 @@ fn brief() -> Brief {
     Brief { instructions: "Work.".into(), task: "Fix the mean.".into(), cache_key: "key".into() }
 }
 
+async fn work(turns: &Turns, allowance: Allowance, memory: &mut Memory, on_turn: OnTurn<'_>) -> Solution {
+    turns.solve(Assignment { brief: &brief(), allowance, meter: &Unmetered, gate: &Open, on_turn }, memory).await
+}
+
 async fn solve(script: Script, allowance: Allowance, mut memory: Memory) -> Outcome {
     let scripted = ScriptedModel::start(script).await.expect("a free port");
     let lines = Mutex::new(Vec::new());
     let turns = turns(scripted.base_url());
-    let solution =
-        turns.solve(&brief(), allowance, &mut memory, &|_, line| lines.lock().expect("no panic").push(line.to_owned())).await;
+    let on_turn = |_: &Usage, line: &str| lines.lock().expect("no panic").push(line.to_owned());
+    let solution = work(&turns, allowance, &mut memory, &on_turn).await;
     let requests = scripted.requests().into_iter().map(|request| request.body).collect();
     drop(turns);
     scripted.shutdown().await;
@@ -181,7 +185,7 @@ async fn a_patch_comes_through_the_shell_and_as_a_function_too() {
     let scripted = ScriptedModel::start(Script::of([Step::ApplyPatch(FIX.into())])).await.expect("a free port");
     let turns = Turns { patch_form: PatchForm::Function, ..turns(scripted.base_url()) };
     let mut memory = Memory::with("src/calc.py", BROKEN);
-    let solution = turns.solve(&brief(), AMPLE, &mut memory, &|_, _| {}).await;
+    let solution = work(&turns, AMPLE, &mut memory, &|_, _| {}).await;
     assert_eq!((solution.ending, memory.text("src/calc.py")), (Ending::Finished, Some(FIXED)));
     assert_eq!(scripted.requests()[0].body["tools"][1]["type"], "function");
     scripted.shutdown().await;
@@ -299,7 +303,7 @@ async fn a_dead_endpoint_ends_the_work_with_a_sentence() {
     let scripted = ScriptedModel::start(Script::default()).await.expect("a free port");
     let turns = turns(scripted.base_url());
     scripted.shutdown().await;
-    let solution = turns.solve(&brief(), AMPLE, &mut Memory::default(), &|_, _| {}).await;
+    let solution = work(&turns, AMPLE, &mut Memory::default(), &|_, _| {}).await;
     let Ending::ModelFailed { public, internal } = solution.ending else { panic!("{:?}", solution.ending) };
     assert!(public.contains("was not available") && internal.contains("after 4 attempts"), "{public} {internal}");
 }
@@ -318,7 +322,7 @@ async fn a_full_context_is_made_room_in_once() {
             scripted.add_fault(overflow.clone());
         }
     };
-    let solution = turns.solve(&brief(), AMPLE, &mut Memory::default(), &on_turn).await;
+    let solution = work(&turns, AMPLE, &mut Memory::default(), &on_turn).await;
     assert_eq!(solution.ending, Ending::Finished);
     let last = scripted.requests().pop().expect("a request").body;
     let dropped = last["input"]

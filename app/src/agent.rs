@@ -52,9 +52,84 @@ pub struct Solution {
 /// Told after every turn: the usage of that turn and one line on what was done.
 pub type OnTurn<'a> = &'a (dyn Fn(&Usage, &str) + Send + Sync);
 
+/// The most that one request may use; what was really used is settled afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// Input and output tokens together.
+    pub tokens: u64,
+    /// Cost, in millionths of a US dollar.
+    pub cost_microusd: u64,
+}
+
+/// A limit that others share: a repository's, a user's or a day's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Which limit, as a sentence for the user.
+    pub limit: String,
+}
+
+/// Keeps the limits that runs share. Every request is reserved before it is sent, so that no two can overspend together.
+#[async_trait]
+pub trait Meter: Send + Sync {
+    /// Takes the most that a request may use off what is left, or says which limit forbids it.
+    ///
+    /// # Errors
+    /// [`Exceeded`]: the request must not be sent.
+    async fn reserve(&self, most: Reservation) -> Result<(), Exceeded>;
+
+    /// Puts what was used in place of what was reserved last.
+    async fn settle(&self, reserved: Reservation, used: Reservation);
+}
+
+/// A meter without limits, for work that nobody shares.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unmetered;
+
+#[async_trait]
+impl Meter for Unmetered {
+    async fn reserve(&self, _most: Reservation) -> Result<(), Exceeded> {
+        Ok(())
+    }
+
+    async fn settle(&self, _reserved: Reservation, _used: Reservation) {}
+}
+
+/// Looks at the files when the agent says that it is done, before anybody believes it.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    /// What is missing, in words for the model; `None` if nothing is. The executor is the agent's own.
+    async fn missing(&self, executor: &mut dyn Executor) -> Option<String>;
+}
+
+/// A gate that lets everything through: for answers and plans, where nothing is changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Open;
+
+#[async_trait]
+impl Gate for Open {
+    async fn missing(&self, _executor: &mut dyn Executor) -> Option<String> {
+        None
+    }
+}
+
+/// One piece of work for an agent.
+#[derive(Clone, Copy)]
+pub struct Assignment<'a> {
+    /// What it is told.
+    pub brief: &'a Brief,
+    /// What it may use.
+    pub allowance: Allowance,
+    /// The limits that it shares with others.
+    pub meter: &'a dyn Meter,
+    /// What looks at its work.
+    pub gate: &'a dyn Gate,
+    /// Who is told after every turn.
+    pub on_turn: OnTurn<'a>,
+}
+
 /// Works on a task.
 #[async_trait]
 pub trait Agent: Send + Sync {
-    /// Works until done or until `allowance` is used up; every ending is a value.
-    async fn solve(&self, brief: &Brief, allowance: Allowance, executor: &mut dyn Executor, on_turn: OnTurn<'_>) -> Solution;
+    /// Works until done or until the allowance is used up; every ending is a value.
+    async fn solve(&self, assignment: Assignment<'_>, executor: &mut dyn Executor) -> Solution;
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use patchwright::model::draft::Draft;
 use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
-use patchwright::model::{Model as _, ModelError, Prompt, Reply};
+use patchwright::model::{Model as _, ModelError, Prompt};
 use patchwright_domain::turn::tools::{self, PatchForm};
-use patchwright_domain::turn::{Item, TokenUsage};
+use patchwright_domain::turn::{Item, Reply, TokenUsage};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -26,7 +27,8 @@ fn client(scripted: &ScriptedModel) -> ResponsesModel {
 
 async fn ask(model: &ResponsesModel, items: &[Item]) -> Result<Reply, ModelError> {
     let tools = tools::on_offer(PatchForm::Freeform);
-    model.complete(&Prompt { instructions: "Work.", tools, items, cache_key: "key-1", output_tokens_max: 100 }).await
+    let prompt = Prompt { instructions: "Work.", tools, items, revision: 0, cache_key: "key-1", output_tokens_max: 100 };
+    model.complete(&prompt, &mut Draft::default()).await
 }
 
 async fn start(script: Script) -> ScriptedModel {
@@ -72,6 +74,7 @@ fn named(reply: Result<Reply, ModelError>) -> (&'static str, String) {
     let name = match &error {
         ModelError::RateLimited { .. } => "rate limited",
         ModelError::Unavailable(_) => "unavailable",
+        ModelError::BrokenOff { .. } => "broken off",
         ModelError::Unauthorized(_) => "unauthorized",
         ModelError::ContextOverflow(_) => "context overflow",
         ModelError::Rejected(_) => "rejected",
@@ -87,7 +90,7 @@ async fn every_kind_of_item_comes_over_the_wire() {
     let mut items = user("x");
     for _ in 0..3 {
         let reply = ask(&model, &items).await.expect("a reply");
-        assert!(reply.usage.input > 0 && reply.usage.output > 0);
+        assert!(reply.usage.is_some_and(|usage| usage.input > 0 && usage.output > 0));
         items.extend(reply.items);
         if let Some(Item::Call { call_id, freeform, .. }) = items.last().cloned() {
             items.push(Item::Result { call_id, output: "ok".into(), freeform });
@@ -179,9 +182,9 @@ async fn unknown_events_and_fields_are_passed_over() {
     }});
     let reply = after(Fault::Events(vec![only_at_the_end])).await.expect("a reply");
     assert_eq!(reply.items, [Item::Assistant { text: "no".into() }]);
-    assert_eq!(reply.usage, TokenUsage { input: 7, cached: 3, output: 2 });
+    assert_eq!(reply.usage, Some(TokenUsage { input: 7, cached: 3, output: 2 }));
     let bare = after(Fault::Events(vec![json!({ "type": "response.completed" })])).await.expect("a reply");
-    assert_eq!((bare.items.len(), bare.usage), (0, TokenUsage::default()));
+    assert_eq!((bare.items.len(), bare.usage), (0, Some(TokenUsage::default())));
 }
 
 #[tokio::test]

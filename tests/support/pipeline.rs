@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use patchwright::agent::turns::{Backoff, Turns};
-use patchwright::agent::{Agent, OnTurn, Solution};
+use patchwright::agent::{Agent, Assignment, Solution};
 use patchwright::clock::{Clock, SystemClock};
 use patchwright::forge::github::{GitHub, GitHubSettings};
 use patchwright::intake::Intake;
@@ -25,9 +25,8 @@ use patchwright::server::{self, Server};
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::worker::{Settings, Tools, Worker};
 use patchwright::workspace::Workspaces;
-use patchwright_domain::brief::Brief;
 use patchwright_domain::event::DeliveryId;
-use patchwright_domain::job::{Allowance, Budget, JobSpec};
+use patchwright_domain::job::{Budget, JobSpec};
 use patchwright_domain::journal::{Entry, Outcome};
 use patchwright_domain::policy::{Decision, Deployment};
 use patchwright_domain::run::Run;
@@ -222,12 +221,12 @@ struct Gated {
 
 #[async_trait]
 impl Agent for Gated {
-    async fn solve(&self, brief: &Brief, allowance: Allowance, executor: &mut dyn Executor, on_turn: OnTurn<'_>) -> Solution {
+    async fn solve(&self, assignment: Assignment<'_>, executor: &mut dyn Executor) -> Solution {
         if self.gate.is_armed.swap(false, Ordering::SeqCst) {
             self.gate.reached.notify_one();
             self.gate.opened.notified().await;
         }
-        self.agent.solve(brief, allowance, executor, on_turn).await
+        self.agent.solve(assignment, executor).await
     }
 }
 

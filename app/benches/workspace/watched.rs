@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use patchwright::agent::{Agent, Ending, OnTurn, Solution};
+use patchwright::agent::{Agent, Assignment, Ending, Solution};
 use patchwright::forge::github::GitHub;
 use patchwright::forge::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
 use patchwright::sandbox::{Capabilities, Executor, Profile, Refusal, Sandbox, Tree};
-use patchwright_domain::brief::{Brief, Request};
+use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, RawDelivery, RepoRef};
-use patchwright_domain::job::{Allowance, JobSpec, Usage};
+use patchwright_domain::job::{JobSpec, Usage};
 
 /// When one request reached each point on its way.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,7 +108,7 @@ pub(crate) struct Nobody;
 
 #[async_trait]
 impl Agent for Nobody {
-    async fn solve(&self, _: &Brief, _: Allowance, _: &mut dyn Executor, _: OnTurn<'_>) -> Solution {
+    async fn solve(&self, _: Assignment<'_>, _: &mut dyn Executor) -> Solution {
         let ending = Ending::ModelFailed { public: "There is no agent.".into(), internal: String::new() };
         Solution { ending, answer: String::new(), usage: Usage::default(), transcript: Vec::new() }
     }

@@ -115,6 +115,30 @@ pub struct TokenUsage {
     pub output: u64,
 }
 
+/// What the model added to the conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// New items, in order; to be appended to the conversation as they are.
+    pub items: Vec<Item>,
+    /// What the endpoint says that it used; `None` where it says nothing.
+    pub usage: Option<TokenUsage>,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// Why a reply ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// The model had said what it wanted to.
+    #[default]
+    Complete,
+    /// It had reached its limit of tokens; the last item may be cut, and a call that was cut is left out.
+    OutputLimit,
+    /// The endpoint or the model refused to go on; the words, if any, say why.
+    Refused,
+}
+
 /// What tokens cost, in millionths of a US dollar per million tokens; unknown prices count as nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prices {

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use patchwright_domain::brief::Brief;
-use patchwright_domain::job::{Allowance, Usage};
+use patchwright_domain::job::Usage;
 use patchwright_domain::turn::tools::{self, PatchForm};
-use patchwright_domain::turn::{Action, Conversation, Next, Prices};
+use patchwright_domain::turn::{Action, Conversation, Next, Prices, Reply};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::agent::{Agent, Ending, OnTurn, Solution};
-use crate::model::{Model, ModelError, Prompt, Reply};
+use crate::agent::{Agent, Assignment, Ending, OnTurn, Solution};
+use crate::model::draft::Draft;
+use crate::model::{Model, ModelError, Prompt};
 use crate::sandbox::Executor;
 
 mod calls;
@@ -92,7 +92,8 @@ impl Turns {
 
 #[async_trait]
 impl Agent for Turns {
-    async fn solve(&self, brief: &Brief, allowance: Allowance, executor: &mut dyn Executor, on_turn: OnTurn<'_>) -> Solution {
+    async fn solve(&self, assignment: Assignment<'_>, executor: &mut dyn Executor) -> Solution {
+        let Assignment { brief, allowance, on_turn, .. } = assignment;
         let mut transcript = Transcript::default();
         transcript.line(&json!({ "kind": "opened", "model": self.model.name(), "instructions": brief.instructions }));
         let mut work = Work {
@@ -104,6 +105,7 @@ impl Agent for Turns {
             transcript,
             n_recorded: 0,
             turn: None,
+            draft: Draft::default(),
         };
         let (ending, answer) = work.converse().await;
         work.report_turn();
@@ -137,6 +139,7 @@ struct Work<'w> {
     /// How many of the conversation's items the transcript has.
     n_recorded: usize,
     turn: Option<OpenTurn>,
+    draft: Draft,
 }
 
 impl Work<'_> {
@@ -170,7 +173,7 @@ impl Work<'_> {
         let turn = self.talk.usage().turns + 1;
         self.transcript.line(&json!({ "kind": "reply", "turn": turn, "items": reply.items, "usage": reply.usage }));
         self.n_recorded = self.talk.items().len() + reply.items.len();
-        let usage = self.talk.reply(reply.items, &reply.usage);
+        let usage = self.talk.reply(reply.items, &reply.usage.unwrap_or_default());
         tracing::debug!(turn, usage.input_tokens, usage.output_tokens, "turn {turn} has its reply");
         self.turn = Some(OpenTurn { usage, done: Vec::new() });
         Ok(())
@@ -185,10 +188,11 @@ impl Work<'_> {
                 instructions: self.talk.instructions(),
                 tools: tools::on_offer(self.turns.patch_form),
                 items: self.talk.items(),
+                revision: 0,
                 cache_key: self.talk.cache_key(),
                 output_tokens_max,
             };
-            let reply = tokio::time::timeout(left, self.turns.model.complete(&prompt)).await;
+            let reply = tokio::time::timeout(left, self.turns.model.complete(&prompt, &mut self.draft)).await;
             let error = match reply.map_err(|_| out_of_time())? {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
@@ -208,7 +212,7 @@ impl Work<'_> {
         let backoff = &self.turns.backoff;
         let wait = match error {
             ModelError::RateLimited { retry_after } => retry_after.unwrap_or_else(|| backoff.wait(n_failures)),
-            ModelError::Unavailable(_) => backoff.wait(n_failures),
+            ModelError::Unavailable(_) | ModelError::BrokenOff { .. } => backoff.wait(n_failures),
             ModelError::ContextOverflow(_) if self.talk.shed() => return Ok(Duration::ZERO),
             ModelError::ContextOverflow(_) | ModelError::Unauthorized(_) | ModelError::Rejected(_) => {
                 return Err(failed(error, n_failures));
@@ -256,7 +260,7 @@ fn failed(error: &ModelError, n_failures: u32) -> Ending {
             "The model endpoint limits the rate of requests and did not let this run go on. Try again later, or have the \
              operator raise the limit."
         }
-        ModelError::Unavailable(_) => {
+        ModelError::Unavailable(_) | ModelError::BrokenOff { .. } => {
             "The model endpoint was not available, and asking again did not help. Try again later; if it stays so, the \
              operator has to check the endpoint."
         }

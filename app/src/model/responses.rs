@@ -11,11 +11,13 @@ use eventsource_stream::{EventStreamError, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use patchwright_domain::turn::Reply;
 use reqwest::{Client, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::http_client::{self, chain};
-use crate::model::{Model, ModelError, Prompt, Reply};
+use crate::model::draft::Draft;
+use crate::model::{Model, ModelError, Prompt};
 
 mod events;
 mod failure;
@@ -111,9 +113,11 @@ impl ResponsesModel {
         Ok(Self { settings, client, url, host, headers })
     }
 
-    async fn exchange(&self, prompt: &Prompt<'_>) -> Result<Reply, ModelError> {
-        let body = wire::body(prompt, &self.settings)
+    async fn exchange(&self, prompt: &Prompt<'_>, draft: &mut Draft) -> Result<Reply, ModelError> {
+        let body = draft
+            .write(prompt, wire::CLOSING, || wire::head(prompt, &self.settings), wire::item)
             .map_err(|error| ModelError::Rejected(format!("the request cannot be written: {error}")))?;
+        let body = Bytes::copy_from_slice(body);
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
         let sent = tokio::time::timeout(self.settings.idle_timeout, request.send()).await;
         let response = sent
@@ -199,8 +203,8 @@ impl ResponsesModel {
 
 #[async_trait]
 impl Model for ResponsesModel {
-    async fn complete(&self, prompt: &Prompt<'_>) -> Result<Reply, ModelError> {
-        let whole = tokio::time::timeout(self.settings.request_timeout, self.exchange(prompt)).await;
+    async fn complete(&self, prompt: &Prompt<'_>, draft: &mut Draft) -> Result<Reply, ModelError> {
+        let whole = tokio::time::timeout(self.settings.request_timeout, self.exchange(prompt, draft)).await;
         whole.unwrap_or_else(|_| Err(self.unavailable(&"the reply takes too long")))
     }
 

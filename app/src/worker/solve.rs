@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::commands;
 use super::{Answer, Progress, StepError, Tools, conclusions};
-use crate::agent::{Ending, Solution};
+use crate::agent::{Assignment, Ending, Open, Solution, Unmetered};
 use crate::sandbox::Profile;
 use crate::store::{Lease, StoreError};
 use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
@@ -50,7 +50,8 @@ pub(super) async fn solve(
     let (turns, mut taken) = mpsc::unbounded_channel::<(Usage, String)>();
     let on_turn = move |usage: &Usage, note: &str| drop(turns.send((*usage, note.to_owned())));
     let allowance = run.allowance(tools.clock.now());
-    let working = tools.agent.solve(&brief, allowance, executor.as_mut(), &on_turn);
+    let assignment = Assignment { brief: &brief, allowance, meter: &Unmetered, gate: &Open, on_turn: &on_turn };
+    let working = tools.agent.solve(assignment, executor.as_mut());
     tokio::pin!(working);
     let mut solution = None;
     while solution.is_none() || !taken.is_empty() {

@@ -1,9 +1,8 @@
 //! What is received: events to items and usage.
 
-use patchwright_domain::turn::{Item, TokenUsage};
+use patchwright_domain::turn::{Item, Reply, Stop, TokenUsage};
 use serde_json::Value;
 
-use crate::model::Reply;
 use crate::model::responses::failure::{self, Failure};
 
 /// The reply so far.
@@ -43,7 +42,7 @@ impl Reading {
             cached: count(&usage["input_tokens_details"]["cached_tokens"]),
             output: count(&usage["output_tokens"]),
         };
-        Reply { items, usage }
+        Reply { items, usage: Some(usage), stop: Stop::Complete }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::Prompt;
 use crate::model::responses::ResponsesSettings;
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct Head<'a> {
     model: &'a str,
     instructions: &'a str,
     tools: Vec<Value>,
@@ -21,7 +21,6 @@ struct Body<'a> {
     include: [&'static str; 1],
     prompt_cache_key: &'a str,
     max_output_tokens: u64,
-    input: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -29,9 +28,12 @@ struct Reasoning<'a> {
     effort: &'a str,
 }
 
-/// The body of a request.
-pub(super) fn body(prompt: &Prompt<'_>, settings: &ResponsesSettings) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&Body {
+/// What closes the body behind the last item.
+pub(super) const CLOSING: &str = "]}";
+
+/// The body up to its first item.
+pub(super) fn head(prompt: &Prompt<'_>, settings: &ResponsesSettings) -> Result<Vec<u8>, serde_json::Error> {
+    let mut head = serde_json::to_vec(&Head {
         model: &settings.model,
         instructions: prompt.instructions,
         tools: prompt.tools.iter().map(tool).collect::<Result<_, _>>()?,
@@ -43,8 +45,10 @@ pub(super) fn body(prompt: &Prompt<'_>, settings: &ResponsesSettings) -> Result<
         include: ["reasoning.encrypted_content"],
         prompt_cache_key: prompt.cache_key,
         max_output_tokens: prompt.output_tokens_max,
-        input: prompt.items.iter().filter_map(input).collect(),
-    })
+    })?;
+    head.pop();
+    head.extend_from_slice(br#","input":["#);
+    Ok(head)
 }
 
 fn tool(tool: &Tool) -> Result<Value, serde_json::Error> {
@@ -60,7 +64,11 @@ fn tool(tool: &Tool) -> Result<Value, serde_json::Error> {
     })
 }
 
-/// An item in the endpoint's words; a thought goes back as it came, or not at all.
+/// An item in the endpoint's words, as text; a thought goes back as it came, or not at all.
+pub(super) fn item(item: &Item) -> Result<Option<Vec<u8>>, serde_json::Error> {
+    input(item).map(|value| serde_json::to_vec(&value)).transpose()
+}
+
 fn input(item: &Item) -> Option<Value> {
     let message = |role, kind, text| json!({ "type": "message", "role": role, "content": [{ "type": kind, "text": text }] });
     Some(match item {
