@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 use patchwright_domain::brief::Brief;
 use patchwright_domain::job::{Allowance, Usage};
+use patchwright_domain::turn::Closing;
 
 use crate::sandbox::Executor;
 
@@ -15,6 +16,8 @@ pub mod turns;
 pub enum Ending {
     /// It says that it is done.
     Finished,
+    /// The model, or its endpoint, does not want to do it.
+    Refused,
     /// The turns, tokens, cost or time of the budget are used up.
     BudgetExhausted {
         /// Which limit, as a sentence for the user.
@@ -41,8 +44,8 @@ pub enum Ending {
 pub struct Solution {
     /// How it ended.
     pub ending: Ending,
-    /// The model's closing words; hearsay.
-    pub answer: String,
+    /// What the model says at the end; hearsay.
+    pub closing: Closing,
     /// What the solving used.
     pub usage: Usage,
     /// Every request's new items and every reply, as JSON lines.
@@ -59,6 +62,13 @@ pub struct Reservation {
     pub tokens: u64,
     /// Cost, in millionths of a US dollar.
     pub cost_microusd: u64,
+}
+
+impl Reservation {
+    /// What a usage comes to.
+    pub fn of(usage: &Usage) -> Self {
+        Self { tokens: usage.tokens(), cost_microusd: usage.cost_microusd }
+    }
 }
 
 /// A limit that others share: a repository's, a user's or a day's.
@@ -98,7 +108,10 @@ impl Meter for Unmetered {
 #[async_trait]
 pub trait Gate: Send + Sync {
     /// What is missing, in words for the model; `None` if nothing is. The executor is the agent's own.
-    async fn missing(&self, executor: &mut dyn Executor) -> Option<String>;
+    ///
+    /// # Errors
+    /// The [`Ending`] where it cannot be found out.
+    async fn missing(&self, executor: &mut dyn Executor, closing: &Closing) -> Result<Option<String>, Ending>;
 }
 
 /// A gate that lets everything through: for answers and plans, where nothing is changed.
@@ -107,9 +120,18 @@ pub struct Open;
 
 #[async_trait]
 impl Gate for Open {
-    async fn missing(&self, _executor: &mut dyn Executor) -> Option<String> {
-        None
+    async fn missing(&self, _executor: &mut dyn Executor, _closing: &Closing) -> Result<Option<String>, Ending> {
+        Ok(None)
     }
+}
+
+/// The round before, for an agent that goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Continued<'a> {
+    /// What was said in it.
+    pub transcript: &'a [u8],
+    /// What the harness found then, in words for the model.
+    pub feedback: &'a str,
 }
 
 /// One piece of work for an agent.
@@ -117,12 +139,16 @@ impl Gate for Open {
 pub struct Assignment<'a> {
     /// What it is told.
     pub brief: &'a Brief,
+    /// The round that it goes on from, if this is not the first.
+    pub continued: Option<Continued<'a>>,
     /// What it may use.
     pub allowance: Allowance,
     /// The limits that it shares with others.
     pub meter: &'a dyn Meter,
     /// What looks at its work.
     pub gate: &'a dyn Gate,
+    /// How often it is told that something is missing, before its work is taken as it is.
+    pub checks_max: u32,
     /// Who is told after every turn.
     pub on_turn: OnTurn<'a>,
 }

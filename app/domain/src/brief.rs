@@ -9,13 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::runner;
 use crate::event::Untrusted;
-use crate::job::{JobSpec, Task};
+use crate::job::{JobSpec, Mode, Task};
 use crate::journal::{Digest, Prepared};
 use crate::proof::Colour;
 
 /// The opening of a conversation with a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Brief {
+    /// How it works.
+    pub mode: Mode,
     /// What the model is and how it works here: static for a version of the program, so that it can be cached.
     pub instructions: String,
     /// The task, the repository's instructions and facts, with everything from outside fenced.
@@ -98,7 +100,7 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, agents_md: 
         let _ = writeln!(task, "\n# What the harness found after your last round\nYour files are as you left them. {feedback}");
     }
     let cache_key = Digest::of(format!("patchwright/{}/{INSTRUCTIONS}", spec.repo.id).as_bytes()).to_string()[..32].to_owned();
-    Brief { instructions: INSTRUCTIONS.into(), task, cache_key }
+    Brief { mode: spec.task.mode(), instructions: INSTRUCTIONS.into(), task, cache_key }
 }
 
 fn environment(task: &mut String, prepared: &Prepared) {

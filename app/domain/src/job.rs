@@ -79,7 +79,45 @@ pub enum Task {
         request: Untrusted,
         /// Whether the work is left as a branch in the checkout.
         leaves_branch: bool,
+        /// How it is worked on.
+        #[serde(default)]
+        mode: Mode,
     },
+}
+
+/// How an agent works on a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Make the problem visible, then change the files until it is gone.
+    #[default]
+    Fix,
+    /// Answer a question, with the places in the files that the answer rests on.
+    Ask,
+    /// Say how the task would be done.
+    Plan,
+    /// Say what is wrong with the code.
+    Review,
+}
+
+impl Mode {
+    /// Its name in journals, on the command line and in headings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fix => "fix",
+            Self::Ask => "ask",
+            Self::Plan => "plan",
+            Self::Review => "review",
+        }
+    }
+
+    /// Whether files may be changed. Where they may not, the sandbox keeps them as they are.
+    pub fn edits(self) -> bool {
+        match self {
+            Self::Fix => true,
+            Self::Ask | Self::Plan | Self::Review => false,
+        }
+    }
 }
 
 impl Task {
@@ -88,6 +126,14 @@ impl Task {
         match self {
             Self::FixIssue { issue, .. } => Some(*issue),
             Self::Local { .. } => None,
+        }
+    }
+
+    /// How it is worked on.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::FixIssue { .. } => Mode::Fix,
+            Self::Local { mode, .. } => *mode,
         }
     }
 }
@@ -125,8 +171,11 @@ impl JobSpec {
 pub struct Budget {
     /// From the first claim to the end of the last solve or proof, in milliseconds.
     pub wall_clock_ms: u64,
-    /// How often solve-and-verify may be done.
+    /// How often solve-and-verify may be done in one attempt.
     pub rounds: u32,
+    /// How often the work may be begun anew from the base; the best attempt counts, and the first proof ends it.
+    #[serde(default = "one")]
+    pub attempts: u32,
     /// How many model calls, over all rounds.
     pub turns: u32,
     /// How many workers may die of it.
@@ -135,6 +184,11 @@ pub struct Budget {
     pub tokens: u64,
     /// What the model may cost, in millionths of a US dollar.
     pub cost_microusd: u64,
+}
+
+/// What jobs had that were written before there were attempts.
+fn one() -> u32 {
+    1
 }
 
 /// What has been used so far.

@@ -178,6 +178,15 @@ pub enum EntryKind {
         /// The difference.
         proposal: Proposal,
     },
+    /// The agent answered, reviewed or planned, and changed nothing.
+    Answered {
+        /// What it said, as people read it; hearsay.
+        answer: Digest,
+        /// The same in its parts, as JSON.
+        closing: Digest,
+        /// The agent's transcript.
+        transcript: Digest,
+    },
     /// The agent ended without anything to verify.
     GaveUp {
         /// How the run is to end.
@@ -253,6 +262,9 @@ pub struct Proposal {
     pub transcript: Digest,
     /// The files that differ.
     pub changes: Vec<Change>,
+    /// The digest of the difference without what means nothing, by which two attempts are known to be the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Digest>,
 }
 
 /// A file that differs from the base.

@@ -18,6 +18,7 @@ use crate::job::{Allowance, Budget, JobId, JobSpec, Usage};
 use crate::journal::{Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
 use crate::proof::Verdict;
 
+mod attempts;
 mod conclude;
 
 /// What to do next.
@@ -27,7 +28,9 @@ pub enum Step {
     Prepare,
     /// Let the agent work.
     Solve {
-        /// Which round, from 1.
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// Which round of it, from 1.
         round: u32,
         /// What was wrong with the round before.
         feedback: Option<String>,
@@ -60,6 +63,10 @@ pub struct Judged {
     pub proposal: Proposal,
     /// What the harness concluded.
     pub verdict: Verdict,
+    /// The attempt that it is from, counted from 1.
+    pub attempt: u32,
+    /// How many tokens that attempt had used by then.
+    pub tokens: u64,
 }
 
 /// A run, as far as it has come.
@@ -72,8 +79,11 @@ pub struct Run {
     started_at: Option<Timestamp>,
     cancelled_by: Option<String>,
     prepared: Option<Prepared>,
-    judged: Option<Judged>,
+    finished: Vec<Judged>,
+    current: Option<Judged>,
+    tokens_before_attempt: u64,
     answer: Option<Digest>,
+    is_answered: bool,
     branch: Option<String>,
     pull_request: Option<String>,
     notices: Vec<String>,
@@ -83,8 +93,8 @@ pub struct Run {
 #[derive(Clone, Debug)]
 enum Phase {
     Preparing,
-    Solving { round: u32, feedback: Option<String> },
-    Verifying { round: u32, proposal: Proposal },
+    Solving { attempt: u32, round: u32, feedback: Option<String> },
+    Verifying { attempt: u32, round: u32, proposal: Proposal },
     Planning { conclusion: Conclusion },
     Publishing { conclusion: Conclusion, remaining: Vec<Effect> },
     Ending { outcome: Outcome },
@@ -112,8 +122,11 @@ impl Run {
             started_at: None,
             cancelled_by: None,
             prepared: None,
-            judged: None,
+            finished: Vec::new(),
+            current: None,
+            tokens_before_attempt: 0,
             answer: None,
+            is_answered: false,
             branch: None,
             pull_request: None,
             notices: Vec::new(),
@@ -152,11 +165,6 @@ impl Run {
             | Phase::Ending { .. }
             | Phase::Completed { .. } => None,
         }
-    }
-
-    /// The last proposal that has a verdict.
-    pub fn judged(&self) -> Option<&Judged> {
-        self.judged.as_ref()
     }
 
     /// What the model said last.
@@ -228,7 +236,7 @@ impl Run {
                 None => self.work(),
             },
             Phase::Planning { conclusion } => {
-                let cancelled = self.judged.as_ref().and_then(|_| self.cancellation());
+                let cancelled = self.judged().and_then(|_| self.cancellation());
                 Step::PlanPublish { conclusion: cancelled.unwrap_or_else(|| conclusion.clone()) }
             }
             Phase::Publishing { conclusion, remaining } => match remaining.first() {
@@ -242,7 +250,9 @@ impl Run {
 
     fn work(&self) -> Step {
         match &self.phase {
-            Phase::Solving { round, feedback } => Step::Solve { round: *round, feedback: feedback.clone() },
+            Phase::Solving { attempt, round, feedback } => {
+                Step::Solve { attempt: *attempt, round: *round, feedback: feedback.clone() }
+            }
             Phase::Verifying { .. } => Step::Verify,
             Phase::Preparing
             | Phase::Planning { .. }
@@ -266,6 +276,7 @@ impl Run {
             EntryKind::Prepared { prepared } => self.on_prepared(prepared),
             EntryKind::TurnTaken { usage, .. } => self.turn_taken(usage),
             EntryKind::Solved { proposal } => self.solved(proposal),
+            EntryKind::Answered { answer, .. } => self.answered(*answer),
             EntryKind::GaveUp { conclusion, answer, .. } => self.gave_up(conclusion, *answer),
             EntryKind::Verified { verdict } => self.verified(verdict),
             EntryKind::PublishPlanned { conclusion, effects } => self.planned(conclusion, effects),
@@ -291,7 +302,7 @@ impl Run {
             return false;
         }
         self.prepared = Some(prepared.clone());
-        self.advance(Phase::Solving { round: 1, feedback: None })
+        self.advance(Phase::Solving { attempt: 1, round: 1, feedback: None })
     }
 
     fn turn_taken(&mut self, usage: &Usage) -> bool {
@@ -303,27 +314,39 @@ impl Run {
     }
 
     fn solved(&mut self, proposal: &Proposal) -> bool {
-        let Phase::Solving { round, .. } = self.phase else { return false };
+        let Phase::Solving { attempt, round, .. } = self.phase else { return false };
         self.answer = Some(proposal.answer);
-        self.advance(Phase::Verifying { round, proposal: proposal.clone() })
+        if self.is_known(proposal) {
+            let same = Conclusion::new(Outcome::NoChange, "The attempt is the same as another.", "Review the other.");
+            let next = self.after_attempt(attempt, same);
+            return self.advance(next);
+        }
+        self.advance(Phase::Verifying { attempt, round, proposal: proposal.clone() })
     }
 
-    fn gave_up(&mut self, conclusion: &Conclusion, answer: Digest) -> bool {
-        if !matches!(self.phase, Phase::Solving { .. }) || conclusion.outcome == Outcome::Proven {
+    fn answered(&mut self, answer: Digest) -> bool {
+        if !matches!(self.phase, Phase::Solving { .. }) {
             return false;
         }
         self.answer = Some(answer);
-        self.advance(Phase::Planning { conclusion: conclusion.clone() })
+        self.is_answered = true;
+        self.advance(Phase::Planning { conclusion: conclude::answered() })
+    }
+
+    fn gave_up(&mut self, conclusion: &Conclusion, answer: Digest) -> bool {
+        let Phase::Solving { attempt, .. } = self.phase else { return false };
+        if matches!(conclusion.outcome, Outcome::Proven | Outcome::Answered) {
+            return false;
+        }
+        self.answer = Some(answer);
+        let next = self.give_up(attempt, conclusion.clone());
+        self.advance(next)
     }
 
     fn verified(&mut self, verdict: &Verdict) -> bool {
-        let Phase::Verifying { round, proposal } = &self.phase else { return false };
-        let round = *round;
-        self.judged = Some(Judged { proposal: proposal.clone(), verdict: verdict.clone() });
-        let next = match conclude::feedback(verdict) {
-            Some(feedback) if round < self.budget.rounds => Phase::Solving { round: round + 1, feedback: Some(feedback) },
-            Some(_) | None => Phase::Planning { conclusion: conclude::of_verdict(verdict) },
-        };
+        let Phase::Verifying { attempt, round, proposal } = &self.phase else { return false };
+        let (attempt, round, proposal) = (*attempt, *round, proposal.clone());
+        let next = self.judge(attempt, round, proposal, verdict.clone());
         self.advance(next)
     }
 
@@ -332,8 +355,9 @@ impl Run {
             Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } | Phase::Planning { .. } => self.claims > 0,
             Phase::Publishing { .. } | Phase::Ending { .. } | Phase::Completed { .. } => false,
         };
-        let is_covered = self.judged.is_some() || !effects.iter().any(Effect::publishes);
-        let is_entitled = conclusion.outcome != Outcome::Proven || self.has_proof();
+        let is_covered = self.judged().is_some() || !effects.iter().any(Effect::publishes);
+        let is_entitled = (conclusion.outcome != Outcome::Proven || self.has_proof())
+            && (conclusion.outcome != Outcome::Answered || self.is_answered);
         if !(is_early_enough && is_covered && is_entitled) {
             return false;
         }
@@ -341,7 +365,7 @@ impl Run {
     }
 
     fn has_proof(&self) -> bool {
-        matches!(self.judged, Some(Judged { verdict: Verdict::Proven { .. }, .. }))
+        matches!(self.judged(), Some(Judged { verdict: Verdict::Proven { .. }, .. }))
     }
 
     fn performed(&mut self, key: &EffectKey, receipt: &Receipt) -> bool {
@@ -389,7 +413,8 @@ impl Run {
                     self.notices.push(failure.conclusion.cause.clone());
                     return true;
                 }
-                self.judged = None;
+                self.finished.clear();
+                self.current = None;
                 self.advance(Phase::Planning { conclusion: failure.conclusion.clone() })
             }
             (Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } | Phase::Planning { .. }, Some(_))

@@ -5,13 +5,20 @@ use jiff::Timestamp;
 use crate::ecosystem::Plan;
 use crate::effect::Effect;
 use crate::event::{Actor, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
-use crate::job::{Budget, JobKey, JobSpec, Task, Usage};
+use crate::job::{Budget, JobKey, JobSpec, Mode, Task, Usage};
 use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal};
 use crate::proof::{Doubt, Evidence, Exit, Verdict};
 
 /// The limits of [`spec`].
-pub(crate) const BUDGET: Budget =
-    Budget { wall_clock_ms: 1_800_000, rounds: 2, turns: 50, claims: 3, tokens: 1_000_000, cost_microusd: 5_000_000 };
+pub(crate) const BUDGET: Budget = Budget {
+    wall_clock_ms: 1_800_000,
+    rounds: 2,
+    attempts: 1,
+    turns: 50,
+    claims: 3,
+    tokens: 1_000_000,
+    cost_microusd: 5_000_000,
+};
 
 /// A moment, counted in seconds from the first claim.
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -44,7 +51,7 @@ pub(crate) fn spec() -> JobSpec {
 
 /// A task of the command line.
 pub(crate) fn local_spec() -> JobSpec {
-    JobSpec { task: Task::Local { request: Untrusted::new("make it right"), leaves_branch: true }, ..spec() }
+    JobSpec { task: Task::Local { request: Untrusted::new("make it right"), leaves_branch: true, mode: Mode::Fix }, ..spec() }
 }
 
 /// The commit that consists of one digit.
@@ -95,6 +102,7 @@ pub(crate) fn proposal() -> Proposal {
         answer: Digest::of(b"answer"),
         transcript: Digest::of(b"transcript"),
         changes: vec![changed("src/lib.rs", ChangeKind::Modified)],
+        fingerprint: None,
     }
 }
 

@@ -1,42 +1,26 @@
-//! The agent's conversation as a pure machine.
+//! The agent's conversation: what is said in it, what may be called, and what is to be done next.
 //!
-//! [`Conversation`] holds what was said and what may still be used, and says what is to be done next. It knows no
-//! endpoint, no sandbox and no clock: the shell asks the model, carries out the calls, and watches the time.
+//! The words are here; [`conversation::Conversation`] is the machine that they drive. It holds what was said and what may
+//! still be used, and says what is to be done next. It knows no endpoint, no sandbox and no clock: the shell asks the
+//! model, carries out the calls, and watches the time.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::brief::Brief;
-use crate::job::{Allowance, Usage};
+use crate::job::Usage;
 use crate::patch::Patch;
 
 mod call;
+mod context;
+pub mod conversation;
 mod heredoc;
+mod ledger;
 pub mod output;
 pub mod tools;
 
 #[cfg(test)]
 mod tests;
-
-/// How many replies in a row may hold neither words nor calls.
-pub const EMPTY_REPLIES_MAX: u32 = 3;
-/// The same call this many times in a row, and the model is told so.
-pub const REPEATS_TOLD: u32 = 3;
-/// The same call this many times in a row, and the conversation ends.
-pub const REPEATS_MAX: u32 = 6;
-/// How many calls of one reply are carried out.
-pub const CALLS_PER_REPLY_MAX: usize = 32;
-/// The most tokens that one reply may take.
-pub const OUTPUT_TOKENS_MAX: u64 = 32_000;
-/// How many of the newest tool results stay when older ones are dropped.
-pub const RESULTS_KEPT: usize = 8;
-/// A tool result that is shorter is not worth dropping, in bytes.
-const RESULT_DROPPED_BYTES_MIN: usize = 400;
-
-const NUDGE: &str = "Your last reply held neither a message nor a tool call. Go on with the task: call a tool, or, if the \
-                     work is done, say what you changed and how you checked it.";
-const DROPPED: &str = "[This output was dropped to make room. Run the command again if you need it.]";
 
 /// One part of a conversation, in no vendor's words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,21 +71,39 @@ pub enum Tool {
     /// Takes a JSON object.
     Function {
         /// What the model calls it by.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// What it does.
-        description: &'static str,
+        description: Cow<'static, str>,
         /// JSON schema of its arguments, as JSON text.
-        parameters: &'static str,
+        parameters: Cow<'static, str>,
     },
     /// Takes plain text that follows a grammar.
     Freeform {
         /// What the model calls it by.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// What it does.
-        description: &'static str,
+        description: Cow<'static, str>,
         /// The grammar, in Lark's notation.
-        grammar: &'static str,
+        grammar: Cow<'static, str>,
     },
+}
+
+impl Tool {
+    /// What the model calls it by.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Function { name, .. } | Self::Freeform { name, .. } => name,
+        }
+    }
+
+    /// About how many bytes it takes in a request.
+    fn n_bytes(&self) -> u64 {
+        match self {
+            Self::Function { name, description, parameters: rest } | Self::Freeform { name, description, grammar: rest } => {
+                (name.len() + description.len() + rest.len()) as u64
+            }
+        }
+    }
 }
 
 /// What an endpoint says that one reply used.
@@ -140,7 +142,7 @@ pub enum Stop {
 }
 
 /// What tokens cost, in millionths of a US dollar per million tokens; unknown prices count as nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prices {
     /// Tokens read, those from the cache excepted.
     pub input: Option<u64>,
@@ -181,8 +183,103 @@ pub enum Action {
         /// The time limit that the model asked for.
         timeout_ms: Option<u64>,
     },
+    /// Show lines of a file.
+    Read {
+        /// The file, relative to the workspace, or `@` and the number of an output that was shown in part.
+        path: String,
+        /// The first line, from 1.
+        first_line: u32,
+        /// How many; as many as are shown at once where the model does not say.
+        n_lines: Option<u32>,
+    },
+    /// Look for a pattern in the files.
+    Search(Search),
     /// Apply a patch to the workspace.
     Patch(Patch),
+    /// Put a text in the place of another.
+    Replace {
+        /// The file.
+        path: String,
+        /// The text that is there; empty for a new file.
+        old: String,
+        /// The text that takes its place.
+        new: String,
+        /// Whether every place is meant.
+        all: bool,
+    },
+    /// Call a tool that the operator has connected.
+    External {
+        /// Its whole name.
+        name: String,
+        /// Its arguments: a JSON object.
+        arguments: serde_json::Map<String, serde_json::Value>,
+    },
+}
+
+/// What to look for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// A regular expression, or the text itself.
+    pub pattern: String,
+    /// Whether the pattern is the text itself.
+    pub is_literal: bool,
+    /// Whether capitals and small letters are the same.
+    pub ignore_case: bool,
+    /// The directory to look in; empty for all.
+    pub directory: String,
+    /// A glob that the paths must fit.
+    pub glob: Option<String>,
+}
+
+/// How the model says that its work stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Done.
+    #[default]
+    Done,
+    /// It cannot be done, or should not be.
+    NotPossible,
+    /// A person has to answer a question first.
+    NeedsInput,
+}
+
+/// What the model says at the end; hearsay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// Its words.
+    pub text: String,
+    /// How it says that the work stands.
+    pub standing: Standing,
+    /// What a review found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+impl Closing {
+    /// Words alone.
+    pub fn of(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+}
+
+/// One thing that a review found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// One line, at most 80 characters.
+    pub title: String,
+    /// What is wrong, when, and why it matters.
+    pub body: String,
+    /// 0 (must be fixed at once) to 3 (nice to have).
+    pub priority: u8,
+    /// How sure the model is, in hundredths.
+    pub confidence_percent: u8,
+    /// The file.
+    pub path: String,
+    /// The first line, from 1.
+    pub first_line: u32,
+    /// The last line.
+    pub last_line: u32,
 }
 
 /// What the shell has to do next.
@@ -192,13 +289,19 @@ pub enum Next {
     Ask {
         /// The most tokens that the reply may take.
         output_tokens_max: u64,
+        /// The most that the request may use, to be reserved before it is sent.
+        most: Usage,
     },
     /// Carry out a call, and hand in its result.
     Call(ToolCall),
-    /// Nothing: the model says that it is done.
-    Finished {
-        /// Its closing words.
-        answer: String,
+    /// Look whether anything is missing, and hand in what.
+    Check(Closing),
+    /// Nothing: the work is done, as far as the harness can see.
+    Finished(Closing),
+    /// Nothing: the model does not want to.
+    Refused {
+        /// Its words, if there are any.
+        words: String,
     },
     /// Nothing: a limit is reached.
     Exhausted {
@@ -210,195 +313,4 @@ pub enum Next {
         /// What it does over and over, as a sentence for the user.
         reason: String,
     },
-}
-
-/// Where the conversation stands.
-#[derive(Clone, Debug)]
-enum Phase {
-    Asking,
-    Calling(VecDeque<ToolCall>),
-    Finished(String),
-    Stuck(String),
-}
-
-/// A conversation between a model and the harness.
-#[derive(Clone, Debug)]
-pub struct Conversation {
-    instructions: String,
-    cache_key: String,
-    items: Vec<Item>,
-    allowance: Allowance,
-    prices: Prices,
-    usage: Usage,
-    phase: Phase,
-    n_empty: u32,
-    last_call: Option<(String, String)>,
-    n_repeats: u32,
-}
-
-impl Conversation {
-    /// Opens a conversation with the task.
-    pub fn open(brief: &Brief, allowance: Allowance, prices: Prices) -> Self {
-        Self {
-            instructions: brief.instructions.clone(),
-            cache_key: brief.cache_key.clone(),
-            items: vec![Item::User { text: brief.task.clone() }],
-            allowance,
-            prices,
-            usage: Usage::default(),
-            phase: Phase::Asking,
-            n_empty: 0,
-            last_call: None,
-            n_repeats: 0,
-        }
-    }
-
-    /// The static prefix.
-    pub fn instructions(&self) -> &str {
-        &self.instructions
-    }
-
-    /// What requests that share a prefix share.
-    pub fn cache_key(&self) -> &str {
-        &self.cache_key
-    }
-
-    /// What was said so far, oldest first.
-    pub fn items(&self) -> &[Item] {
-        &self.items
-    }
-
-    /// What was used so far.
-    pub fn usage(&self) -> Usage {
-        self.usage
-    }
-
-    /// What is to be done now; the same until a reply or a result is handed in.
-    pub fn next(&self) -> Next {
-        match &self.phase {
-            Phase::Finished(answer) => Next::Finished { answer: answer.clone() },
-            Phase::Stuck(reason) => Next::Stuck { reason: reason.clone() },
-            Phase::Calling(calls) => calls.front().map_or_else(|| self.ask(), |call| Next::Call(call.clone())),
-            Phase::Asking => self.ask(),
-        }
-    }
-
-    fn ask(&self) -> Next {
-        let left = self.left();
-        match left.exhausted() {
-            Some(limit) => Next::Exhausted { limit },
-            None => Next::Ask { output_tokens_max: left.tokens.min(OUTPUT_TOKENS_MAX) },
-        }
-    }
-
-    /// What may still be used; the time is the shell's business.
-    fn left(&self) -> Allowance {
-        Allowance {
-            turns: self.allowance.turns.saturating_sub(self.usage.turns),
-            tokens: self.allowance.tokens.saturating_sub(self.usage.tokens()),
-            cost_microusd: self.allowance.cost_microusd.saturating_sub(self.usage.cost_microusd),
-            wall_clock_ms: self.allowance.wall_clock_ms,
-        }
-    }
-
-    /// Takes in what the model added, and returns what the reply used.
-    pub fn reply(&mut self, items: Vec<Item>, tokens: &TokenUsage) -> Usage {
-        let used = Usage {
-            turns: 1,
-            input_tokens: tokens.input,
-            cached_tokens: tokens.cached,
-            output_tokens: tokens.output,
-            cost_microusd: self.prices.cost_microusd(tokens),
-        };
-        self.usage.add(&used);
-        let words: Vec<&str> = items.iter().filter_map(said).collect();
-        let answer = words.join("\n\n");
-        let calls: Vec<Item> = items.iter().filter(|item| matches!(item, Item::Call { .. })).cloned().collect();
-        self.items.extend(items);
-        self.n_empty = if answer.is_empty() && calls.is_empty() { self.n_empty + 1 } else { 0 };
-        if !calls.is_empty() {
-            self.take_calls(&calls);
-        } else if !answer.is_empty() {
-            self.phase = Phase::Finished(answer);
-        } else if self.n_empty >= EMPTY_REPLIES_MAX {
-            self.phase = Phase::Stuck(format!("The model gave {EMPTY_REPLIES_MAX} empty replies in a row."));
-        } else {
-            self.items.push(Item::User { text: NUDGE.to_owned() });
-            self.phase = Phase::Asking;
-        }
-        used
-    }
-
-    /// Queues the calls that can be carried out and answers the others at once.
-    fn take_calls(&mut self, calls: &[Item]) {
-        let mut queue = VecDeque::new();
-        for (index, item) in calls.iter().enumerate() {
-            let Item::Call { call_id, name, arguments, freeform } = item else { continue };
-            self.count_repeat(name, arguments);
-            let understood = if index < CALLS_PER_REPLY_MAX {
-                call::understand(name, arguments, *freeform)
-            } else {
-                Err(format!("not carried out: only {CALLS_PER_REPLY_MAX} calls are taken from one reply"))
-            };
-            match understood {
-                Ok(action) => queue.push_back(ToolCall { call_id: call_id.clone(), action }),
-                Err(message) => self.answer(call_id, message),
-            }
-        }
-        self.phase = Phase::Calling(queue);
-        if self.n_repeats >= REPEATS_MAX {
-            self.phase = Phase::Stuck(format!("The model made the same tool call {REPEATS_MAX} times in a row."));
-        }
-    }
-
-    fn count_repeat(&mut self, name: &str, arguments: &str) {
-        let is_repeat = self.last_call.as_ref().is_some_and(|(last, with)| last == name && with == arguments);
-        self.n_repeats = if is_repeat { self.n_repeats + 1 } else { 1 };
-        if !is_repeat {
-            self.last_call = Some((name.to_owned(), arguments.to_owned()));
-        }
-    }
-
-    /// Takes in the result of the call that [`Conversation::next`] named; a result of any other call is ignored.
-    pub fn result(&mut self, call_id: &str, output: String) {
-        let Phase::Calling(calls) = &mut self.phase else { return };
-        if calls.front().is_some_and(|call| call.call_id == call_id) {
-            calls.pop_front();
-            self.answer(call_id, output);
-        }
-    }
-
-    fn answer(&mut self, call_id: &str, mut output: String) {
-        if self.n_repeats >= REPEATS_TOLD {
-            output.push_str(&format!(
-                "\n[You have made this same call {} times in a row; repeating it changes nothing. Do something else, or \
-                 say what keeps you from finishing.]",
-                self.n_repeats
-            ));
-        }
-        let is_freeform = |item: &Item| matches!(item, Item::Call { call_id: id, freeform: true, .. } if id == call_id);
-        let freeform = self.items.iter().rev().any(is_freeform);
-        self.items.push(Item::Result { call_id: call_id.to_owned(), output, freeform });
-    }
-
-    /// Drops the text of older tool results, for a model whose context is full; false if there is nothing left to drop.
-    pub fn shed(&mut self) -> bool {
-        let results = self.items.iter_mut().rev().filter_map(|item| match item {
-            Item::Result { output, .. } => Some(output),
-            Item::User { .. } | Item::Assistant { .. } | Item::Reasoning { .. } | Item::Call { .. } => None,
-        });
-        let mut dropped = false;
-        for output in results.skip(RESULTS_KEPT).filter(|output| output.len() >= RESULT_DROPPED_BYTES_MIN) {
-            DROPPED.clone_into(output);
-            dropped = true;
-        }
-        dropped
-    }
-}
-
-fn said(item: &Item) -> Option<&str> {
-    match item {
-        Item::Assistant { text } => Some(text.trim()).filter(|text| !text.is_empty()),
-        Item::User { .. } | Item::Reasoning { .. } | Item::Call { .. } | Item::Result { .. } => None,
-    }
 }

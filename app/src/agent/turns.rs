@@ -1,27 +1,29 @@
 //! The built-in agent: drives [`Conversation`] with a model and an executor.
 //!
-//! It waits and asks again where that may help, watches the time, and carries out the model's calls. What the model
-//! wants is decided by the domain; what it may reach is decided by the executor.
+//! It waits and asks again where that may help, watches the time, reserves what every request may use, and carries out
+//! the model's calls. What the model wants is decided by the domain; what it may reach is decided by the executor.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright_domain::job::Usage;
-use patchwright_domain::turn::tools::{self, PatchForm};
-use patchwright_domain::turn::{Action, Conversation, Next, Prices, Reply};
-use serde_json::json;
+use patchwright_domain::turn::conversation::{Conversation, OUTPUT_TOKENS_MAX, Terms};
+use patchwright_domain::turn::tools::{self, EditForm};
+use patchwright_domain::turn::{Closing, Item, Next, Prices, Reply, ToolCall};
 use tokio::time::Instant;
 
-use crate::agent::{Agent, Assignment, Ending, OnTurn, Solution};
+use crate::agent::{Agent, Assignment, Ending, Reservation, Solution};
 use crate::model::draft::Draft;
 use crate::model::{Model, ModelError, Prompt};
 use crate::sandbox::Executor;
 
 mod calls;
-mod transcript;
+mod failure;
+pub mod transcript;
 
-use transcript::Transcript;
+use calls::Outputs;
+use transcript::{Line, Transcript};
 
 /// How a model is asked again after a failure.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { base: Duration::from_secs(1), attempts_max: 8, wait_max: Duration::from_secs(60) }
+        Self { base: Duration::from_secs(1), attempts_max: 20, wait_max: Duration::from_secs(60) }
     }
 }
 
@@ -62,6 +64,9 @@ impl Default for ShellLimits {
     }
 }
 
+/// How many tokens a model's context holds where nobody says: that of most models in use.
+pub const CONTEXT_TOKENS: u64 = 200_000;
+
 /// The agent that takes turns with a model.
 #[derive(Clone)]
 pub struct Turns {
@@ -69,8 +74,12 @@ pub struct Turns {
     pub model: Arc<dyn Model>,
     /// What that costs.
     pub prices: Prices,
-    /// How the model takes the patch tool.
-    pub patch_form: PatchForm,
+    /// In which form the model edits best.
+    pub edit_form: EditForm,
+    /// How many tokens the model's context holds.
+    pub context_tokens: u64,
+    /// The most tokens of one reply.
+    pub output_tokens_max: u64,
     /// How it is asked again.
     pub backoff: Backoff,
     /// How long its commands may take.
@@ -83,9 +92,23 @@ impl Turns {
         Self {
             model,
             prices: Prices::default(),
-            patch_form: PatchForm::default(),
+            edit_form: EditForm::default(),
+            context_tokens: CONTEXT_TOKENS,
+            output_tokens_max: OUTPUT_TOKENS_MAX,
             backoff: Backoff::default(),
             shell: ShellLimits::default(),
+        }
+    }
+
+    fn terms(&self, assignment: &Assignment<'_>) -> Terms {
+        Terms {
+            mode: assignment.brief.mode,
+            tools: tools::on_offer(assignment.brief.mode, self.edit_form),
+            allowance: assignment.allowance,
+            prices: self.prices,
+            context_tokens: self.context_tokens,
+            output_tokens_max: self.output_tokens_max,
+            checks_max: assignment.checks_max,
         }
     }
 }
@@ -93,26 +116,41 @@ impl Turns {
 #[async_trait]
 impl Agent for Turns {
     async fn solve(&self, assignment: Assignment<'_>, executor: &mut dyn Executor) -> Solution {
-        let Assignment { brief, allowance, on_turn, .. } = assignment;
+        let terms = self.terms(&assignment);
         let mut transcript = Transcript::default();
-        transcript.line(&json!({ "kind": "opened", "model": self.model.name(), "instructions": brief.instructions }));
+        transcript.line(&Line::opened(self.model.name(), assignment.brief, &terms, self.edit_form));
+        let talk = open(&assignment, terms);
         let mut work = Work {
             turns: self,
-            talk: Conversation::open(brief, allowance, self.prices),
+            talk,
             executor,
-            on_turn,
-            deadline: deadline(allowance.wall_clock_ms),
+            assignment,
+            deadline: deadline(assignment.allowance.wall_clock_ms),
             transcript,
-            n_recorded: 0,
+            recorded: Recorded { n_items: 0, revision: 0 },
             turn: None,
+            lost: Usage::default(),
             draft: Draft::default(),
+            outputs: Outputs::default(),
         };
-        let (ending, answer) = work.converse().await;
+        let (ending, closing) = work.converse().await;
         work.report_turn();
-        work.record_new_items();
-        work.transcript.line(&json!({ "kind": "ended", "ending": format!("{ending:?}"), "usage": work.talk.usage() }));
-        Solution { ending, answer, usage: work.talk.usage(), transcript: work.transcript.into_bytes() }
+        work.record_items();
+        work.transcript.line(&Line::Ended { ending: format!("{ending:?}"), usage: work.talk.usage() });
+        Solution { ending, closing, usage: work.talk.usage(), transcript: work.transcript.into_bytes() }
     }
+}
+
+/// Goes on where the round before ended, or opens with the task, and with what was found missing, if there was one.
+fn open(assignment: &Assignment<'_>, terms: Terms) -> Conversation {
+    let brief = assignment.brief;
+    let Some(continued) = assignment.continued else { return Conversation::open(brief, terms) };
+    let (mut items, notes) = transcript::last_state(continued.transcript);
+    if !matches!(items.first(), Some(Item::User { .. })) {
+        items = vec![Item::User { text: brief.task.clone() }];
+    }
+    items.push(Item::User { text: continued.feedback.to_owned() });
+    Conversation::resume(brief, terms, items, &notes)
 }
 
 /// The latest time that is a time: a budget may be larger than the clock.
@@ -128,36 +166,46 @@ struct OpenTurn {
     done: Vec<String>,
 }
 
+/// How much of the conversation the transcript has.
+struct Recorded {
+    n_items: usize,
+    revision: u32,
+}
+
 /// One solve.
 struct Work<'w> {
     turns: &'w Turns,
     talk: Conversation,
     executor: &'w mut dyn Executor,
-    on_turn: OnTurn<'w>,
+    assignment: Assignment<'w>,
     deadline: Instant,
     transcript: Transcript,
-    /// How many of the conversation's items the transcript has.
-    n_recorded: usize,
+    recorded: Recorded,
     turn: Option<OpenTurn>,
+    /// What replies used that broke off, and that no turn has reported yet.
+    lost: Usage,
     draft: Draft,
+    outputs: Outputs,
 }
 
 impl Work<'_> {
     /// Does what the conversation asks for until it asks for nothing; the ending and the model's closing words.
-    async fn converse(&mut self) -> (Ending, String) {
+    async fn converse(&mut self) -> (Ending, Closing) {
         loop {
             let step = match self.talk.next() {
-                Next::Ask { output_tokens_max } => {
+                Next::Ask { output_tokens_max, most } => {
                     self.report_turn();
-                    self.take_turn(output_tokens_max).await
+                    self.take_turn(output_tokens_max, &most).await
                 }
-                Next::Call(call) => self.carry_out(&call.call_id, call.action).await,
-                Next::Finished { answer } => return (Ending::Finished, answer),
+                Next::Call(call) => self.carry_out(call).await,
+                Next::Check(closing) => self.check(&closing).await,
+                Next::Finished(closing) => return (Ending::Finished, closing),
+                Next::Refused { words } => return (Ending::Refused, Closing::of(words)),
                 Next::Exhausted { limit } => Err(Ending::BudgetExhausted { limit: format!("The budget's {limit}.") }),
                 Next::Stuck { reason } => Err(Ending::ModelFailed { public: reason.clone(), internal: reason }),
             };
             if let Err(ending) = step {
-                return (ending, String::new());
+                return (ending, Closing::default());
             }
         }
     }
@@ -167,114 +215,123 @@ impl Work<'_> {
         if left.is_zero() { Err(out_of_time()) } else { Ok(left) }
     }
 
-    async fn take_turn(&mut self, output_tokens_max: u64) -> Result<(), Ending> {
-        self.record_new_items();
-        let reply = self.ask(output_tokens_max).await?;
+    async fn take_turn(&mut self, output_tokens_max: u64, most: &Usage) -> Result<(), Ending> {
+        self.record_items();
+        let Some(reply) = self.ask(output_tokens_max, most).await? else { return Ok(()) };
         let turn = self.talk.usage().turns + 1;
-        self.transcript.line(&json!({ "kind": "reply", "turn": turn, "items": reply.items, "usage": reply.usage }));
-        self.n_recorded = self.talk.items().len() + reply.items.len();
-        let usage = self.talk.reply(reply.items, &reply.usage.unwrap_or_default());
+        self.transcript.line(&Line::Reply { turn, reply: reply.clone() });
+        self.recorded.n_items = self.talk.items().len() + reply.items.len();
+        let mut usage = self.talk.reply(reply);
         tracing::debug!(turn, usage.input_tokens, usage.output_tokens, "turn {turn} has its reply");
+        usage.add(&std::mem::take(&mut self.lost));
         self.turn = Some(OpenTurn { usage, done: Vec::new() });
         Ok(())
     }
 
-    /// Asks until there is a reply, or until asking again has no point.
-    async fn ask(&mut self, output_tokens_max: u64) -> Result<Reply, Ending> {
+    /// Asks until there is a reply, or until asking again has no point. None if the conversation had to be made shorter.
+    async fn ask(&mut self, output_tokens_max: u64, most: &Usage) -> Result<Option<Reply>, Ending> {
+        let (meter, reserved) = (self.assignment.meter, Reservation::of(most));
         let mut n_failures = 0;
         loop {
             let left = self.time_left()?;
+            let reserving = meter.reserve(reserved).await;
+            reserving.map_err(|exceeded| Ending::BudgetExhausted { limit: exceeded.limit })?;
             let prompt = Prompt {
                 instructions: self.talk.instructions(),
-                tools: tools::on_offer(self.turns.patch_form),
+                tools: self.talk.tools(),
                 items: self.talk.items(),
-                revision: 0,
+                revision: self.talk.revision(),
                 cache_key: self.talk.cache_key(),
                 output_tokens_max,
             };
-            let reply = tokio::time::timeout(left, self.turns.model.complete(&prompt, &mut self.draft)).await;
-            let error = match reply.map_err(|_| out_of_time())? {
-                Ok(reply) => return Ok(reply),
-                Err(error) => error,
+            let asked = tokio::time::timeout(left, self.turns.model.complete(&prompt, &mut self.draft)).await;
+            let error = match asked {
+                Ok(Ok(reply)) => {
+                    let used = self.talk.used_by(&reply);
+                    meter.settle(reserved, Reservation::of(&used)).await;
+                    return Ok(Some(reply));
+                }
+                Ok(Err(error)) => error,
+                // Nobody knows what it used, so it used what was reserved.
+                Err(_) => return Err(out_of_time()),
             };
+            let used = match &error {
+                ModelError::BrokenOff { output_bytes, .. } => self.talk.broke_off(*output_bytes),
+                ModelError::RateLimited { .. }
+                | ModelError::Unavailable(_)
+                | ModelError::Unauthorized(_)
+                | ModelError::ContextOverflow(_)
+                | ModelError::Rejected(_) => Usage::default(),
+            };
+            self.lost.add(&used);
+            meter.settle(reserved, Reservation::of(&used)).await;
             n_failures += 1;
-            let retry = self.after(&error, n_failures);
-            let wait_ms = retry.as_ref().ok().map(Duration::as_millis);
-            self.transcript.line(&json!({ "kind": "failure", "error": error.to_string(), "wait_ms": wait_ms }));
-            let wait = retry?;
+            if matches!(error, ModelError::ContextOverflow(_)) && self.talk.overflowed() {
+                self.transcript.line(&Line::Failure { error: error.to_string(), wait_ms: Some(0) });
+                return Ok(None);
+            }
+            let wait = failure::wait(&error, n_failures, &self.turns.backoff, self.time_left()?);
+            let wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            self.transcript.line(&Line::Failure { error: error.to_string(), wait_ms });
+            let wait = wait.ok_or_else(|| failure::ending(&error, n_failures))?;
             tracing::warn!(n_failures, ?wait, "the model is asked again: {error}");
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// How long to wait before the model is asked again, or how the work ends.
-    fn after(&mut self, error: &ModelError, n_failures: u32) -> Result<Duration, Ending> {
-        let backoff = &self.turns.backoff;
-        let wait = match error {
-            ModelError::RateLimited { retry_after } => retry_after.unwrap_or_else(|| backoff.wait(n_failures)),
-            ModelError::Unavailable(_) | ModelError::BrokenOff { .. } => backoff.wait(n_failures),
-            ModelError::ContextOverflow(_) if self.talk.shed() => return Ok(Duration::ZERO),
-            ModelError::ContextOverflow(_) | ModelError::Unauthorized(_) | ModelError::Rejected(_) => {
-                return Err(failed(error, n_failures));
-            }
-        };
-        let fits = wait < self.deadline.saturating_duration_since(Instant::now());
-        if n_failures < backoff.attempts_max && fits { Ok(wait) } else { Err(failed(error, n_failures)) }
-    }
-
-    async fn carry_out(&mut self, call_id: &str, action: Action) -> Result<(), Ending> {
+    async fn carry_out(&mut self, call: ToolCall) -> Result<(), Ending> {
         let left = self.time_left()?;
-        let (done, output) = calls::carry_out(self.executor, action, &self.turns.shell, left).await?;
+        let told = calls::carry_out(self.executor, &mut self.outputs, &call.action, &self.turns.shell, left).await?;
         if let Some(turn) = &mut self.turn {
-            turn.done.push(done);
+            turn.done.push(told.note.clone());
         }
-        self.talk.result(call_id, output);
+        self.transcript.line(&Line::Result { call_id: call.call_id.clone(), told: told.text.clone(), note: told.note.clone() });
+        if let Some((number, output)) = told.whole {
+            self.transcript.line(&Line::Output { number, output: String::from_utf8_lossy(&output).into_owned() });
+        }
+        self.talk.result(&call.call_id, told.text, &told.note);
         Ok(())
     }
 
-    fn record_new_items(&mut self) {
-        let items = self.talk.items();
-        let new = &items[self.n_recorded.min(items.len())..];
-        if !new.is_empty() {
-            self.transcript.line(&json!({ "kind": "request", "turn": self.talk.usage().turns + 1, "items": new }));
+    /// Has the harness look at what the model calls done.
+    async fn check(&mut self, closing: &Closing) -> Result<(), Ending> {
+        let left = self.time_left()?;
+        let looking = self.assignment.gate.missing(self.executor, closing);
+        let missing = tokio::time::timeout(left, looking).await.map_err(|_| out_of_time())??;
+        self.transcript.line(&Line::Checked { missing: missing.clone() });
+        if let (Some(turn), Some(_)) = (&mut self.turn, &missing) {
+            turn.done.push("said that it is done, and was told what is missing".to_owned());
         }
-        self.n_recorded = items.len();
+        self.talk.checked(missing);
+        Ok(())
+    }
+
+    /// Writes down what was added to the conversation, or all of it where it was rewritten.
+    fn record_items(&mut self) {
+        let (items, revision) = (self.talk.items(), self.talk.revision());
+        let turn = self.talk.usage().turns + 1;
+        if self.recorded.revision != revision {
+            self.transcript.line(&Line::Rewritten { items: items.to_vec() });
+        } else {
+            let new = &items[self.recorded.n_items.min(items.len())..];
+            if !new.is_empty() {
+                self.transcript.line(&Line::Request { turn, items: new.to_vec() });
+            }
+        }
+        self.recorded = Recorded { n_items: items.len(), revision };
     }
 
     fn report_turn(&mut self) {
         if let Some(turn) = self.turn.take() {
             let done = if turn.done.is_empty() { "replied without a call".to_owned() } else { turn.done.join("; ") };
-            (self.on_turn)(&turn.usage, &done);
+            (self.assignment.on_turn)(&turn.usage, &done);
+        }
+        if self.lost != Usage::default() {
+            (self.assignment.on_turn)(&std::mem::take(&mut self.lost), "a reply broke off");
         }
     }
 }
 
 fn out_of_time() -> Ending {
     Ending::BudgetExhausted { limit: "The budget's time is used up.".to_owned() }
-}
-
-/// The ending for an error that asking again does not mend: a sentence without names, and the whole story.
-fn failed(error: &ModelError, n_failures: u32) -> Ending {
-    let public = match error {
-        ModelError::RateLimited { .. } => {
-            "The model endpoint limits the rate of requests and did not let this run go on. Try again later, or have the \
-             operator raise the limit."
-        }
-        ModelError::Unavailable(_) | ModelError::BrokenOff { .. } => {
-            "The model endpoint was not available, and asking again did not help. Try again later; if it stays so, the \
-             operator has to check the endpoint."
-        }
-        ModelError::Unauthorized(_) => {
-            "The model endpoint refused the credentials. The operator has to check the model's API key and what it may use."
-        }
-        ModelError::ContextOverflow(_) => {
-            "The work no longer fits into the model's context. Ask for a smaller change, or have the operator choose a \
-             model with a larger context."
-        }
-        ModelError::Rejected(_) => {
-            "The model endpoint rejected the request. The operator has to check the model's name, the endpoint's address \
-             and the account's quota."
-        }
-    };
-    Ending::ModelFailed { public: public.to_owned(), internal: format!("after {n_failures} attempts: {error}") }
 }

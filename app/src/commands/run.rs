@@ -13,7 +13,7 @@ use patchwright::store::memory::MemoryStore;
 use patchwright::worker::{Tools, Worker};
 use patchwright::workspace;
 use patchwright_domain::event::{Actor, DeliveryId, RawDelivery, RepoRef, Role, Untrusted};
-use patchwright_domain::job::{JobKey, JobSpec, Task};
+use patchwright_domain::job::{JobKey, JobSpec, Mode, Task};
 use patchwright_domain::journal::{Conclusion, Digest, EntryKind};
 use patchwright_domain::policy::Decision;
 use patchwright_domain::run::Run;
@@ -99,7 +99,11 @@ fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {
     Ok(JobSpec {
         key: JobKey::of_command_line(&branch, &arguments.task, now),
         repo: repo.map_err(|e| Failure::usage(e.into()))?,
-        task: Task::Local { request: Untrusted::new(arguments.task.clone()), leaves_branch: arguments.patch.is_none() },
+        task: Task::Local {
+            request: Untrusted::new(arguments.task.clone()),
+            leaves_branch: arguments.patch.is_none(),
+            mode: Mode::Fix,
+        },
         requested_by: Actor { id: 0, login, is_bot: false },
         role: Role::Admin,
         delivery: DeliveryId::new(format!("run-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,

@@ -50,7 +50,15 @@ pub(super) async fn solve(
     let (turns, mut taken) = mpsc::unbounded_channel::<(Usage, String)>();
     let on_turn = move |usage: &Usage, note: &str| drop(turns.send((*usage, note.to_owned())));
     let allowance = run.allowance(tools.clock.now());
-    let assignment = Assignment { brief: &brief, allowance, meter: &Unmetered, gate: &Open, on_turn: &on_turn };
+    let assignment = Assignment {
+        brief: &brief,
+        continued: None,
+        allowance,
+        meter: &Unmetered,
+        gate: &Open,
+        checks_max: 0,
+        on_turn: &on_turn,
+    };
     let working = tools.agent.solve(assignment, executor.as_mut());
     tokio::pin!(working);
     let mut solution = None;
@@ -87,7 +95,7 @@ async fn conclude(
     solution: Solution,
 ) -> Result<Answer, StepError> {
     let transcript = tools.store.put_artifact(solution.transcript).await?;
-    let answer = tools.store.put_artifact(solution.answer.into_bytes()).await?;
+    let answer = tools.store.put_artifact(solution.closing.text.into_bytes()).await?;
     let gave_up = |conclusion| Ok(Answer::entry(EntryKind::GaveUp { conclusion, transcript, answer }));
     let no_change = match solution.ending {
         Ending::ModelFailed { public, internal } | Ending::SandboxFailed { public, internal } => {
@@ -95,6 +103,11 @@ async fn conclude(
             let next_step = "An operator should run `patchwright doctor` on the server and mend what it names, then ask again.";
             return gave_up(Conclusion::new(Outcome::EnvironmentFailed, public, next_step));
         }
+        Ending::Refused => Conclusion::new(
+            Outcome::NoChange,
+            "The model declined to do this.",
+            "Read its last words, say differently what is wanted, or have the operator choose another model.",
+        ),
         Ending::Finished => Conclusion::new(
             Outcome::NoChange,
             "The agent changed no file.",

@@ -51,7 +51,7 @@ fn a_request_is_called_by_its_title_or_its_first_line() {
 
 /// The names of the effects that are planned for this end.
 fn planned(spec: &JobSpec, outcome: Outcome, verdict: Option<Verdict>) -> Vec<Effect> {
-    let judged = verdict.map(|verdict| Judged { proposal: sample::proposal(), verdict });
+    let judged = verdict.map(|verdict| Judged { proposal: sample::proposal(), verdict, attempt: 1, tokens: 0 });
     let conclusion = Conclusion::new(outcome, "It came to this.", "Go on.");
     plan(&Story {
         spec,

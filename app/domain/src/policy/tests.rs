@@ -191,5 +191,7 @@ fn a_decision_is_stored_as_it_was_made() {
         assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision);
     }
     let text = serde_json::to_string(&decide(&comment(FIX), &deployment(), &facts())).unwrap();
-    insta::assert_snapshot!(text, @r#"{"decision":"start","spec":{"key":"99/issue/12/comment/345","repo":{"id":99,"installation":7,"owner":"octo-org","name":"calc","default_branch":"main"},"task":{"task":"fix_issue","issue":12,"request":null},"requested_by":{"id":1,"login":"octocat","is_bot":false},"role":"write","delivery":"72d3162e-cc78-11e3-81ab-4c9367dc0958","requested_at":"2025-10-09T08:53:20Z","budget":{"wall_clock_ms":1800000,"rounds":2,"turns":50,"claims":3,"tokens":1000000,"cost_microusd":5000000}},"because":"`fix` was asked for by octocat, who has the role write"}"#);
+    insta::assert_snapshot!(text, @r#"
+    {"decision":"start","spec":{"key":"99/issue/12/comment/345","repo":{"id":99,"installation":7,"owner":"octo-org","name":"calc","default_branch":"main"},"task":{"task":"fix_issue","issue":12,"request":null},"requested_by":{"id":1,"login":"octocat","is_bot":false},"role":"write","delivery":"72d3162e-cc78-11e3-81ab-4c9367dc0958","requested_at":"2025-10-09T08:53:20Z","budget":{"wall_clock_ms":1800000,"rounds":2,"attempts":1,"turns":50,"claims":3,"tokens":1000000,"cost_microusd":5000000}},"because":"`fix` was asked for by octocat, who has the role write"}
+    "#);
 }

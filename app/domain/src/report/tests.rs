@@ -37,7 +37,7 @@ impl Tale {
             spec: spec(),
             conclusion,
             prepared: sample::prepared(),
-            judged: Judged { proposal: sample::proposal(), verdict },
+            judged: Judged { proposal: sample::proposal(), verdict, attempt: 1, tokens: 0 },
             title: "The sum is wrong".into(),
             answer: "`add` subtracted; now it *adds*.".into(),
             usage: sample::usage(),

@@ -44,6 +44,11 @@ pub(super) fn out_of_budget(limit: &str) -> Conclusion {
     Conclusion::new(Outcome::BudgetExhausted, format!("The run's {limit}."), next_step)
 }
 
+/// The end of a run that was to change nothing.
+pub(super) fn answered() -> Conclusion {
+    Conclusion::new(Outcome::Answered, "The agent answered; no file was changed.", "Read the answer.")
+}
+
 fn minutes(milliseconds: u64) -> String {
     match milliseconds.div_ceil(60_000) {
         1 => "1 minute".into(),

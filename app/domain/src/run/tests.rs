@@ -6,6 +6,7 @@ use crate::journal::{Digest, Entry, EntryKind, Failure, Outcome};
 use crate::proof::Doubt;
 use crate::sample::{self, at, conclusion, proven, unproven};
 
+mod attempts;
 mod walk;
 
 fn claimed() -> EntryKind {
@@ -30,6 +31,11 @@ fn solved() -> EntryKind {
 
 fn gave_up(outcome: Outcome) -> EntryKind {
     EntryKind::GaveUp { conclusion: conclusion(outcome), transcript: Digest::of(b"transcript"), answer: Digest::of(b"answer") }
+}
+
+fn answered() -> EntryKind {
+    let digest = Digest::of(b"answer");
+    EntryKind::Answered { answer: digest, closing: digest, transcript: digest }
 }
 
 fn verified(verdict: crate::proof::Verdict) -> EntryKind {
@@ -102,8 +108,9 @@ fn run(spec: &JobSpec, kinds: &[EntryKind]) -> Run {
 fn step(run: &Run) -> String {
     match run.next(at(60)) {
         Step::Prepare => "prepare".into(),
-        Step::Solve { round, feedback: None } => format!("solve {round}"),
-        Step::Solve { round, feedback: Some(_) } => format!("solve {round} with feedback"),
+        Step::Solve { attempt: 1, round, feedback: None } => format!("solve {round}"),
+        Step::Solve { attempt, round, feedback: None } => format!("solve {round} of attempt {attempt}"),
+        Step::Solve { round, feedback: Some(_), .. } => format!("solve {round} with feedback"),
         Step::Verify => "verify".into(),
         Step::PlanPublish { conclusion } => format!("plan {}", conclusion.outcome),
         Step::Perform { effect } => format!("perform {}", effect.name()),

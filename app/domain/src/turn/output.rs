@@ -7,43 +7,49 @@ use crate::proof::Exit;
 /// How much of an output the model is shown, in bytes: the head and the tail, half each.
 pub const SHOWN_BYTES_MAX: usize = 10_000;
 
-/// The result of a command as the model reads it.
-pub fn of_command(exit: Exit, duration_ms: u64, output: &[u8], omitted_bytes: u64) -> String {
-    let mut shown = match exit {
+/// A text as the model is shown it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What it reads.
+    pub text: String,
+    /// Whether something of it was left out.
+    pub is_cut: bool,
+}
+
+/// The result of a command as the model reads it. `number` is that by which it can ask for what is left out.
+pub fn of_command(exit: Exit, duration_ms: u64, output: &[u8], omitted_bytes: u64, number: usize) -> Shown {
+    let mut text = match exit {
         Exit::Code(code) => format!("Exit code: {code}\n"),
         Exit::Signal(signal) => format!("Ended by signal {signal}\n"),
         Exit::TimedOut => "Timed out: the command and all its processes were ended\n".to_owned(),
     };
-    let _ = writeln!(shown, "Wall time: {}.{} seconds\nOutput:", duration_ms / 1000, duration_ms % 1000 / 100);
-    shown.push_str(&excerpt(output, omitted_bytes, SHOWN_BYTES_MAX));
-    shown
+    let _ = writeln!(text, "Wall time: {}.{} seconds\nOutput:", duration_ms / 1000, duration_ms % 1000 / 100);
+    let shown = excerpt(output, omitted_bytes, SHOWN_BYTES_MAX);
+    text.push_str(&shown.text);
+    if shown.is_cut {
+        let _ = write!(text, "\n[Read the path \"@{number}\" for the lines that were left out.]");
+    }
+    Shown { text, is_cut: shown.is_cut }
 }
 
 /// The head and the tail of an output from whose middle `omitted_bytes` may be missing already.
-pub fn excerpt(output: &[u8], omitted_bytes: u64, bytes_max: usize) -> String {
-    if omitted_bytes == 0 {
-        let text = plain(output);
-        return if text.len() <= bytes_max { text } else { cut(&text, &text, 0, bytes_max) };
+pub fn excerpt(output: &[u8], omitted_bytes: u64, bytes_max: usize) -> Shown {
+    let (head, tail) = output.split_at(if omitted_bytes == 0 { output.len() } else { output.len() / 2 });
+    let text = plain(head) + &plain(tail);
+    if omitted_bytes == 0 && text.len() <= bytes_max {
+        return Shown { text, is_cut: false };
     }
-    let (head, tail) = output.split_at(output.len() / 2);
-    cut(&plain(head), &plain(tail), omitted_bytes, bytes_max)
-}
-
-/// The beginning of `head` and the end of `tail`, which may be the same text, with the count of what is between.
-fn cut(head: &str, tail: &str, omitted_bytes: u64, bytes_max: usize) -> String {
-    let mut until = head.len().min(bytes_max / 2);
-    while !head.is_char_boundary(until) {
-        until -= 1;
-    }
-    let shown_head = &head[..until];
-    let mut from = tail.len().saturating_sub(bytes_max / 2);
-    while !tail.is_char_boundary(from) {
+    let head = crate::brief::beginning(&text, bytes_max / 2);
+    let mut from = text.len().saturating_sub(bytes_max / 2).max(head.len());
+    while !text.is_char_boundary(from) {
         from += 1;
     }
-    let is_same = std::ptr::eq(head, tail);
-    let all = if is_same { head.len() } else { head.len() + tail.len() };
-    let omitted = omitted_bytes + (all - shown_head.len() - (tail.len() - from)) as u64;
-    format!("{shown_head}\n[... {omitted} bytes omitted ...]\n{}", &tail[from..])
+    let between = &text[head.len()..from];
+    let n_lines = between.lines().count();
+    let omitted = omitted_bytes + between.len() as u64;
+    let at_least = if omitted_bytes == 0 { "" } else { "at least " };
+    let text = format!("{head}\n[... {at_least}{n_lines} lines, {omitted} bytes left out ...]\n{}", &text[from..]);
+    Shown { text, is_cut: true }
 }
 
 /// Text without escape sequences and control characters; what is no UTF-8 is replaced.

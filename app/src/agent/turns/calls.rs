@@ -1,26 +1,24 @@
 //! Carries out one call of the model and says what it is told.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use patchwright_domain::patch::{Change, FileState, Patch};
+use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::{Action, output};
 
 use crate::agent::Ending;
 use crate::agent::turns::ShellLimits;
 use crate::sandbox::{Command, Executor, SandboxError};
 
+mod edit;
+
 /// How much of a command's output the executor keeps, in bytes: more than is shown, since escape sequences are taken out.
-const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// How many outputs that were shown in part are kept for the model to read on.
+const OUTPUTS_KEPT_MAX: usize = 16;
 /// How long an executor may take beyond a command's own limit before it counts as broken.
 const EXECUTOR_GRACE: Duration = Duration::from_secs(60);
-/// How long one file operation may take.
-const FILE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How much of a script is shown in the line about a turn, in characters.
 const SCRIPT_SHOWN_MAX: usize = 80;
-/// How many paths are shown in the line about a turn.
-const PATHS_SHOWN_MAX: usize = 3;
 
 /// Why a file operation did not happen: a sentence for the model, or the end.
 enum Refused {
@@ -28,115 +26,97 @@ enum Refused {
     Ended(Ending),
 }
 
-/// One line on what was done, and what the model is told.
+/// What came of a call.
+pub(super) struct Told {
+    /// What the model is told.
+    pub(super) text: String,
+    /// One line on what was done.
+    pub(super) note: String,
+    /// The whole of what the model was shown in part, with the number by which it can ask for it.
+    pub(super) whole: Option<(usize, Vec<u8>)>,
+}
+
+impl Told {
+    fn of(text: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { text: text.into(), note: note.into(), whole: None }
+    }
+}
+
+/// Outputs that were shown in part, for the model to read on.
+#[derive(Default)]
+pub(super) struct Outputs(Vec<Vec<u8>>);
+
+impl Outputs {
+    fn next_number(&self) -> usize {
+        self.0.len() + 1
+    }
+
+    /// Keeps an output under the next number; beyond the bound the oldest is forgotten.
+    fn keep(&mut self, output: Vec<u8>) {
+        self.0.push(output);
+        if let Some(forgotten) = self.0.len().checked_sub(OUTPUTS_KEPT_MAX + 1) {
+            self.0[forgotten] = Vec::new();
+        }
+    }
+
+    fn by_name(&self, name: &str) -> Option<&[u8]> {
+        let number: usize = name.strip_prefix('@')?.parse().ok()?;
+        self.0.get(number.checked_sub(1)?).map(Vec::as_slice).filter(|output| !output.is_empty())
+    }
+}
+
+/// Carries out a call; an error ends the work.
 pub(super) async fn carry_out(
     executor: &mut dyn Executor,
-    action: Action,
+    outputs: &mut Outputs,
+    action: &Action,
     limits: &ShellLimits,
     time_left: Duration,
-) -> Result<(String, String), Ending> {
-    match action {
+) -> Result<Told, Ending> {
+    let told = match action {
         Action::Shell { script, directory, timeout_ms } => {
             let wanted =
                 timeout_ms.map_or(limits.timeout, Duration::from_millis).clamp(Duration::from_millis(1), limits.timeout_max);
-            let done = format!("ran `{}`", one_line(&script));
+            let (script, directory) = (script.clone(), directory.clone());
             let command = Command { script, directory, timeout: wanted.min(time_left), output_bytes_max: OUTPUT_BYTES_MAX };
-            Ok((done, run(executor, &command).await?))
+            return run(executor, outputs, &command).await;
         }
-        Action::Patch(patch) => {
-            let paths = listed(&patch);
-            match apply(executor, patch).await {
-                Ok(changes) => Ok((format!("patched {paths}"), success(&changes))),
-                Err(Refused::Told(reason)) => {
-                    Ok((format!("could not patch {paths}"), format!("apply_patch failed, nothing was changed: {reason}")))
-                }
-                Err(Refused::Ended(ending)) => Err(ending),
-            }
+        Action::Patch(patch) => edit::patch(executor, patch.clone()).await,
+        Action::Read { .. } | Action::Search(_) | Action::Replace { .. } | Action::External { .. } => {
+            Ok(Told::of("this tool is not here", "called a tool that is not here"))
         }
-    }
-}
-
-async fn run(executor: &mut dyn Executor, command: &Command) -> Result<String, Ending> {
-    let outcome = tokio::time::timeout(command.timeout + EXECUTOR_GRACE, executor.execute(command)).await;
-    match outcome {
-        Err(_) => Err(silent("a command")),
-        Ok(Ok(done)) => {
-            let duration_ms = u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX);
-            Ok(output::of_command(done.exit, duration_ms, &done.output, done.omitted_bytes))
-        }
-        Ok(Err(error)) => match refused(error) {
-            Refused::Told(reason) => Ok(format!("the command was not run: {reason}")),
-            Refused::Ended(ending) => Err(ending),
-        },
-    }
-}
-
-/// Reads what the patch needs, applies it, and writes all of it or nothing.
-async fn apply(executor: &mut dyn Executor, patch: Patch) -> Result<Vec<(char, Change)>, Refused> {
-    refuse_linked_directories(executor, &patch).await?;
-    let mut files = BTreeMap::new();
-    for path in patch.paths() {
-        files.insert(path.to_owned(), read(executor, path).await?);
-    }
-    // A hostile patch may take seconds to be refused, which no other job should wait for.
-    let applied = tokio::task::spawn_blocking(move || (patch.apply(&files), files)).await;
-    let (changes, files) = applied.map_err(|error| Refused::Ended(broken(format!("applying a patch: {error}"))))?;
-    let changes = changes.map_err(|error| Refused::Told(error.to_string()))?;
-    if let Err(error) = write(executor, &changes).await {
-        restore(executor, &changes, &files).await;
-        return Err(error);
-    }
-    let existed = |path: &str| files.get(path).is_some_and(Option::is_some);
-    let mark = |(path, state): &Change| match state {
-        None => 'D',
-        Some(_) if existed(path) => 'M',
-        Some(_) => 'A',
     };
-    Ok(changes.into_iter().map(|change| (mark(&change), change)).collect())
+    told.or_else(|refused| match refused {
+        Refused::Told(reason) => Ok(Told::of(reason.clone(), reason)),
+        Refused::Ended(ending) => Err(ending),
+    })
 }
 
-/// A directory that is a link could lead to git's own files, which the patch could not name.
-async fn refuse_linked_directories(executor: &mut dyn Executor, patch: &Patch) -> Result<(), Refused> {
-    let paths = patch.paths();
-    let directories: BTreeSet<&str> =
-        paths.iter().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end])).collect();
-    for directory in directories {
-        match read(executor, directory).await {
-            Ok(Some(FileState::Symlink { .. })) => {
-                let reason = format!("{directory} is a symbolic link, and a patch does not write through links");
-                return Err(Refused::Told(reason));
+async fn run(executor: &mut dyn Executor, outputs: &mut Outputs, command: &Command) -> Result<Told, Ending> {
+    let ran = one_line(&command.script);
+    let outcome = tokio::time::timeout(command.timeout + EXECUTOR_GRACE, executor.execute(command)).await;
+    let done = match outcome {
+        Err(_) => return Err(silent("a command")),
+        Ok(Ok(done)) => done,
+        Ok(Err(error)) => match refused(error) {
+            Refused::Told(reason) => {
+                return Ok(Told::of(format!("the command was not run: {reason}"), format!("could not run `{ran}`")));
             }
-            // A true directory cannot be read as a file.
-            Ok(_) | Err(Refused::Told(_)) => {}
-            Err(Refused::Ended(ending)) => return Err(Refused::Ended(ending)),
-        }
-    }
-    Ok(())
-}
-
-async fn read(executor: &mut dyn Executor, path: &str) -> Result<Option<FileState>, Refused> {
-    match tokio::time::timeout(FILE_TIMEOUT, executor.read(path)).await {
-        Err(_) => Err(Refused::Ended(silent("reading a file"))),
-        Ok(result) => result.map_err(refused),
-    }
-}
-
-async fn write(executor: &mut dyn Executor, changes: &[Change]) -> Result<(), Refused> {
-    match tokio::time::timeout(FILE_TIMEOUT, executor.write(changes)).await {
-        Err(_) => Err(Refused::Ended(silent("writing files"))),
-        Ok(result) => result.map_err(refused),
-    }
-}
-
-/// Puts back what a write that was refused half way had changed; each file by itself, since one of them is the trouble.
-async fn restore(executor: &mut dyn Executor, changes: &[Change], files: &BTreeMap<String, Option<FileState>>) {
-    for (path, _) in changes.iter().rev() {
-        let before = files.get(path).cloned().flatten();
-        if let Err(Refused::Ended(ending)) = write(executor, &[(path.clone(), before)]).await {
-            tracing::warn!("a refused patch could not be taken back: {ending:?}");
-            return;
-        }
-    }
+            Refused::Ended(ending) => return Err(ending),
+        },
+    };
+    let duration_ms = u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX);
+    let number = outputs.next_number();
+    let shown = output::of_command(done.exit, duration_ms, &done.output, done.omitted_bytes, number);
+    let note = match done.exit {
+        Exit::Code(0) => format!("ran `{ran}`"),
+        exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut) => format!("ran `{ran}`, which ended with {exit}"),
+    };
+    let whole = shown.is_cut.then(|| {
+        outputs.keep(done.output.clone());
+        (number, done.output)
+    });
+    Ok(Told { text: shown.text, note, whole })
 }
 
 fn refused(error: SandboxError) -> Refused {
@@ -158,23 +138,6 @@ fn silent(what: &str) -> Ending {
 fn broken(internal: String) -> Ending {
     let public = "The machine that runs the agent's commands failed. Try again; if it stays so, the operator has to see to it.";
     Ending::SandboxFailed { public: public.to_owned(), internal }
-}
-
-fn success(changes: &[(char, Change)]) -> String {
-    if changes.is_empty() {
-        return "Success, but nothing changed: the files already are as the patch wants them.".to_owned();
-    }
-    let mut told = "Success. Updated the following files:\n".to_owned();
-    for (mark, (path, _)) in changes {
-        let _ = writeln!(told, "{mark} {path}");
-    }
-    told
-}
-
-fn listed(patch: &Patch) -> String {
-    let paths: Vec<&str> = patch.paths().into_iter().collect();
-    let shown = paths.iter().take(PATHS_SHOWN_MAX).copied().collect::<Vec<_>>().join(", ");
-    if paths.len() > PATHS_SHOWN_MAX { format!("{shown} and {} more", paths.len() - PATHS_SHOWN_MAX) } else { shown }
 }
 
 /// The first line of a script with words in it, cut to what fits a log line.

@@ -1,9 +1,126 @@
-//! The record of a solve, as JSON lines.
+//! The record of a solve, as JSON lines: everything that went to the model, everything that came from it, and everything
+//! that its calls were answered with. A round that goes on begins from it, and a replay is driven by it.
 
-use serde_json::{Value, json};
+use patchwright_domain::brief::Brief;
+use patchwright_domain::job::{Mode, Usage};
+use patchwright_domain::turn::conversation::Terms;
+use patchwright_domain::turn::tools::EditForm;
+use patchwright_domain::turn::{Item, Prices, Reply};
+use serde::{Deserialize, Serialize};
 
 /// How large a transcript may grow, in bytes.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Line {
+    /// The terms that the conversation is held under.
+    Opened {
+        /// The model's name.
+        model: String,
+        /// How it works.
+        mode: Mode,
+        /// In which form it edits.
+        edit_form: EditForm,
+        /// The static prefix.
+        instructions: String,
+        /// What requests that share a prefix share.
+        cache_key: String,
+        /// Model calls that may be used.
+        turns: u32,
+        /// Tokens that may be used.
+        tokens: u64,
+        /// What may be spent, in millionths of a US dollar.
+        cost_microusd: u64,
+        /// What tokens cost.
+        prices: Prices,
+        /// How many tokens the context holds.
+        context_tokens: u64,
+        /// The most tokens of one reply.
+        output_tokens_max: u64,
+        /// How often something that is missing is told.
+        checks_max: u32,
+    },
+    /// What a request added to the conversation.
+    Request {
+        /// The turn, from 1.
+        turn: u32,
+        /// The new items.
+        items: Vec<Item>,
+    },
+    /// The whole conversation, where what was said before was rewritten.
+    Rewritten {
+        /// All items.
+        items: Vec<Item>,
+    },
+    /// The model's reply.
+    Reply {
+        /// The turn, from 1.
+        turn: u32,
+        /// What it added.
+        reply: Reply,
+    },
+    /// A request without a reply.
+    Failure {
+        /// What went wrong.
+        error: String,
+        /// How long was waited before the next; none where there was no next.
+        wait_ms: Option<u64>,
+    },
+    /// What a call was answered with.
+    Result {
+        /// Which call.
+        call_id: String,
+        /// What the model was told.
+        told: String,
+        /// What was done, in a line.
+        note: String,
+    },
+    /// An output that was shown in part, as far as it was kept.
+    Output {
+        /// Its number, by which the model can read on.
+        number: usize,
+        /// What there was.
+        output: String,
+    },
+    /// What the harness found missing when the model said that it is done.
+    Checked {
+        /// In words for the model.
+        missing: Option<String>,
+    },
+    /// The end.
+    Ended {
+        /// How.
+        ending: String,
+        /// What it used.
+        usage: Usage,
+    },
+    /// Lines are missing from here on, because the transcript was too large.
+    Cut {
+        /// How large it may be.
+        bytes_max: usize,
+    },
+}
+
+impl Line {
+    pub(super) fn opened(model: &str, brief: &Brief, terms: &Terms, edit_form: EditForm) -> Self {
+        Self::Opened {
+            model: model.to_owned(),
+            mode: terms.mode,
+            edit_form,
+            instructions: brief.instructions.clone(),
+            cache_key: brief.cache_key.clone(),
+            turns: terms.allowance.turns,
+            tokens: terms.allowance.tokens,
+            cost_microusd: terms.allowance.cost_microusd,
+            prices: terms.prices,
+            context_tokens: terms.context_tokens,
+            output_tokens_max: terms.output_tokens_max,
+            checks_max: terms.checks_max,
+        }
+    }
+}
 
 /// The lines so far.
 #[derive(Default)]
@@ -14,20 +131,67 @@ pub(super) struct Transcript {
 
 impl Transcript {
     /// Adds a line, or the note that lines are missing from here on.
-    pub(super) fn line(&mut self, value: &Value) {
+    pub(super) fn line(&mut self, line: &Line) {
         if self.is_cut {
             return;
         }
-        let mut line = value.to_string();
-        if self.bytes.len() + line.len() > BYTES_MAX {
+        let start = self.bytes.len();
+        serde_json::to_writer(&mut self.bytes, line).expect("a line holds only what JSON can hold");
+        if self.bytes.len() > BYTES_MAX {
             self.is_cut = true;
-            line = json!({ "kind": "cut", "bytes_max": BYTES_MAX }).to_string();
+            self.bytes.truncate(start);
+            serde_json::to_writer(&mut self.bytes, &Line::Cut { bytes_max: BYTES_MAX }).expect("a number is JSON");
         }
-        self.bytes.extend_from_slice(line.as_bytes());
         self.bytes.push(b'\n');
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
+}
+
+/// Reads the lines of a transcript; what cannot be read, such as another agent's lines, is passed over.
+pub fn lines(transcript: &[u8]) -> impl Iterator<Item = Line> + '_ {
+    transcript.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
+}
+
+/// The conversation as it stood at the end, and the notes of what was done in it.
+pub(super) fn last_state(transcript: &[u8]) -> (Vec<Item>, Vec<String>) {
+    let (mut items, mut notes) = (Vec::new(), Vec::new());
+    for line in lines(transcript) {
+        match line {
+            Line::Request { items: new, .. } => items.extend(new),
+            Line::Reply { reply, .. } => items.extend(reply.items),
+            Line::Rewritten { items: all } => items = all,
+            Line::Result { note, .. } => notes.push(note),
+            Line::Opened { .. }
+            | Line::Failure { .. }
+            | Line::Output { .. }
+            | Line::Checked { .. }
+            | Line::Ended { .. }
+            | Line::Cut { .. } => {}
+        }
+    }
+    answer_open_calls(&mut items);
+    (items, notes)
+}
+
+/// An endpoint takes no conversation with a call that has no result, and work that was interrupted may end with one.
+fn answer_open_calls(items: &mut Vec<Item>) {
+    let answered: Vec<String> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Result { call_id, .. } => Some(call_id.clone()),
+            Item::User { .. } | Item::Assistant { .. } | Item::Reasoning { .. } | Item::Call { .. } => None,
+        })
+        .collect();
+    let open = items.iter().filter_map(|item| match item {
+        Item::Call { call_id, freeform, .. } if !answered.contains(call_id) => {
+            let output = "not carried out: the work was interrupted".to_owned();
+            Some(Item::Result { call_id: call_id.clone(), output, freeform: *freeform })
+        }
+        Item::Call { .. } | Item::User { .. } | Item::Assistant { .. } | Item::Reasoning { .. } | Item::Result { .. } => None,
+    });
+    let open: Vec<Item> = open.collect();
+    items.extend(open);
 }

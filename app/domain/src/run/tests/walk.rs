@@ -21,6 +21,7 @@ struct Seen {
     n_solved: u32,
     has_verdict: bool,
     has_proof: bool,
+    has_answer: bool,
     planned: BTreeSet<EffectKey>,
     done: BTreeSet<EffectKey>,
     is_completed: bool,
@@ -41,7 +42,9 @@ impl Seen {
                 self.has_verdict = true;
                 self.has_proof = matches!(verdict, Verdict::Proven { .. });
             }
+            EntryKind::Answered { .. } => self.has_answer = true,
             EntryKind::PublishPlanned { conclusion, effects } => {
+                assert!(self.has_answer || conclusion.outcome != Outcome::Answered, "an answer is told that was not given");
                 assert!(self.has_verdict || !effects.iter().any(Effect::publishes), "publishing is planned without a verdict");
                 assert!(self.has_proof || conclusion.outcome != Outcome::Proven, "a proof is told that was not made");
                 self.planned = effects.iter().map(|effect| effect.key(&sample::spec().id())).collect();
@@ -75,6 +78,7 @@ fn alphabet() -> Vec<Entry> {
         prepared(),
         turn(sample::usage()),
         solved(),
+        answered(),
         gave_up(Outcome::NoChange),
         gave_up(Outcome::Proven),
         verified(proven()),
@@ -82,6 +86,7 @@ fn alphabet() -> Vec<Entry> {
         verified(unproven(Doubt::GreenBefore, 0)),
         planned(Outcome::Proven, &[push(), comment()]),
         planned(Outcome::Unproven, &[push(), pull_request()]),
+        planned(Outcome::Answered, &[comment()]),
         planned(Outcome::Failed, &[comment()]),
         performed(&push()),
         performed(&pull_request()),
@@ -95,6 +100,7 @@ fn alphabet() -> Vec<Entry> {
         completed(Outcome::Proven),
         completed(Outcome::Unproven),
         completed(Outcome::NoChange),
+        completed(Outcome::Answered),
         completed(Outcome::Failed),
     ];
     kinds.into_iter().map(entry).collect()
@@ -110,7 +116,7 @@ fn answers(run: &Run, step: Step) -> Vec<EntryKind> {
     match step {
         Step::Prepare => vec![prepared(), failed(Outcome::EnvironmentFailed)],
         Step::Solve { .. } => {
-            vec![solved(), gave_up(Outcome::NoChange), turn(sample::usage()), failed(Outcome::EnvironmentFailed)]
+            vec![solved(), answered(), gave_up(Outcome::NoChange), turn(sample::usage()), failed(Outcome::EnvironmentFailed)]
         }
         Step::Verify => vec![verified(unproven(Doubt::StillRed, 101)), verified(proven()), failed(Outcome::BlockedByPolicy)],
         Step::PlanPublish { conclusion } => {
