@@ -122,7 +122,7 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
         forge: Arc::new(WatchedForge { github: forge, watch: watch.clone() }),
         workspaces: Arc::new(Workspaces::open(folder.join("workspace"), Some(SANDBOX_UID)).await?),
         sandbox: Arc::new(Refusing(watch.clone())),
-        agent: Arc::new(Nobody),
+        agents: vec![Arc::new(Nobody)],
         clock: Arc::new(SystemClock),
         settings: settings(),
     });
@@ -145,6 +145,7 @@ fn settings() -> worker::Settings {
         host: "127.0.0.1".into(),
         author: "patchwright[bot]".into(),
         email: "patchwright[bot]@users.noreply.127.0.0.1".into(),
+        instruction_fallbacks: Vec::new(),
         test_command: None,
     }
 }

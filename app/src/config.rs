@@ -27,6 +27,8 @@ pub struct Config {
     pub github: GitHub,
     /// The model that the agent asks.
     pub model: Model,
+    /// How the agent works.
+    pub agent: Agent,
     /// Where deliveries, jobs and journals are kept.
     pub store: Store,
     /// Where repositories are mirrored and scratch trees are written.
@@ -145,6 +147,14 @@ impl Default for Model {
     }
 }
 
+/// How the agent works.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Agent {
+    /// Names of files with instructions that are read where a folder has no `AGENTS.md`, such as `CLAUDE.md`.
+    pub instruction_fallbacks: Vec<String>,
+}
+
 /// Where deliveries, jobs and journals are kept.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -203,6 +213,8 @@ pub struct Limits {
     pub turns: u32,
     /// How often the agent may try again after its patch failed the tests.
     pub rounds: u32,
+    /// How often a repository's policy may have the work begun anew from the base; the best attempt counts.
+    pub attempts: u32,
     /// What the model may cost, in US dollars; kept where prices are configured.
     pub max_cost_usd: f64,
     /// Tokens read and written.
@@ -219,6 +231,7 @@ impl Default for Limits {
             wall_clock_minutes: 60,
             turns: 100,
             rounds: 3,
+            attempts: 3,
             max_cost_usd: 5.0,
             max_tokens: 20_000_000,
             test_minutes: 20,
@@ -233,6 +246,7 @@ impl Limits {
         Budget {
             wall_clock_ms: self.wall_clock_minutes.saturating_mul(60_000),
             rounds: self.rounds,
+            attempts: self.attempts,
             turns: self.turns,
             claims: self.claims,
             tokens: self.max_tokens,
@@ -302,6 +316,7 @@ impl Config {
             ("limits.wall_clock_minutes", self.limits.wall_clock_minutes),
             ("limits.turns", self.limits.turns.into()),
             ("limits.rounds", self.limits.rounds.into()),
+            ("limits.attempts", self.limits.attempts.into()),
             ("limits.max_tokens", self.limits.max_tokens),
             ("limits.test_minutes", self.limits.test_minutes),
             ("limits.claims", self.limits.claims.into()),

@@ -7,6 +7,9 @@
 //! commands:
 //!   setup: npm ci         # run once in a fresh tree
 //!   test: npm test        # red on the base and green on the patch is the proof
+//!   format: npx prettier --check .   # what the agent's work must pass before it counts as done
+//!   lint: npx eslint .
+//! attempts: 3             # how often the work may be begun anew; the best attempt counts
 //! ```
 
 use patchwright_domain::ecosystem::Commands;
@@ -22,6 +25,7 @@ pub const PATH: &str = ".github/patchwright.yml";
 struct File {
     triggers: TriggersSection,
     commands: CommandsSection,
+    attempts: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +46,8 @@ impl Default for TriggersSection {
 struct CommandsSection {
     setup: Option<String>,
     test: Option<String>,
+    format: Option<String>,
+    lint: Option<String>,
 }
 
 /// Reads the file's text.
@@ -57,8 +63,13 @@ pub fn parse(text: &str) -> Result<Policy, String> {
         return Err("`triggers.minimum_role` must be triage, write, maintain or admin: not everybody may start a run".into());
     }
     let TriggersSection { label, minimum_role } = file.triggers;
-    let CommandsSection { setup, test } = file.commands;
-    Ok(Policy { triggers: Triggers { label, minimum_role }, commands: Commands { setup, test } })
+    if file.attempts == Some(0) {
+        return Err("`attempts` must be at least 1".into());
+    }
+    let CommandsSection { setup, test, format, lint } = file.commands;
+    let checks = format.into_iter().chain(lint).collect();
+    let attempts = file.attempts.unwrap_or(1);
+    Ok(Policy { triggers: Triggers { label, minimum_role }, commands: Commands { setup, test, checks }, attempts })
 }
 
 /// What is wrong, without the picture of the line that the parser draws below it.

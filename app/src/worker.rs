@@ -23,6 +23,7 @@ use crate::workspace::{WorkspaceError, Workspaces};
 
 mod commands;
 mod conclusions;
+mod gate;
 mod prepare;
 mod prove;
 mod publish;
@@ -47,12 +48,20 @@ pub struct Tools {
     pub workspaces: Arc<Workspaces>,
     /// What confines every command.
     pub sandbox: Arc<dyn Sandbox>,
-    /// Who solves.
-    pub agent: Arc<dyn Agent>,
+    /// Who solves: the first attempt's agent first; after the last one the first has its turn again.
+    pub agents: Vec<Arc<dyn Agent>>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What the operator set.
     pub settings: Settings,
+}
+
+impl Tools {
+    /// The agent of an attempt, counted from 1.
+    fn agent(&self, attempt: u32) -> &dyn Agent {
+        let index = (attempt.max(1) as usize - 1) % self.agents.len().max(1);
+        self.agents[index].as_ref()
+    }
 }
 
 /// What the operator set for the work.
@@ -70,6 +79,8 @@ pub struct Settings {
     pub author: String,
     /// The address that goes with it.
     pub email: String,
+    /// Names of further files with instructions for agents, beside `AGENTS.md`.
+    pub instruction_fallbacks: Vec<String>,
     /// A test command that goes before what the repository says of itself.
     pub test_command: Option<String>,
 }
@@ -239,8 +250,9 @@ impl Shift<'_> {
         let step = async {
             match step {
                 Step::Prepare => prepare::prepare(self.tools, &self.spec).await,
-                Step::Solve { round, feedback } => {
-                    solve::solve(self.tools, &self.spec, &self.lease, &mut self.progress, round, feedback).await
+                Step::Solve { attempt, round, feedback } => {
+                    let solve = solve::Solve { attempt, round, feedback };
+                    solve::solve(self.tools, &self.spec, &self.lease, &mut self.progress, solve).await
                 }
                 Step::Verify => prove::verify(self.tools, &self.spec, &self.progress.run).await,
                 Step::PlanPublish { conclusion } => publish::plan(self.tools, &self.spec, &self.progress.run, conclusion).await,

@@ -5,7 +5,7 @@
 //! following a link, and whatever `.git` it may have made is not looked at. No git type leaves this folder. All of it is
 //! blocking work and runs on tokio's blocking threads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -159,6 +159,15 @@ impl Workspaces {
         blocking(move || mirror::root_files(&mirror, &commit)).await
     }
 
+    /// Looks through a commit for regular files of these names, and counts its files by their extensions.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
+    pub async fn survey(&self, repo: &RepoRef, commit: &CommitId, names: Vec<String>) -> Result<Survey, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || mirror::survey(&mirror, &commit, &names)).await
+    }
+
     /// Writes a scratch tree of a commit.
     ///
     /// # Errors
@@ -255,6 +264,15 @@ impl patchwright_domain::ecosystem::Files for RootFiles {
     fn names(&self) -> Vec<String> {
         self.names.clone()
     }
+}
+
+/// What a look through a commit found.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// The files of the wanted names, by their paths, with their bytes.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// How many files have which extension, in lower case.
+    pub extensions: BTreeMap<String, u32>,
 }
 
 /// Keeps other users of the machine from looking: they may pass to the sandboxes' trees, and mirrors are closed to them.

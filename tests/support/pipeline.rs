@@ -268,7 +268,7 @@ impl World {
                 Workspaces::open(folder.path().join("workspace"), Some(SANDBOX_UID)).await.expect("the folder can be made"),
             ),
             sandbox: Arc::new(sandbox),
-            agent: Arc::new(agent),
+            agents: vec![Arc::new(agent)],
             clock: clock.clone(),
             settings: settings(github.web_url()),
         });
@@ -501,6 +501,7 @@ fn settings(web_url: &str) -> Settings {
         host: web_url.trim_start_matches("http://").to_owned(),
         author: "patchwright[bot]".into(),
         email: "patchwright[bot]@users.noreply.github.test".into(),
+        instruction_fallbacks: Vec::new(),
         test_command: None,
     }
 }

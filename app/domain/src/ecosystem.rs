@@ -3,6 +3,8 @@
 //! One file per ecosystem; [`ALL`] is the list, in the order in which they are asked. The policy file, where it names
 //! commands, comes before all of them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 mod cargo;
@@ -21,6 +23,9 @@ pub struct Plan {
     pub setup: Option<String>,
     /// What to run to test it, if anybody knows.
     pub test: Option<String>,
+    /// What the agent's work must pass before it counts as done, such as a formatter's or a linter's check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<String>,
     /// Files that decide how the tests are run; a patch that touches one cannot be proven by those tests.
     pub decided_by: Vec<String>,
     /// Names of files and folders that building and testing leaves behind and that are no part of a patch.
@@ -85,6 +90,8 @@ pub struct Commands {
     pub setup: Option<String>,
     /// What to run to test it.
     pub test: Option<String>,
+    /// What the agent's work must pass before it counts as done.
+    pub checks: Vec<String>,
 }
 
 /// The words of a command, those that are paths from the root without their `./`.
@@ -122,6 +129,59 @@ const OTHER_BUILD_FILES: [&str; 14] = [
     "mix.exs",
 ];
 
+/// How many languages are named.
+const LANGUAGES_MAX: usize = 4;
+
+/// The languages that the files are written in, by their extensions, the most frequent first.
+pub fn languages(extensions: &BTreeMap<String, u32>) -> Vec<String> {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for (extension, n_files) in extensions {
+        if let Some((_, language)) = LANGUAGES.iter().find(|(known, _)| known == extension) {
+            *counts.entry(language).or_default() += n_files;
+        }
+    }
+    let mut languages: Vec<(&str, u32)> = counts.into_iter().collect();
+    languages.sort_by_key(|(language, n_files)| (std::cmp::Reverse(*n_files), *language));
+    languages.into_iter().take(LANGUAGES_MAX).map(|(language, _)| language.to_owned()).collect()
+}
+
+const LANGUAGES: [(&str, &str); 34] = [
+    ("c", "C"),
+    ("h", "C"),
+    ("cc", "C++"),
+    ("cpp", "C++"),
+    ("hpp", "C++"),
+    ("cs", "C#"),
+    ("clj", "Clojure"),
+    ("dart", "Dart"),
+    ("ex", "Elixir"),
+    ("exs", "Elixir"),
+    ("go", "Go"),
+    ("hs", "Haskell"),
+    ("java", "Java"),
+    ("js", "JavaScript"),
+    ("cjs", "JavaScript"),
+    ("mjs", "JavaScript"),
+    ("jsx", "JavaScript"),
+    ("jl", "Julia"),
+    ("kt", "Kotlin"),
+    ("lua", "Lua"),
+    ("ml", "OCaml"),
+    ("php", "PHP"),
+    ("pl", "Perl"),
+    ("py", "Python"),
+    ("rb", "Ruby"),
+    ("rs", "Rust"),
+    ("scala", "Scala"),
+    ("sh", "Shell"),
+    ("bash", "Shell"),
+    ("sql", "SQL"),
+    ("swift", "Swift"),
+    ("ts", "TypeScript"),
+    ("tsx", "TypeScript"),
+    ("zig", "Zig"),
+];
+
 /// Finds the plan: the policy's commands first, then the first ecosystem that fits.
 pub fn plan(commands: &Commands, files: &dyn Files) -> Plan {
     let detected = ALL.iter().find_map(|ecosystem| ecosystem.test(files).map(|test| (*ecosystem, test)));
@@ -136,7 +196,7 @@ pub fn plan(commands: &Commands, files: &dyn Files) -> Plan {
     let decided_by = decided_by.into_iter().map(str::to_owned).chain(named.filter(|_| source != "cargo")).collect();
     let source = source.to_owned();
     let droppings = ALL.iter().flat_map(|ecosystem| ecosystem.droppings()).map(|&name| name.to_owned()).collect();
-    Plan { source, setup: commands.setup.clone(), test, decided_by, droppings }
+    Plan { source, setup: commands.setup.clone(), test, checks: commands.checks.clone(), decided_by, droppings }
 }
 
 #[cfg(test)]

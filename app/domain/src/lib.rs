@@ -3,10 +3,12 @@
 //! Everything here is a function of its arguments: no clock, no environment, no file, no process, no network, no
 //! randomness. The program around it fetches facts, asks this crate what follows, and does it.
 
+pub mod answer;
 pub mod brief;
 pub mod ecosystem;
 pub mod effect;
 pub mod event;
+pub mod instructions;
 pub mod job;
 pub mod journal;
 pub mod patch;

@@ -16,6 +16,8 @@ pub struct Policy {
     pub triggers: Triggers,
     /// The commands that the ecosystem's are replaced by.
     pub commands: Commands,
+    /// How often the work may be begun anew, as far as the operator allows it.
+    pub attempts: u32,
 }
 
 /// What starts a run.
@@ -33,7 +35,7 @@ pub const DEFAULT_LABEL: &str = "codex";
 impl Default for Policy {
     fn default() -> Self {
         let triggers = Triggers { label: DEFAULT_LABEL.into(), minimum_role: Role::Write };
-        Self { triggers, commands: Commands::default() }
+        Self { triggers, commands: Commands::default(), attempts: 1 }
     }
 }
 
@@ -155,7 +157,7 @@ fn begin(event: &Event, deployment: &Deployment, facts: &Facts, start: trigger::
         role: facts.role,
         delivery: event.delivery.clone(),
         requested_at: event.at,
-        budget: deployment.budget,
+        budget: Budget { attempts: facts.policy.attempts.min(deployment.budget.attempts), ..deployment.budget },
     };
     Decision::Start { spec: Box::new(spec), because }
 }

@@ -218,6 +218,52 @@ pub fn loses_inline_tests(base: &str, head: &str) -> bool {
     base.lines().skip_while(|line| !is_mark(line)).any(|line| !head.any(|there| there == line))
 }
 
+/// The digest of what a difference adds and takes away, whatever stands around it and however lines end: two attempts with
+/// the same fingerprint are the same.
+pub fn fingerprint(diff: &str) -> Digest {
+    let counts = |line: &&str| (line.starts_with(['+', '-']) && !line[1..].trim().is_empty()) || line.starts_with("rename");
+    let lines: Vec<&str> = diff.lines().filter(counts).map(str::trim_end).collect();
+    Digest::of(lines.join("\n").as_bytes())
+}
+
+/// What a change does to the tests that only the task can justify, in words for the model: tests that are deleted, and
+/// tests that are told not to run.
+pub fn weakened_tests(changes: &[Change], diff: &str) -> Option<String> {
+    let is_deleted = |change: &&Change| change.kind == ChangeKind::Deleted && is_test_path(&change.path);
+    let deleted: Vec<&str> = changes.iter().filter(is_deleted).map(|change| change.path.as_str()).collect();
+    let skipped = |line: &&str| line.starts_with('+') && !line.starts_with("+++") && SKIPS.iter().any(|skip| line.contains(skip));
+    let skips: Vec<&str> = diff.lines().filter(skipped).take(WEAKENED_SHOWN_MAX).map(str::trim_end).collect();
+    let told = match (deleted.is_empty(), skips.is_empty()) {
+        (true, true) => return None,
+        (false, _) => format!("Your change deletes tests: {}.", deleted.join(", ")),
+        (true, false) => format!("Your change keeps tests from running:\n{}", skips.join("\n")),
+    };
+    Some(format!("{told}\nTake that back unless the task asks for it; mend the code instead."))
+}
+
+/// How many lines are shown that keep tests from running.
+const WEAKENED_SHOWN_MAX: usize = 10;
+
+/// How the common test runners are told to leave a test out.
+const SKIPS: [&str; 16] = [
+    "#[ignore",
+    "@pytest.mark.skip",
+    "@pytest.mark.xfail",
+    "pytest.skip(",
+    "@unittest.skip",
+    "self.skipTest(",
+    "raise SkipTest",
+    "it.skip(",
+    "test.skip(",
+    "describe.skip(",
+    "xit(",
+    "xdescribe(",
+    "t.Skip(",
+    "t.SkipNow(",
+    "@Disabled",
+    "@Ignore",
+];
+
 /// Why a change may not be published at all, whatever the tests say.
 pub fn forbidden(changes: &[Change]) -> Option<String> {
     let change = changes.iter().find(|change| is_protected(&change.path))?;

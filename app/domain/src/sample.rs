@@ -77,6 +77,7 @@ pub(crate) fn plan() -> Plan {
         source: "cargo".into(),
         setup: None,
         test: Some("cargo test".into()),
+        checks: Vec::new(),
         decided_by: vec!["Cargo.toml".into()],
         droppings: vec!["target".into()],
     }

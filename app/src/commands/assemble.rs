@@ -114,6 +114,7 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         author: format!("{slug}[bot]"),
         email: format!("{slug}[bot]@users.noreply.{}", host.split(':').next().unwrap_or_default()),
         host,
+        instruction_fallbacks: config.agent.instruction_fallbacks.clone(),
         test_command: None,
     }
 }

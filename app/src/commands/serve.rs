@@ -49,7 +49,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         forge: Arc::new(github),
         workspaces: assemble::workspaces(&config.workspace).await?,
         sandbox: Arc::new(sandbox),
-        agent: Arc::new(agent),
+        agents: vec![Arc::new(agent)],
         clock: Arc::new(SystemClock),
         settings: assemble::settings(&config, &slug),
     };

@@ -42,7 +42,8 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, St
 }
 
 async fn baseline(tools: &Tools, spec: &JobSpec, base: &CommitId, plan: &Plan) -> Result<Option<Evidence>, StepError> {
-    let Some(test) = &plan.test else { return Ok(None) };
+    // Where nothing is changed there is nothing to compare with.
+    let (true, Some(test)) = (spec.task.mode().edits(), &plan.test) else { return Ok(None) };
     let tree = tools.workspaces.scratch(&spec.repo, base).await?;
     match commands::test(tools, plan, test, &tree).await? {
         Said::SetupFailed(evidence) => Err(unusable("setup", &evidence)),

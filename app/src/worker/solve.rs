@@ -1,65 +1,77 @@
 //! Solve: let the agent work in a scratch tree, write down its turns as they happen, and make a commit of what it left.
 
-use patchwright_domain::brief::{self, Request};
+use patchwright_domain::answer;
+use patchwright_domain::brief::{self, Request, Survey};
 use patchwright_domain::effect;
+use patchwright_domain::instructions;
 use patchwright_domain::job::{JobSpec, Usage};
-use patchwright_domain::journal::{Conclusion, Digest, EntryKind, Outcome, Prepared, Proposal};
+use patchwright_domain::journal::{CommitId, Conclusion, Digest, EntryKind, Outcome, Prepared, Proposal};
 use patchwright_domain::proof;
 use patchwright_domain::report::{self, Stage};
-use patchwright_domain::run::Run;
+use patchwright_domain::run::{Judged, Run};
+use patchwright_domain::turn::{Closing, Standing};
 use tokio::sync::mpsc;
 use tracing::info;
 
 use super::commands;
+use super::gate::{self, AnswerGate, ChangeGate};
 use super::{Answer, Progress, StepError, Tools, conclusions};
-use crate::agent::{Assignment, Ending, Open, Solution, Unmetered};
-use crate::sandbox::Profile;
+use crate::agent::{Assignment, Continued, Ending, Gate, Solution, Unmetered};
+use crate::sandbox::{Executor, Profile};
 use crate::store::{Lease, StoreError};
 use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
 
-/// Where the repository tells agents how to work in it.
-const AGENTS_MD: &str = "AGENTS.md";
+/// One solve: where it begins and what it goes on from.
+pub(super) struct Solve {
+    /// Which attempt, from 1.
+    pub(super) attempt: u32,
+    /// Which round of it, from 1.
+    pub(super) round: u32,
+    /// What was found after the round before.
+    pub(super) feedback: Option<String>,
+}
 
 pub(super) async fn solve(
     tools: &Tools,
     spec: &JobSpec,
     lease: &Lease,
     progress: &mut Progress,
-    round: u32,
-    feedback: Option<String>,
+    solve: Solve,
 ) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Solving(round)).await;
+    super::show(tools, spec, Stage::Solving(solve.round)).await;
     let run = &progress.run;
     let prepared = run.prepared().cloned().ok_or_else(|| StoreError::Corrupt("a run that is not prepared solves".into()))?;
     let request = request(tools, &prepared).await?;
-    let start = run.judged().map_or(&prepared.base, |judged| &judged.proposal.commit).clone();
-    if let Some(judged) = run.judged() {
-        let pack = tools.store.artifact(&judged.proposal.pack).await?;
-        tools.workspaces.unpack(&spec.repo, &start, pack).await?;
-    }
-    let tree = tools.workspaces.scratch(&spec.repo, &start).await?;
-    let agents_md = tools.workspaces.read(&spec.repo, &prepared.base, AGENTS_MD).await?;
-    let agents_md = agents_md.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let brief = brief::brief(spec, &request, &prepared, agents_md.as_deref(), feedback.as_deref());
+    let tree = start(tools, spec, &prepared, run.current()).await?;
+    let before = match run.current() {
+        Some(judged) => Some(tools.store.artifact(&judged.proposal.transcript).await?),
+        None => None,
+    };
+    let brief = brief::brief(spec, &request, &prepared, &survey(tools, spec, &prepared.base).await?);
+    let mode = spec.task.mode();
 
-    let mut executor = commands::open(tools, &tree, Profile::Agent).await?;
-    if let Some(setup) = &prepared.plan.setup {
+    let profile = if mode.edits() { Profile::Agent } else { Profile::Reader };
+    let mut executor = commands::open(tools, &tree, profile).await?;
+    if let (true, Some(setup)) = (mode.edits(), &prepared.plan.setup) {
         commands::run(tools, executor.as_mut(), setup).await?;
     }
-    // Bounded by the budget's turns, each of which sends once.
+    let message = message(tools, spec, run, &request);
+    let change_gate = ChangeGate::new(tools, spec, &prepared, &tree, message.clone());
+    let gate: &dyn Gate = if mode.edits() { &change_gate } else { &AnswerGate };
+    // Bounded by the budget's turns, each of which sends once, and by the requests that broke off.
     let (turns, mut taken) = mpsc::unbounded_channel::<(Usage, String)>();
     let on_turn = move |usage: &Usage, note: &str| drop(turns.send((*usage, note.to_owned())));
-    let allowance = run.allowance(tools.clock.now());
+    let continued = before.as_deref().zip(solve.feedback.as_deref());
     let assignment = Assignment {
         brief: &brief,
-        continued: None,
-        allowance,
+        continued: continued.map(|(transcript, feedback)| Continued { transcript, feedback }),
+        allowance: run.allowance(tools.clock.now()),
         meter: &Unmetered,
-        gate: &Open,
-        checks_max: 0,
+        gate,
+        checks_max: spec.budget.rounds,
         on_turn: &on_turn,
     };
-    let working = tools.agent.solve(assignment, executor.as_mut());
+    let working = tools.agent(solve.attempt).solve(assignment, executor.as_mut());
     tokio::pin!(working);
     let mut solution = None;
     while solution.is_none() || !taken.is_empty() {
@@ -74,9 +86,19 @@ pub(super) async fn solve(
         }
     }
     let solution = solution.expect("the loop ends with a solution");
-    let run = &progress.run;
-    info!(turns = run.usage().turns, "the agent ended: {:?}", solution.ending);
-    conclude(tools, spec, run, &prepared, &request, &tree, solution).await
+    info!(turns = progress.run.usage().turns, "the agent ended: {:?}", solution.ending);
+    let kept = Kept::of(tools, &solution).await?;
+    if mode.edits() { propose(tools, spec, &prepared, &tree, message, solution, kept).await } else { answer(tools, executor.as_mut(), solution, kept).await }
+}
+
+/// The tree that the agent works in: the base, or what the round before has left.
+async fn start(tools: &Tools, spec: &JobSpec, prepared: &Prepared, current: Option<&Judged>) -> Result<Scratch, StepError> {
+    let start = current.map_or(&prepared.base, |judged| &judged.proposal.commit);
+    if let Some(judged) = current {
+        let pack = tools.store.artifact(&judged.proposal.pack).await?;
+        tools.workspaces.unpack(&spec.repo, start, pack).await?;
+    }
+    Ok(tools.workspaces.scratch(&spec.repo, start).await?)
 }
 
 /// The request as it was when the run was prepared.
@@ -85,56 +107,143 @@ pub(super) async fn request(tools: &Tools, prepared: &Prepared) -> Result<Reques
     serde_json::from_slice(&bytes).map_err(|e| StoreError::Corrupt(format!("the request cannot be read: {e}")).into())
 }
 
-async fn conclude(
-    tools: &Tools,
-    spec: &JobSpec,
-    run: &Run,
-    prepared: &Prepared,
-    request: &Request,
-    tree: &Scratch,
-    solution: Solution,
-) -> Result<Answer, StepError> {
-    let transcript = tools.store.put_artifact(solution.transcript).await?;
-    let answer = tools.store.put_artifact(solution.closing.text.into_bytes()).await?;
-    let gave_up = |conclusion| Ok(Answer::entry(EntryKind::GaveUp { conclusion, transcript, answer }));
-    let no_change = match solution.ending {
-        Ending::ModelFailed { public, internal } | Ending::SandboxFailed { public, internal } => {
-            tracing::warn!(error = %internal, "the agent could not go on");
-            let next_step = "An operator should run `patchwright doctor` on the server and mend what it names, then ask again.";
-            return gave_up(Conclusion::new(Outcome::EnvironmentFailed, public, next_step));
-        }
-        Ending::Refused => Conclusion::new(
-            Outcome::NoChange,
-            "The model declined to do this.",
-            "Read its last words, say differently what is wanted, or have the operator choose another model.",
-        ),
-        Ending::Finished => Conclusion::new(
-            Outcome::NoChange,
-            "The agent changed no file.",
-            "Read its last words, add what is missing to the issue, and ask again.",
-        ),
-        Ending::BudgetExhausted { limit } => Conclusion::new(
-            Outcome::BudgetExhausted,
-            limit,
-            "Ask again with a narrower task, or raise the limit in the server's `[limits]`.",
-        ),
-    };
+/// What the base says of itself; whatever a patch or a branch says is not asked.
+async fn survey(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Survey, StepError> {
+    let fallbacks = &tools.settings.instruction_fallbacks;
+    let names = instructions::NAMES.into_iter().map(str::to_owned).chain(fallbacks.iter().cloned()).collect();
+    let found = tools.workspaces.survey(&spec.repo, base, names).await?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let files: Vec<instructions::File> =
+        found.files.into_iter().map(|(path, bytes)| instructions::File { path, text: text(bytes) }).collect();
+    Ok(Survey {
+        instructions: instructions::told(&files, fallbacks),
+        languages: patchwright_domain::ecosystem::languages(&found.extensions),
+    })
+}
+
+/// The message of the commit that may come of it; nothing in it depends on the agent.
+fn message(tools: &Tools, spec: &JobSpec, run: &Run, request: &Request) -> Message {
     let title = report::neutral::plain(&effect::title_of(request), 200);
-    let message = Message {
+    Message {
         text: report::commit_message(spec, &title),
         author: tools.settings.author.clone(),
         email: tools.settings.email.clone(),
         at: run.started_at().unwrap_or(spec.requested_at),
+    }
+}
+
+/// What an agent left beside the tree, as artifacts.
+struct Kept {
+    transcript: Digest,
+    answer: Digest,
+}
+
+impl Kept {
+    async fn of(tools: &Tools, solution: &Solution) -> Result<Self, StepError> {
+        let transcript = tools.store.put_artifact(solution.transcript.clone()).await?;
+        let answer = tools.store.put_artifact(solution.closing.text.clone().into_bytes()).await?;
+        Ok(Self { transcript, answer })
+    }
+
+    fn gave_up(&self, conclusion: Conclusion) -> Answer {
+        Answer::entry(EntryKind::GaveUp { conclusion, transcript: self.transcript, answer: self.answer })
+    }
+}
+
+/// Makes a proposal of what the agent left, or says why there is none.
+async fn propose(
+    tools: &Tools,
+    spec: &JobSpec,
+    prepared: &Prepared,
+    tree: &Scratch,
+    message: Message,
+    solution: Solution,
+    kept: Kept,
+) -> Result<Answer, StepError> {
+    let without_change = match without_result(&solution) {
+        WithoutResult::End(conclusion) => return Ok(kept.gave_up(conclusion)),
+        WithoutResult::Unless(conclusion) => conclusion,
     };
     match tools.workspaces.propose(&spec.repo, &prepared.base, tree, &prepared.plan.droppings, message).await {
-        Ok(None) => gave_up(no_change),
+        Ok(None) => Ok(kept.gave_up(without_change)),
         Ok(Some(proposed)) => match proof::forbidden(&proposed.changes) {
-            Some(reason) => gave_up(refused(&reason)),
-            None => proposal(tools, proposed, answer, transcript).await,
+            Some(reason) => Ok(kept.gave_up(refused(&reason))),
+            None => proposal(tools, proposed, kept).await,
         },
-        Err(WorkspaceError::Refused(reason)) => gave_up(refused(&format!("the change is refused: {reason}"))),
+        Err(WorkspaceError::Refused(reason)) => Ok(kept.gave_up(refused(&format!("the change is refused: {reason}")))),
         Err(error) => Err(error.into()),
     }
+}
+
+async fn proposal(tools: &Tools, proposed: Proposed, kept: Kept) -> Result<Answer, StepError> {
+    let fingerprint = Some(proof::fingerprint(&proposed.diff));
+    let pack = tools.store.put_artifact(proposed.pack).await?;
+    let diff = tools.store.put_artifact(proposed.diff.into_bytes()).await?;
+    let Kept { transcript, answer } = kept;
+    let proposal = Proposal { commit: proposed.commit, pack, diff, answer, transcript, changes: proposed.changes, fingerprint };
+    Ok(Answer::entry(EntryKind::Solved { proposal }))
+}
+
+/// Keeps the answer of a task that was to change nothing, or says why there is none.
+async fn answer(tools: &Tools, executor: &mut dyn Executor, solution: Solution, kept: Kept) -> Result<Answer, StepError> {
+    let closing = &solution.closing;
+    match without_result(&solution) {
+        WithoutResult::End(conclusion) => return Ok(kept.gave_up(conclusion)),
+        WithoutResult::Unless(conclusion) if solution.ending != Ending::Finished || closing.standing != Standing::Done => {
+            return Ok(kept.gave_up(conclusion));
+        }
+        WithoutResult::Unless(_) => {}
+    }
+    let missing = gate::missing_places(executor, closing).await;
+    let text = answer::text(closing, &missing);
+    let answer = tools.store.put_artifact(text.into_bytes()).await?;
+    let parts = serde_json::to_vec(closing).expect("an answer holds only text and numbers");
+    let closing = tools.store.put_artifact(parts).await?;
+    Ok(Answer::entry(EntryKind::Answered { answer, closing, transcript: kept.transcript }))
+}
+
+/// How a solve ends that has no result.
+enum WithoutResult {
+    /// Whatever it left: it could not go on.
+    End(Conclusion),
+    /// If it left nothing.
+    Unless(Conclusion),
+}
+
+fn without_result(solution: &Solution) -> WithoutResult {
+    let Closing { standing, .. } = &solution.closing;
+    WithoutResult::Unless(match (&solution.ending, standing) {
+        (Ending::ModelFailed { public, internal } | Ending::SandboxFailed { public, internal }, _) => {
+            tracing::warn!(error = %internal, "the agent could not go on");
+            let next_step = "An operator should run `patchwright doctor` on the server and mend what it names, then ask again.";
+            return WithoutResult::End(Conclusion::new(Outcome::EnvironmentFailed, public, next_step));
+        }
+        (Ending::BudgetExhausted { limit }, _) => Conclusion::new(
+            Outcome::BudgetExhausted,
+            limit,
+            "Ask again with a narrower task, or raise the limit in the server's `[limits]`.",
+        ),
+        (Ending::Refused, _) => Conclusion::new(
+            Outcome::NoChange,
+            "The model declined to do this.",
+            "Read its last words, say differently what is wanted, or have the operator choose another model.",
+        ),
+        (Ending::Finished, Standing::NeedsInput) => Conclusion::new(
+            Outcome::NeedsInput,
+            "The agent needs an answer before it can go on.",
+            "Answer what it asks in its last words, and ask again.",
+        ),
+        (Ending::Finished, Standing::NotPossible) => Conclusion::new(
+            Outcome::NoChange,
+            "The agent says that this cannot be done, and changed no file.",
+            "Read its last words for the reason.",
+        ),
+        (Ending::Finished, Standing::Done) => Conclusion::new(
+            Outcome::NoChange,
+            "The agent changed no file.",
+            "Read its last words, add what is missing to the issue, and ask again.",
+        ),
+    })
 }
 
 fn refused(reason: &str) -> Conclusion {
@@ -143,11 +252,4 @@ fn refused(reason: &str) -> Conclusion {
         "Make this change by hand, or ask for one that does not need it.",
     )
     .conclusion
-}
-
-async fn proposal(tools: &Tools, proposed: Proposed, answer: Digest, transcript: Digest) -> Result<Answer, StepError> {
-    let pack = tools.store.put_artifact(proposed.pack).await?;
-    let diff = tools.store.put_artifact(proposed.diff.into_bytes()).await?;
-    let proposal = Proposal { commit: proposed.commit, pack, diff, answer, transcript, changes: proposed.changes };
-    Ok(Answer::entry(EntryKind::Solved { proposal }))
 }

@@ -4,15 +4,23 @@ use std::cell::RefCell;
 use std::io::Write as _;
 use std::path::Path;
 
-use git2::{Cred, Direction, ErrorClass, FetchOptions, ObjectType, Oid, PushOptions, RemoteCallbacks, Repository};
+use git2::{
+    Cred, Direction, ErrorClass, FetchOptions, ObjectType, Oid, PushOptions, RemoteCallbacks, Repository, TreeWalkMode,
+    TreeWalkResult,
+};
 use patchwright_domain::journal::CommitId;
 
 use super::edit::LINK;
 use super::relay::Remote;
-use super::{RootFiles, WorkspaceError, unavailable};
+use super::{RootFiles, Survey, WorkspaceError, unavailable};
 
 /// The largest file that is read to find out how a repository is tested, in bytes.
 const ROOT_FILE_BYTES_MAX: usize = 256 * 1024;
+
+/// How many files of wanted names a survey reads.
+const SURVEY_FILES_MAX: usize = 100;
+/// How many files and folders a survey looks at.
+const SURVEY_ENTRIES_MAX: usize = 500_000;
 
 /// How much of what a server says about a push is repeated, in bytes.
 const SAID_BYTES_MAX: usize = 1_000;
@@ -113,6 +121,29 @@ pub(super) fn root_files(mirror: &Path, commit: &CommitId) -> Result<RootFiles, 
         }
     }
     Ok(files)
+}
+
+pub(super) fn survey(mirror: &Path, commit: &CommitId, names: &[String]) -> Result<Survey, WorkspaceError> {
+    let repository = open(mirror)?;
+    let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
+    let (mut survey, mut n_seen) = (Survey::default(), 0);
+    let walked = tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
+        n_seen += 1;
+        let (Ok(name), Ok(directory)) = (entry.name(), directory) else { return TreeWalkResult::Ok };
+        let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
+        if is_regular && let Some((_, extension)) = name.rsplit_once('.') {
+            *survey.extensions.entry(extension.to_ascii_lowercase()).or_default() += 1;
+        }
+        if is_regular && survey.files.len() < SURVEY_FILES_MAX && names.iter().any(|wanted| wanted == name) {
+            let blob = repository.find_blob(entry.id()).ok().filter(|blob| blob.size() <= ROOT_FILE_BYTES_MAX);
+            survey.files.extend(blob.map(|blob| (format!("{directory}{name}"), blob.content().to_vec())));
+        }
+        if n_seen < SURVEY_ENTRIES_MAX { TreeWalkResult::Ok } else { TreeWalkResult::Abort }
+    });
+    match walked {
+        Err(error) if n_seen < SURVEY_ENTRIES_MAX => Err(git("looking through the base", &error)),
+        Ok(()) | Err(_) => Ok(survey),
+    }
 }
 
 pub(super) fn unpack(mirror: &Path, commit: &CommitId, pack: &[u8]) -> Result<(), WorkspaceError> {

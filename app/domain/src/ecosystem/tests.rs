@@ -22,7 +22,7 @@ fn found(commands: &Commands, files: &[File]) -> Plan {
 }
 
 fn commands(setup: Option<&str>, test: Option<&str>) -> Commands {
-    Commands { setup: setup.map(str::to_owned), test: test.map(str::to_owned) }
+    Commands { setup: setup.map(str::to_owned), test: test.map(str::to_owned), checks: Vec::new() }
 }
 
 #[track_caller]
