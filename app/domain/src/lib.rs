@@ -7,6 +7,7 @@ pub mod brief;
 pub mod ecosystem;
 pub mod effect;
 pub mod event;
+pub mod excerpt;
 pub mod job;
 pub mod journal;
 pub mod patch;
