@@ -11,6 +11,7 @@ use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::sandbox::{Command, Executor, Output, SandboxError};
 use patchwright_domain::brief::Brief;
+use patchwright_domain::excerpt::search::{Found, Hit, Search};
 use patchwright_domain::job::{Allowance, Usage};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
@@ -83,6 +84,20 @@ impl Executor for Memory {
             };
         }
         Ok(())
+    }
+
+    async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
+        let mut found = Found::default();
+        for path in self.files.keys().filter(|path| path.starts_with(&search.directory)) {
+            found.n_files_searched += 1;
+            for (at, line) in self.text(path).unwrap_or_default().lines().enumerate() {
+                if line.contains(&search.pattern) {
+                    let text = line.as_bytes().to_vec();
+                    found.hits.push(Hit { path: path.clone(), line: at as u64 + 1, text, is_context: false });
+                }
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -5,5 +5,6 @@ mod forge;
 mod model;
 mod rehearsal;
 mod sandbox;
+mod search;
 mod store;
 mod workspace;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 
@@ -90,10 +91,10 @@ pub enum SandboxError {
     /// The sandbox could not be made for this command; nothing was run.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The path leaves the workspace, or is no regular file or symbolic link.
+    /// The path leaves the workspace, or is no regular file or symbolic link; or what was to be searched for is no pattern.
     #[error("{path}: {reason}")]
     Path {
-        /// The path as it was asked for.
+        /// The path as it was asked for, or which part of a search it is.
         path: String,
         /// Why it was refused.
         reason: String,
@@ -145,4 +146,10 @@ pub trait Executor: Send {
     /// # Errors
     /// [`SandboxError::Path`] as for `read`; what came before the refused change stays written.
     async fn write(&mut self, changes: &[(String, Option<FileState>)]) -> Result<(), SandboxError>;
+
+    /// Searches the regular files of the workspace, without those that its `.gitignore` files name, binary ones and `.git`.
+    ///
+    /// # Errors
+    /// [`SandboxError::Path`] for a directory that is not there and for a pattern or glob that is none.
+    async fn search(&mut self, search: &Search) -> Result<Found, SandboxError>;
 }

@@ -8,6 +8,7 @@ pub mod brief;
 pub mod ecosystem;
 pub mod effect;
 pub mod event;
+pub mod excerpt;
 pub mod instructions;
 pub mod job;
 pub mod journal;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt::search::Search;
 use crate::job::Usage;
 use crate::patch::Patch;
 
@@ -214,21 +215,6 @@ pub enum Action {
         /// Its arguments: a JSON object.
         arguments: serde_json::Map<String, serde_json::Value>,
     },
-}
-
-/// What to look for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Search {
-    /// A regular expression, or the text itself.
-    pub pattern: String,
-    /// Whether the pattern is the text itself.
-    pub is_literal: bool,
-    /// Whether capitals and small letters are the same.
-    pub ignore_case: bool,
-    /// The directory to look in; empty for all.
-    pub directory: String,
-    /// A glob that the paths must fit.
-    pub glob: Option<String>,
 }
 
 /// How the model says that its work stands.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 use patchwright_launcher::probe::{Baits, Finding, N_FINDINGS};
@@ -26,6 +27,7 @@ mod files;
 mod launch;
 mod output;
 pub mod ownership;
+mod search;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
@@ -244,6 +246,11 @@ impl Executor for LocalExecutor {
             changes.iter().try_for_each(|(path, state)| files.write(path, state.as_ref()))
         })
         .await
+    }
+
+    async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
+        let (files, search) = (Arc::clone(&self.files), search.clone());
+        blocking("searching the workspace", move || search::search(&files, &search)).await
     }
 }
 

@@ -88,7 +88,11 @@ pub(super) async fn solve(
     let solution = solution.expect("the loop ends with a solution");
     info!(turns = progress.run.usage().turns, "the agent ended: {:?}", solution.ending);
     let kept = Kept::of(tools, &solution).await?;
-    if mode.edits() { propose(tools, spec, &prepared, &tree, message, solution, kept).await } else { answer(tools, executor.as_mut(), solution, kept).await }
+    if mode.edits() {
+        propose(tools, spec, &prepared, &tree, message, solution, kept).await
+    } else {
+        answer(tools, executor.as_mut(), solution, kept).await
+    }
 }
 
 /// The tree that the agent works in: the base, or what the round before has left.

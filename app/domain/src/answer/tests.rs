@@ -28,5 +28,21 @@ fn places_are_found_in_prose() {
 #[test]
 fn a_review_is_told_with_the_most_urgent_finding_first() {
     let closing = Closing { findings: vec![finding(2), finding(0)], ..Closing::of("Not correct.\n") };
-    insta::assert_snapshot!(text(&closing, &[Place { path: "src/b.rs".into(), line: 99 }]), @"");
+    insta::assert_snapshot!(text(&closing, &[Place { path: "src/b.rs".into(), line: 99 }]), @r"
+    Not correct.
+
+    ### P0: Wrong 0
+
+    `src/a.rs:3-5` (80 % sure)
+
+    It is.
+
+    ### P2: Wrong 2
+
+    `src/a.rs:3` (80 % sure)
+
+    It is.
+
+    (The harness looked these places up, and they do not exist: `src/b.rs:99`.)
+    ");
 }

@@ -5,9 +5,10 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
+use crate::excerpt::search::Search;
 use crate::job::Mode;
 use crate::patch::Patch;
-use crate::turn::{Action, Closing, Finding, Search, Standing, heredoc, tools};
+use crate::turn::{Action, Closing, Finding, Standing, heredoc, tools};
 
 /// What a call means.
 #[derive(Debug)]
@@ -92,12 +93,14 @@ fn search(fields: &Map<String, Value>) -> Result<Action, String> {
     if pattern.is_empty() {
         return Err(wrong("`pattern` is empty"));
     }
+    let n_context_lines = number_or_none(fields, "context")?.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
     Ok(Action::Search(Search {
-        pattern,
         is_literal: flag(fields, "literal"),
         ignore_case: flag(fields, "ignore_case"),
         directory: in_workspace(text_or_none(fields, "path")?.unwrap_or_default()),
-        glob: text_or_none(fields, "glob")?.map(str::to_owned),
+        globs: text_or_none(fields, "glob")?.map(str::to_owned).into_iter().collect(),
+        n_context_lines,
+        ..Search::for_pattern(pattern)
     }))
 }
 

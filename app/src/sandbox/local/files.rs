@@ -29,6 +29,11 @@ impl Files {
         Ok(Files { root: Dir::open_ambient_dir(workspace, ambient_authority())?, owner })
     }
 
+    /// The workspace's own descriptor.
+    pub(super) fn root(&self) -> &Dir {
+        &self.root
+    }
+
     /// Checks that a command can start in this directory.
     pub(super) fn directory(&self, path: &str) -> Result<(), SandboxError> {
         if path.is_empty() {
@@ -143,7 +148,7 @@ impl Files {
 }
 
 /// Lets only plain relative paths through: the rest is refused before the file system is asked.
-fn inside(path: &str) -> Result<&Path, SandboxError> {
+pub(super) fn inside(path: &str) -> Result<&Path, SandboxError> {
     let path_ = Path::new(path);
     let is_plain = path_.components().all(|part| match part {
         Component::Normal(_) => true,
@@ -157,7 +162,7 @@ fn inside(path: &str) -> Result<&Path, SandboxError> {
 }
 
 /// Tells a path that was refused from a machine that is out of room.
-fn refused(path: &str, error: io::Error) -> SandboxError {
+pub(super) fn refused(path: &str, error: io::Error) -> SandboxError {
     let is_path = [
         io::ErrorKind::AlreadyExists,
         io::ErrorKind::DirectoryNotEmpty,

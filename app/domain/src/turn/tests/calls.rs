@@ -1,7 +1,8 @@
 use super::{AMPLE, PATCH, brief, call, check_patch, check_told, on_offer, open, outcome, reply, shell, terms};
+use crate::excerpt::search::Search;
 use crate::job::Mode;
 use crate::turn::conversation::{Conversation, Terms};
-use crate::turn::{Action, Finding, Item, Next, Search, Tool, ToolCall};
+use crate::turn::{Action, Finding, Item, Next, Tool, ToolCall};
 
 #[test]
 fn arguments_are_read_leniently() {
@@ -28,9 +29,9 @@ fn every_tool_is_understood() {
     assert_eq!(read(r#"{"path":"/workspace/src/a.rs","line":0,"count":"5"}"#), shown("src/a.rs", 1, Some(5)));
     assert_eq!(read(r#"{"path":"/workspaces/a"}"#), shown("/workspaces/a", 1, None));
     let search = |arguments: &str| outcome(call("c", "search", arguments, false));
-    let all = Search { pattern: "a+".into(), ..Search::default() };
+    let all = Search::for_pattern("a+");
     assert_eq!(search(r#"{"pattern":"a+","path":"."}"#), Ok(Action::Search(all.clone())));
-    let narrow = Search { is_literal: true, ignore_case: true, directory: "src".into(), glob: Some("*.rs".into()), ..all };
+    let narrow = Search { is_literal: true, ignore_case: true, directory: "src".into(), globs: vec!["*.rs".into()], ..all };
     let arguments = r#"{"pattern":"a+","path":"./src","glob":"*.rs","literal":true,"ignore_case":true}"#;
     assert_eq!(search(arguments), Ok(Action::Search(narrow)));
     let edit = r#"{"path":"a","old":"x","new":"y"}"#;
