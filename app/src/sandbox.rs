@@ -20,7 +20,7 @@ pub const OBJECTS: &str = "/opt/base/objects";
 /// The files that an executor works on.
 #[derive(Clone, Copy, Debug)]
 pub struct Tree<'a> {
-    /// The host folder that becomes the workspace, the only one that commands can write to.
+    /// The host folder that becomes the workspace, the only one that commands can write to, if they can.
     pub path: &'a Path,
     /// A host folder of git objects, to be read at [`OBJECTS`].
     pub objects: Option<&'a Path>,
@@ -38,6 +38,8 @@ impl<'a> Tree<'a> {
 pub enum Profile {
     /// The agent's own commands, in its scratch tree.
     Agent,
+    /// The commands of an agent that is to change nothing: the workspace can be read only.
+    Reader,
     /// The repository's setup and test commands, in a tree that no agent has touched.
     Proof,
 }
@@ -144,7 +146,8 @@ pub trait Executor: Send {
     /// Writes (`Some`) and deletes (`None`) files, in order, creating directories as needed.
     ///
     /// # Errors
-    /// [`SandboxError::Path`] as for `read`; what came before the refused change stays written.
+    /// [`SandboxError::Path`] as for `read`, and for everything where the profile is [`Profile::Reader`]; what came before
+    /// the refused change stays written.
     async fn write(&mut self, changes: &[(String, Option<FileState>)]) -> Result<(), SandboxError>;
 
     /// Searches the regular files of the workspace, without those that its `.gitignore` files name, binary ones and `.git`.

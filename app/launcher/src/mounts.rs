@@ -138,7 +138,8 @@ fn asked_imports(spec: &Spec) -> Result<Vec<Import>, Fault> {
         let refused = || Fault::new(Step::Mount, path.display().to_string(), io::ErrorKind::InvalidFilename.into());
         path.to_str().map(str::to_owned).ok_or_else(refused)
     };
-    let mut imports = vec![tree(&text(&spec.workspace)?, &WORKSPACE[1..], NOSUID | NODEV)?];
+    let restrictions = if spec.is_workspace_read_only { RDONLY | NOSUID | NODEV } else { NOSUID | NODEV };
+    let mut imports = vec![tree(&text(&spec.workspace)?, &WORKSPACE[1..], restrictions)?];
     for mount in &spec.read_only {
         let target = text(&mount.target)?;
         let inside = target.strip_prefix('/').filter(|inside| !inside.split('/').any(|part| part == ".." || part.is_empty()));

@@ -26,8 +26,10 @@ pub struct Spec {
     pub directory: PathBuf,
     /// The whole environment: nothing else is added or inherited.
     pub environment: Vec<(String, String)>,
-    /// The host directory that becomes [`WORKSPACE`], writable.
+    /// The host directory that becomes [`WORKSPACE`].
     pub workspace: PathBuf,
+    /// Whether the command may look at the workspace only.
+    pub is_workspace_read_only: bool,
     /// Further host paths, mounted read only and in order.
     pub read_only: Vec<ReadOnly>,
     /// The user id of the command. As root it is also its id on the host, and must not be 0.

@@ -35,7 +35,7 @@ const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// The user id of sandboxed commands where the server runs as root; no account needs to exist for it.
 pub const SANDBOX_UID: u32 = 65532;
 
-/// What commands may use and see. Both profiles get the same.
+/// What commands may use and see. All profiles get the same.
 #[derive(Clone, Debug)]
 pub struct LocalSettings {
     /// Processes and threads of one command at a time.
@@ -102,6 +102,7 @@ impl LocalSandbox {
             directory: PathBuf::new(),
             environment: environment(settings, toolchains),
             workspace: workspace.to_owned(),
+            is_workspace_read_only: false,
             read_only: toolchains.read_only.iter().cloned().chain(extra).collect(),
             uid: settings.uid,
             gid: settings.uid,
@@ -168,11 +169,15 @@ impl Sandbox for LocalSandbox {
         }
     }
 
-    async fn open(&self, tree: Tree<'_>, _profile: Profile) -> Result<Box<dyn Executor>, Refusal> {
+    async fn open(&self, tree: Tree<'_>, profile: Profile) -> Result<Box<dyn Executor>, Refusal> {
         let workspace = tree.path;
         let mut template = self.template(workspace).await?;
         let objects = tree.objects.map(|objects| ReadOnly { source: objects.to_owned(), target: OBJECTS.into() });
         template.read_only.extend(objects);
+        template.is_workspace_read_only = match profile {
+            Profile::Agent | Profile::Proof => false,
+            Profile::Reader => true,
+        };
         let (path, owner) = (workspace.to_owned(), owner(&self.settings));
         let opened = tokio::task::spawn_blocking(move || {
             if let Some(uid) = owner {
@@ -241,6 +246,9 @@ impl Executor for LocalExecutor {
     }
 
     async fn write(&mut self, changes: &[(String, Option<FileState>)]) -> Result<(), SandboxError> {
+        if let (true, Some((path, _))) = (self.template.is_workspace_read_only, changes.first()) {
+            return Err(SandboxError::Path { path: path.clone(), reason: "nothing can be changed here".to_owned() });
+        }
         let (files, changes) = (Arc::clone(&self.files), changes.to_vec());
         blocking("writing files of the workspace", move || {
             changes.iter().try_for_each(|(path, state)| files.write(path, state.as_ref()))

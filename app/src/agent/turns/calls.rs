@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use patchwright_domain::excerpt::listing;
+use patchwright_domain::excerpt::search::Search;
+use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::{Action, output};
 
@@ -17,6 +20,8 @@ const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 const OUTPUTS_KEPT_MAX: usize = 16;
 /// How long an executor may take beyond a command's own limit before it counts as broken.
 const EXECUTOR_GRACE: Duration = Duration::from_secs(60);
+/// How long a search may take beyond its own limit before the executor counts as broken.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(120);
 /// How much of a script is shown in the line about a turn, in characters.
 const SCRIPT_SHOWN_MAX: usize = 80;
 
@@ -82,7 +87,9 @@ pub(super) async fn carry_out(
             return run(executor, outputs, &command).await;
         }
         Action::Patch(patch) => edit::patch(executor, patch.clone()).await,
-        Action::Read { .. } | Action::Search(_) | Action::Replace { .. } | Action::External { .. } => {
+        Action::Read { path, first_line, n_lines } => read(executor, outputs, path, *first_line, *n_lines).await,
+        Action::Search(query) => search(executor, query).await,
+        Action::Replace { .. } | Action::External { .. } => {
             Ok(Told::of("this tool is not here", "called a tool that is not here"))
         }
     };
@@ -117,6 +124,34 @@ async fn run(executor: &mut dyn Executor, outputs: &mut Outputs, command: &Comma
         (number, done.output)
     });
     Ok(Told { text: shown.text, note, whole })
+}
+
+/// Shows lines of a file, or of an output that was shown in part.
+async fn read(
+    executor: &mut dyn Executor,
+    outputs: &Outputs,
+    path: &str,
+    first_line: u32,
+    n_lines: Option<u32>,
+) -> Result<Told, Refused> {
+    let note = format!("read {} from line {first_line}", one_line(path));
+    let state = match outputs.by_name(path) {
+        Some(output) => Some(FileState::Regular { content: output::plain(output).into_bytes(), executable: false }),
+        None => edit::read(executor, path).await?,
+    };
+    let Some(state) = state else { return Ok(Told::of(format!("{path}: there is no such file"), note)) };
+    let n_lines = n_lines.map(|n| n as usize);
+    let listed = listing::of_file(path, &state, Some(first_line as usize), n_lines);
+    Ok(Told::of(listed.unwrap_or_else(|beyond| beyond.to_string()), note))
+}
+
+async fn search(executor: &mut dyn Executor, query: &Search) -> Result<Told, Refused> {
+    let note = format!("searched for `{}`", one_line(&query.pattern));
+    let found = match tokio::time::timeout(SEARCH_TIMEOUT, executor.search(query)).await {
+        Err(_) => return Err(Refused::Ended(silent("a search"))),
+        Ok(found) => found.map_err(refused)?,
+    };
+    Ok(Told::of(found.told(), note))
 }
 
 fn refused(error: SandboxError) -> Refused {

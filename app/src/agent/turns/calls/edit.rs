@@ -70,7 +70,7 @@ async fn refuse_linked_directories(executor: &mut dyn Executor, patch: &Patch) -
     Ok(())
 }
 
-async fn read(executor: &mut dyn Executor, path: &str) -> Result<Option<FileState>, Refused> {
+pub(super) async fn read(executor: &mut dyn Executor, path: &str) -> Result<Option<FileState>, Refused> {
     match tokio::time::timeout(FILE_TIMEOUT, executor.read(path)).await {
         Err(_) => Err(Refused::Ended(silent("reading a file"))),
         Ok(result) => result.map_err(refused),
