@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module per subject.
 
 mod agent;
+mod apply_patch_command;
 mod contract;
 mod pipeline;
 mod support;

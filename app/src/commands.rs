@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use patchwright::config::Config;
 
+mod apply_patch;
 mod assemble;
 mod demo;
 mod doctor;
@@ -50,6 +51,11 @@ enum Command {
     /// Tries sandbox, git, folders, store, model endpoint and the App's credentials for real. Exit code 3 if the machine or a
     /// service lacks something, 2 if the configuration does.
     Doctor(doctor::Arguments),
+    /// Apply a patch from standard input to the current directory, whole or not at all
+    ///
+    /// The same patches that the agent makes, by the same code; see below for the format.
+    #[command(after_help = apply_patch::GRAMMAR)]
+    ApplyPatch,
 }
 
 /// Where the configuration is; its keys can be given as variables too, such as PATCHWRIGHT__GITHUB__APP_ID.
@@ -106,21 +112,14 @@ const NEGATIVE: u8 = 1;
 /// Parses the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            terminal::complain(&anyhow::Error::from(error).context("starting the asynchronous runtime"));
-            return ExitCode::from(3);
-        }
+    let done = match command_line.command {
+        // It is called in loops, and needs no runtime to be started for it.
+        Command::ApplyPatch => apply_patch::apply_patch(),
+        Command::Demo(arguments) => block_on(demo::demo(arguments)),
+        Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Serve(arguments) => block_on(serve::serve(arguments)),
+        Command::Doctor(arguments) => block_on(doctor::doctor(arguments)),
     };
-    let done = runtime.block_on(async {
-        match command_line.command {
-            Command::Demo(arguments) => demo::demo(arguments).await,
-            Command::Run(arguments) => run::run(arguments).await,
-            Command::Serve(arguments) => serve::serve(arguments).await,
-            Command::Doctor(arguments) => doctor::doctor(arguments).await,
-        }
-    });
     match done {
         Ok(code) => code,
         Err(Failure { code, error }) => {
@@ -128,4 +127,10 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+fn block_on(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::environment(anyhow::Error::from(error).context("starting the asynchronous runtime")))?;
+    runtime.block_on(work)
 }

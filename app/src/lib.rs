@@ -13,5 +13,6 @@ pub mod sandbox;
 pub mod server;
 pub mod service;
 pub mod store;
+pub mod syntax;
 pub mod worker;
 pub mod workspace;

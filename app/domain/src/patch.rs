@@ -11,13 +11,14 @@ mod indent;
 mod nearest;
 pub(crate) mod parse;
 mod path;
+pub mod replace;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
 /// The largest patch that is read, in bytes.
-pub const PATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const PATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How much one patch may update, in bytes of the files before each update: no patch keeps a worker busy for long.
 pub const UPDATED_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -163,6 +164,17 @@ pub enum PatchError {
     },
 }
 
+impl PatchError {
+    /// The cause alone, without the place in the patch.
+    fn reason(&self) -> &str {
+        match self {
+            Self::Malformed { reason, .. } => reason,
+            Self::Path { reason, .. } | Self::File { reason, .. } | Self::Chunk { reason, .. } => reason,
+            Self::NotFound { what, .. } | Self::Ambiguous { what, .. } => what,
+        }
+    }
+}
+
 /// How many candidates an error names.
 const CANDIDATES_SHOWN_MAX: usize = 8;
 
@@ -182,7 +194,7 @@ impl Patch {
     /// [`PatchError::Malformed`] and [`PatchError::Path`].
     pub fn parse(text: &str) -> Result<Self, PatchError> {
         if text.len() > PATCH_BYTES_MAX {
-            return Err(PatchError::Malformed { line: 1, reason: "the patch is larger than 4 MiB".to_owned() });
+            return Err(PatchError::Malformed { line: 1, reason: "the patch is larger than 16 MiB".to_owned() });
         }
         parse::patch(text).map(|hunks| Self { hunks })
     }

@@ -27,6 +27,7 @@ mod files;
 mod launch;
 mod output;
 pub mod ownership;
+pub mod patching;
 mod search;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);

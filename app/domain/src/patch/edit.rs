@@ -37,6 +37,28 @@ pub(super) fn apply(path: &str, content: &[u8], chunks: &[Chunk], dialect: Diale
     Assembly::new(path, &text, dialect).assemble(&located)
 }
 
+/// The places where these lines stand, those that are most alike only, none over another; `None` if that is too much work.
+pub(super) fn best_places(text: &Text<'_>, old: &[&str]) -> Option<Vec<Place>> {
+    let mut places = closest_likeness(&text.places(old)?);
+    let mut free = 0;
+    places.retain(|place| {
+        let is_free = place.at >= free;
+        free = if is_free { place.at + old.len() } else { free };
+        is_free
+    });
+    Some(places)
+}
+
+/// Carries one chunk out at each of the places, which are in order.
+pub(super) fn apply_at(path: &str, text: &Text<'_>, chunk: &Chunk, places: &[Place]) -> Result<Vec<u8>, PatchError> {
+    let n_old = old_lines(&chunk.lines).len();
+    let located: Vec<Located<'_>> = places
+        .iter()
+        .map(|place| Located { chunk, lines: &chunk.lines, at: place.at, n_old, likeness: place.likeness })
+        .collect();
+    Assembly::new(path, text, Dialect::Strict).assemble(&located)
+}
+
 fn trouble(path: &str, chunk: &Chunk, reason: &'static str) -> PatchError {
     PatchError::Chunk { path: path.to_owned(), line: chunk.line, reason }
 }
@@ -178,7 +200,7 @@ impl<'s> Search<'s, '_> {
     }
 }
 
-const TOO_REPETITIVE: &str = "fits so many places that looking for the right one takes too long; add context";
+pub(super) const TOO_REPETITIVE: &str = "fits so many places that looking for the right one takes too long; add context";
 
 fn closest_likeness(places: &[Place]) -> Vec<Place> {
     let best = places.iter().map(|place| place.likeness).min();
@@ -305,7 +327,7 @@ impl<'s, 't> Assembly<'s, 't> {
 
 const INDENTED_ELSEWISE: &str = "is indented differently from the file, in a way that cannot be carried over to its new \
                                  lines; repeat it with the indentation of the file";
-const NOT_ENCODABLE: &str = "adds characters that the file's encoding, which is not UTF-8, does not have; leave such \
+pub(super) const NOT_ENCODABLE: &str = "adds characters that the file's encoding, which is not UTF-8, does not have; leave such \
                              lines as they are";
 
 /// The indentations of a chunk's old lines in the patch and in the file; empty where they agree.

@@ -78,7 +78,8 @@ fn shared_percent(a: &[u64; 4], b: &[u64; 4]) -> u32 {
     (200 * shared).checked_div(count(a) + count(b)).unwrap_or(0)
 }
 
-fn cut(line: &str) -> String {
+/// A line of a file, cut to what fits a message.
+pub(super) fn cut(line: &str) -> String {
     let mut shown: String = line.chars().take(LINE_SHOWN_MAX).collect();
     if shown.len() < line.len() {
         shown.push_str(" ...");

@@ -17,6 +17,8 @@ const WRAPPERS_MAX: usize = 3;
 /// The lines of a patch with a cursor.
 struct Lines<'a> {
     lines: Vec<&'a str>,
+    /// The same lines with the carriage returns that belong to the text and not to the way it was carried.
+    with_returns: Vec<&'a str>,
     /// Index of the next line.
     at: usize,
     /// Index behind the last line.
@@ -40,6 +42,15 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// Skips blank lines only where they are no context: before a header or `@@`.
+    fn skip_blank_before_marker(&mut self) {
+        let n_blank = self.lines[self.at..self.end].iter().take_while(|line| line.trim().is_empty()).count();
+        let next = self.lines[..self.end].get(self.at + n_blank).map_or("***", |line| line.trim_start());
+        if next.starts_with("***") || next.starts_with("@@") {
+            self.at += n_blank;
+        }
+    }
+
     fn malformed(&self, index: usize, reason: impl Into<String>) -> PatchError {
         PatchError::Malformed { line: index + 1, reason: reason.into() }
     }
@@ -47,8 +58,11 @@ impl<'a> Lines<'a> {
 
 /// Reads a whole patch.
 pub(super) fn patch(text: &str) -> Result<Vec<Hunk>, PatchError> {
-    let lines: Vec<&str> = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
-    let mut lines = Lines { at: 0, end: lines.len(), lines };
+    let with_returns: Vec<&str> = text.split('\n').collect();
+    let lines: Vec<&str> = with_returns.iter().map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
+    let is_carried_in_crlf = with_returns[..with_returns.len() - 1].iter().all(|line| line.ends_with('\r'));
+    let with_returns = if is_carried_in_crlf { lines.clone() } else { with_returns };
+    let mut lines = Lines { at: 0, end: lines.len(), lines, with_returns };
     unwrap_envelope(&mut lines)?;
     let mut hunks = Vec::new();
     lines.skip_blank();
@@ -137,11 +151,15 @@ fn hunk(lines: &mut Lines<'_>) -> Result<Hunk, PatchError> {
 }
 
 /// The lines of a new file; an empty line between two added ones is one whose mark was forgotten.
+///
+/// A new file has no line endings to keep, so a carriage return at the end of its line is written, unless all lines of the
+/// patch have one.
 fn added(lines: &mut Lines<'_>) -> Result<String, PatchError> {
     let mut content = String::new();
     let mut n_blank = 0;
     while let Some(line) = lines.peek() {
-        if let Some(text) = line.strip_prefix('+') {
+        if line.starts_with('+') {
+            let text = &lines.with_returns[lines.at][1..];
             content.extend(std::iter::repeat_n('\n', n_blank));
             n_blank = 0;
             content.push_str(text);
@@ -167,14 +185,20 @@ fn update(lines: &mut Lines<'_>, header: usize, path: String) -> Result<Hunk, Pa
     }
     skip_diff_header(lines);
     let mut chunks = Vec::new();
-    lines.skip_blank();
+    let mut has_chunk = false;
+    lines.skip_blank_before_marker();
     while lines.peek().is_some_and(|line| !is_header(line.trim()) && line.trim() != END) {
-        chunks.push(chunk(lines)?);
-        if chunks.last().is_some_and(|chunk: &Chunk| chunk.at_end) {
-            lines.skip_blank();
+        let chunk = chunk(lines)?;
+        has_chunk = true;
+        if chunk.at_end {
+            lines.skip_blank_before_marker();
+        }
+        // Blank lines alone are the space between two chunks, whatever the file has.
+        if chunk.lines.iter().any(|line| !matches!(line, PatchLine::Keep(text) if text.is_empty())) {
+            chunks.push(chunk);
         }
     }
-    if chunks.is_empty() && move_to.is_none() {
+    if !has_chunk && move_to.is_none() {
         return Err(lines.malformed(header, format!("the update of '{path}' is empty")));
     }
     Ok(Hunk::Update { path, move_to, chunks })

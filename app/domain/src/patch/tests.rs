@@ -414,3 +414,22 @@ fn no_text_makes_the_parser_or_the_application_panic() {
         }
     }
 }
+
+#[test]
+fn a_new_file_gets_crlf_where_its_lines_alone_have_it() {
+    let text = "*** Begin Patch\n*** Add File: f\n+a\r\n+b\r\n*** End Patch\n";
+    for (text, content) in [(text.to_owned(), "a\r\nb\r\n"), (text.replace("\r\n", "\n").replace('\n', "\r\n"), "a\nb\n")] {
+        let changes = Patch::parse(&text).expect("parses").apply(&Files::new()).expect("applies");
+        assert_eq!(changes, [("f".to_owned(), regular(content.as_bytes()))], "{text:?}");
+    }
+    check("a\nb\n", "@@\n-a\n+A\r\n", "A\nb\n");
+}
+
+#[test]
+fn a_chunk_may_begin_with_a_blank_line_of_the_file() {
+    check("a\n\nb\n", " \n+x\n", "a\n\nx\nb\n");
+    check("a\n\nb\n", "\n+x\n b\n", "a\n\nx\nb\n");
+    check("a\n", "\n\n@@\n-a\n+b\n", "b\n");
+    check_error("", "   \n+x\n", "cannot be found");
+    check("a\n", "@@\n-a\n+b\n@@\n\n", "b\n");
+}

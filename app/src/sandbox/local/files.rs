@@ -91,6 +91,7 @@ impl Files {
         }
     }
 
+    /// Makes the file anew: whatever was there (a link, a pipe, a second name of a file) is not written to.
     fn create(&self, parent: &Path, name: &OsStr, state: &FileState) -> io::Result<()> {
         if let FileState::Regular { content, .. } = state
             && content.len() as u64 > FILE_BYTES_MAX
@@ -99,29 +100,33 @@ impl Files {
         }
         self.make_parents(parent)?;
         let directory = self.parent(parent)?;
-        // A new file in the old one's place: whatever was there (a link, a pipe, a second name of a file) is not written to.
         match directory.remove_file(name) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
+        self.place(&directory, name, state, None)
+    }
+
+    /// Writes a file where nothing is, with these permissions or with those that git keeps.
+    pub(super) fn place(&self, directory: &Dir, name: &OsStr, state: &FileState, mode: Option<u32>) -> io::Result<()> {
         match state {
             FileState::Regular { content, executable } => {
-                let mode = if *executable { 0o755 } else { 0o644 };
+                let mode = mode.unwrap_or(if *executable { 0o755 } else { 0o644 });
                 let mut file = directory.open_with(name, OpenOptions::new().write(true).create_new(true).mode(mode))?;
                 file.write_all(content)?;
                 // The server's umask is its own; the file's mode is what git keeps.
                 rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-                self.give(&directory, name)
+                self.give(directory, name)
             }
             FileState::Symlink { target } => {
                 directory.symlink_contents(OsStr::from_bytes(target), name)?;
-                self.give(&directory, name)
+                self.give(directory, name)
             }
         }
     }
 
-    fn parent(&self, parent: &Path) -> io::Result<Dir> {
+    pub(super) fn parent(&self, parent: &Path) -> io::Result<Dir> {
         if parent.as_os_str().is_empty() { self.root.try_clone() } else { self.root.open_dir(parent) }
     }
 

@@ -1,0 +1,297 @@
+//! Which of the differences that we chose explain that two trees differ.
+//!
+//! Each has a predicate of its own on the case; where both applied the patch, the trees must be equal once the differences
+//! that can be there are taken out of both, and the fewest that do are the explanation.
+
+use patchwright::sandbox::local::patching::PatchingError;
+use patchwright_domain::patch::PatchError;
+
+use crate::{Case, Outcome, Tree};
+
+/// A difference that we chose; the table in `app/domain/src/patch.rs` says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// Both fail; theirs leaves half of the patch.
+    AllOrNothing,
+    /// Ours refuses a chunk that fits in several places.
+    Ambiguous,
+    /// Ours refuses a path that is absolute, leaves the tree or belongs to git.
+    Path,
+    /// Ours refuses new lines whose indentation in the file cannot be known.
+    UnknownIndentation,
+    /// Ours refuses two chunks that change the same line.
+    Overlap,
+    /// Ours refuses a context that nothing follows.
+    EmptyChunk,
+    /// Ours refuses characters that the file's encoding lacks.
+    Encoding,
+    /// Ours takes fences off and does without the first or last line.
+    Envelope,
+    /// Ours reads the header of a unified diff.
+    UnifiedHeader,
+    /// Ours finds a context that is a part of a line.
+    ContextPart,
+    /// Ours finds a chunk or a context above the one before it.
+    AnyOrder,
+    /// Ours finds a chunk that begins in the line of its context.
+    ContextInChunk,
+    /// Ours finds the first line of a file with a byte order mark.
+    ByteOrderMark,
+    /// Ours updates a file that is not UTF-8.
+    NotUtf8,
+    /// Ours takes several `@@` lines as nested.
+    NestedContexts,
+    /// A second hunk on a file meets what the first made of it, which differs for a reason above.
+    EarlierHunk,
+    /// Ours lets blank lines stand between hunks and chunks.
+    BlankLines,
+    /// The line endings of the file, or of a new file's lines in the patch, are kept.
+    LineEndings,
+    /// No newline is added at the end of a file that had none.
+    FinalNewline,
+    /// New lines get the indentation of the file.
+    Indentation,
+    /// A moved file keeps its mode.
+    Mode,
+    /// A move to itself keeps the file.
+    MoveToItself,
+    /// Lines that are only added follow their context.
+    AdditionFollowsContext,
+}
+
+/// The reasons for a difference between the trees; `None` if there is none that we know.
+pub(crate) fn reasons(case: &Case, outcome: &Outcome) -> Option<Vec<Reason>> {
+    let explained = match (&outcome.our_error, &outcome.their_error) {
+        (Some(_), Some(_)) => (outcome.ours == case.before).then(|| vec![Reason::AllOrNothing]),
+        (Some(error), None) => (outcome.ours == case.before).then(|| refused(error)).flatten().map(|reason| vec![reason]),
+        (None, Some(error)) => accepted(case, error).map(|reason| vec![reason]),
+        (None, None) => both(case, outcome),
+    };
+    explained.or_else(|| follows(case).then(|| vec![Reason::EarlierHunk]))
+}
+
+/// Whether a file is changed by two hunks, and the first may come out otherwise for a reason of its own: then the second
+/// meets another file.
+fn follows(case: &Case) -> bool {
+    let headers = ["*** Update File: ", "*** Add File: ", "*** Delete File: ", "*** Move to: "];
+    let mut paths: Vec<&str> =
+        case.patch.lines().filter_map(|line| headers.iter().find_map(|header| line.trim().strip_prefix(header))).collect();
+    paths.sort_unstable();
+    let is_repeated = paths.windows(2).any(|pair| pair[0] == pair[1]);
+    is_repeated && possible(case).iter().any(|reason| !matches!(reason, Reason::Mode))
+}
+
+/// Why ours refuses what theirs applies.
+fn refused(error: &PatchingError) -> Option<Reason> {
+    let PatchingError::Patch(error) = error else { return None };
+    match error {
+        PatchError::Ambiguous { .. } => Some(Reason::Ambiguous),
+        PatchError::Path { .. } => Some(Reason::Path),
+        PatchError::Chunk { reason, .. } if reason.contains("indented differently") => Some(Reason::UnknownIndentation),
+        PatchError::Chunk { reason, .. } if reason.contains("another chunk") => Some(Reason::Overlap),
+        PatchError::Chunk { reason, .. } if reason.contains("encoding") => Some(Reason::Encoding),
+        PatchError::Malformed { reason, .. } if reason.contains("the chunk has no lines") => Some(Reason::EmptyChunk),
+        PatchError::Malformed { .. } | PatchError::Chunk { .. } | PatchError::File { .. } | PatchError::NotFound { .. } => None,
+    }
+}
+
+/// Why ours applies what theirs refuses with this message.
+fn accepted(case: &Case, error: &str) -> Option<Reason> {
+    let lines: Vec<&str> = case.patch.trim().lines().map(str::trim).collect();
+    let is_bare = lines.first() != Some(&"*** Begin Patch") || lines.last() != Some(&"*** End Patch");
+    if is_bare && (error.contains("The first line of the patch must be") || error.contains("The last line of the patch must be"))
+    {
+        return Some(Reason::Envelope);
+    }
+    if error.contains("is not a valid hunk header") || error.contains("Unexpected line found in update hunk") {
+        return match error.split_once(": '") {
+            Some((_, line)) if line.starts_with("@@") => Some(Reason::NestedContexts),
+            Some((_, line)) if line.starts_with('\'') => Some(Reason::BlankLines),
+            Some(_) | None => error.contains(" '' is not").then_some(Reason::BlankLines),
+        };
+    }
+    if error.contains("Failed to read file to update") {
+        return any_file(case, |content| std::str::from_utf8(content).is_err()).then_some(Reason::NotUtf8);
+    }
+    if let Some((_, rest)) = error.split_once("Failed to find context '") {
+        return context(case, rest.rsplit_once("' in ")?.0);
+    }
+    let (_, wanted) = error.split_once("Failed to find expected lines in ")?;
+    let wanted: Vec<&str> = wanted.lines().skip(1).collect();
+    chunk(case, &wanted)
+}
+
+fn context(case: &Case, context: &str) -> Option<Reason> {
+    if context.starts_with('-') && context.contains(" +") {
+        return Some(Reason::UnifiedHeader);
+    }
+    let bare = plain(context);
+    if any_line(case, |line| plain(line) == bare) {
+        Some(Reason::AnyOrder)
+    } else if any_line(case, |line| plain(line) == format!("\u{feff}{bare}")) {
+        Some(Reason::ByteOrderMark)
+    } else {
+        any_line(case, |line| line.contains(context.trim())).then_some(Reason::ContextPart)
+    }
+}
+
+fn chunk(case: &Case, wanted: &[&str]) -> Option<Reason> {
+    let wanted: Vec<String> = wanted.iter().map(|line| plain(line)).collect();
+    let runs = |strip: bool| {
+        any_file(case, |content| {
+            let text = String::from_utf8_lossy(content);
+            let text = if strip { text.trim_start_matches('\u{feff}') } else { &text };
+            let lines: Vec<String> = text.lines().map(plain).collect();
+            let n_blank = wanted.iter().rev().take_while(|line| line.is_empty()).count();
+            (0..=n_blank).any(|n| lines.windows((wanted.len() - n).max(1)).any(|run| run == &wanted[..wanted.len() - n]))
+        })
+    };
+    let is_of_context = |line: &str| line.strip_prefix("@@").is_some_and(|context| wanted.first() == Some(&plain(context)));
+    if !runs(false) {
+        runs(true).then_some(Reason::ByteOrderMark)
+    } else if case.patch.lines().any(is_of_context) {
+        Some(Reason::ContextInChunk)
+    } else {
+        Some(Reason::AnyOrder)
+    }
+}
+
+/// A line without what both of us tolerate.
+fn plain(line: &str) -> String {
+    let plain = |c: char| match c {
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        '\u{2018}'..='\u{201b}' => '\'',
+        '\u{201c}'..='\u{201f}' => '"',
+        other => other,
+    };
+    line.trim().chars().map(plain).collect()
+}
+
+fn any_file(case: &Case, is_so: impl Fn(&[u8]) -> bool) -> bool {
+    case.before.values().any(|(content, _)| is_so(content))
+}
+
+fn any_line(case: &Case, is_so: impl Fn(&str) -> bool) -> bool {
+    any_file(case, |content| String::from_utf8_lossy(content).lines().any(&is_so))
+}
+
+/// Why two trees differ that both made on purpose.
+fn both(case: &Case, outcome: &Outcome) -> Option<Vec<Reason>> {
+    let possible = possible(case);
+    let n_subsets = 1_u32 << possible.len();
+    let mut subsets: Vec<Vec<Reason>> = (1..n_subsets)
+        .map(|bits| possible.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0).map(|(_, reason)| *reason).collect())
+        .collect();
+    subsets.sort_by_key(Vec::len);
+    subsets.into_iter().find(|reasons| without(&outcome.ours, reasons, case) == without(&outcome.theirs, reasons, case))
+}
+
+/// The differences that can be there, by what the patch and the files hold.
+fn possible(case: &Case) -> Vec<Reason> {
+    let mut possible = Vec::new();
+    let mut push = |is_possible: bool, reason: Reason| possible.extend(is_possible.then_some(reason));
+    let has_moves = case.patch.contains("*** Move to: ");
+    push(any_file(case, |content| content.contains(&b'\r')) || case.patch.contains('\r'), Reason::LineEndings);
+    let is_shifted = |line: &str| {
+        let old = line.strip_prefix([' ', '-']);
+        old.is_some_and(|old| !old.trim().is_empty() && !any_line(case, |line| line.trim_end() == old.trim_end()))
+    };
+    push(case.patch.lines().any(is_shifted), Reason::Indentation);
+    push(has_moves && case.before.values().any(|(_, executable)| *executable), Reason::Mode);
+    push(!moved_to_themselves(case).is_empty(), Reason::MoveToItself);
+    push(!additions(case).is_empty(), Reason::AdditionFollowsContext);
+    // The last one, since the others may uncover the end of a file.
+    push(any_file(case, |content| !content.ends_with(b"\n")), Reason::FinalNewline);
+    possible
+}
+
+/// The paths that are moved to where they are.
+fn moved_to_themselves(case: &Case) -> Vec<&str> {
+    let lines: Vec<&str> = case.patch.lines().map(str::trim).collect();
+    let moved = |pair: &[&'_ str]| pair[0].strip_prefix("*** Update File: ") == pair[1].strip_prefix("*** Move to: ");
+    let is_move = |pair: &&[&str]| pair[1].starts_with("*** Move to: ") && moved(pair);
+    lines.windows(2).filter(is_move).filter_map(|pair| pair[1].strip_prefix("*** Move to: ")).collect()
+}
+
+/// The lines of chunks that only add, under a context.
+fn additions(case: &Case) -> Vec<&str> {
+    let lines: Vec<&str> = case.patch.lines().collect();
+    let mut added = Vec::new();
+    for at in 0..lines.len() {
+        if lines[at].trim_start().starts_with("@@ ") {
+            let run: Vec<&str> = lines[at + 1..].iter().copied().take_while(|line| line.starts_with('+')).collect();
+            let next = lines.get(at + 1 + run.len()).copied().unwrap_or("***");
+            if next.trim_start().starts_with("***") || next.starts_with("@@") {
+                added.extend(run.iter().filter_map(|line| line.strip_prefix('+')));
+            }
+        }
+    }
+    added
+}
+
+/// The tree without what differs for these reasons.
+fn without(tree: &Tree, reasons: &[Reason], case: &Case) -> Tree {
+    let mut plain = tree.clone();
+    for reason in reasons {
+        match reason {
+            Reason::LineEndings => each(&mut plain, |text| text.retain(|byte| *byte != b'\r')),
+            Reason::FinalNewline => each(&mut plain, |text| text.truncate(text.strip_suffix(b"\n").unwrap_or(text).len())),
+            Reason::Indentation => each(&mut plain, |text| *text = unindented(text)),
+            Reason::Mode => plain.values_mut().for_each(|(_, executable)| *executable = false),
+            Reason::MoveToItself => plain.retain(|path, _| !moved_to_themselves(case).contains(&path.as_str())),
+            Reason::AdditionFollowsContext => {
+                let added = additions(case);
+                each(&mut plain, |text| *text = lines_but(text, &added));
+            }
+            Reason::AllOrNothing
+            | Reason::Ambiguous
+            | Reason::Path
+            | Reason::UnknownIndentation
+            | Reason::Overlap
+            | Reason::EmptyChunk
+            | Reason::Encoding
+            | Reason::Envelope
+            | Reason::UnifiedHeader
+            | Reason::ContextPart
+            | Reason::AnyOrder
+            | Reason::ContextInChunk
+            | Reason::ByteOrderMark
+            | Reason::NotUtf8
+            | Reason::NestedContexts
+            | Reason::EarlierHunk
+            | Reason::BlankLines => {}
+        }
+    }
+    plain
+}
+
+fn each(tree: &mut Tree, change: impl Fn(&mut Vec<u8>)) {
+    tree.values_mut().for_each(|(content, _)| change(content));
+}
+
+fn unindented(text: &[u8]) -> Vec<u8> {
+    text.split_inclusive(|byte| *byte == b'\n').flat_map(|line| line.trim_ascii_start_but_newline()).copied().collect()
+}
+
+fn lines_but(text: &[u8], left_out: &[&str]) -> Vec<u8> {
+    let is_kept = |line: &&[u8]| !left_out.iter().any(|out| out.as_bytes() == line.trim_ascii_end_eol());
+    text.split_inclusive(|byte| *byte == b'\n').filter(is_kept).flatten().copied().collect()
+}
+
+/// What the two functions above take off a line.
+trait Trimmed {
+    fn trim_ascii_start_but_newline(&self) -> &[u8];
+    fn trim_ascii_end_eol(&self) -> &[u8];
+}
+
+impl Trimmed for [u8] {
+    fn trim_ascii_start_but_newline(&self) -> &[u8] {
+        let n_blank = self.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        &self[n_blank..]
+    }
+
+    fn trim_ascii_end_eol(&self) -> &[u8] {
+        let line = self.strip_suffix(b"\n").unwrap_or(self);
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+}
