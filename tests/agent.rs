@@ -12,10 +12,10 @@ use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::sandbox::{Command, Executor, Output, SandboxError};
 use patchwright_domain::brief::Brief;
 use patchwright_domain::excerpt::search::{Found, Hit, Search};
-use patchwright_domain::job::{Allowance, Usage};
+use patchwright_domain::job::{Allowance, Mode, Usage};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
-use patchwright_domain::turn::tools::PatchForm;
+use patchwright_domain::turn::tools::EditForm;
 use serde_json::Value;
 
 const AMPLE: Allowance = Allowance { turns: 30, tokens: 1_000_000, cost_microusd: 1_000_000, wall_clock_ms: 600_000 };
@@ -119,7 +119,7 @@ impl Outcome {
 
     #[track_caller]
     fn check_finished(&self, answer: &str) {
-        assert_eq!((&self.solution.ending, self.solution.answer.as_str()), (&Ending::Finished, answer));
+        assert_eq!((&self.solution.ending, self.solution.closing.text.as_str()), (&Ending::Finished, answer));
     }
 }
 
@@ -130,11 +130,13 @@ fn turns(base_url: String) -> Turns {
 }
 
 fn brief() -> Brief {
-    Brief { instructions: "Work.".into(), task: "Fix the mean.".into(), cache_key: "key".into() }
+    Brief { mode: Mode::Fix, instructions: "Work.".into(), task: "Fix the mean.".into(), cache_key: "key".into() }
 }
 
 async fn work(turns: &Turns, allowance: Allowance, memory: &mut Memory, on_turn: OnTurn<'_>) -> Solution {
-    turns.solve(Assignment { brief: &brief(), allowance, meter: &Unmetered, gate: &Open, on_turn }, memory).await
+    let assignment =
+        Assignment { brief: &brief(), continued: None, allowance, meter: &Unmetered, gate: &Open, checks_max: 2, on_turn };
+    turns.solve(assignment, memory).await
 }
 
 async fn solve(script: Script, allowance: Allowance, mut memory: Memory) -> Outcome {
@@ -173,7 +175,7 @@ async fn a_bug_is_read_patched_and_reported() {
     let outcome = solve(script, AMPLE, Memory::with("src/calc.py", BROKEN)).await;
     outcome.check_finished("Fixed the mean.");
     assert_eq!(outcome.memory.text("src/calc.py"), Some(FIXED));
-    assert_eq!(outcome.lines, ["ran `cat src/calc.py`", "patched src/calc.py", "ran `pytest -q`", "replied without a call"]);
+    assert_eq!(outcome.lines, ["ran `cat src/calc.py`", "edited src/calc.py", "ran `pytest -q`", "replied without a call"]);
     assert_eq!(outcome.last_result(), "Exit code: 0\nWall time: 0.0 seconds\nOutput:\nran pytest -q\n");
     assert_eq!(outcome.solution.usage.turns, 4);
     let command = outcome.memory.commands.last().expect("two were run");
@@ -198,7 +200,7 @@ async fn a_patch_comes_through_the_shell_and_as_a_function_too() {
     assert_eq!(outcome.last_result(), "Success. Updated the following files:\nM src/calc.py\n");
 
     let scripted = ScriptedModel::start(Script::of([Step::ApplyPatch(FIX.into())])).await.expect("a free port");
-    let turns = Turns { patch_form: PatchForm::Function, ..turns(scripted.base_url()) };
+    let turns = Turns { edit_form: EditForm::Function, ..turns(scripted.base_url()) };
     let mut memory = Memory::with("src/calc.py", BROKEN);
     let solution = work(&turns, AMPLE, &mut memory, &|_, _| {}).await;
     assert_eq!((solution.ending, memory.text("src/calc.py")), (Ending::Finished, Some(FIXED)));

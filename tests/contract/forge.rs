@@ -57,7 +57,7 @@ impl Scene {
             role: Role::Write,
             delivery: DeliveryId::new("d").expect("the name is well-formed"),
             requested_at: Timestamp::UNIX_EPOCH,
-            budget: Budget { wall_clock_ms: 1, rounds: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
+            budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         }
     }
 

@@ -6,7 +6,8 @@ use patchwright::model::draft::Draft;
 use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::model::{Model as _, ModelError, Prompt};
-use patchwright_domain::turn::tools::{self, PatchForm};
+use patchwright_domain::job::Mode;
+use patchwright_domain::turn::tools::{self, EditForm};
 use patchwright_domain::turn::{Item, Reply, TokenUsage};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ fn client(scripted: &ScriptedModel) -> ResponsesModel {
 }
 
 async fn ask(model: &ResponsesModel, items: &[Item]) -> Result<Reply, ModelError> {
-    let tools = tools::on_offer(PatchForm::Freeform);
+    let tools = &tools::on_offer(Mode::Fix, EditForm::Freeform);
     let prompt = Prompt { instructions: "Work.", tools, items, revision: 0, cache_key: "key-1", output_tokens_max: 100 };
     model.complete(&prompt, &mut Draft::default()).await
 }

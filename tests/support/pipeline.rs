@@ -104,6 +104,7 @@ impl Default for Setup {
             model_url: None,
             budget: Budget {
                 wall_clock_ms: 600_000,
+                attempts: 1,
                 rounds: 2,
                 turns: 20,
                 claims: 3,

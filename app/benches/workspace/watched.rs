@@ -13,6 +13,7 @@ use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, RawDelivery, RepoRef};
 use patchwright_domain::job::{JobSpec, Usage};
+use patchwright_domain::turn::Closing;
 
 /// When one request reached each point on its way.
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,6 +111,6 @@ pub(crate) struct Nobody;
 impl Agent for Nobody {
     async fn solve(&self, _: Assignment<'_>, _: &mut dyn Executor) -> Solution {
         let ending = Ending::ModelFailed { public: "There is no agent.".into(), internal: String::new() };
-        Solution { ending, answer: String::new(), usage: Usage::default(), transcript: Vec::new() }
+        Solution { ending, closing: Closing::default(), usage: Usage::default(), transcript: Vec::new() }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::excerpt::search::Search;
 use crate::job::Usage;
 use crate::patch::Patch;
+use crate::patch::replace::Replacement;
 
 mod call;
 mod context;
@@ -198,16 +199,7 @@ pub enum Action {
     /// Apply a patch to the workspace.
     Patch(Patch),
     /// Put a text in the place of another.
-    Replace {
-        /// The file.
-        path: String,
-        /// The text that is there; empty for a new file.
-        old: String,
-        /// The text that takes its place.
-        new: String,
-        /// Whether every place is meant.
-        all: bool,
-    },
+    Replace(Replacement),
     /// Call a tool that the operator has connected.
     External {
         /// Its whole name.

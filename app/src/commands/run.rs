@@ -13,10 +13,11 @@ use patchwright::store::memory::MemoryStore;
 use patchwright::worker::{Tools, Worker};
 use patchwright::workspace;
 use patchwright_domain::event::{Actor, DeliveryId, RawDelivery, RepoRef, Role, Untrusted};
-use patchwright_domain::job::{JobKey, JobSpec, Mode, Task};
-use patchwright_domain::journal::{Conclusion, Digest, EntryKind};
+use patchwright_domain::job::{Budget, JobKey, JobSpec, Mode, Task};
+use patchwright_domain::journal::{Conclusion, Digest, Entry, EntryKind};
 use patchwright_domain::policy::Decision;
 use patchwright_domain::run::Run;
+use patchwright_domain::turn::{Closing, Finding, output};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArguments, Failure, assemble, story, terminal};
@@ -32,6 +33,12 @@ pub(super) struct Arguments {
     /// What is to be done, in your own words
     #[arg(long, value_name = "TEXT")]
     task: String,
+    /// What kind of work it is; all but `fix` leave the files as they are, which the sandbox sees to
+    #[arg(long, value_enum, default_value_t = ModeArgument::Fix)]
+    mode: ModeArgument,
+    /// How often the work may be begun anew; the best attempt counts, by what was executed, and the first proof ends it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    attempts: u32,
     /// How the repository is tested, in place of what its policy file or its files say
     #[arg(long, value_name = "CMD")]
     test: Option<String>,
@@ -41,6 +48,30 @@ pub(super) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What kind of work a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ModeArgument {
+    /// Make the problem visible, change the files until it is gone, and prove it
+    Fix,
+    /// Answer a question, with the places in the files that the answer rests on
+    Ask,
+    /// Say how the task would be done
+    Plan,
+    /// Say what is wrong with the code that the task names
+    Review,
+}
+
+impl From<ModeArgument> for Mode {
+    fn from(mode: ModeArgument) -> Self {
+        match mode {
+            ModeArgument::Fix => Self::Fix,
+            ModeArgument::Ask => Self::Ask,
+            ModeArgument::Plan => Self::Plan,
+            ModeArgument::Review => Self::Review,
+        }
+    }
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -71,7 +102,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     });
     let conclusion = conclusion.ok_or_else(|| Failure::environment(anyhow!("the run has not ended; its error is in the log")))?;
     let left = leave(&arguments, &run, store.as_ref(), conclusion).await?;
-    report(&arguments, conclusion, &run, left.as_deref());
+    let said = said(&run, &journal, store.as_ref()).await.context("reading the answer").map_err(Failure::environment)?;
+    report(&arguments, conclusion, &run, left.as_deref(), &said);
     Ok(story::exit_code(conclusion.outcome))
 }
 
@@ -102,13 +134,13 @@ fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {
         task: Task::Local {
             request: Untrusted::new(arguments.task.clone()),
             leaves_branch: arguments.patch.is_none(),
-            mode: Mode::Fix,
+            mode: arguments.mode.into(),
         },
         requested_by: Actor { id: 0, login, is_bot: false },
         role: Role::Admin,
         delivery: DeliveryId::new(format!("run-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,
         requested_at: now,
-        budget: config.limits.budget(),
+        budget: Budget { attempts: arguments.attempts, ..config.limits.budget() },
     })
 }
 
@@ -145,19 +177,47 @@ async fn leave(arguments: &Arguments, run: &Run, store: &dyn Store, conclusion: 
     Ok(Some(file.display().to_string()))
 }
 
-fn report(arguments: &Arguments, conclusion: &Conclusion, run: &Run, left: Option<&str>) {
+/// What the agent said at the end.
+struct Said {
+    text: String,
+    /// What a review found, in its parts.
+    findings: Vec<Finding>,
+}
+
+async fn said(run: &Run, journal: &[Entry], store: &dyn Store) -> anyhow::Result<Said> {
+    let text = match run.answer() {
+        Some(digest) => String::from_utf8_lossy(&store.artifact(&digest).await?).into_owned(),
+        None => String::new(),
+    };
+    let closing = journal.iter().rev().find_map(|entry| match &entry.kind {
+        EntryKind::Answered { closing, .. } => Some(*closing),
+        _ => None,
+    });
+    let findings = match closing {
+        Some(digest) => serde_json::from_slice::<Closing>(&store.artifact(&digest).await?)?.findings,
+        None => Vec::new(),
+    };
+    Ok(Said { text, findings })
+}
+
+fn report(arguments: &Arguments, conclusion: &Conclusion, run: &Run, left: Option<&str>, said: &Said) {
     if arguments.json {
         terminal::say(serde_json::json!({
             "outcome": conclusion.outcome, "cause": conclusion.cause, "next_step": conclusion.next_step,
             "branch": left.filter(|_| arguments.patch.is_none()), "patch": left.filter(|_| arguments.patch.is_some()),
-            "usage": run.usage(),
+            "attempt": run.judged().map(|judged| judged.attempt),
+            "answer": said.text, "findings": said.findings, "usage": run.usage(),
         }));
         return;
+    }
+    if arguments.mode != ModeArgument::Fix && !said.text.is_empty() {
+        terminal::say(format_args!("\n{}\n", output::plain(said.text.as_bytes())));
     }
     terminal::say(format_args!("{}: {}", conclusion.outcome, conclusion.cause));
     match left {
         Some(left) if arguments.patch.is_some() => terminal::say(format_args!("The patch is in {left}.")),
         Some(left) => terminal::say(format_args!("It is on the branch {left}.")),
+        None if conclusion.outcome.is_positive() => {}
         None => terminal::say(format_args!("Next step: {}", conclusion.next_step)),
     }
 }

@@ -46,6 +46,7 @@ fn line(kind: &EntryKind) -> String {
             let removed: u32 = proposal.changes.iter().map(|change| change.lines_removed).sum();
             format!("solved     {} changed, +{added} −{removed} lines", count(proposal.changes.len(), "file"))
         }
+        EntryKind::Answered { .. } => "answered   and changed nothing".to_owned(),
         EntryKind::GaveUp { conclusion, .. } => format!("gave up    {}", conclusion.cause),
         EntryKind::Verified { verdict: Verdict::Proven { head, .. } } => format!("proven     with the patch: {}", tested(head)),
         EntryKind::Verified { verdict: Verdict::Unproven { doubt, .. } } => format!("unproven   {}", doubt.sentence()),

@@ -71,21 +71,11 @@ pub(super) async fn solve(
         checks_max: spec.budget.rounds,
         on_turn: &on_turn,
     };
-    let working = tools.agent(solve.attempt).solve(assignment, executor.as_mut());
-    tokio::pin!(working);
-    let mut solution = None;
-    while solution.is_none() || !taken.is_empty() {
-        tokio::select! {
-            biased;
-            Some((usage, note)) = taken.recv() => {
-                if progress.record(tools, lease, EntryKind::TurnTaken { usage, note }).await? {
-                    return Ok(Answer::Written);
-                }
-            }
-            done = &mut working, if solution.is_none() => solution = Some(done),
-        }
-    }
-    let solution = solution.expect("the loop ends with a solution");
+    let Some(solution) =
+        watch(tools, lease, progress, tools.agent(solve.attempt).solve(assignment, executor.as_mut()), &mut taken).await?
+    else {
+        return Ok(Answer::Written);
+    };
     info!(turns = progress.run.usage().turns, "the agent ended: {:?}", solution.ending);
     let kept = Kept::of(tools, &solution).await?;
     if mode.edits() {
@@ -93,6 +83,30 @@ pub(super) async fn solve(
     } else {
         answer(tools, executor.as_mut(), solution, kept).await
     }
+}
+
+/// Writes down the turns of an agent that works, until it ends; `None` where somebody asked for a cancel meanwhile.
+async fn watch(
+    tools: &Tools,
+    lease: &Lease,
+    progress: &mut Progress,
+    working: impl Future<Output = Solution>,
+    taken: &mut mpsc::UnboundedReceiver<(Usage, String)>,
+) -> Result<Option<Solution>, StepError> {
+    tokio::pin!(working);
+    let mut solution = None;
+    while solution.is_none() || !taken.is_empty() {
+        tokio::select! {
+            biased;
+            Some((usage, note)) = taken.recv() => {
+                if progress.record(tools, lease, EntryKind::TurnTaken { usage, note }).await? {
+                    return Ok(None);
+                }
+            }
+            done = &mut working, if solution.is_none() => solution = Some(done),
+        }
+    }
+    Ok(solution)
 }
 
 /// The tree that the agent works in: the base, or what the round before has left.

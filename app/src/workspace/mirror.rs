@@ -129,7 +129,7 @@ pub(super) fn survey(mirror: &Path, commit: &CommitId, names: &[String]) -> Resu
     let (mut survey, mut n_seen) = (Survey::default(), 0);
     let walked = tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
         n_seen += 1;
-        let (Ok(name), Ok(directory)) = (entry.name(), directory) else { return TreeWalkResult::Ok };
+        let Ok(name) = entry.name() else { return TreeWalkResult::Ok };
         let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
         if is_regular && let Some((_, extension)) = name.rsplit_once('.') {
             *survey.extensions.entry(extension.to_ascii_lowercase()).or_default() += 1;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::excerpt::search::Search;
 use crate::job::Mode;
 use crate::patch::Patch;
+use crate::patch::replace::Replacement;
 use crate::turn::{Action, Closing, Finding, Standing, heredoc, tools};
 
 /// What a call means.
@@ -105,12 +106,10 @@ fn search(fields: &Map<String, Value>) -> Result<Action, String> {
 }
 
 fn replace(fields: &Map<String, Value>) -> Result<Action, String> {
-    Ok(Action::Replace {
-        path: in_workspace(text(fields, "path")?),
-        old: text_or_none(fields, "old")?.unwrap_or_default().to_owned(),
-        new: text(fields, "new")?.to_owned(),
-        all: flag(fields, "all"),
-    })
+    let path = in_workspace(text(fields, "path")?);
+    let old = text_or_none(fields, "old")?.unwrap_or_default();
+    let replacement = Replacement::new(&path, old, text(fields, "new")?, flag(fields, "all"));
+    replacement.map(Action::Replace).map_err(|miss| format!("edit failed, nothing was changed: {miss}"))
 }
 
 /// A path as the tools take it: some models give the place of the workspace as well.

@@ -447,7 +447,7 @@ impl Conversation {
 fn edited(action: &Action) -> Vec<String> {
     match action {
         Action::Patch(patch) => patch.paths().into_iter().map(str::to_owned).collect(),
-        Action::Replace { path, .. } => vec![path.clone()],
+        Action::Replace(replacement) => vec![replacement.path().to_owned()],
         Action::Shell { .. } | Action::Read { .. } | Action::Search(_) | Action::External { .. } => Vec::new(),
     }
 }

@@ -89,9 +89,8 @@ pub(super) async fn carry_out(
         Action::Patch(patch) => edit::patch(executor, patch.clone()).await,
         Action::Read { path, first_line, n_lines } => read(executor, outputs, path, *first_line, *n_lines).await,
         Action::Search(query) => search(executor, query).await,
-        Action::Replace { .. } | Action::External { .. } => {
-            Ok(Told::of("this tool is not here", "called a tool that is not here"))
-        }
+        Action::Replace(replacement) => edit::replace(executor, replacement.clone()).await,
+        Action::External { .. } => Ok(Told::of("this tool is not here", "called a tool that is not here")),
     };
     told.or_else(|refused| match refused {
         Refused::Told(reason) => Ok(Told::of(reason.clone(), reason)),

@@ -1,6 +1,7 @@
 use super::{AMPLE, PATCH, brief, call, check_patch, check_told, on_offer, open, outcome, reply, shell, terms};
 use crate::excerpt::search::Search;
 use crate::job::Mode;
+use crate::patch::replace::Replacement;
 use crate::turn::conversation::{Conversation, Terms};
 use crate::turn::{Action, Finding, Item, Next, Tool, ToolCall};
 
@@ -35,7 +36,7 @@ fn every_tool_is_understood() {
     let arguments = r#"{"pattern":"a+","path":"./src","glob":"*.rs","literal":true,"ignore_case":true}"#;
     assert_eq!(search(arguments), Ok(Action::Search(narrow)));
     let edit = r#"{"path":"a","old":"x","new":"y"}"#;
-    let replace = Action::Replace { path: "a".into(), old: "x".into(), new: "y".into(), all: false };
+    let replace = Action::Replace(Replacement::new("a", "x", "y", false).unwrap());
     assert_eq!(outcome(call("c", "edit", edit, false)), Ok(replace));
     check_told(call("c", "read", "{}", false), "`path` must be a string");
     check_told(call("c", "search", r#"{"pattern":""}"#, false), "`pattern` is empty");

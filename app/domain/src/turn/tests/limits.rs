@@ -52,7 +52,7 @@ fn the_limit_of_a_reply_is_halved_rather_than_cut_to_measure() {
     }
     limits.dedup();
     assert_eq!(limits.first(), Some(&OUTPUT_TOKENS_MAX));
-    assert!(limits.len() <= 10 && limits.iter().all(|limit| OUTPUT_TOKENS_MAX % limit == 0), "{limits:?}");
+    assert!(limits.len() <= 10 && limits.iter().all(|limit| OUTPUT_TOKENS_MAX.is_multiple_of(*limit)), "{limits:?}");
 }
 
 #[test]
