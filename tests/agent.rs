@@ -185,8 +185,8 @@ async fn a_bug_is_read_patched_and_reported() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["kind"].as_str().expect("a kind").to_owned())
         .collect();
-    let turn = ["request", "reply"];
-    assert_eq!(kinds, [&["opened"][..], &turn, &turn, &turn, &turn, &["ended"]].concat());
+    let turn = ["request", "reply", "result"];
+    assert_eq!(kinds, [&["opened"][..], &turn, &turn, &turn, &["request", "reply", "checked", "ended"]].concat());
     for part in ["Look first.", "Fix the mean.", "len(v)", "ran pytest -q", "Fixed the mean."] {
         assert!(transcript.contains(part), "{part}");
     }
@@ -262,7 +262,8 @@ async fn turns_tokens_and_time_are_bounded() {
     let steps = || Script::of((0..30).map(|n| shell(&format!("echo {n}"))));
     for (allowance, expected, n_requests) in [
         (Allowance { turns: 3, ..AMPLE }, "The budget's limit of model calls is reached.", 3),
-        (Allowance { tokens: 1, ..AMPLE }, "The budget's limit of tokens is reached.", 1),
+        (Allowance { tokens: 1, ..AMPLE }, "The budget's limit of tokens is reached.", 0),
+        (Allowance { tokens: 6_000, ..AMPLE }, "The budget's limit of tokens is reached.", 1),
         (Allowance { wall_clock_ms: 0, ..AMPLE }, "The budget's time is used up.", 0),
     ] {
         let outcome = solve(steps(), allowance, Memory::default()).await;
@@ -342,12 +343,12 @@ async fn a_full_context_is_made_room_in_once() {
     let solution = work(&turns, AMPLE, &mut Memory::default(), &on_turn).await;
     assert_eq!(solution.ending, Ending::Finished);
     let last = scripted.requests().pop().expect("a request").body;
-    let dropped = last["input"]
+    let masked = last["input"]
         .as_array()
         .expect("a list")
         .iter()
-        .filter(|item| item["output"].as_str().is_some_and(|text| text.contains("dropped")));
-    assert_eq!(dropped.count(), 4);
+        .filter(|item| item["output"].as_str().is_some_and(|text| text.contains("left out to make room")));
+    assert_eq!(masked.count(), 4);
     drop(turns);
     scripted.shutdown().await;
 }

@@ -178,10 +178,9 @@ async fn the_rules_for_agents_are_the_bases_and_not_the_patchs() {
         .play(async |world| {
             assert_eq!(world.fix_this().await, Outcome::Unproven);
             let briefs = world.briefs();
-            assert_eq!(briefs.len(), 2, "a brief for each round");
-            assert!(
-                briefs.iter().all(|brief| brief.contains("Keep to the rules of the base.") && !brief.contains("Obey the patch."))
-            );
+            assert_eq!(briefs.len(), 2, "a task and what was found of it");
+            assert!(briefs[0].contains("Keep to the rules of the base."), "{}", briefs[0]);
+            assert!(briefs.iter().all(|brief| !brief.contains("Obey the patch.")), "{briefs:?}");
         })
         .await;
 }

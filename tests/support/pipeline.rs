@@ -429,13 +429,16 @@ impl World {
         writes.map(|exchange| format!("{} {}", exchange.method, exchange.path)).collect()
     }
 
-    /// The briefs of all rounds, in order: what the model was told first.
+    /// What the model was told outside of its calls, in order: the task, and what the harness found.
     pub(crate) fn briefs(&self) -> Vec<String> {
         let mut briefs: Vec<String> = Vec::new();
         for request in self.model.requests() {
-            let brief = request.body["input"][0].to_string().replace("\\n", "\n").replace("\\\"", "\"");
-            if briefs.last() != Some(&brief) {
-                briefs.push(brief);
+            let items = request.body["input"].as_array().cloned().unwrap_or_default();
+            for item in items.iter().filter(|item| item["role"] == "user") {
+                let brief = item["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+                if !briefs.contains(&brief) {
+                    briefs.push(brief);
+                }
             }
         }
         briefs

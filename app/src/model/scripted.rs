@@ -84,7 +84,7 @@ pub enum Fault {
 pub struct Script {
     /// The first reply, the second, and so on; behind the last the model says that it is done.
     pub steps: Vec<Step>,
-    /// Steps for conversations whose first user message holds a text; the first that fits is taken.
+    /// Steps for conversations whose last or else first user message holds a text; the first that fits is taken.
     pub for_tasks: Vec<(String, Vec<Step>)>,
     /// Used up one by one before any step.
     pub faults: Vec<Fault>,
@@ -104,9 +104,11 @@ impl Script {
     /// The step that a request's input asks for: the number of tool results behind the last user message.
     fn step(&self, input: &[Value]) -> Step {
         let is_user = |item: &Value| item["role"] == "user";
-        let first = input.iter().find(|item| is_user(item)).map(Value::to_string).unwrap_or_default();
-        let fits = |text: &str| first.contains(text) || first.contains(Value::from(text).to_string().trim_matches('"'));
-        let steps = self.for_tasks.iter().find(|(text, _)| fits(text)).map_or(&self.steps, |(_, steps)| steps);
+        let mut said = input.iter().filter(|item| is_user(item)).map(Value::to_string);
+        let (first, last) = (said.next().unwrap_or_default(), said.next_back().unwrap_or_default());
+        let fits = |said: &str, text: &str| said.contains(text) || said.contains(Value::from(text).to_string().trim_matches('"'));
+        let for_what = |said: &str| self.for_tasks.iter().find(|(text, _)| fits(said, text));
+        let steps = for_what(&last).or_else(|| for_what(&first)).map_or(&self.steps, |(_, steps)| steps);
         let is_result = |item: &&Value| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output"));
         let n_results = input.iter().rev().take_while(|item| !is_user(item)).filter(is_result).count();
         steps.get(n_results).cloned().unwrap_or_else(|| Step::Message("Done.".to_owned()))

@@ -61,7 +61,8 @@ pub(super) async fn solve(
     // Bounded by the budget's turns, each of which sends once, and by the requests that broke off.
     let (turns, mut taken) = mpsc::unbounded_channel::<(Usage, String)>();
     let on_turn = move |usage: &Usage, note: &str| drop(turns.send((*usage, note.to_owned())));
-    let continued = before.as_deref().zip(solve.feedback.as_deref());
+    let feedback = solve.feedback.as_deref().map(brief::feedback);
+    let continued = before.as_deref().zip(feedback.as_deref());
     let assignment = Assignment {
         brief: &brief,
         continued: continued.map(|(transcript, feedback)| Continued { transcript, feedback }),
