@@ -194,7 +194,8 @@ fn update(lines: &mut Lines<'_>, header: usize, path: String) -> Result<Hunk, Pa
             lines.skip_blank_before_marker();
         }
         // Blank lines alone are the space between two chunks, whatever the file has.
-        if chunk.lines.iter().any(|line| !matches!(line, PatchLine::Keep(text) if text.is_empty())) {
+        let has_text = chunk.lines.iter().any(|line| !matches!(line, PatchLine::Keep(text) if text.is_empty()));
+        if has_text || !chunk.contexts.is_empty() {
             chunks.push(chunk);
         }
     }
