@@ -253,7 +253,7 @@ fn without(tree: &Tree, reasons: &[Reason], case: &Case) -> Tree {
     for reason in reasons {
         match reason {
             Reason::LineEndings => each(&mut plain, |text| text.retain(|byte| *byte != b'\r')),
-            Reason::FinalNewline => each(&mut plain, |text| text.truncate(text.strip_suffix(b"\n").unwrap_or(text).len())),
+            Reason::FinalNewline => each(&mut plain, |text| text.truncate(text.trim_suffix_newlines().len())),
             Reason::Indentation => each(&mut plain, |text| *text = unindented(text)),
             Reason::Mode => plain.values_mut().for_each(|(_, executable)| *executable = false),
             Reason::MoveToItself => plain.retain(|path, _| !moved_to_themselves(case).contains(&path.as_str())),
@@ -301,10 +301,12 @@ fn lines_but(text: &[u8], left_out: &[&str]) -> Vec<u8> {
     text.split_inclusive(|byte| *byte == b'\n').filter(is_kept).flatten().copied().collect()
 }
 
-/// What the two functions above take off a line.
+/// What the functions above take off a line.
 trait Trimmed {
     fn trim_ascii_start_but_newline(&self) -> &[u8];
     fn trim_ascii_end_eol(&self) -> &[u8];
+    /// All of them, since a blank line that is added at the end looks like one.
+    fn trim_suffix_newlines(&self) -> &[u8];
 }
 
 impl Trimmed for [u8] {
@@ -316,5 +318,10 @@ impl Trimmed for [u8] {
     fn trim_ascii_end_eol(&self) -> &[u8] {
         let line = self.strip_suffix(b"\n").unwrap_or(self);
         line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    fn trim_suffix_newlines(&self) -> &[u8] {
+        let n_newlines = self.iter().rev().take_while(|byte| **byte == b'\n').count();
+        &self[..self.len() - n_newlines]
     }
 }

@@ -220,7 +220,7 @@ fn skip_diff_header(lines: &mut Lines<'_>) {
 fn chunk(lines: &mut Lines<'_>) -> Result<Chunk, PatchError> {
     let start = lines.at;
     let mut chunk = Chunk { line: start + 1, contexts: Vec::new(), hint: None, lines: Vec::new(), at_end: false };
-    while let Some(rest) = lines.peek().and_then(|line| line.trim_start().strip_prefix("@@")) {
+    while let Some(rest) = lines.peek().and_then(|line| line.strip_prefix("@@")) {
         if let Some(hint) = unified_hint(rest) {
             chunk.hint = Some(hint);
         } else if rest.trim_matches(|c: char| c.is_whitespace() || matches!(c, '@' | '.' | '…')).is_empty() {
