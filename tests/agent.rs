@@ -263,13 +263,23 @@ async fn turns_tokens_and_time_are_bounded() {
     for (allowance, expected, n_requests) in [
         (Allowance { turns: 3, ..AMPLE }, "The budget's limit of model calls is reached.", 3),
         (Allowance { tokens: 1, ..AMPLE }, "The budget's limit of tokens is reached.", 0),
-        (Allowance { tokens: 6_000, ..AMPLE }, "The budget's limit of tokens is reached.", 1),
         (Allowance { wall_clock_ms: 0, ..AMPLE }, "The budget's time is used up.", 0),
     ] {
         let outcome = solve(steps(), allowance, Memory::default()).await;
         assert_eq!(outcome.solution.ending, Ending::BudgetExhausted { limit: expected.to_owned() });
         assert_eq!((outcome.requests.len(), outcome.lines.len()), (n_requests, n_requests));
     }
+}
+
+#[tokio::test]
+async fn tokens_are_reserved_before_they_are_used() {
+    let tokens = 20_000;
+    let steps = Script::of((0..30).map(|n| shell(&format!("echo {n}"))));
+    let outcome = solve(steps, Allowance { tokens, ..AMPLE }, Memory::default()).await;
+    assert_eq!(outcome.solution.ending, Ending::BudgetExhausted { limit: "The budget's limit of tokens is reached.".to_owned() });
+    assert!(outcome.requests.len() > 2 && outcome.solution.usage.tokens() <= tokens, "{:?}", outcome.solution.usage);
+    let limits: Vec<u64> = outcome.requests.iter().filter_map(|request| request["max_output_tokens"].as_u64()).collect();
+    assert!(limits.is_sorted_by(|a, b| a >= b) && limits.first() > limits.last(), "{limits:?}");
 }
 
 #[tokio::test]

@@ -207,12 +207,13 @@ async fn every_command_explains_itself() {
     Usage: patchwright <COMMAND>
 
     Commands:
-      demo    Play the whole thing on this machine: an issue, a webhook, a patch, its proof, a pull
-              request
-      run     Do one task on a local checkout and leave a branch or a patch
-      serve   Serve webhooks and work on jobs
-      doctor  Say what works on this machine and what to do about what does not
-      help    Print this message or the help of the given subcommand(s)
+      demo         Play the whole thing on this machine: an issue, a webhook, a patch, its proof, a pull
+                   request
+      run          Do one task on a local checkout and leave a branch or a patch
+      serve        Serve webhooks and work on jobs
+      doctor       Say what works on this machine and what to do about what does not
+      apply-patch  Apply a patch from standard input to the current directory, whole or not at all
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help

@@ -57,7 +57,7 @@ async fn what_the_model_says_is_harmless_in_the_comment() {
 
         Next step: Read its last words, add what is missing to the issue, and ask again.
 
-        <sub>1 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
@@ -77,7 +77,7 @@ async fn a_hostile_file_name_is_harmless_in_the_comment() {
 
         Next step: Make this change by hand, or ask for one that does not need it.
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
     let setup = Setup::model(does("mkdir .github; echo x > '.github/x` @octocat fixes #99 `y'"));
     insta::assert_snapshot!(setup.ends(Outcome::BlockedByPolicy).await, @r"

@@ -31,7 +31,7 @@ async fn a_run_whose_turns_are_used_up_says_so() {
 
 #[tokio::test]
 async fn a_run_whose_tokens_are_used_up_says_so() {
-    let setup = Setup { budget: Budget { tokens: 500, ..budget() }, ..Setup::model(does("true")) };
+    let setup = Setup { budget: Budget { tokens: 6_000, ..budget() }, ..Setup::model(does("true")) };
     insta::assert_snapshot!(setup.ends(Outcome::BudgetExhausted).await, @r"
     mona: (eyes)
         @codex fix this
@@ -41,7 +41,7 @@ async fn a_run_whose_tokens_are_used_up_says_so() {
 
         Next step: Ask again with a narrower task, or raise the limit in the server's `[limits]`.
 
-        <sub>1 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>No model has answered. Job JOB.</sub>
     ");
 }
 
@@ -77,7 +77,7 @@ async fn a_policy_file_that_cannot_be_read_is_named_with_its_line() {
         @codex fix this
 
     patchwright[bot]:
-        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: unknown field `tset`, expected one of setup, test.
+        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: unknown field `tset`, expected one of setup, test, format, lint.
 
         Next step: Mend the file on the default branch, then ask again.
 
@@ -101,7 +101,7 @@ async fn a_patch_to_the_workflows_is_refused() {
 
         Next step: Make this change by hand, or ask for one that does not need it.
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
@@ -121,7 +121,7 @@ async fn a_link_that_leaves_the_tree_is_refused() {
 
         Next step: Make this change by hand, or ask for one that does not need it.
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 

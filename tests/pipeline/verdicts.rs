@@ -125,10 +125,14 @@ async fn tests_that_still_fail_after_all_rounds_make_a_draft_that_says_so() {
             ");
             let briefs = world.briefs();
             assert_eq!(briefs.len(), 2, "a task and what was found of it");
-            insta::assert_snapshot!(briefs[1], @r#"
-            Your files are as you left them. The tests fail with the patch, as they did before it. The command was `sh tests/run.sh` (exit code 1). The end of its output:
+            insta::assert_snapshot!(briefs[1], @r"
+            # What the harness found after your last round
+            Your files are as you left them.
+            BEGIN e57be3fec860 what was seen when the tests were run
+            The tests fail with the patch, as they did before it. The command was `sh tests/run.sh` (exit code 1). The end of its output:
             the mean of 2, 4 and 6 is not 4
-            "#);
+            END e57be3fec860
+            ");
         })
         .await;
 }
@@ -181,29 +185,28 @@ async fn an_agent_that_changes_nothing_is_quoted() {
 
         Next step: Read its last words, add what is missing to the issue, and ask again.
 
-        <sub>1 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
 #[tokio::test]
 async fn without_a_known_test_command_a_patch_is_unproven() {
     let setup = Setup::default().without(".github/patchwright.yml");
-    insta::assert_snapshot!(setup.ends(Outcome::Unproven).await, @r#"
+    insta::assert_snapshot!(setup.ends(Outcome::Unproven).await, @r"
     mona: (eyes)
         @codex fix this
 
     patchwright[bot]:
-        **Unproven.** No test command is known for this repository, so nothing was executed to check the patch.
+        **No change.** The agent changed no file.
 
-        Pull request: https://github.test/octo/rocket/pull/2
+        The model's last words:
 
-        Next step: Name the test command in `.github/patchwright.yml`: `commands: { test: "…" }`.
+        > I see nothing wrong. Ask `@octocat,` or see `https://evil.test/x.` Fixes `#7`
 
-        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        Next step: Read its last words, add what is missing to the issue, and ask again.
 
-    draft pull request #2 of codex/1-the-mean-of-a-list-is-wrong-job to main: The mean of a list is wrong
-    check patchwright (neutral): Unproven: No test command is known for this repository, so nothing was executed to check the patch.
-    "#);
+        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+    ");
 }
 
 #[tokio::test]
@@ -236,7 +239,7 @@ async fn deleting_the_failing_test_proves_nothing() {
 
         Next step: Take the patch as a draft to go on from, or ask again with more detail.
 
-        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>8 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
 
     draft pull request #2 of codex/1-the-mean-of-a-list-is-wrong-job to main: The mean of a list is wrong
     check patchwright (neutral): Unproven: The tests fail with the patch, as they did before it.
@@ -257,7 +260,7 @@ async fn weakening_the_failing_test_proves_nothing() {
 
         Next step: Take the patch as a draft to go on from, or ask again with more detail.
 
-        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>8 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
 
     draft pull request #2 of codex/1-the-mean-of-a-list-is-wrong-job to main: The mean of a list is wrong
     check patchwright (neutral): Unproven: The tests fail with the patch, as they did before it.

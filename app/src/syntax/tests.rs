@@ -46,7 +46,10 @@ fn modern_syntax_raises_no_alarm() {
             "a.rs",
             "fn f() {\n    let Some(x) = y else { return };\n    let c = async move |a: &str| a.len();\n    let p = &raw const x;\n}\n",
         ),
-        ("a.rs", "impl<const N: usize> A for [u8; N] {\n    type B<'a> = &'a u8 where Self: 'a;\n}\n"),
+        (
+            "a.rs",
+            "impl<const N: usize> A for [u8; N] {\n    type B<'a> = &'a u8 where Self: 'a;\n}\nextern \"C\" {\n    fn f();\n}\n",
+        ),
         ("a.rs", "const A: &std::ffi::CStr = c\"x\";\nfn f() -> impl Iterator<Item = u8> + use<> {\n    (0..).map(|x| x)\n}\n"),
         ("a.ts", "const a = { b: 1 } satisfies Record<string, number>;\n"),
         ("a.ts", "function f<const T extends readonly unknown[]>(x: T): asserts x is T {}\nusing r = open();\n"),
