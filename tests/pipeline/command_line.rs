@@ -262,6 +262,24 @@ async fn every_command_explains_itself() {
           --task <TEXT>
               What is to be done, in your own words
 
+          --mode <MODE>
+              What kind of work it is; all but `fix` leave the files as they are, which the sandbox sees
+              to
+
+              Possible values:
+              - fix:    Make the problem visible, change the files until it is gone, and prove it
+              - ask:    Answer a question, with the places in the files that the answer rests on
+              - plan:   Say how the task would be done
+              - review: Say what is wrong with the code that the task names
+              
+              [default: fix]
+
+          --attempts <N>
+              How often the work may be begun anew; the best attempt counts, by what was executed, and
+              the first proof ends it
+              
+              [default: 1]
+
           --test <CMD>
               How the repository is tested, in place of what its policy file or its files say
 

@@ -93,7 +93,7 @@ async fn a_hostile_file_name_is_harmless_in_the_comment() {
 
         Next step: Make this change by hand, or ask for one that does not need it.
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 

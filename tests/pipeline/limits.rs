@@ -41,7 +41,7 @@ async fn a_run_whose_tokens_are_used_up_says_so() {
 
         Next step: Ask again with a narrower task, or raise the limit in the server's `[limits]`.
 
-        <sub>No model has answered. Job JOB.</sub>
+        <sub>3 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 

@@ -192,21 +192,22 @@ async fn an_agent_that_changes_nothing_is_quoted() {
 #[tokio::test]
 async fn without_a_known_test_command_a_patch_is_unproven() {
     let setup = Setup::default().without(".github/patchwright.yml");
-    insta::assert_snapshot!(setup.ends(Outcome::Unproven).await, @r"
+    insta::assert_snapshot!(setup.ends(Outcome::Unproven).await, @r#"
     mona: (eyes)
         @codex fix this
 
     patchwright[bot]:
-        **No change.** The agent changed no file.
+        **Unproven.** No test command is known for this repository, so nothing was executed to check the patch.
 
-        The model's last words:
+        Pull request: https://github.test/octo/rocket/pull/2
 
-        > I see nothing wrong. Ask `@octocat,` or see `https://evil.test/x.` Fixes `#7`
+        Next step: Name the test command in `.github/patchwright.yml`: `commands: { test: "…" }`.
 
-        Next step: Read its last words, add what is missing to the issue, and ask again.
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
-    ");
+    draft pull request #2 of codex/1-the-mean-of-a-list-is-wrong-job to main: The mean of a list is wrong
+    check patchwright (neutral): Unproven: No test command is known for this repository, so nothing was executed to check the patch.
+    "#);
 }
 
 #[tokio::test]
@@ -260,7 +261,7 @@ async fn weakening_the_failing_test_proves_nothing() {
 
         Next step: Take the patch as a draft to go on from, or ask again with more detail.
 
-        <sub>8 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
 
     draft pull request #2 of codex/1-the-mean-of-a-list-is-wrong-job to main: The mean of a list is wrong
     check patchwright (neutral): Unproven: The tests fail with the patch, as they did before it.
