@@ -212,6 +212,8 @@ async fn every_command_explains_itself() {
       run          Do one task on a local checkout and leave a branch or a patch
       serve        Serve webhooks and work on jobs
       doctor       Say what works on this machine and what to do about what does not
+      replay       Drive a run again from what was recorded of it, and compare the files that it comes
+                   to
       apply-patch  Apply a patch from standard input to the current directory, whole or not at all
       help         Print this message or the help of the given subcommand(s)
 

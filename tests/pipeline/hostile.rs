@@ -190,20 +190,22 @@ async fn the_agent_has_git_in_its_tree_and_nothing_of_it_is_published() {
     let look = "git status --short && git log --format=%s && git config user.name";
     let trap = "git config core.fsmonitor 'touch /workspace/trapped' && printf '#!/bin/sh\\ntouch trapped\\n' > .git/hooks/pre-commit \
                 && chmod +x .git/hooks/pre-commit && git checkout -q -b mine && git commit -q --no-verify -am mine && git diff --stat HEAD~1";
-    Setup::model([
+    let model = Script::of([
         Step::Shell(look.into()),
         Step::ApplyPatch(FIX.into()),
         Step::Shell(trap.into()),
         Step::Message("Done.".into()),
-    ])
-    .play(async |world| {
-        assert_eq!(world.fix_this().await, Outcome::Proven);
-        let told = world.model.requests().pop().expect("the model was asked").body.to_string();
-        assert!(told.contains("agent"), "git knows who works in the tree: {told}");
-        assert!(told.contains("1 file changed"), "git shows what was changed: {told}");
-        assert!(!told.contains("fatal:"), "{told}");
-        assert_eq!(world.own_branches().len(), 1, "the agent's own branch stays where it is");
-        assert!(!world.commit_message(&world.own_branches()[0]).await.contains("mine"), "the commit is the host's");
-    })
-    .await;
+    ]);
+    // Git calls its monitor with the time of day, which becomes the name of a file.
+    Setup { script: model, is_replayed: false, ..Setup::default() }
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::Proven);
+            let told = world.model.requests().pop().expect("the model was asked").body.to_string();
+            assert!(told.contains("agent"), "git knows who works in the tree: {told}");
+            assert!(told.contains("1 file changed"), "git shows what was changed: {told}");
+            assert!(!told.contains("fatal:"), "{told}");
+            assert_eq!(world.own_branches().len(), 1, "the agent's own branch stays where it is");
+            assert!(!world.commit_message(&world.own_branches()[0]).await.contains("mine"), "the commit is the host's");
+        })
+        .await;
 }

@@ -19,6 +19,7 @@ use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::rehearsal::scene::{RepositoryId, Role};
 use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
+use patchwright::replay::Replayer;
 use patchwright::sandbox::Executor;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::server::{self, Server};
@@ -93,6 +94,10 @@ pub(crate) struct Setup {
     pub(crate) model_url: Option<String>,
     pub(crate) budget: Budget,
     pub(crate) launcher: PathBuf,
+    /// How many tokens the model's context holds.
+    pub(crate) context_tokens: u64,
+    /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
+    pub(crate) is_replayed: bool,
 }
 
 impl Default for Setup {
@@ -112,6 +117,8 @@ impl Default for Setup {
                 cost_microusd: 1_000_000,
             },
             launcher: env!("CARGO_BIN_EXE_patchwright").into(),
+            context_tokens: 200_000,
+            is_replayed: true,
         }
     }
 }
@@ -244,6 +251,7 @@ pub(crate) struct World {
     intake: Intake,
     gate: Arc<Gate>,
     pub(crate) folder: TempDir,
+    is_replayed: bool,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
@@ -258,7 +266,10 @@ impl World {
         github.set_role(repo, READER, Role::Read).expect("the repository is there");
         let model = ScriptedModel::start(setup.script.clone()).await.expect("loopback has a free port");
         let (clock, gate) = (Arc::new(TestClock::default()), Arc::new(Gate::default()));
-        let agent = Gated { agent: agent(setup.model_url.clone().unwrap_or_else(|| model.base_url())), gate: Arc::clone(&gate) };
+        let agent = Gated {
+            agent: agent(setup.model_url.clone().unwrap_or_else(|| model.base_url()), setup.context_tokens),
+            gate: Arc::clone(&gate),
+        };
         let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");
         let sandbox =
             LocalSandbox::new(setup.launcher.clone(), LocalSettings { toolchain_path: None, ..LocalSettings::default() });
@@ -284,7 +295,21 @@ impl World {
         github.send_webhooks_to(&format!("{url}/webhooks/github"));
         let (title, text) = setup.issue;
         assert_eq!(github.open_issue(repo, REPORTER, title, text).expect("the repository is there"), ISSUE);
-        Self { github, model, repo, clock, tools, url, client, intake, gate, folder, stop, serving }
+        Self {
+            github,
+            model,
+            repo,
+            clock,
+            tools,
+            url,
+            client,
+            intake,
+            gate,
+            folder,
+            is_replayed: setup.is_replayed,
+            stop,
+            serving,
+        }
     }
 
     /// Opens another issue.
@@ -381,6 +406,16 @@ impl World {
             stop.cancel();
         };
         tokio::join!(worker.run(stop.clone()), stopping);
+    }
+
+    /// What drives runs of this world again.
+    pub(crate) fn replayer(&self) -> Replayer {
+        Replayer {
+            store: Arc::clone(&self.tools.store),
+            workspaces: Arc::clone(&self.tools.workspaces),
+            sandbox: Arc::clone(&self.tools.sandbox),
+            setup_timeout: self.tools.settings.test_timeout,
+        }
     }
 
     /// All jobs, oldest first.
@@ -489,12 +524,12 @@ fn forge(github: &Rehearsal) -> GitHub {
     GitHub::new(settings).expect("the key is a key")
 }
 
-fn agent(base_url: String) -> Turns {
+fn agent(base_url: String, context_tokens: u64) -> Turns {
     let settings =
         ResponsesSettings { api_key: Some(SecretString::from(MODEL_KEY)), ..ResponsesSettings::new(base_url, "scripted") };
     let model = ResponsesModel::new(settings).expect("the settings are right");
     let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 3, wait_max: Duration::from_millis(4) };
-    Turns { backoff, ..Turns::new(Arc::new(model)) }
+    Turns { backoff, context_tokens, ..Turns::new(Arc::new(model)) }
 }
 
 fn settings(web_url: &str) -> Settings {
