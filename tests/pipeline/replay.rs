@@ -23,18 +23,16 @@ async fn a_run_comes_to_the_same_tree_again() {
 async fn faults_of_the_model_and_a_context_that_was_full_are_played_again_too() {
     let busy = Fault::Status { code: 503, headers: Vec::new(), body: String::new() };
     let many = (0..12).map(|n| Step::Shell(format!("echo {n}; head -c 9000 /dev/zero | tr '\\0' x")));
-    let script = Script::of(many.chain(mends())).with_faults([Fault::CutAfter(400), busy]);
+    let for_tasks = vec![
+        ("Write a summary".into(), vec![Step::Message("mean.sh divides by one too few.".into())]),
+        ("Your own summary".into(), mends()),
+    ];
+    let script = Script { for_tasks, ..Script::of(many) }.with_faults([Fault::CutAfter(400), busy]);
     let budget = Budget { turns: 40, ..Setup::default().budget };
     Setup { script, budget, context_tokens: 30_000, ..Setup::default() }
         .play(async |world| {
             assert_eq!(world.fix_this().await, Outcome::Proven);
-            let masked = world
-                .model
-                .requests()
-                .iter()
-                .filter(|request| request.body.to_string().contains("left out to make room"))
-                .count();
-            assert!(masked > 0, "room was made");
+            assert!(world.briefs().iter().any(|told| told.contains("mean.sh divides by one too few.")), "the context was full");
             let solves = world.replayer().replay(&world.job().await.id()).await.expect("it can be replayed");
             assert_eq!(solves[0].divergence, None);
         })
