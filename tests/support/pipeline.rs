@@ -23,6 +23,7 @@ use patchwright::replay::Replayer;
 use patchwright::sandbox::Executor;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::server::{self, Server};
+use patchwright::store::ledger::Limits;
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::worker::{Settings, Tools, Worker};
 use patchwright::workspace::Workspaces;
@@ -93,6 +94,8 @@ pub(crate) struct Setup {
     /// Where the model is, if not where the scripted one listens.
     pub(crate) model_url: Option<String>,
     pub(crate) budget: Budget,
+    /// What jobs may use together in a day.
+    pub(crate) limits_of_day: Limits,
     pub(crate) launcher: PathBuf,
     /// How many tokens the model's context holds.
     pub(crate) context_tokens: u64,
@@ -116,6 +119,7 @@ impl Default for Setup {
                 tokens: 10_000_000,
                 cost_microusd: 1_000_000,
             },
+            limits_of_day: Limits::default(),
             launcher: env!("CARGO_BIN_EXE_patchwright").into(),
             context_tokens: 200_000,
             is_replayed: true,
@@ -282,7 +286,7 @@ impl World {
             sandbox: Arc::new(sandbox),
             agents: vec![Arc::new(agent)],
             clock: clock.clone(),
-            settings: settings(github.web_url()),
+            settings: settings(github.web_url(), setup.limits_of_day),
         });
         let listener = server::listen(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
@@ -532,7 +536,7 @@ fn agent(base_url: String, context_tokens: u64) -> Turns {
     Turns { backoff, context_tokens, ..Turns::new(Arc::new(model)) }
 }
 
-fn settings(web_url: &str) -> Settings {
+fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
     Settings {
         test_timeout: Duration::from_secs(60),
         model: "scripted".into(),
@@ -542,5 +546,6 @@ fn settings(web_url: &str) -> Settings {
         email: "patchwright[bot]@users.noreply.github.test".into(),
         instruction_fallbacks: Vec::new(),
         test_command: None,
+        limits_of_day,
     }
 }
