@@ -9,7 +9,7 @@ use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::agent::{Agent as _, Assignment, Ending, OnTurn, Open, Solution, Unmetered};
 use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
-use patchwright::sandbox::{Command, Executor, Output, SandboxError};
+use patchwright::sandbox::{Command, Executor, Output, Process, Running, SandboxError};
 use patchwright_domain::brief::Brief;
 use patchwright_domain::excerpt::search::{Found, Hit, Search};
 use patchwright_domain::job::{Allowance, Mode, Usage};
@@ -68,6 +68,10 @@ impl Executor for Memory {
         }
         let output = format!("\u{1b}[1mran\u{1b}[0m {}\n", command.script).into_bytes();
         Ok(Output { exit: Exit::Code(0), output, omitted_bytes: 0, duration: Duration::from_millis(5) })
+    }
+
+    async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
+        Err(SandboxError::Path { path: process.argv.join(" "), reason: "files in memory run nothing".to_owned() })
     }
 
     async fn read(&mut self, path: &str) -> Result<Option<FileState>, SandboxError> {
