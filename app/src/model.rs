@@ -14,6 +14,8 @@ pub mod chat;
 pub mod draft;
 pub mod endpoint;
 mod failure;
+mod function;
+pub mod messages;
 pub mod responses;
 pub mod scripted;
 

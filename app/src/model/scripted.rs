@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 mod answer;
 mod chat;
+mod messages;
 mod responses;
 
 use answer::{Answer, Format, Past};
@@ -193,6 +194,7 @@ impl ScriptedModel {
         let router = Router::new()
             .route("/v1/responses", of_format(Format::Responses))
             .route("/v1/chat/completions", of_format(Format::Chat))
+            .route("/v1/messages", of_format(Format::Messages))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .with_state(Arc::clone(&shared));
         let stopped = shared.stopped.clone().cancelled_owned();

@@ -6,8 +6,9 @@ use patchwright_domain::turn::Item;
 use serde_json::{Value, json};
 
 use crate::model::Prompt;
-use crate::model::chat::wire::{Head, described};
+use crate::model::chat::wire::Head;
 use crate::model::draft::{Layout, Open, separate};
+use crate::model::function::described;
 
 /// How a call is written.
 const HOW_TO: &str = "# Tools\n\nYou have the tools below. To call one, end your reply with one block like this, and with \
@@ -16,7 +17,7 @@ const HOW_TO: &str = "# Tools\n\nYou have the tools below. To call one, end your
                       reply: the next message holds its result. Never write a result yourself.";
 
 /// How the message begins that holds a result.
-pub(super) const RESULT: &str = "[result of ";
+const RESULT: &str = "[result of ";
 
 /// The conversation in messages of plain text.
 pub(super) struct Spoken<'a>(pub(super) Head<'a>);

@@ -8,6 +8,7 @@ use crate::model::Prompt;
 use crate::model::chat::{ChatDialect, LimitField};
 use crate::model::draft::{Layout, Open, separate};
 use crate::model::endpoint::EndpointSettings;
+use crate::model::function::described;
 
 /// What stands before the conversation.
 pub(super) struct Head<'a> {
@@ -134,16 +135,4 @@ fn function(tool: &Tool) -> Result<Value, serde_json::Error> {
     let (description, parameters) = described(tool)?;
     let function = json!({ "name": tool.name(), "description": description, "parameters": parameters });
     Ok(json!({ "type": "function", "function": function }))
-}
-
-/// What a tool does, and the schema of its arguments; plain text becomes an argument of its own.
-pub(super) fn described(tool: &Tool) -> Result<(String, Value), serde_json::Error> {
-    Ok(match tool {
-        Tool::Function { description, parameters, .. } => (description.to_string(), serde_json::from_str(parameters)?),
-        Tool::Freeform { description, grammar, .. } => {
-            let input = json!({ "type": "string", "description": "The plain text." });
-            let parameters = json!({ "type": "object", "properties": { "input": input }, "required": ["input"] });
-            (format!("{description}\n\n`input` follows this grammar:\n{grammar}"), parameters)
-        }
-    })
 }

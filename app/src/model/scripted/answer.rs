@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::model::scripted::{Step, chat, responses};
+use crate::model::scripted::{Step, chat, messages, responses};
 
 /// A wire format.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub(super) enum Format {
     Responses,
     /// OpenAI Chat Completions.
     Chat,
+    /// Anthropic Messages.
+    Messages,
 }
 
 /// One part of a conversation, as far as a script looks at it.
@@ -68,13 +70,13 @@ pub(super) enum End {
 impl Format {
     /// What was said so far, or what is wrong with the request.
     pub(super) fn past(self, body: &Value, headers: &HeaderMap) -> Result<Vec<Past>, String> {
-        let _ = headers;
         if body["stream"] != true {
             return Err("'stream' must be true".to_owned());
         }
         match self {
             Self::Responses => responses::past(body),
             Self::Chat => chat::past(body),
+            Self::Messages => messages::past(body, headers),
         }
     }
 
@@ -83,6 +85,7 @@ impl Format {
         match self {
             Self::Responses => responses::reply(answer, request),
             Self::Chat => chat::reply(answer, request),
+            Self::Messages => messages::reply(answer, request),
         }
     }
 
@@ -91,6 +94,7 @@ impl Format {
         match self {
             Self::Responses => responses::GARBAGE,
             Self::Chat => chat::GARBAGE,
+            Self::Messages => messages::GARBAGE,
         }
     }
 }
