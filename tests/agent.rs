@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::agent::{Agent as _, Assignment, Ending, OnTurn, Open, Solution, Unmetered};
-use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
+use patchwright::model::endpoint::EndpointSettings;
+use patchwright::model::responses::ResponsesModel;
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::sandbox::{Command, Executor, Output, Process, Running, SandboxError};
 use patchwright_domain::brief::Brief;
@@ -128,7 +129,7 @@ impl Outcome {
 }
 
 fn turns(base_url: String) -> Turns {
-    let model = ResponsesModel::new(ResponsesSettings::new(base_url, "scripted")).expect("the settings are right");
+    let model = ResponsesModel::new(EndpointSettings::new(base_url, "scripted")).expect("the settings are right");
     let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 4, wait_max: Duration::from_millis(4) };
     Turns { backoff, ..Turns::new(Arc::new(model)) }
 }

@@ -89,7 +89,7 @@ fn an_adapter_knows_its_own_port_alone() {
 
 fn adapters(port: &str) -> Vec<&'static str> {
     match port {
-        "model" => vec!["model::responses", "model::scripted"],
+        "model" => vec!["model::chat", "model::messages", "model::responses", "model::scripted"],
         "sandbox" => vec!["sandbox::local", "sandbox::toolchains"],
         "store" => vec!["store::sqlite", "store::memory"],
         "forge" => vec!["forge::github", "forge::local"],

@@ -10,7 +10,12 @@ use patchwright_domain::turn::{Item, Reply, Tool};
 
 use crate::model::draft::Draft;
 
+pub mod chat;
 pub mod draft;
+pub mod endpoint;
+mod failure;
+mod function;
+pub mod messages;
 pub mod responses;
 pub mod scripted;
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use patchwright::model::draft::Draft;
-use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
+use patchwright::model::endpoint::EndpointSettings;
+use patchwright::model::responses::ResponsesModel;
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::model::{Model as _, ModelError, Prompt};
 use patchwright_domain::job::Mode;
 use patchwright_domain::turn::tools::{self, EditForm};
-use patchwright_domain::turn::{Item, Reply, TokenUsage};
+use patchwright_domain::turn::{Item, Reply, Stop, TokenUsage};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -18,8 +19,8 @@ fn user(text: &str) -> Vec<Item> {
     vec![Item::User { text: text.to_owned() }]
 }
 
-fn settings(base_url: String) -> ResponsesSettings {
-    ResponsesSettings { api_key: Some(SecretString::from(KEY)), ..ResponsesSettings::new(base_url, "model-1") }
+fn settings(base_url: String) -> EndpointSettings {
+    EndpointSettings { api_key: Some(SecretString::from(KEY)), ..EndpointSettings::new(base_url, "model-1") }
 }
 
 fn client(scripted: &ScriptedModel) -> ResponsesModel {
@@ -185,7 +186,7 @@ async fn unknown_events_and_fields_are_passed_over() {
     assert_eq!(reply.items, [Item::Assistant { text: "no".into() }]);
     assert_eq!(reply.usage, Some(TokenUsage { input: 7, cached: 3, output: 2 }));
     let bare = after(Fault::Events(vec![json!({ "type": "response.completed" })])).await.expect("a reply");
-    assert_eq!((bare.items.len(), bare.usage), (0, Some(TokenUsage::default())));
+    assert_eq!((bare.items.len(), bare.usage), (0, None));
 }
 
 #[tokio::test]
@@ -253,8 +254,10 @@ async fn failures_in_the_stream_are_sorted_alike() {
         let details = json!({ "incomplete_details": { "reason": reason } });
         Fault::Events(vec![json!({ "type": "response.incomplete", "response": details })])
     };
-    assert_eq!(named(after(cut("max_output_tokens")).await).0, "unavailable");
-    assert_eq!(named(after(cut("content_filter")).await).0, "rejected");
+    assert_eq!(named(after(cut("novelty")).await).0, "unavailable");
+    for (reason, stop) in [("max_output_tokens", Stop::OutputLimit), ("content_filter", Stop::Refused)] {
+        assert_eq!(after(cut(reason)).await.expect("a reply"), Reply { items: vec![], usage: None, stop });
+    }
     let bare: Value = json!({ "type": "error", "code": "rate_limit_exceeded", "message": "try again in 1s" });
     check_rate_limit(after(Fault::Events(vec![bare])).await, Some(1.0));
 }
@@ -263,7 +266,7 @@ async fn failures_in_the_stream_are_sorted_alike() {
 async fn a_stream_that_is_cut_anywhere_is_never_a_reply() {
     let scripted = start(Script::of([message("hi")])).await;
     let model = client(&scripted);
-    let mut n_replies = 0;
+    let (mut n_replies, mut has_begun) = (0, false);
     let reply_length = reply_length(&scripted).await;
     for n_bytes in 0..=reply_length {
         for fault in [Fault::CutAfter(n_bytes), Fault::EndAfter(n_bytes)] {
@@ -274,12 +277,16 @@ async fn a_stream_that_is_cut_anywhere_is_never_a_reply() {
                     assert_eq!(reply.items, [Item::Assistant { text: "hi".into() }]);
                     n_replies += 1;
                 }
-                Err(ModelError::Unavailable(_)) => {}
+                Err(ModelError::Unavailable(_)) => assert!(!has_begun, "{fault:?}"),
+                Err(ModelError::BrokenOff { output_bytes, .. }) => {
+                    assert_eq!(output_bytes, 2);
+                    has_begun = true;
+                }
                 Err(error) => panic!("{fault:?}: {error}"),
             }
         }
     }
-    assert_eq!(n_replies, 2);
+    assert!(n_replies == 2 && has_begun);
     scripted.shutdown().await;
 }
 
@@ -298,7 +305,7 @@ async fn reply_length(scripted: &ScriptedModel) -> usize {
 #[tokio::test]
 async fn a_silent_stream_is_given_up() {
     let scripted = start(Script::of([message("hi")]).with_faults([Fault::Hang])).await;
-    let impatient = ResponsesSettings { idle_timeout: Duration::from_millis(20), ..settings(scripted.base_url()) };
+    let impatient = EndpointSettings { idle_timeout: Duration::from_millis(20), ..settings(scripted.base_url()) };
     let model = ResponsesModel::new(impatient).expect("the settings are right");
     let (name, text) = named(ask(&model, &user("x")).await);
     assert_eq!(name, "unavailable");
@@ -309,10 +316,10 @@ async fn a_silent_stream_is_given_up() {
 #[tokio::test]
 async fn a_response_without_end_is_bounded_in_time_and_size() {
     let scripted = start(Script::of([message("hi")]).with_faults([Fault::Hang])).await;
-    let hurried = ResponsesSettings { request_timeout: Duration::from_millis(20), ..settings(scripted.base_url()) };
+    let hurried = EndpointSettings { request_timeout: Duration::from_millis(20), ..settings(scripted.base_url()) };
     let (name, text) = named(ask(&ResponsesModel::new(hurried).expect("right"), &user("x")).await);
     assert!(name == "unavailable" && text.contains("takes too long"), "{text}");
-    let small = ResponsesSettings { response_bytes_max: 100, ..settings(scripted.base_url()) };
+    let small = EndpointSettings { response_bytes_max: 100, ..settings(scripted.base_url()) };
     let (name, text) = named(ask(&ResponsesModel::new(small).expect("right"), &user("x")).await);
     assert!(name == "unavailable" && text.contains("larger than 100 bytes"), "{text}");
     scripted.shutdown().await;
@@ -339,7 +346,7 @@ fn settings_that_cannot_work_are_refused_at_once() {
     for base_url in ["", "no url", "ftp://x/v1", "file:///etc/passwd", "https://user:word@example.org/v1"] {
         assert!(matches!(ResponsesModel::new(settings(base_url.to_owned())), Err(ModelError::Rejected(_))), "{base_url}");
     }
-    let broken = ResponsesSettings { api_key: Some(SecretString::from("a\nb")), ..settings("http://127.0.0.1:1".to_owned()) };
+    let broken = EndpointSettings { api_key: Some(SecretString::from("a\nb")), ..settings("http://127.0.0.1:1".to_owned()) };
     assert!(matches!(ResponsesModel::new(broken), Err(ModelError::Unauthorized(_))));
     let shown = format!("{:?}", ResponsesModel::new(settings("http://127.0.0.1:1/v1/".to_owned())).expect("right"));
     assert!(!shown.contains(KEY), "{shown}");

@@ -15,7 +15,8 @@ use patchwright::agent::{Agent, Assignment, Solution};
 use patchwright::clock::{Clock, SystemClock};
 use patchwright::forge::github::{GitHub, GitHubSettings};
 use patchwright::intake::Intake;
-use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
+use patchwright::model::endpoint::EndpointSettings;
+use patchwright::model::responses::ResponsesModel;
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::rehearsal::scene::{RepositoryId, Role};
 use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
@@ -530,7 +531,7 @@ fn forge(github: &Rehearsal) -> GitHub {
 
 fn agent(base_url: String, context_tokens: u64) -> Turns {
     let settings =
-        ResponsesSettings { api_key: Some(SecretString::from(MODEL_KEY)), ..ResponsesSettings::new(base_url, "scripted") };
+        EndpointSettings { api_key: Some(SecretString::from(MODEL_KEY)), ..EndpointSettings::new(base_url, "scripted") };
     let model = ResponsesModel::new(settings).expect("the settings are right");
     let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 3, wait_max: Duration::from_millis(4) };
     Turns { backoff, context_tokens, ..Turns::new(Arc::new(model)) }

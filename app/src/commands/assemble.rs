@@ -8,7 +8,8 @@ use anyhow::{Context as _, anyhow};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::config::{self, Config, microusd};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
-use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
+use patchwright::model::endpoint::EndpointSettings;
+use patchwright::model::responses::ResponsesModel;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::store::Store;
 use patchwright::store::memory::MemoryStore;
@@ -56,10 +57,10 @@ pub(super) async fn workspaces(config: &config::Workspace) -> Result<Arc<Workspa
 
 pub(super) fn model(config: &config::Model) -> Result<ResponsesModel, Failure> {
     let config::Format::Responses = config.format;
-    let settings = ResponsesSettings {
+    let settings = EndpointSettings {
         api_key: config.api_key.clone(),
         idle_timeout: Duration::from_secs(config.idle_timeout_seconds),
-        ..ResponsesSettings::new(config.base_url.clone(), config.model.clone())
+        ..EndpointSettings::new(config.base_url.clone(), config.model.clone())
     };
     ResponsesModel::new(settings).context("setting up the model").map_err(Failure::usage)
 }

@@ -1,4 +1,4 @@
-//! A scripted model that speaks the true wire format over HTTP on loopback, for the tests and the demo.
+//! A scripted model that speaks the true wire formats over HTTP on loopback, for the tests and the demo.
 //!
 //! Which step is next follows from the request alone, so that retries and concurrent jobs need no state; only the
 //! faults are a queue.
@@ -12,16 +12,21 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use axum::serve::ListenerExt as _;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-mod events;
+mod answer;
+mod chat;
+mod messages;
+mod responses;
+
+use answer::{Answer, Format, Past};
 
 /// How many requests are kept; later ones are answered and not kept.
 const REQUESTS_KEPT_MAX: usize = 10_000;
@@ -46,6 +51,10 @@ pub enum Step {
     },
     /// Replies with nothing.
     Empty,
+    /// Says "I was about to" and begins a call, but reaches its limit of tokens within it.
+    Cut,
+    /// Refuses to go on, in these words.
+    Refuse(String),
     /// Thinks first.
     Reasoned {
         /// What is shown of the thought.
@@ -75,7 +84,7 @@ pub enum Fault {
     Hang,
     /// Sends unknown events, comments and text that is no JSON before the reply.
     Garbage,
-    /// Sends these events' data, each with its `type`, instead of the reply.
+    /// Sends these events' data instead of the reply; a string is sent as it is.
     Events(Vec<Value>),
 }
 
@@ -84,7 +93,8 @@ pub enum Fault {
 pub struct Script {
     /// The first reply, the second, and so on; behind the last the model says that it is done.
     pub steps: Vec<Step>,
-    /// Steps for conversations whose last or else first user message holds a text; the first that fits is taken.
+    /// Steps for conversations with a text in the last message of the user, or else in the first; the first that fits
+    /// is taken.
     pub for_tasks: Vec<(String, Vec<Step>)>,
     /// Used up one by one before any step.
     pub faults: Vec<Fault>,
@@ -101,16 +111,18 @@ impl Script {
         Self { faults: faults.into_iter().collect(), ..self }
     }
 
-    /// The step that a request's input asks for: the number of tool results behind the last user message.
-    fn step(&self, input: &[Value]) -> Step {
-        let is_user = |item: &Value| item["role"] == "user";
-        let mut said = input.iter().filter(|item| is_user(item)).map(Value::to_string);
-        let (first, last) = (said.next().unwrap_or_default(), said.next_back().unwrap_or_default());
-        let fits = |said: &str, text: &str| said.contains(text) || said.contains(Value::from(text).to_string().trim_matches('"'));
-        let for_what = |said: &str| self.for_tasks.iter().find(|(text, _)| fits(said, text));
-        let steps = for_what(&last).or_else(|| for_what(&first)).map_or(&self.steps, |(_, steps)| steps);
-        let is_result = |item: &&Value| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output"));
-        let n_results = input.iter().rev().take_while(|item| !is_user(item)).filter(is_result).count();
+    /// The step that a conversation asks for: the number of tool results behind the last user message.
+    fn step(&self, past: &[Past]) -> Step {
+        let steps_for = |said: &str| self.for_tasks.iter().find(|(text, _)| said.contains(text.as_str()));
+        let mut users = past.iter().filter_map(|past| match past {
+            Past::User(text) => Some(text),
+            Past::Result | Past::Other => None,
+        });
+        let (first, last) = (users.next(), users.next_back());
+        let task = last.and_then(|text| steps_for(text)).or_else(|| first.and_then(|text| steps_for(text)));
+        let steps = task.map_or(&self.steps, |(_, steps)| steps);
+        let behind = past.iter().rev().take_while(|past| !matches!(past, Past::User(_)));
+        let n_results = behind.filter(|past| matches!(past, Past::Result)).count();
         steps.get(n_results).cloned().unwrap_or_else(|| Step::Message("Done.".to_owned()))
     }
 }
@@ -128,10 +140,24 @@ pub struct Recorded {
     pub bytes: Bytes,
 }
 
+/// A request that nobody has asked for yet: reading it twice would make every reply slower.
+struct Kept {
+    path: String,
+    headers: HeaderMap,
+    bytes: Bytes,
+}
+
+impl Kept {
+    fn recorded(&self) -> Recorded {
+        let body = serde_json::from_slice(&self.bytes).unwrap_or(Value::Null);
+        Recorded { path: self.path.clone(), headers: self.headers.clone(), body, bytes: self.bytes.clone() }
+    }
+}
+
 struct Shared {
     script: Script,
     faults: Mutex<VecDeque<Fault>>,
-    requests: Mutex<Vec<Recorded>>,
+    requests: Mutex<Vec<Kept>>,
     n_connections: AtomicUsize,
     stopped: CancellationToken,
 }
@@ -166,7 +192,9 @@ impl ScriptedModel {
             let _ = stream.set_nodelay(true);
         });
         let router = Router::new()
-            .route("/v1/responses", post(respond))
+            .route("/v1/responses", of_format(Format::Responses))
+            .route("/v1/chat/completions", of_format(Format::Chat))
+            .route("/v1/messages", of_format(Format::Messages))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .with_state(Arc::clone(&shared));
         let stopped = shared.stopped.clone().cancelled_owned();
@@ -181,7 +209,7 @@ impl ScriptedModel {
 
     /// The requests so far, oldest first.
     pub fn requests(&self) -> Vec<Recorded> {
-        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Kept::recorded).collect()
     }
 
     /// How many connections were made so far.
@@ -208,28 +236,44 @@ impl ScriptedModel {
 /// How long a client is given to close its connections.
 const SHUTDOWN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
-async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: http::Uri, bytes: Bytes) -> Response {
-    let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let number = {
-        let mut requests = shared.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        if requests.len() < REQUESTS_KEPT_MAX {
-            requests.push(Recorded { path: uri.path().to_owned(), headers, body: body.clone(), bytes: bytes.clone() });
-        }
-        requests.len()
-    };
+fn of_format(format: Format) -> MethodRouter<Arc<Shared>> {
+    post(move |State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: http::Uri, bytes: Bytes| async move {
+        respond(&shared, format, headers, &uri, bytes)
+    })
+}
+
+fn respond(shared: &Shared, format: Format, headers: HeaderMap, uri: &http::Uri, bytes: Bytes) -> Response {
     let fault = shared.faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let Some(input) = body["input"].as_array().filter(|_| body["stream"] == true) else {
-        return refusal(400, &[], r#"{"error":{"message":"'input' and 'stream' are required","code":"invalid_request_error"}}"#);
+    let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let past = format.past(&body, &headers);
+    let (request_bytes, number) = (bytes.len(), shared.keep(Kept { path: uri.path().to_owned(), headers, bytes }));
+    let past = match past {
+        Ok(past) => past,
+        Err(problem) => {
+            let error = json!({ "error": { "message": problem, "type": "invalid_request_error" } });
+            return refusal(400, &[], &error.to_string());
+        }
     };
-    let reply = || events::of_step(&shared.script.step(input), number, &body, bytes.len());
+    let reply = || format.reply(&Answer::of(&shared.script.step(&past), number, request_bytes), &body);
     match fault {
         None => stream(Body::from(reply())),
         Some(Fault::Status { code, headers, body }) => refusal(code, &headers, &body),
         Some(Fault::CutAfter(n_bytes)) => stream(cut(&reply(), n_bytes)),
         Some(Fault::EndAfter(n_bytes)) => stream(Body::from(reply().into_bytes()[..n_bytes.min(reply().len())].to_vec())),
         Some(Fault::Hang) => stream(hanging(&reply(), shared.stopped.clone())),
-        Some(Fault::Garbage) => stream(Body::from(format!("{}{}", events::GARBAGE, reply()))),
-        Some(Fault::Events(list)) => stream(Body::from(list.iter().map(events::framed).collect::<String>())),
+        Some(Fault::Garbage) => stream(Body::from(format!("{}{}", format.garbage(), reply()))),
+        Some(Fault::Events(list)) => stream(Body::from(list.iter().map(answer::framed).collect::<String>())),
+    }
+}
+
+impl Shared {
+    /// Keeps a request, and says the how manieth it is.
+    fn keep(&self, request: Kept) -> usize {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if requests.len() < REQUESTS_KEPT_MAX {
+            requests.push(request);
+        }
+        requests.len()
     }
 }
 

@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::Prompt;
-use crate::model::responses::ResponsesSettings;
+use crate::model::draft::{Layout, Open, separate};
+use crate::model::endpoint::EndpointSettings;
 
 #[derive(Serialize)]
 struct Head<'a> {
@@ -28,27 +29,43 @@ struct Reasoning<'a> {
     effort: &'a str,
 }
 
-/// What closes the body behind the last item.
-pub(super) const CLOSING: &str = "]}";
+/// The conversation as the list `input`, in which every item stands for itself.
+pub(super) struct Input<'a> {
+    pub(super) settings: &'a EndpointSettings,
+}
 
-/// The body up to its first item.
-pub(super) fn head(prompt: &Prompt<'_>, settings: &ResponsesSettings) -> Result<Vec<u8>, serde_json::Error> {
-    let mut head = serde_json::to_vec(&Head {
-        model: &settings.model,
-        instructions: prompt.instructions,
-        tools: prompt.tools.iter().map(tool).collect::<Result<_, _>>()?,
-        tool_choice: "auto",
-        parallel_tool_calls: false,
-        reasoning: settings.reasoning_effort.as_deref().map(|effort| Reasoning { effort }),
-        store: false,
-        stream: true,
-        include: ["reasoning.encrypted_content"],
-        prompt_cache_key: prompt.cache_key,
-        max_output_tokens: prompt.output_tokens_max,
-    })?;
-    head.pop();
-    head.extend_from_slice(br#","input":["#);
-    Ok(head)
+impl Layout for Input<'_> {
+    fn head(&self, prompt: &Prompt<'_>) -> Result<Vec<u8>, serde_json::Error> {
+        let mut head = serde_json::to_vec(&Head {
+            model: &self.settings.model,
+            instructions: prompt.instructions,
+            tools: prompt.tools.iter().map(tool).collect::<Result<_, _>>()?,
+            tool_choice: "auto",
+            parallel_tool_calls: false,
+            reasoning: self.settings.reasoning_effort.as_deref().map(|effort| Reasoning { effort }),
+            store: false,
+            stream: true,
+            include: ["reasoning.encrypted_content"],
+            prompt_cache_key: prompt.cache_key,
+            max_output_tokens: prompt.output_tokens_max,
+        })?;
+        head.pop();
+        head.extend_from_slice(br#","input":["#);
+        Ok(head)
+    }
+
+    fn item(&self, item: &Item, _open: Open, body: &mut Vec<u8>) -> Result<Open, serde_json::Error> {
+        // A thought goes back as it came, or not at all.
+        if let Some(value) = input(item) {
+            separate(body);
+            serde_json::to_writer(body, &value)?;
+        }
+        Ok(Open::Nothing)
+    }
+
+    fn closing(&self, _open: Open) -> &'static str {
+        "]}"
+    }
 }
 
 fn tool(tool: &Tool) -> Result<Value, serde_json::Error> {
@@ -64,11 +81,7 @@ fn tool(tool: &Tool) -> Result<Value, serde_json::Error> {
     })
 }
 
-/// An item in the endpoint's words, as text; a thought goes back as it came, or not at all.
-pub(super) fn item(item: &Item) -> Result<Option<Vec<u8>>, serde_json::Error> {
-    input(item).map(|value| serde_json::to_vec(&value)).transpose()
-}
-
+/// An item in the endpoint's words.
 fn input(item: &Item) -> Option<Value> {
     let message = |role, kind, text| json!({ "type": "message", "role": role, "content": [{ "type": kind, "text": text }] });
     Some(match item {

@@ -1,23 +1,35 @@
-//! The events of one reply, as the true endpoint frames them.
+//! The Responses API: what was said in a request, and the events of a reply, as the true endpoint frames them.
 
 use serde_json::{Value, json};
 
-use crate::model::scripted::Step;
+use crate::model::scripted::answer::{Answer, End, Past, Said, framed, texts};
 
 /// What a tolerant client passes over.
 pub(super) const GARBAGE: &str = ": a comment\n\nevent: ping\ndata: not json\n\nretry: 5\nid: 7\ndata: [DONE]\n\n\
                                   data: {\"type\":\"response.novelty\",\"item\":{\"deep\":[null]}}\n\ndata: {}\n\ndata: 7\n\n\
                                   data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"novel_item\",\"x\":1}}\n\n";
 
-/// One event: its name, its data, an empty line.
-pub(super) fn framed(event: &Value) -> String {
-    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
+/// What was said so far.
+pub(super) fn past(body: &Value) -> Result<Vec<Past>, String> {
+    let input = body["input"].as_array().ok_or("'input' is required")?;
+    let past = |item: &Value| {
+        if item["role"] == "user" {
+            Past::User(texts(&item["content"]))
+        } else if item["type"].as_str().is_some_and(|kind| kind.ends_with("_output")) {
+            Past::Result
+        } else {
+            Past::Other
+        }
+    };
+    Ok(input.iter().map(past).collect())
 }
 
 /// All events of a reply, from `response.created` to `response.completed`.
-pub(super) fn of_step(step: &Step, number: usize, request: &Value, request_bytes: usize) -> String {
-    let mut items = Vec::new();
-    collect_items(step, number, request, &mut items);
+pub(super) fn reply(answer: &Answer, request: &Value) -> String {
+    let n_parts = answer.said.len();
+    let items: Vec<Value> =
+        answer.said.iter().enumerate().map(|(n, said)| item(answer, said, n + 1 == n_parts, request)).collect();
+    let number = answer.number;
     let mut events =
         vec![json!({ "type": "response.created", "response": response(number, request, "in_progress", &[], &Value::Null) })];
     for (index, item) in items.iter().enumerate() {
@@ -35,14 +47,17 @@ pub(super) fn of_step(step: &Step, number: usize, request: &Value, request_bytes
         events.extend(details(item, index));
         events.push(json!({ "type": "response.output_item.done", "output_index": index, "item": item }));
     }
-    let written: usize = items.iter().map(|item| item.to_string().len()).sum();
-    // Four bytes to the token is near enough for a model that is none.
-    let (input, output) = (request_bytes / 4, written / 4);
+    let (input, output) = (answer.input_tokens, answer.output_tokens());
     let usage = json!({
         "input_tokens": input, "input_tokens_details": { "cached_tokens": 0 }, "output_tokens": output,
         "output_tokens_details": { "reasoning_tokens": 0 }, "total_tokens": input + output,
     });
-    events.push(json!({ "type": "response.completed", "response": response(number, request, "completed", &items, &usage) }));
+    let status = if answer.end == End::Limit { "incomplete" } else { "completed" };
+    let mut whole = response(number, request, status, &items, &usage);
+    if answer.end == End::Limit {
+        whole["incomplete_details"] = json!({ "reason": "max_output_tokens" });
+    }
+    events.push(json!({ "type": format!("response.{status}"), "response": whole }));
     let numbered = events.iter_mut().enumerate().map(|(index, event)| {
         event["sequence_number"] = json!(index);
         framed(event)
@@ -50,33 +65,35 @@ pub(super) fn of_step(step: &Step, number: usize, request: &Value, request_bytes
     numbered.collect()
 }
 
-fn collect_items(step: &Step, number: usize, request: &Value, items: &mut Vec<Value>) {
+fn item(answer: &Answer, said: &Said, is_last: bool, request: &Value) -> Value {
+    let number = answer.number;
+    let status = if is_last && answer.end == End::Limit { "incomplete" } else { "completed" };
     let function = |name: &str, arguments: &str| {
         json!({
             "type": "function_call", "id": format!("fc_{number:04}"), "call_id": format!("call_{number:04}"), "name": name,
-            "arguments": arguments, "status": "completed",
+            "arguments": arguments, "status": status,
         })
     };
-    match step {
-        Step::Shell(script) => items.push(function("shell", &json!({ "command": script }).to_string())),
-        Step::Call { name, arguments } => items.push(function(name, arguments)),
-        Step::ApplyPatch(patch) if takes_plain_patches(request) => items.push(json!({
+    match said {
+        Said::Call { name, arguments } => function(name, arguments),
+        Said::Patch(patch) if takes_plain_patches(request) => json!({
             "type": "custom_tool_call", "id": format!("ctc_{number:04}"), "call_id": format!("call_{number:04}"),
-            "name": "apply_patch", "input": patch, "status": "completed",
-        })),
-        Step::ApplyPatch(patch) => items.push(function("apply_patch", &json!({ "input": patch }).to_string())),
-        Step::Message(text) => items.push(json!({
-            "type": "message", "id": format!("msg_{number:04}"), "role": "assistant", "status": "completed",
-            "content": [{ "type": "output_text", "text": text, "annotations": [] }],
-        })),
-        Step::Empty => {}
-        Step::Reasoned { summary, then } => {
-            items.push(json!({
-                "type": "reasoning", "id": format!("rs_{number:04}"), "encrypted_content": format!("sealed-{number:04}"),
-                "summary": [{ "type": "summary_text", "text": summary }],
-            }));
-            collect_items(then, number, request, items);
+            "name": "apply_patch", "input": patch, "status": status,
+        }),
+        Said::Patch(patch) => function("apply_patch", &json!({ "input": patch }).to_string()),
+        Said::Text(text) => {
+            let content = match answer.end {
+                End::Refused => json!([{ "type": "refusal", "refusal": text }]),
+                End::Complete | End::Limit => json!([{ "type": "output_text", "text": text, "annotations": [] }]),
+            };
+            json!({
+                "type": "message", "id": format!("msg_{number:04}"), "role": "assistant", "status": status, "content": content,
+            })
         }
+        Said::Thought(summary) => json!({
+            "type": "reasoning", "id": format!("rs_{number:04}"), "encrypted_content": format!("sealed-{number:04}"),
+            "summary": [{ "type": "summary_text", "text": summary }],
+        }),
     }
 }
 
@@ -89,7 +106,7 @@ fn takes_plain_patches(request: &Value) -> bool {
 fn details(item: &Value, index: usize) -> Option<Value> {
     let id = &item["id"];
     match item["type"].as_str()? {
-        "message" => Some(json!({
+        "message" if item["content"][0]["text"].is_string() => Some(json!({
             "type": "response.output_text.delta", "item_id": id, "output_index": index, "content_index": 0,
             "delta": item["content"][0]["text"],
         })),

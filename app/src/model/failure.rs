@@ -24,6 +24,7 @@ pub(super) struct Failure {
 enum Kind {
     RateLimited(Option<Duration>),
     Unavailable,
+    BrokenOff(u64),
     Unauthorized,
     ContextOverflow,
     Rejected,
@@ -42,6 +43,24 @@ impl Failure {
         Self { kind: Kind::Unavailable, words }
     }
 
+    pub(super) fn rejected(words: String) -> Self {
+        Self { kind: Kind::Rejected, words }
+    }
+
+    /// The same failure, knowing how much of the reply had arrived: what has begun has cost something.
+    pub(super) fn behind(self, output_bytes: u64) -> Self {
+        match self.kind {
+            Kind::Unavailable if output_bytes > 0 => Self { kind: Kind::BrokenOff(output_bytes), ..self },
+            Kind::Unavailable
+            | Kind::RateLimited(_)
+            | Kind::BrokenOff(_)
+            | Kind::Unauthorized
+            | Kind::ContextOverflow
+            | Kind::Rejected
+            | Kind::UnknownModel => self,
+        }
+    }
+
     /// The port's error; whatever the endpoint said, the key is not in it.
     pub(super) fn into_error(self, naming: &Naming<'_>) -> ModelError {
         let mut words = self.words;
@@ -53,6 +72,7 @@ impl Failure {
         match self.kind {
             Kind::RateLimited(retry_after) => ModelError::RateLimited { retry_after },
             Kind::Unavailable => ModelError::Unavailable(message),
+            Kind::BrokenOff(output_bytes) => ModelError::BrokenOff { reason: message, output_bytes },
             Kind::Unauthorized => ModelError::Unauthorized(message),
             Kind::ContextOverflow => ModelError::ContextOverflow(message),
             Kind::Rejected => ModelError::Rejected(message),
@@ -65,79 +85,111 @@ impl Failure {
 pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let error = if json["error"].is_null() { &json } else { &json["error"] };
-    let code = code_of(error);
-    let words = match words_of(error) {
-        "" => format!("HTTP status {status}"),
-        words => format!("HTTP status {status}: {words}"),
-    };
-    let told = retry_after(headers).or_else(|| wait_in(&words));
+    let said = words_of(error);
+    let words = if said.is_empty() { format!("HTTP status {status}") } else { format!("HTTP status {status}: {said}") };
+    let asked = retry_after(headers);
     let kind = match status.as_u16() {
-        _ if is_overflow(code, &words) => Kind::ContextOverflow,
         401 | 403 => Kind::Unauthorized,
+        402 => Kind::Rejected,
+        _ if is_overflow(error, said) => Kind::ContextOverflow,
         404 => Kind::UnknownModel,
         413 => Kind::ContextOverflow,
-        429 if is_out_of_quota(code) => Kind::Rejected,
-        429 => Kind::RateLimited(told),
-        503 if retry_after(headers).is_some() => Kind::RateLimited(told),
+        429 if is_out_of_quota(error) => Kind::Rejected,
+        429 => Kind::RateLimited(asked.or_else(|| wait_in(said))),
+        503 | 529 if asked.is_some() => Kind::RateLimited(asked),
         408 | 409 | 425 | 500..=599 => Kind::Unavailable,
         _ => Kind::Rejected,
     };
     Failure { kind, words }
 }
 
-/// Of the error object of `response.failed` or of an `error` event.
+/// Of an error object inside a stream.
 pub(super) fn of_event(error: &Value) -> Failure {
-    let code = code_of(error);
+    let code = names_of(error).into_iter().flatten().next().unwrap_or_default();
     let words = match (words_of(error), code) {
         ("", "") => "the reply failed without a reason".to_owned(),
         ("", code) => code.to_owned(),
         (words, _) => words.to_owned(),
     };
-    let kind = match code {
-        _ if is_overflow(code, &words) => Kind::ContextOverflow,
-        _ if is_out_of_quota(code) => Kind::Rejected,
-        "rate_limit_exceeded" => Kind::RateLimited(wait_in(&words)),
-        "invalid_api_key" => Kind::Unauthorized,
-        "model_not_found" => Kind::UnknownModel,
-        "invalid_prompt" | "invalid_request_error" | "cyber_policy" => Kind::Rejected,
-        _ => Kind::Unavailable,
+    let is = |codes: &[&str]| names_of(error).into_iter().flatten().any(|name| codes.contains(&name));
+    // Some endpoints give the HTTP status that it would have been.
+    let status = error["code"].as_u64().or_else(|| error["status"].as_u64()).unwrap_or(0);
+    let kind = if is_overflow(error, &words) {
+        Kind::ContextOverflow
+    } else if is_out_of_quota(error) || status == 402 {
+        Kind::Rejected
+    } else if is(&["rate_limit_exceeded", "rate_limit_error"]) || status == 429 {
+        Kind::RateLimited(wait_in(&words))
+    } else if is(&["invalid_api_key", "authentication_error", "permission_error"]) || matches!(status, 401 | 403) {
+        Kind::Unauthorized
+    } else if is(&["model_not_found", "not_found_error"]) || status == 404 {
+        Kind::UnknownModel
+    } else if is(&["invalid_prompt", "invalid_request_error", "cyber_policy"]) || status == 400 {
+        Kind::Rejected
+    } else {
+        Kind::Unavailable
     };
     Failure { kind, words }
 }
 
-/// Of a reply that the endpoint cut short. A new attempt may well be shorter, but a filter decides the same again.
-pub(super) fn of_incomplete(response: &Value) -> Failure {
-    let reason = response["incomplete_details"]["reason"].as_str().unwrap_or("unknown");
-    let kind = if reason == "content_filter" { Kind::Rejected } else { Kind::Unavailable };
-    Failure { kind, words: format!("the reply was cut short: {reason}") }
-}
-
-fn code_of(error: &Value) -> &str {
-    error["code"].as_str().or_else(|| error["type"].as_str()).unwrap_or_default()
+/// What an endpoint calls the error: some put the precise name into `code`, some into `type`.
+fn names_of(error: &Value) -> [Option<&str>; 2] {
+    [error["code"].as_str(), error["type"].as_str()]
 }
 
 fn words_of(error: &Value) -> &str {
-    error["message"].as_str().or_else(|| error.as_str()).unwrap_or_default()
+    error["message"].as_str().or_else(|| error["detail"].as_str()).or_else(|| error.as_str()).unwrap_or_default()
 }
 
-fn is_overflow(code: &str, words: &str) -> bool {
+/// How endpoints say that a conversation is too long, in lower case; few have a code for it.
+const OVERFLOW_WORDS: [&str; 15] = [
+    // OpenAI, DeepSeek, vLLM, Mistral.
+    "maximum context length",
+    "exceeds the context window",
+    "request too large for",
+    // Anthropic.
+    "prompt is too long",
+    "exceed context limit",
+    // llama.cpp.
+    "exceeds the available context size",
+    "exceed_context_size",
+    // Ollama, LM Studio, SGLang.
+    "exceeds the context length",
+    "exceeded max context length",
+    "greater than the context length",
+    "longer than the model's context length",
+    // vLLM's engine.
+    "longer than the maximum model length",
+    // Gemini, Bedrock, Groq.
+    "exceeds the maximum number of tokens",
+    "input is too long",
+    "reduce the length of the messages",
+];
+
+fn is_overflow(error: &Value, words: &str) -> bool {
+    let codes = ["context_length_exceeded", "exceed_context_size_error", "request_too_large"];
     let words = words.to_ascii_lowercase();
-    code == "context_length_exceeded" || words.contains("maximum context length") || words.contains("exceeds the context window")
+    names_of(error).into_iter().flatten().any(|name| codes.contains(&name))
+        || OVERFLOW_WORDS.iter().any(|part| words.contains(part))
 }
 
-fn is_out_of_quota(code: &str) -> bool {
-    matches!(code, "insufficient_quota" | "billing_hard_limit_reached" | "billing_not_active")
+fn is_out_of_quota(error: &Value) -> bool {
+    let codes = ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"];
+    names_of(error).into_iter().flatten().any(|name| codes.contains(&name))
 }
 
-/// Reads `retry-after-ms`, and `Retry-After` as seconds or as a date, the latter against the response's own `Date`.
+/// Reads `retry-after-ms`, and `Retry-After` as seconds, with a unit, or as a date, the latter against the response's own `Date`.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if let Some(ms) = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()) {
         return seconds(ms / 1000.0);
     }
-    let value = text(RETRY_AFTER.as_str())?;
+    let value = text(RETRY_AFTER.as_str()).or_else(|| text("x-retry-after"))?;
     if let Ok(value) = value.parse::<f64>() {
         return seconds(value);
+    }
+    if let Some(wait) = length(&value.to_ascii_lowercase()) {
+        return Some(wait);
     }
     let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp());
     let wait = date(value)?.duration_since(date(text(DATE.as_str())?)?);
@@ -152,7 +204,11 @@ fn seconds(value: f64) -> Option<Duration> {
 fn wait_in(words: &str) -> Option<Duration> {
     const MARK: &str = "try again in ";
     let lower = words.to_ascii_lowercase();
-    let mut rest = &lower[lower.find(MARK)? + MARK.len()..];
+    length(&lower[lower.find(MARK)? + MARK.len()..])
+}
+
+/// Reads the length of time that a text in lower case begins with.
+fn length(mut rest: &str) -> Option<Duration> {
     let mut total = None;
     while let Some(n_digits) = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|n| *n > 0) {
         let (number, behind) = rest.split_at(n_digits);
