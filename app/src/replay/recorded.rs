@@ -17,7 +17,7 @@ use crate::agent::turns::transcript::{self, Failed, Line};
 use crate::agent::{Ending, Gate};
 use crate::model::draft::Draft;
 use crate::model::{Model, ModelError, Prompt};
-use crate::sandbox::{Command, Executor, Output, SandboxError};
+use crate::sandbox::{Command, Executor, Output, Process, Running, SandboxError};
 
 /// How much of two texts that differ is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 120;
@@ -229,6 +229,10 @@ impl Executor for Again<'_> {
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
         self.inner.search(search).await
+    }
+
+    async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
+        self.inner.spawn(process).await
     }
 }
 

@@ -7,7 +7,7 @@ use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 
 use super::transcript::Line;
-use crate::sandbox::{Command, Executor, Output, SandboxError};
+use crate::sandbox::{Command, Executor, Output, Process, Running, SandboxError};
 
 /// Passes everything on, and keeps a line for each command.
 pub(super) struct Recorder<'e> {
@@ -62,5 +62,9 @@ impl Executor for Recorder<'_> {
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
         self.inner.search(search).await
+    }
+
+    async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
+        self.inner.spawn(process).await
     }
 }
