@@ -130,6 +130,8 @@ impl Script {
 /// A request as it was received.
 #[derive(Clone, Debug)]
 pub struct Recorded {
+    /// When it was whole.
+    pub received_at: std::time::Instant,
     /// The path.
     pub path: String,
     /// The headers.
@@ -142,6 +144,7 @@ pub struct Recorded {
 
 /// A request that nobody has asked for yet: reading it twice would make every reply slower.
 struct Kept {
+    received_at: std::time::Instant,
     path: String,
     headers: HeaderMap,
     bytes: Bytes,
@@ -150,7 +153,8 @@ struct Kept {
 impl Kept {
     fn recorded(&self) -> Recorded {
         let body = serde_json::from_slice(&self.bytes).unwrap_or(Value::Null);
-        Recorded { path: self.path.clone(), headers: self.headers.clone(), body, bytes: self.bytes.clone() }
+        let received_at = self.received_at;
+        Recorded { received_at, path: self.path.clone(), headers: self.headers.clone(), body, bytes: self.bytes.clone() }
     }
 }
 
@@ -246,7 +250,7 @@ fn respond(shared: &Shared, format: Format, headers: HeaderMap, uri: &http::Uri,
     let fault = shared.faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     let past = format.past(&body, &headers);
-    let (request_bytes, number) = (bytes.len(), shared.keep(Kept { path: uri.path().to_owned(), headers, bytes }));
+    let (request_bytes, number) = (bytes.len(), shared.keep(Kept { received_at: std::time::Instant::now(), path: uri.path().to_owned(), headers, bytes }));
     let past = match past {
         Ok(past) => past,
         Err(problem) => {
