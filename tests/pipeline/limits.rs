@@ -146,7 +146,7 @@ async fn a_repository_may_name_its_own_label_and_role() {
 
 /// A model that calls the shell for ever, and as many turns as it wants.
 fn endless(limits_of_day: Limits) -> Setup {
-    let calls = std::iter::repeat_n(Step::Shell("true".into()), 1_000);
+    let calls = (0..1_000).map(|number| Step::Shell(format!("echo {number}")));
     Setup { limits_of_day, budget: Budget { turns: 900, ..budget() }, ..Setup::model(calls) }
 }
 
@@ -163,6 +163,14 @@ async fn recorded(world: &World) -> u64 {
     tokens
 }
 
+/// Lets time pass until early in a day, so that no midnight comes where a test does not want one.
+fn wait_for_morning(world: &World) {
+    let now = world.tools.clock.now();
+    let morning = ledger::day(now).tomorrow().expect("there is another day").at(1, 0, 0, 0);
+    let morning = morning.to_zoned(jiff::tz::TimeZone::UTC).expect("UTC has no gaps").timestamp();
+    world.clock.pass(morning.as_second() - now.as_second());
+}
+
 async fn spent(world: &World, scope: Scope) -> u64 {
     let day = ledger::day(world.tools.clock.now());
     world.tools.store.spending(scope, day).await.expect("the store answers").tokens
@@ -174,6 +182,7 @@ async fn jobs_that_ignore_limits_never_pass_their_repositorys_limit_together() {
     let repository = Limit { tokens: Some(FEW_TOKENS), cost_microusd: None };
     endless(Limits { repository, ..Limits::default() })
         .play(async |world| {
+            wait_for_morning(world);
             let issues = [ISSUE, world.open_issue("The median is wrong"), world.open_issue("The mode is wrong")];
             for issue in issues {
                 world.github.comment(world.repo, issue, MAINTAINER, "@codex fix this").expect("the issue is there");
@@ -202,9 +211,16 @@ async fn a_days_limit_is_told_with_its_key_and_holds_until_midnight() {
     let everything = Limit { tokens: Some(FEW_TOKENS), cost_microusd: None };
     endless(Limits { everything, ..Limits::default() })
         .play(async |world| {
+            wait_for_morning(world);
             assert_eq!(world.fix_this().await, Outcome::BudgetExhausted);
             let n_requests = world.model.requests().len();
-            insta::assert_snapshot!(world.last_words().await, @"");
+            let words = world.last_words().await;
+            // Behind it stands how many requests there was room for, which follows from the length of the prompt.
+            insta::assert_snapshot!(words.lines().take(3).collect::<Vec<_>>().join("\n"), @r"
+            **Budget exhausted.** The daily token limit for all jobs together leaves no room for another request (`limits.tokens_per_day`); the day ends at midnight UTC.
+
+            Next step: Ask again with a narrower task, or raise the limit in the server's `[limits]`.
+            ");
             let issue = world.open_issue("The median is wrong");
             for (seconds, is_asked) in [(0, false), (24 * 60 * 60, true)] {
                 world.clock.pass(seconds);
