@@ -25,7 +25,7 @@ use crate::workspace::{WorkspaceError, Workspaces};
 mod commands;
 mod conclusions;
 mod gate;
-mod meter;
+pub mod meter;
 mod prepare;
 mod prove;
 mod publish;

@@ -11,7 +11,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
-use super::Tools;
 use crate::agent::{Exceeded, Meter, Reservation};
 use crate::clock::Clock;
 use crate::config;
@@ -20,16 +19,21 @@ use crate::store::{Lease, Store, StoreError};
 
 /// How a ledger is asked that is not available.
 #[derive(Clone, Copy, Debug)]
-struct Patience {
-    tries_max: u32,
+pub struct Patience {
+    /// How often in all.
+    pub tries_max: u32,
     /// Between two tries.
-    pause: Duration,
+    pub pause: Duration,
 }
 
-const PATIENCE: Patience = Patience { tries_max: 4, pause: Duration::from_secs(1) };
+impl Default for Patience {
+    fn default() -> Self {
+        Self { tries_max: 4, pause: Duration::from_secs(1) }
+    }
+}
 
 /// Reserves and settles on a job's account.
-pub(super) struct LedgerMeter<'a> {
+pub struct LedgerMeter<'a> {
     store: &'a dyn Store,
     clock: &'a dyn Clock,
     lease: &'a Lease,
@@ -40,16 +44,22 @@ pub(super) struct LedgerMeter<'a> {
 }
 
 impl<'a> LedgerMeter<'a> {
-    pub(super) fn new(tools: &'a Tools, lease: &'a Lease) -> Self {
-        let (store, clock) = (tools.store.as_ref(), tools.clock.as_ref());
-        Self { store, clock, lease, limits: tools.settings.limits_of_day, patience: PATIENCE, broken: Mutex::default() }
+    /// A meter for one solve of the lease's job.
+    pub fn new(store: &'a dyn Store, clock: &'a dyn Clock, lease: &'a Lease, limits: Limits) -> Self {
+        Self { store, clock, lease, limits, patience: Patience::default(), broken: Mutex::default() }
+    }
+
+    /// The same with another patience than the usual one.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Asked after the agent has ended: whether that was for the ledger's sake.
     ///
     /// # Errors
     /// What the store said last.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
+    pub fn check(&self) -> Result<(), StoreError> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 

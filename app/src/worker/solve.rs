@@ -64,7 +64,7 @@ pub(super) async fn solve(
     let on_turn = move |usage: &Usage, note: &str| drop(turns.send((*usage, note.to_owned())));
     let feedback = solve.feedback.as_deref().map(brief::feedback);
     let continued = before.as_deref().zip(feedback.as_deref());
-    let meter = LedgerMeter::new(tools, lease);
+    let meter = LedgerMeter::new(tools.store.as_ref(), tools.clock.as_ref(), lease, tools.settings.limits_of_day);
     let assignment = Assignment {
         brief: &brief,
         continued: continued.map(|(transcript, feedback)| Continued { transcript, feedback }),
