@@ -36,11 +36,11 @@ impl Clock for Desk {
 }
 
 fn alter(file: &Path, sql: &str) {
-    rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap();
+    rusqlite::Connection::open(file).expect("it is the test's own").execute_batch(sql).expect("it is the test's own");
 }
 
 fn spec() -> JobSpec {
-    let repo = RepoRef::new(7, 1, "octo", "rocket", "main").unwrap();
+    let repo = RepoRef::new(7, 1, "octo", "rocket", "main").expect("it is the test's own");
     let issue = IssueNumber(3);
     JobSpec {
         key: JobKey::of_comment(&repo, issue, 1),
@@ -48,7 +48,7 @@ fn spec() -> JobSpec {
         task: Task::FixIssue { issue, request: None },
         requested_by: Actor { id: 9, login: "ada".into(), is_bot: false },
         role: Role::Write,
-        delivery: DeliveryId::new("first").unwrap(),
+        delivery: DeliveryId::new("first").expect("it is the test's own"),
         requested_at: NOW,
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
     }
@@ -56,14 +56,19 @@ fn spec() -> JobSpec {
 
 impl Desk {
     async fn make() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("it is the test's own");
         let file = folder.path().join("store.db");
-        let (store, spec) = (SqliteStore::open(file.clone()).await.unwrap(), spec());
+        let (store, spec) = (SqliteStore::open(file.clone()).await.expect("it is the test's own"), spec());
         let raw = RawDelivery { id: spec.delivery.clone(), event: "issues".into(), body: Vec::new(), received_at: NOW };
-        store.receive(&raw).await.unwrap();
+        store.receive(&raw).await.expect("it is the test's own");
         let start = Decision::Start { spec: Box::new(spec), because: "ada asked".into() };
-        store.decide(&raw.id, &start, NOW).await.unwrap();
-        let lease = store.claim("one", NOW, Duration::from_secs(60)).await.unwrap().unwrap().lease;
+        store.decide(&raw.id, &start, NOW).await.expect("it is the test's own");
+        let lease = store
+            .claim("one", NOW, Duration::from_secs(60))
+            .await
+            .expect("it is the test's own")
+            .expect("it is the test's own")
+            .lease;
         Self { store, lease, file, _folder: folder, looks_until_mended: AtomicU32::new(0) }
     }
 
@@ -79,7 +84,7 @@ impl Desk {
     }
 
     async fn spent(&self) -> u64 {
-        self.store.spending(Scope::Everything, ledger::day(NOW)).await.unwrap().tokens
+        self.store.spending(Scope::Everything, ledger::day(NOW)).await.expect("it is the test's own").tokens
     }
 }
 
@@ -92,13 +97,13 @@ async fn a_limit_is_told_with_its_key() {
     let desk = Desk::make().await;
     let repository = Limit { tokens: Some(100), cost_microusd: None };
     let meter = desk.meter(Limits { repository, ..Limits::default() });
-    meter.reserve(of(100)).await.unwrap();
+    meter.reserve(of(100)).await.expect("it is the test's own");
     meter.settle(of(100), of(60)).await;
     let exceeded = meter.reserve(of(41)).await.unwrap_err();
     let told = "The daily token limit for this repository leaves no room for another request \
                 (`limits.repository_tokens_per_day`); the day ends at midnight UTC.";
     assert_eq!(exceeded.limit, told);
-    meter.check().unwrap();
+    meter.check().expect("it is the test's own");
     assert_eq!(desk.spent().await, 60);
 }
 
@@ -107,8 +112,8 @@ async fn a_ledger_that_comes_back_is_asked_again() {
     let desk = Desk::make().await;
     let meter = desk.meter(Limits::default());
     desk.fail(3);
-    meter.reserve(of(10)).await.unwrap();
-    meter.check().unwrap();
+    meter.reserve(of(10)).await.expect("it is the test's own");
+    meter.check().expect("it is the test's own");
     assert_eq!(desk.spent().await, 10);
 }
 
@@ -129,7 +134,7 @@ async fn a_ledger_that_stays_away_ends_the_step_and_not_the_budget() {
 async fn what_cannot_be_settled_stays_reserved_and_ends_the_step() {
     let desk = Desk::make().await;
     let meter = desk.meter(Limits::default());
-    meter.reserve(of(10)).await.unwrap();
+    meter.reserve(of(10)).await.expect("it is the test's own");
     desk.fail(1);
     meter.settle(of(10), of(1)).await;
     let _mended = desk.now();
@@ -142,7 +147,12 @@ async fn what_cannot_be_settled_stays_reserved_and_ends_the_step() {
 async fn a_lost_lease_sends_nothing_more() {
     let desk = Desk::make().await;
     let later = NOW + jiff::SignedDuration::from_secs(61);
-    let _other = desk.store.claim("two", later, Duration::from_secs(60)).await.unwrap().unwrap();
+    let _other = desk
+        .store
+        .claim("two", later, Duration::from_secs(60))
+        .await
+        .expect("it is the test's own")
+        .expect("it is the test's own");
     let meter = desk.meter(Limits::default());
     meter.reserve(of(10)).await.unwrap_err();
     assert!(matches!(meter.check(), Err(StoreError::LeaseLost { .. })));

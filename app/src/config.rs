@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchwright_domain::job::Budget;
+use patchwright_domain::turn::tools::EditForm;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -102,22 +103,63 @@ pub enum Format {
     /// OpenAI's Responses API, streamed.
     #[default]
     Responses,
+    /// OpenAI's Chat Completions API, streamed.
+    Chat,
+    /// Anthropic's Messages API, streamed.
+    Messages,
+}
+
+impl Format {
+    /// The form of edits that the models behind most such endpoints know.
+    pub fn edit_form(self) -> EditForm {
+        match self {
+            Self::Responses => EditForm::Freeform,
+            Self::Chat | Self::Messages => EditForm::Replace,
+        }
+    }
+}
+
+/// What an endpoint of the format `chat` calls the limit of a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitField {
+    /// Nearly all of them.
+    #[default]
+    MaxTokens,
+    /// OpenAI's own, for models that reason.
+    MaxCompletionTokens,
 }
 
 /// The model that the agent asks.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
-    /// The wire format of the endpoint: `responses`.
+    /// The wire format of the endpoint: `responses` and `chat` (OpenAI's, and most others'), or `messages` (Anthropic's).
     pub format: Format,
-    /// The endpoint's address, to which `/responses` is added.
+    /// The endpoint's address, to which `/responses`, `/chat/completions` or `/messages` is added.
     pub base_url: String,
     /// The model's name, as the endpoint knows it.
     pub model: String,
-    /// The key that goes into the `Authorization` header; none for a local endpoint that wants none.
+    /// The key that goes into the header that the format has for it; none for a local endpoint that wants none.
     #[serde(skip_serializing)]
     #[schemars(with = "Option<String>")]
     pub api_key: Option<SecretString>,
+    /// How much a model that reasons should think, in the endpoint's words, such as `low` or `high`; as the endpoint likes
+    /// where it is not set.
+    pub reasoning_effort: Option<String>,
+    /// Whether the endpoint's tools are used. Without, a model of the format `chat` writes its calls as text: for small
+    /// local models whose server knows no tools.
+    pub native_tools: bool,
+    /// What the format `chat` calls the limit of a reply: `max_tokens`, or `max_completion_tokens` as OpenAI's own models
+    /// that reason want it.
+    pub limit_field: LimitField,
+    /// How the model edits: `freeform` (a patch as plain text, for OpenAI's models behind `responses`), `function` (a patch
+    /// as JSON) or `replace` (a text in the place of another); `freeform` for `responses` and `replace` for the other
+    /// formats where it is not set.
+    #[schemars(with = "Option<String>")]
+    pub edit_form: Option<EditForm>,
+    /// How many tokens the model's context holds.
+    pub context_tokens: u64,
     /// US dollars for a million tokens read. Without prices `limits.max_cost_usd` cannot be kept.
     pub input_usd_per_million: Option<f64>,
     /// US dollars for a million tokens read from the endpoint's cache.
@@ -139,6 +181,11 @@ impl Default for Model {
             base_url: "https://api.openai.com/v1".into(),
             model: "gpt-5.5".into(),
             api_key: None,
+            reasoning_effort: None,
+            native_tools: true,
+            limit_field: LimitField::MaxTokens,
+            edit_form: None,
+            context_tokens: 200_000,
             input_usd_per_million: None,
             cached_usd_per_million: None,
             output_usd_per_million: None,

@@ -8,7 +8,10 @@ use anyhow::{Context as _, anyhow};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::config::{self, Config, microusd};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
+use patchwright::model::Model;
+use patchwright::model::chat::{ChatDialect, ChatModel, LimitField};
 use patchwright::model::endpoint::EndpointSettings;
+use patchwright::model::messages::MessagesModel;
 use patchwright::model::responses::ResponsesModel;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::store::Store;
@@ -55,14 +58,27 @@ pub(super) async fn workspaces(config: &config::Workspace) -> Result<Arc<Workspa
     workspaces.map(Arc::new).map_err(|e| Failure::environment(e.into()))
 }
 
-pub(super) fn model(config: &config::Model) -> Result<ResponsesModel, Failure> {
-    let config::Format::Responses = config.format;
+pub(super) fn model(config: &config::Model) -> Result<Arc<dyn Model>, Failure> {
     let settings = EndpointSettings {
         api_key: config.api_key.clone(),
+        reasoning_effort: config.reasoning_effort.clone(),
         idle_timeout: Duration::from_secs(config.idle_timeout_seconds),
         ..EndpointSettings::new(config.base_url.clone(), config.model.clone())
     };
-    ResponsesModel::new(settings).context("setting up the model").map_err(Failure::usage)
+    if !config.native_tools && config.format != config::Format::Chat {
+        return Err(Failure::usage(anyhow!("`model.native_tools = false` is for the format `chat` alone")));
+    }
+    let limit_field = match config.limit_field {
+        config::LimitField::MaxTokens => LimitField::MaxTokens,
+        config::LimitField::MaxCompletionTokens => LimitField::MaxCompletionTokens,
+    };
+    let dialect = ChatDialect { limit_field, native_tools: config.native_tools };
+    let model = match config.format {
+        config::Format::Responses => ResponsesModel::new(settings).map(|model| Arc::new(model) as Arc<dyn Model>),
+        config::Format::Chat => ChatModel::new(settings, dialect).map(|model| Arc::new(model) as Arc<dyn Model>),
+        config::Format::Messages => MessagesModel::new(settings).map(|model| Arc::new(model) as Arc<dyn Model>),
+    };
+    model.context("setting up the model").map_err(Failure::usage)
 }
 
 pub(super) fn agent(config: &config::Model) -> Result<Turns, Failure> {
@@ -73,7 +89,8 @@ pub(super) fn agent(config: &config::Model) -> Result<Turns, Failure> {
     };
     let base = Duration::from_millis(config.retry_pause_ms);
     let backoff = Backoff { base, attempts_max: config.tries, ..Backoff::default() };
-    Ok(Turns { prices, backoff, ..Turns::new(Arc::new(model(config)?)) })
+    let edit_form = config.edit_form.unwrap_or_else(|| config.format.edit_form());
+    Ok(Turns { prices, backoff, edit_form, context_tokens: config.context_tokens, ..Turns::new(model(config)?) })
 }
 
 pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use patchwright::config::Config;
+use patchwright::config::{Config, Format};
 use patchwright::http_client;
+use patchwright::model::messages;
 use patchwright::sandbox::Sandbox as _;
 use patchwright::sandbox::toolchains;
 use secrecy::ExposeSecret as _;
@@ -155,8 +156,16 @@ async fn model(config: &Config) -> Finding {
     };
     let mut request = client.get(&address);
     if let Some(key) = &config.model.api_key {
-        request = request.bearer_auth(key.expose_secret());
+        let key = key.expose_secret().trim();
+        request = match config.model.format {
+            Format::Responses | Format::Chat => request.bearer_auth(key),
+            Format::Messages => request.header("x-api-key", key),
+        };
     }
+    request = match config.model.format {
+        Format::Responses | Format::Chat => request,
+        Format::Messages => request.header("anthropic-version", messages::VERSION),
+    };
     match request.send().await {
         Ok(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
             let detail = format!("{address} answered {}", answer.status());

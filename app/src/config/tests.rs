@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use super::{Config, example};
+use patchwright_domain::turn::tools::EditForm;
+
+use super::{Config, LimitField, example};
 use crate::store::ledger::{Limit, Limits, Quantity, Scope};
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -23,6 +25,24 @@ fn nothing_given_is_the_defaults() {
 fn the_environment_wins_over_the_file() {
     let config = load("[github]\napp_id = 1\n", &[("PATCHWRIGHT__GITHUB__APP_ID", "2")]).unwrap();
     assert_eq!(config.github.app_id, 2);
+}
+
+#[test]
+fn a_format_brings_the_form_of_edits_that_its_models_know() {
+    for (format, form) in [("responses", EditForm::Freeform), ("chat", EditForm::Replace), ("messages", EditForm::Replace)] {
+        let model = load(&format!("[model]\nformat = \"{format}\"\n"), &[]).unwrap().model;
+        assert_eq!((model.format.edit_form(), model.edit_form, model.context_tokens), (form, None, 200_000));
+    }
+    let variables = [
+        ("PATCHWRIGHT__MODEL__EDIT_FORM", "function"),
+        ("PATCHWRIGHT__MODEL__NATIVE_TOOLS", "false"),
+        ("PATCHWRIGHT__MODEL__LIMIT_FIELD", "max_completion_tokens"),
+        ("PATCHWRIGHT__MODEL__CONTEXT_TOKENS", "32768"),
+    ];
+    let model = load("", &variables).unwrap().model;
+    assert_eq!((model.edit_form, model.native_tools, model.context_tokens), (Some(EditForm::Function), false, 32_768));
+    assert_eq!(model.limit_field, LimitField::MaxCompletionTokens);
+    assert!(load("[model]\nformat = \"assistants\"\n", &[]).is_err());
 }
 
 #[test]

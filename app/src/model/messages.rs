@@ -19,8 +19,8 @@ use crate::model::{Model, ModelError, Prompt};
 mod events;
 mod wire;
 
-/// The version of the format that is spoken.
-const VERSION: &str = "2023-06-01";
+/// The version of the format that is spoken, for the header `anthropic-version`.
+pub const VERSION: &str = "2023-06-01";
 
 /// A model behind an endpoint that speaks the Messages API.
 #[derive(Debug)]

@@ -250,7 +250,8 @@ fn respond(shared: &Shared, format: Format, headers: HeaderMap, uri: &http::Uri,
     let fault = shared.faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     let past = format.past(&body, &headers);
-    let (request_bytes, number) = (bytes.len(), shared.keep(Kept { received_at: std::time::Instant::now(), path: uri.path().to_owned(), headers, bytes }));
+    let (request_bytes, number) =
+        (bytes.len(), shared.keep(Kept { received_at: std::time::Instant::now(), path: uri.path().to_owned(), headers, bytes }));
     let past = match past {
         Ok(past) => past,
         Err(problem) => {

@@ -85,7 +85,8 @@ pub(super) fn parse(text: &str, names: &[String], is_cut: bool) -> Parsed {
     while let Some((start, mark)) = next_mark(text, from) {
         let behind = &text[start + mark.len()..];
         let is_certain = mark != "```json" && mark != "```\n";
-        let object = object(behind);
+        let is_object = is_certain || behind.trim_start().starts_with('{');
+        let object = if is_object { object(behind) } else { None };
         let call = object.as_ref().and_then(|object| named(object, if is_certain { &[] } else { names }));
         let call = match call {
             None if is_certain && !is_cut => Some(broken(behind)),
