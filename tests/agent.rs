@@ -10,7 +10,7 @@ use patchwright::agent::{Agent as _, Assignment, Ending, OnTurn, Open, Solution,
 use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::responses::ResponsesModel;
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
-use patchwright::sandbox::{Command, Executor, Output, SandboxError};
+use patchwright::sandbox::{Command, Executor, Output, Process, Running, SandboxError};
 use patchwright_domain::brief::Brief;
 use patchwright_domain::excerpt::search::{Found, Hit, Search};
 use patchwright_domain::job::{Allowance, Mode, Usage};
@@ -69,6 +69,10 @@ impl Executor for Memory {
         }
         let output = format!("\u{1b}[1mran\u{1b}[0m {}\n", command.script).into_bytes();
         Ok(Output { exit: Exit::Code(0), output, omitted_bytes: 0, duration: Duration::from_millis(5) })
+    }
+
+    async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
+        Err(SandboxError::Path { path: process.argv.join(" "), reason: "files in memory run nothing".to_owned() })
     }
 
     async fn read(&mut self, path: &str) -> Result<Option<FileState>, SandboxError> {
@@ -186,8 +190,8 @@ async fn a_bug_is_read_patched_and_reported() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["kind"].as_str().expect("a kind").to_owned())
         .collect();
-    let turn = ["request", "reply"];
-    assert_eq!(kinds, [&["opened"][..], &turn, &turn, &turn, &turn, &["ended"]].concat());
+    let turn = ["request", "reply", "result"];
+    assert_eq!(kinds, [&["opened"][..], &turn, &turn, &turn, &["request", "reply", "checked", "ended"]].concat());
     for part in ["Look first.", "Fix the mean.", "len(v)", "ran pytest -q", "Fixed the mean."] {
         assert!(transcript.contains(part), "{part}");
     }
@@ -263,13 +267,24 @@ async fn turns_tokens_and_time_are_bounded() {
     let steps = || Script::of((0..30).map(|n| shell(&format!("echo {n}"))));
     for (allowance, expected, n_requests) in [
         (Allowance { turns: 3, ..AMPLE }, "The budget's limit of model calls is reached.", 3),
-        (Allowance { tokens: 1, ..AMPLE }, "The budget's limit of tokens is reached.", 1),
+        (Allowance { tokens: 1, ..AMPLE }, "The budget's limit of tokens is reached.", 0),
         (Allowance { wall_clock_ms: 0, ..AMPLE }, "The budget's time is used up.", 0),
     ] {
         let outcome = solve(steps(), allowance, Memory::default()).await;
         assert_eq!(outcome.solution.ending, Ending::BudgetExhausted { limit: expected.to_owned() });
         assert_eq!((outcome.requests.len(), outcome.lines.len()), (n_requests, n_requests));
     }
+}
+
+#[tokio::test]
+async fn tokens_are_reserved_before_they_are_used() {
+    let tokens = 20_000;
+    let steps = Script::of((0..30).map(|n| shell(&format!("echo {n}"))));
+    let outcome = solve(steps, Allowance { tokens, ..AMPLE }, Memory::default()).await;
+    assert_eq!(outcome.solution.ending, Ending::BudgetExhausted { limit: "The budget's limit of tokens is reached.".to_owned() });
+    assert!(outcome.requests.len() > 2 && outcome.solution.usage.tokens() <= tokens, "{:?}", outcome.solution.usage);
+    let limits: Vec<u64> = outcome.requests.iter().filter_map(|request| request["max_output_tokens"].as_u64()).collect();
+    assert!(limits.is_sorted_by(|a, b| a >= b) && limits.first() > limits.last(), "{limits:?}");
 }
 
 #[tokio::test]
@@ -343,12 +358,12 @@ async fn a_full_context_is_made_room_in_once() {
     let solution = work(&turns, AMPLE, &mut Memory::default(), &on_turn).await;
     assert_eq!(solution.ending, Ending::Finished);
     let last = scripted.requests().pop().expect("a request").body;
-    let dropped = last["input"]
+    let masked = last["input"]
         .as_array()
         .expect("a list")
         .iter()
-        .filter(|item| item["output"].as_str().is_some_and(|text| text.contains("dropped")));
-    assert_eq!(dropped.count(), 4);
+        .filter(|item| item["output"].as_str().is_some_and(|text| text.contains("left out to make room")));
+    assert_eq!(masked.count(), 4);
     drop(turns);
     scripted.shutdown().await;
 }

@@ -6,6 +6,7 @@ mod crashes;
 mod hostile;
 mod limits;
 mod refusals;
+mod replay;
 mod requests;
 mod trouble;
 mod verdicts;

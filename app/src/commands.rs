@@ -10,6 +10,7 @@ mod apply_patch;
 mod assemble;
 mod demo;
 mod doctor;
+mod replay;
 mod run;
 mod serve;
 mod story;
@@ -51,6 +52,11 @@ enum Command {
     /// Tries sandbox, git, folders, store, model endpoint and the App's credentials for real. Exit code 3 if the machine or a
     /// service lacks something, 2 if the configuration does.
     Doctor(doctor::Arguments),
+    /// Drive a run again from what was recorded of it, and compare the files that it comes to
+    ///
+    /// The model is not asked: its recorded replies are played. Edits and commands are real, in the same sandbox. Exit code 1
+    /// at a difference, which is named with its turn.
+    Replay(replay::Arguments),
     /// Apply a patch from standard input to the current directory, whole or not at all
     ///
     /// The same patches that the agent makes, by the same code; see below for the format.
@@ -118,6 +124,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(arguments) => block_on(demo::demo(arguments)),
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Serve(arguments) => block_on(serve::serve(arguments)),
+        Command::Replay(arguments) => block_on(replay::replay(arguments)),
         Command::Doctor(arguments) => block_on(doctor::doctor(arguments)),
     };
     match done {

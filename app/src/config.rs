@@ -13,6 +13,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::store::ledger::{self, Quantity, Scope};
+
 pub mod example;
 
 /// The prefix of the environment's variables.
@@ -36,7 +38,7 @@ pub struct Config {
     pub workspace: Workspace,
     /// What every command of an agent, a setup or a test is confined to.
     pub sandbox: Sandbox,
-    /// What a job may use.
+    /// What a job may use, and what jobs may use together in a day.
     pub limits: Limits,
 }
 
@@ -250,7 +252,7 @@ impl Default for Sandbox {
     }
 }
 
-/// What a job may use.
+/// What a job may use, and what jobs may use together in a day.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -270,6 +272,18 @@ pub struct Limits {
     pub test_minutes: u64,
     /// How many workers may die of a job before it is given up.
     pub claims: u32,
+    /// Tokens that all jobs of one repository may read and write in a UTC day; no limit where it is not set.
+    pub repository_tokens_per_day: Option<u64>,
+    /// US dollars that all jobs of one repository may cost in a UTC day; kept where prices are configured.
+    pub repository_usd_per_day: Option<f64>,
+    /// Tokens that all jobs that one user asked for may read and write in a UTC day; no limit where it is not set.
+    pub user_tokens_per_day: Option<u64>,
+    /// US dollars that all jobs that one user asked for may cost in a UTC day; kept where prices are configured.
+    pub user_usd_per_day: Option<f64>,
+    /// Tokens that all jobs together may read and write in a UTC day; no limit where it is not set.
+    pub tokens_per_day: Option<u64>,
+    /// US dollars that all jobs together may cost in a UTC day; kept where prices are configured.
+    pub usd_per_day: Option<f64>,
 }
 
 impl Default for Limits {
@@ -283,6 +297,12 @@ impl Default for Limits {
             max_tokens: 20_000_000,
             test_minutes: 20,
             claims: 3,
+            repository_tokens_per_day: None,
+            repository_usd_per_day: None,
+            user_tokens_per_day: None,
+            user_usd_per_day: None,
+            tokens_per_day: None,
+            usd_per_day: None,
         }
     }
 }
@@ -299,6 +319,43 @@ impl Limits {
             tokens: self.max_tokens,
             cost_microusd: microusd(self.max_cost_usd),
         }
+    }
+
+    /// What jobs may use together in a day under these limits.
+    pub fn of_day(&self) -> ledger::Limits {
+        let limit = |tokens, usd: Option<f64>| ledger::Limit { tokens, cost_microusd: usd.map(microusd) };
+        ledger::Limits {
+            repository: limit(self.repository_tokens_per_day, self.repository_usd_per_day),
+            user: limit(self.user_tokens_per_day, self.user_usd_per_day),
+            everything: limit(self.tokens_per_day, self.usd_per_day),
+        }
+    }
+
+    /// The key of a limit of a day.
+    pub fn key_of_day(scope: Scope, quantity: Quantity) -> &'static str {
+        match (scope, quantity) {
+            (Scope::Repository(_), Quantity::Tokens) => "limits.repository_tokens_per_day",
+            (Scope::Repository(_), Quantity::Cost) => "limits.repository_usd_per_day",
+            (Scope::User(_), Quantity::Tokens) => "limits.user_tokens_per_day",
+            (Scope::User(_), Quantity::Cost) => "limits.user_usd_per_day",
+            (Scope::Everything, Quantity::Tokens) => "limits.tokens_per_day",
+            (Scope::Everything, Quantity::Cost) => "limits.usd_per_day",
+        }
+    }
+
+    /// The keys that hold dollars, with what they are set to.
+    fn dollars(&self) -> [(&'static str, Option<f64>); 4] {
+        [
+            ("limits.max_cost_usd", Some(self.max_cost_usd)),
+            ("limits.repository_usd_per_day", self.repository_usd_per_day),
+            ("limits.user_usd_per_day", self.user_usd_per_day),
+            ("limits.usd_per_day", self.usd_per_day),
+        ]
+    }
+
+    /// The keys that hold dollars and are set: without prices none of them can be kept.
+    pub fn dollar_keys(&self) -> impl Iterator<Item = &'static str> {
+        self.dollars().into_iter().filter(|(_, dollars)| dollars.is_some()).map(|(key, _)| key)
     }
 
     /// The time for one run of the setup or test command.
@@ -369,12 +426,16 @@ impl Config {
             ("limits.claims", self.limits.claims.into()),
             ("server.workers", self.server.workers.into()),
             ("model.tries", self.model.tries.into()),
+            ("limits.repository_tokens_per_day", self.limits.repository_tokens_per_day.unwrap_or(u64::MAX)),
+            ("limits.user_tokens_per_day", self.limits.user_tokens_per_day.unwrap_or(u64::MAX)),
+            ("limits.tokens_per_day", self.limits.tokens_per_day.unwrap_or(u64::MAX)),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(ConfigError(format!("`{key}` must be at least 1"))),
-            None if self.limits.max_cost_usd.is_nan() || self.limits.max_cost_usd <= 0.0 => {
-                Err(ConfigError("`limits.max_cost_usd` must be above 0".into()))
-            }
+        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError(format!("`{key}` must be at least 1")));
+        }
+        let is_none = |dollars: Option<f64>| dollars.is_some_and(|dollars| dollars.is_nan() || dollars <= 0.0);
+        match self.limits.dollars().into_iter().find(|(_, dollars)| is_none(*dollars)) {
+            Some((key, _)) => Err(ConfigError(format!("`{key}` must be above 0"))),
             None => Ok(()),
         }
     }

@@ -9,6 +9,7 @@ pub mod intake;
 pub mod model;
 pub mod policy_file;
 pub mod rehearsal;
+pub mod replay;
 pub mod sandbox;
 pub mod server;
 pub mod service;

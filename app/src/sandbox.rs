@@ -3,13 +3,14 @@
 //! The port says what a sandbox gives and nothing of how. It knows no model, no forge and no token. A command that
 //! fails is an [`Output`]; an error means that the promise of the sandbox could not be kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub mod local;
 pub mod toolchains;
@@ -68,6 +69,60 @@ pub struct Output {
     pub omitted_bytes: u64,
     /// From start to the last byte of output.
     pub duration: Duration,
+}
+
+/// A program that stays and is talked to, such as another agent.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// Its path inside and its arguments.
+    pub argv: Vec<String>,
+    /// What is added to the sandbox's environment, or put in the place of what is there.
+    pub environment: Vec<(String, String)>,
+    /// Host files and folders that it sees read only beside those of every command: the host's path and the one inside.
+    pub read_only: Vec<(PathBuf, PathBuf)>,
+    /// Unix sockets of the host that it can connect to, likewise. They are all that it reaches of the host.
+    pub sockets: Vec<(PathBuf, PathBuf)>,
+    /// A port of its own loopback that leads to one of these sockets, for programs that speak TCP only.
+    pub bridge: Option<Bridge>,
+}
+
+/// A port of a sandbox's own loopback that leads to a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    /// The port on 127.0.0.1 inside.
+    pub port: u16,
+    /// The socket's path inside.
+    pub socket: PathBuf,
+}
+
+/// A process in a sandbox, and the two ends that it is talked to through.
+pub struct Running {
+    /// Its standard input; shutting it down is the end of input.
+    pub input: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Its standard output; it ends when the process and all that hold it are gone.
+    pub output: Box<dyn AsyncRead + Send + Unpin>,
+    /// The process itself. Dropping this kills everything in the sandbox.
+    pub handle: Box<dyn Handle>,
+}
+
+/// Holds a process of a sandbox; dropped, it kills everything in there.
+#[async_trait]
+pub trait Handle: Send {
+    /// The end of its standard error so far, for messages.
+    fn errors(&self) -> String;
+
+    /// Waits for its end; no process of it is left when this returns.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] where the sandbox could not be made, so that the process never ran; otherwise
+    /// [`SandboxError::Machine`].
+    async fn wait(&mut self) -> Result<Exit, SandboxError>;
+
+    /// Kills everything in the sandbox; no process is left when this returns.
+    ///
+    /// # Errors
+    /// As for `wait`.
+    async fn kill(&mut self) -> Result<Exit, SandboxError>;
 }
 
 /// What the machine gives, as a probe found by trying.
@@ -136,6 +191,13 @@ pub trait Executor: Send {
     /// # Errors
     /// [`SandboxError::Refused`] and [`SandboxError::Machine`]; a failing command is an [`Output`].
     async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError>;
+
+    /// Starts a program in the workspace's root, in a sandbox like that of a command, and returns as soon as it can be
+    /// talked to. Whether it could be started at all is what [`Handle::wait`] says.
+    ///
+    /// # Errors
+    /// [`SandboxError::Path`] for a socket that is none, [`SandboxError::Refused`] and [`SandboxError::Machine`].
+    async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError>;
 
     /// Reads a file, or the text of a symbolic link; `None` where there is none.
     ///

@@ -1,4 +1,4 @@
-//! What must not be lost: deliveries, jobs, journals and artifacts.
+//! What must not be lost: deliveries, jobs, journals, artifacts, and what was spent.
 //!
 //! The port promises that what it has answered is durable, that a job has one worker at a time, and that a worker whose
 //! lease was taken over writes nothing more. It knows no forge and no model. `tests/contract/store.rs` holds every
@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
 use tokio::sync::Notify;
 
+use ledger::{Limits, Reserved, Scope, Spending};
+
+pub mod ledger;
 pub mod memory;
 pub mod sqlite;
 
@@ -201,6 +205,28 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unknown`] for no such job, [`StoreError::Corrupt`] for a broken chain.
     async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError>;
+
+    /// Takes the most that a request may use off the limits of the job's repository, of who asked for the job, and of
+    /// everything, for the UTC day of `now`; off all of them or off none. It counts as spent there until it is settled,
+    /// and for good where it never is: nobody knows then what was used. A job has one reservation at a time; the next one
+    /// gives up the settling of the one before.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    async fn reserve(&self, lease: &Lease, most: Spending, limits: &Limits, now: Timestamp) -> Result<Reserved, StoreError>;
+
+    /// Puts what was used in place of the lease's reservation, on the day on which that was made; the truth counts, even
+    /// where it is more than was reserved.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`]: the reservation stays counted. [`StoreError::Unknown`] where there is none to settle.
+    async fn settle(&self, lease: &Lease, used: Spending) -> Result<(), StoreError>;
+
+    /// What was spent in a scope on a UTC day, open reservations included.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn spending(&self, scope: Scope, day: Date) -> Result<Spending, StoreError>;
 
     /// Keeps some bytes under their digest.
     ///

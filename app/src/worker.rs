@@ -18,12 +18,14 @@ use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::forge::{Forge, ForgeError};
 use crate::sandbox::Sandbox;
+use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
 use crate::workspace::{WorkspaceError, Workspaces};
 
 mod commands;
 mod conclusions;
 mod gate;
+mod meter;
 mod prepare;
 mod prove;
 mod publish;
@@ -83,6 +85,8 @@ pub struct Settings {
     pub instruction_fallbacks: Vec<String>,
     /// A test command that goes before what the repository says of itself.
     pub test_command: Option<String>,
+    /// What jobs may use together in a day.
+    pub limits_of_day: Limits,
 }
 
 /// One worker.

@@ -218,6 +218,15 @@ impl Workspaces {
         blocking(move || proposal::propose(&mirror, &base, &tree, &droppings, &message)).await
     }
 
+    /// The tree of a commit, as git names it.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror does not have it.
+    pub async fn tree(&self, repo: &RepoRef, commit: &CommitId) -> Result<String, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || mirror::tree(&mirror, &commit)).await
+    }
+
     /// Makes sure that a commit of ours is in the mirror, from its pack if need be.
     ///
     /// # Errors

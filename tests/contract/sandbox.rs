@@ -20,6 +20,9 @@ use patchwright_domain::proof::Exit;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
+mod process;
+mod reader;
+
 /// The binary under test; a copy elsewhere can be named when the suite runs as another user.
 fn launcher() -> PathBuf {
     std::env::var_os("PATCHWRIGHT_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_patchwright")), PathBuf::from)
@@ -41,9 +44,12 @@ impl Place {
     }
 
     async fn with(settings: LocalSettings) -> Place {
-        let workspace = tempfile::tempdir().unwrap();
+        Place::open(tempfile::tempdir().unwrap(), settings, Profile::Agent).await
+    }
+
+    async fn open(workspace: TempDir, settings: LocalSettings, profile: Profile) -> Place {
         let sandbox = LocalSandbox::new(launcher(), settings);
-        let executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent).await.unwrap();
+        let executor = sandbox.open(Tree::alone(workspace.path()), profile).await.unwrap();
         Place { workspace, executor }
     }
 

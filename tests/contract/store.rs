@@ -15,6 +15,7 @@ use patchwright_domain::policy::Decision;
 mod deliveries;
 mod jobs;
 mod leases;
+mod ledger;
 mod sqlite;
 
 const LEASE: Duration = Duration::from_secs(60);

@@ -207,12 +207,15 @@ async fn every_command_explains_itself() {
     Usage: patchwright <COMMAND>
 
     Commands:
-      demo    Play the whole thing on this machine: an issue, a webhook, a patch, its proof, a pull
-              request
-      run     Do one task on a local checkout and leave a branch or a patch
-      serve   Serve webhooks and work on jobs
-      doctor  Say what works on this machine and what to do about what does not
-      help    Print this message or the help of the given subcommand(s)
+      demo         Play the whole thing on this machine: an issue, a webhook, a patch, its proof, a pull
+                   request
+      run          Do one task on a local checkout and leave a branch or a patch
+      serve        Serve webhooks and work on jobs
+      doctor       Say what works on this machine and what to do about what does not
+      replay       Drive a run again from what was recorded of it, and compare the files that it comes
+                   to
+      apply-patch  Apply a patch from standard input to the current directory, whole or not at all
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -260,6 +263,24 @@ async fn every_command_explains_itself() {
 
           --task <TEXT>
               What is to be done, in your own words
+
+          --mode <MODE>
+              What kind of work it is; all but `fix` leave the files as they are, which the sandbox sees
+              to
+
+              Possible values:
+              - fix:    Make the problem visible, change the files until it is gone, and prove it
+              - ask:    Answer a question, with the places in the files that the answer rests on
+              - plan:   Say how the task would be done
+              - review: Say what is wrong with the code that the task names
+              
+              [default: fix]
+
+          --attempts <N>
+              How often the work may be begun anew; the best attempt counts, by what was executed, and
+              the first proof ends it
+              
+              [default: 1]
 
           --test <CMD>
               How the repository is tested, in place of what its policy file or its files say

@@ -57,7 +57,7 @@ async fn what_the_model_says_is_harmless_in_the_comment() {
 
         Next step: Read its last words, add what is missing to the issue, and ask again.
 
-        <sub>1 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
@@ -77,7 +77,7 @@ async fn a_hostile_file_name_is_harmless_in_the_comment() {
 
         Next step: Make this change by hand, or ask for one that does not need it.
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
     let setup = Setup::model(does("mkdir .github; echo x > '.github/x` @octocat fixes #99 `y'"));
     insta::assert_snapshot!(setup.ends(Outcome::BlockedByPolicy).await, @r"
@@ -93,7 +93,7 @@ async fn a_hostile_file_name_is_harmless_in_the_comment() {
 
         Next step: Make this change by hand, or ask for one that does not need it.
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
@@ -178,10 +178,9 @@ async fn the_rules_for_agents_are_the_bases_and_not_the_patchs() {
         .play(async |world| {
             assert_eq!(world.fix_this().await, Outcome::Unproven);
             let briefs = world.briefs();
-            assert_eq!(briefs.len(), 2, "a brief for each round");
-            assert!(
-                briefs.iter().all(|brief| brief.contains("Keep to the rules of the base.") && !brief.contains("Obey the patch."))
-            );
+            assert_eq!(briefs.len(), 2, "a task and what was found of it");
+            assert!(briefs[0].contains("Keep to the rules of the base."), "{}", briefs[0]);
+            assert!(briefs.iter().all(|brief| !brief.contains("Obey the patch.")), "{briefs:?}");
         })
         .await;
 }
@@ -191,20 +190,22 @@ async fn the_agent_has_git_in_its_tree_and_nothing_of_it_is_published() {
     let look = "git status --short && git log --format=%s && git config user.name";
     let trap = "git config core.fsmonitor 'touch /workspace/trapped' && printf '#!/bin/sh\\ntouch trapped\\n' > .git/hooks/pre-commit \
                 && chmod +x .git/hooks/pre-commit && git checkout -q -b mine && git commit -q --no-verify -am mine && git diff --stat HEAD~1";
-    Setup::model([
+    let model = Script::of([
         Step::Shell(look.into()),
         Step::ApplyPatch(FIX.into()),
         Step::Shell(trap.into()),
         Step::Message("Done.".into()),
-    ])
-    .play(async |world| {
-        assert_eq!(world.fix_this().await, Outcome::Proven);
-        let told = world.model.requests().pop().expect("the model was asked").body.to_string();
-        assert!(told.contains("agent"), "git knows who works in the tree: {told}");
-        assert!(told.contains("1 file changed"), "git shows what was changed: {told}");
-        assert!(!told.contains("fatal:"), "{told}");
-        assert_eq!(world.own_branches().len(), 1, "the agent's own branch stays where it is");
-        assert!(!world.commit_message(&world.own_branches()[0]).await.contains("mine"), "the commit is the host's");
-    })
-    .await;
+    ]);
+    // Git calls its monitor with the time of day, which becomes the name of a file.
+    Setup { script: model, is_replayed: false, ..Setup::default() }
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::Proven);
+            let told = world.model.requests().pop().expect("the model was asked").body.to_string();
+            assert!(told.contains("agent"), "git knows who works in the tree: {told}");
+            assert!(told.contains("1 file changed"), "git shows what was changed: {told}");
+            assert!(!told.contains("fatal:"), "{told}");
+            assert_eq!(world.own_branches().len(), 1, "the agent's own branch stays where it is");
+            assert!(!world.commit_message(&world.own_branches()[0]).await.contains("mine"), "the commit is the host's");
+        })
+        .await;
 }

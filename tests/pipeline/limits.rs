@@ -1,10 +1,12 @@
 //! Limits and rules: what ends a run that works as it should.
 
 use patchwright::model::scripted::Step;
+use patchwright::store::ledger::{self, Limit, Limits, Scope};
 use patchwright_domain::job::Budget;
 use patchwright_domain::journal::Outcome;
+use patchwright_domain::run::Run;
 
-use crate::support::pipeline::{Setup, does, mends};
+use crate::support::pipeline::{ISSUE, MAINTAINER, Setup, World, does, mends};
 
 fn budget() -> Budget {
     Setup::default().budget
@@ -31,7 +33,7 @@ async fn a_run_whose_turns_are_used_up_says_so() {
 
 #[tokio::test]
 async fn a_run_whose_tokens_are_used_up_says_so() {
-    let setup = Setup { budget: Budget { tokens: 500, ..budget() }, ..Setup::model(does("true")) };
+    let setup = Setup { budget: Budget { tokens: 6_000, ..budget() }, ..Setup::model(does("true")) };
     insta::assert_snapshot!(setup.ends(Outcome::BudgetExhausted).await, @r"
     mona: (eyes)
         @codex fix this
@@ -41,7 +43,7 @@ async fn a_run_whose_tokens_are_used_up_says_so() {
 
         Next step: Ask again with a narrower task, or raise the limit in the server's `[limits]`.
 
-        <sub>1 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>3 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
@@ -77,7 +79,7 @@ async fn a_policy_file_that_cannot_be_read_is_named_with_its_line() {
         @codex fix this
 
     patchwright[bot]:
-        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: unknown field `tset`, expected one of setup, test.
+        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: unknown field `tset`, expected one of setup, test, format, lint.
 
         Next step: Mend the file on the default branch, then ask again.
 
@@ -101,7 +103,7 @@ async fn a_patch_to_the_workflows_is_refused() {
 
         Next step: Make this change by hand, or ask for one that does not need it.
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
@@ -121,7 +123,7 @@ async fn a_link_that_leaves_the_tree_is_refused() {
 
         Next step: Make this change by hand, or ask for one that does not need it.
 
-        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
@@ -138,6 +140,79 @@ async fn a_repository_may_name_its_own_label_and_role() {
             world.github.label(world.repo, 1, "ada", "mend-me").expect("the issue is there");
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Proven);
+        })
+        .await;
+}
+
+/// A model that calls the shell for ever, and as many turns as it wants.
+fn endless(limits_of_day: Limits) -> Setup {
+    let calls = std::iter::repeat_n(Step::Shell("true".into()), 1_000);
+    Setup { limits_of_day, budget: Budget { turns: 900, ..budget() }, ..Setup::model(calls) }
+}
+
+/// Tokens for few replies of a model that may write 32 000 tokens in each.
+const FEW_TOKENS: u64 = 150_000;
+
+/// What the journals say that all jobs used, in tokens.
+async fn recorded(world: &World) -> u64 {
+    let mut tokens = 0;
+    for spec in world.jobs().await {
+        let journal = world.tools.store.journal(&spec.id(), 0).await.expect("the journal holds together");
+        tokens += Run::fold(&spec, &journal).expect("the journal folds").usage().tokens();
+    }
+    tokens
+}
+
+async fn spent(world: &World, scope: Scope) -> u64 {
+    let day = ledger::day(world.tools.clock.now());
+    world.tools.store.spending(scope, day).await.expect("the store answers").tokens
+}
+
+/// Three jobs of one repository at once, each far below its own budget: together they stay below the repository's limit.
+#[tokio::test]
+async fn jobs_that_ignore_limits_never_pass_their_repositorys_limit_together() {
+    let repository = Limit { tokens: Some(FEW_TOKENS), cost_microusd: None };
+    endless(Limits { repository, ..Limits::default() })
+        .play(async |world| {
+            let issues = [ISSUE, world.open_issue("The median is wrong"), world.open_issue("The mode is wrong")];
+            for issue in issues {
+                world.github.comment(world.repo, issue, MAINTAINER, "@codex fix this").expect("the issue is there");
+            }
+            world.decide().await;
+            let (one, two, three) = (world.worker(), world.worker(), world.worker());
+            let worked = tokio::join!(one.drain(), two.drain(), three.drain());
+            let n_jobs = [worked.0, worked.1, worked.2].map(|n_jobs| n_jobs.expect("the store can be asked"));
+            assert_eq!(n_jobs.iter().sum::<u32>(), 3);
+
+            let spent = spent(world, Scope::Repository(world.repo.0)).await;
+            assert!((FEW_TOKENS / 2..=FEW_TOKENS).contains(&spent), "{spent} tokens");
+            assert_eq!(spent, recorded(world).await, "the ledger is the sum of what the journals say");
+            for issue in issues {
+                let comments = world.github.comments(world.repo, issue);
+                let words = &comments.last().expect("the bot has answered").body;
+                assert!(words.contains("**Budget exhausted.**"), "{words}");
+                assert!(words.contains("limits.repository_tokens_per_day"), "{words}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_days_limit_is_told_with_its_key_and_holds_until_midnight() {
+    let everything = Limit { tokens: Some(FEW_TOKENS), cost_microusd: None };
+    endless(Limits { everything, ..Limits::default() })
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::BudgetExhausted);
+            let n_requests = world.model.requests().len();
+            insta::assert_snapshot!(world.last_words().await, @"");
+            let issue = world.open_issue("The median is wrong");
+            for (seconds, is_asked) in [(0, false), (24 * 60 * 60, true)] {
+                world.clock.pass(seconds);
+                world.github.comment(world.repo, issue, MAINTAINER, "@codex fix this").expect("the issue is there");
+                world.work().await;
+                assert_eq!(world.model.requests().len() > n_requests, is_asked, "after {seconds} s");
+            }
+            assert!(spent(world, Scope::Everything).await <= FEW_TOKENS);
         })
         .await;
 }

@@ -124,12 +124,15 @@ async fn tests_that_still_fail_after_all_rounds_make_a_draft_that_says_so() {
             <sub>Job JOB. A person reviews and merges this; nothing here merges itself.</sub>
             ");
             let briefs = world.briefs();
-            assert_eq!(briefs.len(), 2, "a brief for each round");
-            let (_, feedback) = briefs[1].split_once("# What the harness found after your last round\n").expect("it is told");
-            insta::assert_snapshot!(feedback.split("\",\"type\"").next().unwrap_or_default().trim_end(), @r#"
-            Your files are as you left them. The tests fail with the patch, as they did before it. The command was `sh tests/run.sh` (exit code 1). The end of its output:
+            assert_eq!(briefs.len(), 2, "a task and what was found of it");
+            insta::assert_snapshot!(briefs[1], @r"
+            # What the harness found after your last round
+            Your files are as you left them.
+            BEGIN e57be3fec860 what was seen when the tests were run
+            The tests fail with the patch, as they did before it. The command was `sh tests/run.sh` (exit code 1). The end of its output:
             the mean of 2, 4 and 6 is not 4
-            "#);
+            END e57be3fec860
+            ");
         })
         .await;
 }
@@ -182,7 +185,7 @@ async fn an_agent_that_changes_nothing_is_quoted() {
 
         Next step: Read its last words, add what is missing to the issue, and ask again.
 
-        <sub>1 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>2 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
     ");
 }
 
@@ -237,7 +240,7 @@ async fn deleting_the_failing_test_proves_nothing() {
 
         Next step: Take the patch as a draft to go on from, or ask again with more detail.
 
-        <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+        <sub>8 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
 
     draft pull request #2 of codex/1-the-mean-of-a-list-is-wrong-job to main: The mean of a list is wrong
     check patchwright (neutral): Unproven: The tests fail with the patch, as they did before it.

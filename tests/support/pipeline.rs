@@ -20,9 +20,11 @@ use patchwright::model::responses::ResponsesModel;
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::rehearsal::scene::{RepositoryId, Role};
 use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
+use patchwright::replay::Replayer;
 use patchwright::sandbox::Executor;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::server::{self, Server};
+use patchwright::store::ledger::Limits;
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::worker::{Settings, Tools, Worker};
 use patchwright::workspace::Workspaces;
@@ -93,7 +95,13 @@ pub(crate) struct Setup {
     /// Where the model is, if not where the scripted one listens.
     pub(crate) model_url: Option<String>,
     pub(crate) budget: Budget,
+    /// What jobs may use together in a day.
+    pub(crate) limits_of_day: Limits,
     pub(crate) launcher: PathBuf,
+    /// How many tokens the model's context holds.
+    pub(crate) context_tokens: u64,
+    /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
+    pub(crate) is_replayed: bool,
 }
 
 impl Default for Setup {
@@ -112,7 +120,10 @@ impl Default for Setup {
                 tokens: 10_000_000,
                 cost_microusd: 1_000_000,
             },
+            limits_of_day: Limits::default(),
             launcher: env!("CARGO_BIN_EXE_patchwright").into(),
+            context_tokens: 200_000,
+            is_replayed: true,
         }
     }
 }
@@ -245,6 +256,7 @@ pub(crate) struct World {
     intake: Intake,
     gate: Arc<Gate>,
     pub(crate) folder: TempDir,
+    is_replayed: bool,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
@@ -259,7 +271,10 @@ impl World {
         github.set_role(repo, READER, Role::Read).expect("the repository is there");
         let model = ScriptedModel::start(setup.script.clone()).await.expect("loopback has a free port");
         let (clock, gate) = (Arc::new(TestClock::default()), Arc::new(Gate::default()));
-        let agent = Gated { agent: agent(setup.model_url.clone().unwrap_or_else(|| model.base_url())), gate: Arc::clone(&gate) };
+        let agent = Gated {
+            agent: agent(setup.model_url.clone().unwrap_or_else(|| model.base_url()), setup.context_tokens),
+            gate: Arc::clone(&gate),
+        };
         let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");
         let sandbox =
             LocalSandbox::new(setup.launcher.clone(), LocalSettings { toolchain_path: None, ..LocalSettings::default() });
@@ -272,7 +287,7 @@ impl World {
             sandbox: Arc::new(sandbox),
             agents: vec![Arc::new(agent)],
             clock: clock.clone(),
-            settings: settings(github.web_url()),
+            settings: settings(github.web_url(), setup.limits_of_day),
         });
         let listener = server::listen(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
@@ -285,7 +300,21 @@ impl World {
         github.send_webhooks_to(&format!("{url}/webhooks/github"));
         let (title, text) = setup.issue;
         assert_eq!(github.open_issue(repo, REPORTER, title, text).expect("the repository is there"), ISSUE);
-        Self { github, model, repo, clock, tools, url, client, intake, gate, folder, stop, serving }
+        Self {
+            github,
+            model,
+            repo,
+            clock,
+            tools,
+            url,
+            client,
+            intake,
+            gate,
+            folder,
+            is_replayed: setup.is_replayed,
+            stop,
+            serving,
+        }
     }
 
     /// Opens another issue.
@@ -384,6 +413,16 @@ impl World {
         tokio::join!(worker.run(stop.clone()), stopping);
     }
 
+    /// What drives runs of this world again.
+    pub(crate) fn replayer(&self) -> Replayer {
+        Replayer {
+            store: Arc::clone(&self.tools.store),
+            workspaces: Arc::clone(&self.tools.workspaces),
+            sandbox: Arc::clone(&self.tools.sandbox),
+            setup_timeout: self.tools.settings.test_timeout,
+        }
+    }
+
     /// All jobs, oldest first.
     pub(crate) async fn jobs(&self) -> Vec<JobSpec> {
         let mut jobs = Vec::new();
@@ -430,13 +469,16 @@ impl World {
         writes.map(|exchange| format!("{} {}", exchange.method, exchange.path)).collect()
     }
 
-    /// The briefs of all rounds, in order: what the model was told first.
+    /// What the model was told outside of its calls, in order: the task, and what the harness found.
     pub(crate) fn briefs(&self) -> Vec<String> {
         let mut briefs: Vec<String> = Vec::new();
         for request in self.model.requests() {
-            let brief = request.body["input"][0].to_string().replace("\\n", "\n").replace("\\\"", "\"");
-            if briefs.last() != Some(&brief) {
-                briefs.push(brief);
+            let items = request.body["input"].as_array().cloned().unwrap_or_default();
+            for item in items.iter().filter(|item| item["role"] == "user") {
+                let brief = item["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+                if !briefs.contains(&brief) {
+                    briefs.push(brief);
+                }
             }
         }
         briefs
@@ -487,15 +529,15 @@ fn forge(github: &Rehearsal) -> GitHub {
     GitHub::new(settings).expect("the key is a key")
 }
 
-fn agent(base_url: String) -> Turns {
+fn agent(base_url: String, context_tokens: u64) -> Turns {
     let settings =
         EndpointSettings { api_key: Some(SecretString::from(MODEL_KEY)), ..EndpointSettings::new(base_url, "scripted") };
     let model = ResponsesModel::new(settings).expect("the settings are right");
     let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 3, wait_max: Duration::from_millis(4) };
-    Turns { backoff, ..Turns::new(Arc::new(model)) }
+    Turns { backoff, context_tokens, ..Turns::new(Arc::new(model)) }
 }
 
-fn settings(web_url: &str) -> Settings {
+fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
     Settings {
         test_timeout: Duration::from_secs(60),
         model: "scripted".into(),
@@ -505,5 +547,6 @@ fn settings(web_url: &str) -> Settings {
         email: "patchwright[bot]@users.noreply.github.test".into(),
         instruction_fallbacks: Vec::new(),
         test_command: None,
+        limits_of_day,
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum Reason {
     UnknownIndentation,
     /// Ours refuses two chunks that change the same line.
     Overlap,
-    /// Ours refuses a context that nothing follows.
+    /// Ours refuses a context or an update that only blank lines follow.
     EmptyChunk,
     /// Ours refuses characters that the file's encoding lacks.
     Encoding,
@@ -43,6 +43,8 @@ pub(crate) enum Reason {
     NestedContexts,
     /// A second hunk on a file meets what the first made of it, which differs for a reason above.
     EarlierHunk,
+    /// Ours renames a file that is not changed.
+    PureMove,
     /// Ours lets blank lines stand between hunks and chunks.
     BlankLines,
     /// The line endings of the file, or of a new file's lines in the patch, are kept.
@@ -57,6 +59,8 @@ pub(crate) enum Reason {
     MoveToItself,
     /// Lines that are only added follow their context.
     AdditionFollowsContext,
+    /// Lines that are only added, without a context, come behind what other chunks add at the end.
+    AdditionAtTheEnd,
 }
 
 /// The reasons for a difference between the trees; `None` if there is none that we know.
@@ -90,7 +94,9 @@ fn refused(error: &PatchingError) -> Option<Reason> {
         PatchError::Chunk { reason, .. } if reason.contains("indented differently") => Some(Reason::UnknownIndentation),
         PatchError::Chunk { reason, .. } if reason.contains("another chunk") => Some(Reason::Overlap),
         PatchError::Chunk { reason, .. } if reason.contains("encoding") => Some(Reason::Encoding),
-        PatchError::Malformed { reason, .. } if reason.contains("the chunk has no lines") => Some(Reason::EmptyChunk),
+        PatchError::Malformed { reason, .. } if reason.contains("the chunk has no lines") || reason.ends_with("' is empty") => {
+            Some(Reason::EmptyChunk)
+        }
         PatchError::Malformed { .. } | PatchError::Chunk { .. } | PatchError::File { .. } | PatchError::NotFound { .. } => None,
     }
 }
@@ -102,6 +108,9 @@ fn accepted(case: &Case, error: &str) -> Option<Reason> {
     if is_bare && (error.contains("The first line of the patch must be") || error.contains("The last line of the patch must be"))
     {
         return Some(Reason::Envelope);
+    }
+    if error.contains("Update file hunk for path") && error.contains("is empty") {
+        return case.patch.contains("*** Move to: ").then_some(Reason::PureMove);
     }
     if error.contains("is not a valid hunk header") || error.contains("Unexpected line found in update hunk") {
         return match error.split_once(": '") {
@@ -199,7 +208,8 @@ fn possible(case: &Case) -> Vec<Reason> {
     push(case.patch.lines().any(is_shifted), Reason::Indentation);
     push(has_moves && case.before.values().any(|(_, executable)| *executable), Reason::Mode);
     push(!moved_to_themselves(case).is_empty(), Reason::MoveToItself);
-    push(!additions(case).is_empty(), Reason::AdditionFollowsContext);
+    push(!additions(case, is_context).is_empty(), Reason::AdditionFollowsContext);
+    push(!additions(case, is_no_context).is_empty() && case.patch.contains("@@"), Reason::AdditionAtTheEnd);
     // The last one, since the others may uncover the end of a file.
     push(any_file(case, |content| !content.ends_with(b"\n")), Reason::FinalNewline);
     possible
@@ -213,12 +223,20 @@ fn moved_to_themselves(case: &Case) -> Vec<&str> {
     lines.windows(2).filter(is_move).filter_map(|pair| pair[1].strip_prefix("*** Move to: ")).collect()
 }
 
-/// The lines of chunks that only add, under a context.
-fn additions(case: &Case) -> Vec<&str> {
+fn is_context(line: &str) -> bool {
+    line.starts_with("@@ ")
+}
+
+fn is_no_context(line: &str) -> bool {
+    line == "@@" || line.starts_with("*** Update File: ") || line.starts_with("*** Move to: ")
+}
+
+/// The lines of chunks that only add, behind a line of this kind.
+fn additions(case: &Case, is_behind: fn(&str) -> bool) -> Vec<&str> {
     let lines: Vec<&str> = case.patch.lines().collect();
     let mut added = Vec::new();
     for at in 0..lines.len() {
-        if lines[at].trim_start().starts_with("@@ ") {
+        if is_behind(lines[at].trim()) {
             let run: Vec<&str> = lines[at + 1..].iter().copied().take_while(|line| line.starts_with('+')).collect();
             let next = lines.get(at + 1 + run.len()).copied().unwrap_or("***");
             if next.trim_start().starts_with("***") || next.starts_with("@@") {
@@ -235,12 +253,16 @@ fn without(tree: &Tree, reasons: &[Reason], case: &Case) -> Tree {
     for reason in reasons {
         match reason {
             Reason::LineEndings => each(&mut plain, |text| text.retain(|byte| *byte != b'\r')),
-            Reason::FinalNewline => each(&mut plain, |text| text.truncate(text.strip_suffix(b"\n").unwrap_or(text).len())),
+            Reason::FinalNewline => each(&mut plain, |text| text.truncate(text.trim_suffix_newlines().len())),
             Reason::Indentation => each(&mut plain, |text| *text = unindented(text)),
             Reason::Mode => plain.values_mut().for_each(|(_, executable)| *executable = false),
             Reason::MoveToItself => plain.retain(|path, _| !moved_to_themselves(case).contains(&path.as_str())),
             Reason::AdditionFollowsContext => {
-                let added = additions(case);
+                let added = additions(case, is_context);
+                each(&mut plain, |text| *text = lines_but(text, &added));
+            }
+            Reason::AdditionAtTheEnd => {
+                let added = additions(case, is_no_context);
                 each(&mut plain, |text| *text = lines_but(text, &added));
             }
             Reason::AllOrNothing
@@ -258,6 +280,7 @@ fn without(tree: &Tree, reasons: &[Reason], case: &Case) -> Tree {
             | Reason::ByteOrderMark
             | Reason::NotUtf8
             | Reason::NestedContexts
+            | Reason::PureMove
             | Reason::EarlierHunk
             | Reason::BlankLines => {}
         }
@@ -278,10 +301,12 @@ fn lines_but(text: &[u8], left_out: &[&str]) -> Vec<u8> {
     text.split_inclusive(|byte| *byte == b'\n').filter(is_kept).flatten().copied().collect()
 }
 
-/// What the two functions above take off a line.
+/// What the functions above take off a line.
 trait Trimmed {
     fn trim_ascii_start_but_newline(&self) -> &[u8];
     fn trim_ascii_end_eol(&self) -> &[u8];
+    /// All of them, since a blank line that is added at the end looks like one.
+    fn trim_suffix_newlines(&self) -> &[u8];
 }
 
 impl Trimmed for [u8] {
@@ -293,5 +318,10 @@ impl Trimmed for [u8] {
     fn trim_ascii_end_eol(&self) -> &[u8] {
         let line = self.strip_suffix(b"\n").unwrap_or(self);
         line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    fn trim_suffix_newlines(&self) -> &[u8] {
+        let n_newlines = self.iter().rev().take_while(|byte| **byte == b'\n').count();
+        &self[..self.len() - n_newlines]
     }
 }

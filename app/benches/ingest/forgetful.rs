@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
 use patchwright::store::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
@@ -75,6 +77,18 @@ impl Store for Forgetful {
     }
 
     async fn journal(&self, _: &JobId, _: u32) -> Result<Vec<Entry>, StoreError> {
+        nothing()
+    }
+
+    async fn reserve(&self, _: &Lease, _: Spending, _: &Limits, _: Timestamp) -> Result<Reserved, StoreError> {
+        nothing()
+    }
+
+    async fn settle(&self, _: &Lease, _: Spending) -> Result<(), StoreError> {
+        nothing()
+    }
+
+    async fn spending(&self, _: Scope, _: Date) -> Result<Spending, StoreError> {
         nothing()
     }
 

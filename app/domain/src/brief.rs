@@ -146,6 +146,14 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
     Brief { mode, instructions, task, cache_key }
 }
 
+/// What the agent is told before its next round: what the harness found, which is in part what the tests printed.
+pub fn feedback(found: &str) -> String {
+    let fence = Fence { nonce: Digest::of(found.as_bytes()).to_string()[..12].to_owned() };
+    let mut told = String::from("# What the harness found after your last round\nYour files are as you left them.\n");
+    fence.put(&mut told, "what was seen when the tests were run", &Untrusted::new(found));
+    told
+}
+
 /// A login, of which no character may be more than a name's.
 fn login(name: &Untrusted) -> String {
     const CHARS_MAX: usize = 45;

@@ -45,6 +45,12 @@ impl JobId {
         Self(hex::encode(&Sha256::digest(key.0.as_bytes())[..8]))
     }
 
+    /// Reads sixteen hexadecimal digits.
+    pub fn parse(hexadecimal: &str) -> Option<Self> {
+        let well_formed = hexadecimal.len() == 16 && hexadecimal.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        well_formed.then(|| Self(hexadecimal.to_owned()))
+    }
+
     /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -3,6 +3,36 @@
 //! A patch is parsed as leniently as its meaning is certain, and applied as strictly as possible: all of it or nothing.
 //! This module knows no file system; the caller reads what [`Patch::paths`] names and writes what [`Patch::apply`]
 //! returns.
+//!
+//! The format is that of openai/codex. These differences from its 0.169.0 are meant; `benches/differential.rs` checks that
+//! there are no others, and names each as in brackets.
+//!
+//! | what | here | there |
+//! |---|---|---|
+//! | a hunk fails (`AllOrNothing`) | nothing is changed | what came before it stays |
+//! | a chunk or `@@` line fits in several places (`Ambiguous`) | refused with the lines | the first is taken |
+//! | an absolute path, `..`, `.git` (`Path`) | refused | written |
+//! | the patch is indented otherwise than the file (`Indentation`, `UnknownIndentation`) | the file's indentation, or refused if it cannot be known | the patch's |
+//! | two chunks change the same line (`Overlap`) | refused | the second searches further down |
+//! | `@@` or an update without lines (`EmptyChunk`) | refused | ignored |
+//! | several `@@` lines (`NestedContexts`) | outermost first | refused |
+//! | `@@` with a part of a line (`ContextPart`) | found | not found |
+//! | `@@` with the chunk's own first line (`ContextInChunk`) | found | not found |
+//! | `@@ -1,3 +1,3 @@` (`UnifiedHeader`) | a hint between several places | a text to find |
+//! | chunks out of order (`AnyOrder`) | found | not found |
+//! | only added lines under `@@` (`AdditionFollowsContext`) | behind that line | at the end of the file |
+//! | only added lines without `@@`, beside other chunks (`AdditionAtTheEnd`) | behind all of them | before what is added to the last line |
+//! | code fences, a missing first or last line (`Envelope`) | taken | refused |
+//! | blank lines between hunks and chunks (`BlankLines`) | ignored | refused, or taken as lines of the file |
+//! | a move without changes (`PureMove`) | done | refused |
+//! | a move of a file to itself (`MoveToItself`) | the file stays | the file is deleted |
+//! | the mode of a moved file (`Mode`) | kept | lost |
+//! | a byte order mark (`ByteOrderMark`) | kept and overlooked in matching | makes the first line another |
+//! | a file that is not UTF-8 (`NotUtf8`, `Encoding`) | updated in its encoding, or refused | refused |
+//! | line endings (`LineEndings`) | each replaced line keeps its own; a new file has those of its lines in the patch, unless the whole patch came in CRLF | the file's first one; `\n` for a new file |
+//! | no newline at the end (`FinalNewline`) | stays so | one is added |
+//!
+//! Where a patch has two hunks for one file, the second meets what the first made of it (`EarlierHunk`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

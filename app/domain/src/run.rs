@@ -167,6 +167,19 @@ impl Run {
         }
     }
 
+    /// The attempt and the round that are being solved, and what was found after the round before.
+    pub fn solving(&self) -> Option<(u32, u32, Option<&str>)> {
+        match &self.phase {
+            Phase::Solving { attempt, round, feedback } => Some((*attempt, *round, feedback.as_deref())),
+            Phase::Preparing
+            | Phase::Verifying { .. }
+            | Phase::Planning { .. }
+            | Phase::Publishing { .. }
+            | Phase::Ending { .. }
+            | Phase::Completed { .. } => None,
+        }
+    }
+
     /// What the model said last.
     pub fn answer(&self) -> Option<Digest> {
         self.answer

@@ -3,9 +3,10 @@
 //! When it ends, the kernel kills everything else in the namespace. It ends when the command has ended, when the lifeline
 //! is closed, and when the process outside is gone.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -14,11 +15,11 @@ use seccompiler::BpfProgram;
 use crate::fault::{Fault, OrFault, Step};
 use crate::spec::{Program, Spec, WORKSPACE};
 use crate::status::Status;
-use crate::{Wires, filter, mounts, namespaces, privileges, probe, report, sys};
+use crate::{Wires, bridge, filter, mounts, namespaces, privileges, probe, report, sys};
 
 /// Runs one command in this namespace and ends it.
-pub(crate) fn run(outer: sys::Ids, spec: &Spec, filter: &BpfProgram, wires: &Wires) -> ! {
-    match serve(outer, spec, filter, wires) {
+pub(crate) fn run(outer: sys::Ids, spec: &Spec, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> ! {
+    match serve(outer, spec, filter, wires, standard) {
         Ok(Some(end)) => report(File::from(copy(wires)), &end),
         Ok(None) => {}
         Err(fault) => report(File::from(copy(wires)), &fault.refusal()),
@@ -26,29 +27,50 @@ pub(crate) fn run(outer: sys::Ids, spec: &Spec, filter: &BpfProgram, wires: &Wir
     sys::exit_now(0)
 }
 
-fn copy(wires: &Wires) -> std::os::fd::OwnedFd {
+fn copy(wires: &Wires) -> OwnedFd {
     match wires.status.try_clone() {
         Ok(copy) => copy,
         Err(_) => sys::exit_now(1),
     }
 }
 
-fn serve(outer: sys::Ids, spec: &Spec, filter: &BpfProgram, wires: &Wires) -> Result<Option<Status>, Fault> {
+fn serve(
+    outer: sys::Ids,
+    spec: &Spec,
+    filter: &BpfProgram,
+    wires: &Wires,
+    standard: Option<OwnedFd>,
+) -> Result<Option<Status>, Fault> {
     namespaces::settle(outer, spec.uid, spec.gid)?;
     let proc = mounts::build(spec)?;
     privileges::drop_all(spec, &proc)?;
     drop(proc);
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(filter)?;
+    let listener = match &spec.program {
+        Program::Process { bridge: Some(bridge), .. } => Some((bridge::listen(bridge)?, bridge)),
+        Program::Process { bridge: None, .. } | Program::Script { .. } | Program::Probe(_) => None,
+    };
+    if let Some((listener, bridge)) = listener {
+        // It listens already, so the command finds it whenever it starts; from here on only the copy does.
+        if sys::fork().or_fault(Step::Process, "fork")?.is_none() {
+            drop(standard);
+            bridge::serve(&listener, &bridge.socket);
+        }
+    }
     report(File::from(copy(wires)), &Status::Ready);
     match sys::fork().or_fault(Step::Process, "fork")? {
-        None => become_command(spec, wires),
-        Some(command) => attend(command, wires, &signals),
+        None => become_command(spec, wires, standard.as_ref()),
+        Some(command) => {
+            // A copy kept here would hold the connection open after the command closed it.
+            drop(standard);
+            attend(command, wires, &signals)
+        }
     }
 }
 
 /// Reaps whatever ends, until the command does or nobody wants it any more.
-fn attend(command: i32, wires: &Wires, signals: &std::os::fd::OwnedFd) -> Result<Option<Status>, Fault> {
+fn attend(command: i32, wires: &Wires, signals: &OwnedFd) -> Result<Option<Status>, Fault> {
     loop {
         let ends = [wires.lifeline.as_fd(), wires.outer_alive.as_fd(), signals.as_fd()];
         let [cut, abandoned, _child] = sys::poll(ends).or_fault(Step::Process, "poll")?;
@@ -73,39 +95,44 @@ fn ended(end: ExitStatus) -> Status {
 }
 
 /// Becomes the command. What fails here is reported as a refusal: the command never ran.
-fn become_command(spec: &Spec, wires: &Wires) -> ! {
-    match prepare(spec, wires) {
+fn become_command(spec: &Spec, wires: &Wires, standard: Option<&OwnedFd>) -> ! {
+    match prepare(spec, wires, standard) {
         Ok(()) => {}
         Err(fault) => {
             report(File::from(copy(wires)), &fault.refusal());
             sys::exit_now(127);
         }
     }
-    let (shell, script) = match &spec.program {
-        Program::Script { shell, script } => (shell.to_string_lossy(), script),
+    let (program, arguments) = match &spec.program {
+        Program::Script { shell, script } => {
+            let shell = shell.to_string_lossy();
+            (shell.clone(), vec![shell.into_owned(), "-c".to_owned(), script.clone()])
+        }
+        Program::Process { arguments, .. } => (Cow::Borrowed(arguments.first().map_or("", String::as_str)), arguments.clone()),
         Program::Probe(baits) => {
             probe::run(baits, &mut io::stdout());
             sys::exit_now(0)
         }
     };
-    let Err(error) = sys::execute(&shell, &[&shell, "-c", script], &spec.environment);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let Err(error) = sys::execute(&program, &arguments, &spec.environment);
     if error.raw_os_error() == Some(libc::E2BIG) {
         // The script's own fault, so its answer, and the one that a shell gives.
-        let _ = writeln!(io::stdout(), "{shell}: the script is too long for one argument");
+        let _ = writeln!(io::stderr(), "{program}: the script is too long for one argument");
         sys::exit_now(126);
     }
-    report(File::from(copy(wires)), &Fault::new(Step::Command, shell, error).refusal());
+    report(File::from(copy(wires)), &Fault::new(Step::Command, program, error).refusal());
     sys::exit_now(127)
 }
 
-fn prepare(spec: &Spec, wires: &Wires) -> Result<(), Fault> {
+fn prepare(spec: &Spec, wires: &Wires, standard: Option<&OwnedFd>) -> Result<(), Fault> {
     let step = Step::Command;
     sys::reset_signals().or_fault(step, "resetting signals")?;
     sys::new_session().or_fault(step, "setsid")?;
     sys::set_umask(0o022);
     let nothing = File::open("/dev/null").or_fault(step, "/dev/null")?;
-    sys::place(&nothing, 0).or_fault(step, "standard input")?;
-    sys::place(&wires.output, 1).or_fault(step, "standard output")?;
+    sys::place(&standard.map_or(nothing.as_fd(), AsFd::as_fd), 0).or_fault(step, "standard input")?;
+    sys::place(standard.unwrap_or(&wires.output), 1).or_fault(step, "standard output")?;
     sys::place(&wires.output, 2).or_fault(step, "standard error")?;
     let directory = std::path::Path::new(WORKSPACE).join(&spec.directory);
     std::env::set_current_dir(&directory).or_fault(step, directory.display().to_string())?;

@@ -5,16 +5,20 @@
 //! command in them. It knows no model, no forge, no repository and no policy; it is told everything.
 //!
 //! Its standard input stays open as a lifeline: once it is closed, everything inside is killed. Its standard output
-//! belongs to the command, its standard error carries [`status::Status`] lines and nothing else.
+//! belongs to the command, its standard error carries [`status::Status`] lines and nothing else. A command that is talked
+//! to gets a connection of its own, which the launcher makes before it enters anything.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
 use crate::fault::{Fault, OrFault, Step};
 use crate::spec::Spec;
 use crate::status::Status;
 
+mod bridge;
 mod fault;
 mod filter;
 mod init;
@@ -56,6 +60,7 @@ fn launch() -> Result<(), Fault> {
     let lifeline = io::stdin().as_fd().try_clone_to_owned().or_fault(Step::Process, "standard input")?;
     let output = io::stdout().as_fd().try_clone_to_owned().or_fault(Step::Process, "standard output")?;
     let status = io::stderr().as_fd().try_clone_to_owned().or_fault(Step::Process, "standard error")?;
+    let standard = spec.standard.as_deref().map(connect).transpose()?;
     let (outer_alive, held) = io::pipe().or_fault(Step::Process, "a pipe")?;
     if let Some(score) = spec.limits.oom_score_adj {
         // Only a hint to the kernel; a machine that refuses it is no less safe.
@@ -66,13 +71,17 @@ fn launch() -> Result<(), Fault> {
         namespaces::Side::Inside => {
             drop(held);
             let wires = Wires { lifeline, outer_alive: outer_alive.into(), output, status };
-            init::run(outer, &spec, &filter, &wires)
+            init::run(outer, &spec, &filter, &wires, standard)
         }
         namespaces::Side::Outside { init, pidfd } => {
-            drop((outer_alive, output));
+            drop((outer_alive, output, standard));
             watch(&lifeline, init, &pidfd)
         }
     }
+}
+
+fn connect(socket: &Path) -> Result<OwnedFd, Fault> {
+    UnixStream::connect(socket).map(OwnedFd::from).or_fault(Step::Process, "the command's standard input and output")
 }
 
 /// Waits until the inside is over; ends it when the lifeline is closed.

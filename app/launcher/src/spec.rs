@@ -30,8 +30,11 @@ pub struct Spec {
     pub workspace: PathBuf,
     /// Whether the command may look at the workspace only.
     pub is_workspace_read_only: bool,
-    /// Further host paths, mounted read only and in order.
+    /// Further host paths, mounted read only and in order. A Unix socket among them can be connected to.
     pub read_only: Vec<ReadOnly>,
+    /// A Unix socket of the host that the launcher connects to first; the connection is the command's standard input and
+    /// output, and only its standard error is the launcher's standard output. None for a command without input.
+    pub standard: Option<PathBuf>,
     /// The user id of the command. As root it is also its id on the host, and must not be 0.
     pub uid: u32,
     /// The group id of the command, likewise.
@@ -51,8 +54,25 @@ pub enum Program {
         /// The script's text.
         script: String,
     },
+    /// A program with its arguments, the first of which is its path inside.
+    Process {
+        /// The path and the arguments.
+        arguments: Vec<String>,
+        /// What is reached over TCP, if anything is.
+        bridge: Option<Bridge>,
+    },
     /// The launcher's own attacks; they print [`crate::probe::Finding`] lines.
     Probe(Baits),
+}
+
+/// A port of the sandbox's own loopback that leads to a Unix socket, for programs that speak TCP only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bridge {
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// The socket's path inside.
+    pub socket: PathBuf,
 }
 
 /// A host file or directory, mounted read only.

@@ -20,10 +20,12 @@ use crate::sandbox::Executor;
 
 mod calls;
 mod failure;
+mod recorder;
 pub mod transcript;
 
 use calls::Outputs;
-use transcript::{Line, Transcript};
+use recorder::Recorder;
+use transcript::{Failed, Line, Transcript};
 
 /// How a model is asked again after a failure.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +125,7 @@ impl Agent for Turns {
         let mut work = Work {
             turns: self,
             talk,
-            executor,
+            executor: Recorder::new(executor),
             assignment,
             deadline: deadline(assignment.allowance.wall_clock_ms),
             transcript,
@@ -176,7 +178,7 @@ struct Recorded {
 struct Work<'w> {
     turns: &'w Turns,
     talk: Conversation,
-    executor: &'w mut dyn Executor,
+    executor: Recorder<'w>,
     assignment: Assignment<'w>,
     deadline: Instant,
     transcript: Transcript,
@@ -267,12 +269,16 @@ impl Work<'_> {
             meter.settle(reserved, Reservation::of(&used)).await;
             n_failures += 1;
             if matches!(error, ModelError::ContextOverflow(_)) && self.talk.overflowed() {
-                self.transcript.line(&Line::Failure { error: error.to_string(), wait_ms: Some(0) });
+                self.transcript.line(&Line::Failure {
+                    error: error.to_string(),
+                    failure: Failed::from(&error),
+                    wait_ms: Some(0),
+                });
                 return Ok(None);
             }
             let wait = failure::wait(&error, n_failures, &self.turns.backoff, self.time_left()?);
             let wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            self.transcript.line(&Line::Failure { error: error.to_string(), wait_ms });
+            self.transcript.line(&Line::Failure { error: error.to_string(), failure: Failed::from(&error), wait_ms });
             let wait = wait.ok_or_else(|| failure::ending(&error, n_failures))?;
             tracing::warn!(n_failures, ?wait, "the model is asked again: {error}");
             tokio::time::sleep(wait).await;
@@ -281,14 +287,13 @@ impl Work<'_> {
 
     async fn carry_out(&mut self, call: ToolCall) -> Result<(), Ending> {
         let left = self.time_left()?;
-        let told = calls::carry_out(self.executor, &mut self.outputs, &call.action, &self.turns.shell, left).await?;
+        let told = calls::carry_out(&mut self.executor, &mut self.outputs, &call.action, &self.turns.shell, left).await;
+        self.record_commands();
+        let told = told?;
         if let Some(turn) = &mut self.turn {
             turn.done.push(told.note.clone());
         }
         self.transcript.line(&Line::Result { call_id: call.call_id.clone(), told: told.text.clone(), note: told.note.clone() });
-        if let Some((number, output)) = told.whole {
-            self.transcript.line(&Line::Output { number, output: String::from_utf8_lossy(&output).into_owned() });
-        }
         self.talk.result(&call.call_id, told.text, &told.note);
         Ok(())
     }
@@ -296,14 +301,20 @@ impl Work<'_> {
     /// Has the harness look at what the model calls done.
     async fn check(&mut self, closing: &Closing) -> Result<(), Ending> {
         let left = self.time_left()?;
-        let looking = self.assignment.gate.missing(self.executor, closing);
-        let missing = tokio::time::timeout(left, looking).await.map_err(|_| out_of_time())??;
+        let looking = self.assignment.gate.missing(&mut self.executor, closing);
+        let looked = tokio::time::timeout(left, looking).await;
+        self.record_commands();
+        let missing = looked.map_err(|_| out_of_time())??;
         self.transcript.line(&Line::Checked { missing: missing.clone() });
         if let (Some(turn), Some(_)) = (&mut self.turn, &missing) {
             turn.done.push("said that it is done, and was told what is missing".to_owned());
         }
         self.talk.checked(missing);
         Ok(())
+    }
+
+    fn record_commands(&mut self) {
+        self.executor.take().iter().for_each(|line| self.transcript.line(line));
     }
 
     /// Writes down what was added to the conversation, or all of it where it was rewritten.

@@ -134,5 +134,6 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         host,
         instruction_fallbacks: config.agent.instruction_fallbacks.clone(),
         test_command: None,
+        limits_of_day: config.limits.of_day(),
     }
 }

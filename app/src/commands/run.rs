@@ -9,6 +9,7 @@ use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::config::Config;
 use patchwright::forge::local::LocalCheckout;
 use patchwright::store::Store;
+use patchwright::store::ledger::Limits;
 use patchwright::store::memory::MemoryStore;
 use patchwright::worker::{Tools, Worker};
 use patchwright::workspace;
@@ -157,6 +158,8 @@ async fn tools(arguments: &Arguments, config: &Config, store: Arc<dyn Store>) ->
     let path = arguments.repo.canonicalize().context("finding the checkout").map_err(Failure::usage)?;
     let mut settings = assemble::settings(config, "patchwright");
     settings.test_command = arguments.test.clone();
+    // Its store knows of this one job only, so there is nobody to share a limit with.
+    settings.limits_of_day = Limits::default();
     Ok(Tools {
         store,
         forge: Arc::new(LocalCheckout { path }),

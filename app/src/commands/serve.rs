@@ -42,7 +42,8 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let slug = slug(&github).await;
     if config.model.input_usd_per_million.is_none() || config.model.output_usd_per_million.is_none() {
-        warn!("no prices are configured, so limits.max_cost_usd cannot be kept; limits.max_tokens is");
+        let keys: Vec<&str> = config.limits.dollar_keys().collect();
+        warn!("no prices are configured, so {} cannot be kept; limits of tokens are", keys.join(", "));
     }
     let tools = Tools {
         store: assemble::store(&config.store).await?,

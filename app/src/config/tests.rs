@@ -3,6 +3,7 @@ use std::path::Path;
 use patchwright_domain::turn::tools::EditForm;
 
 use super::{Config, LimitField, example};
+use crate::store::ledger::{Limit, Limits, Quantity, Scope};
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -65,6 +66,36 @@ fn a_value_of_the_wrong_kind_is_named() {
     assert!(error.contains("turns"), "{error}");
     assert!(load("[limits]\nrounds = 0\n", &[]).unwrap_err().contains("limits.rounds"));
     assert!(load("[github]\nmention = \"codex\"\n", &[]).unwrap_err().contains("github.mention"));
+    let error = load("[limits]\nuser_tokens_per_day = 0\n", &[]).unwrap_err();
+    assert_eq!(error, "`limits.user_tokens_per_day` must be at least 1");
+    for dollars in ["0.0", "-1.0", "nan"] {
+        let error = load(&format!("[limits]\nusd_per_day = {dollars}\n"), &[]).unwrap_err();
+        assert_eq!(error, "`limits.usd_per_day` must be above 0");
+    }
+}
+
+#[test]
+fn a_days_limits_are_none_until_they_are_set() {
+    assert_eq!(Config::default().limits.of_day(), Limits::default());
+    let text = "[limits]\nrepository_tokens_per_day = 1\nrepository_usd_per_day = 2\nuser_tokens_per_day = 3\n\
+                user_usd_per_day = 4.5\nusd_per_day = 6.0\n";
+    let limits = load(text, &[("PATCHWRIGHT__LIMITS__TOKENS_PER_DAY", "5")]).unwrap().limits;
+    let limit = |tokens, cost_microusd| Limit { tokens: Some(tokens), cost_microusd: Some(cost_microusd) };
+    assert_eq!(
+        limits.of_day(),
+        Limits { repository: limit(1, 2_000_000), user: limit(3, 4_500_000), everything: limit(5, 6_000_000) }
+    );
+}
+
+#[test]
+fn every_limit_of_a_day_has_its_key() {
+    let keys = example::keys();
+    for scope in [Scope::Repository(1), Scope::User(1), Scope::Everything] {
+        for quantity in [Quantity::Tokens, Quantity::Cost] {
+            let name = super::Limits::key_of_day(scope, quantity);
+            assert!(keys.iter().any(|key| key.name == name), "{name}");
+        }
+    }
 }
 
 #[test]

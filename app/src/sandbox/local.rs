@@ -21,13 +21,16 @@ use tokio::sync::OnceCell;
 
 use crate::sandbox::local::files::Files;
 use crate::sandbox::toolchains::{self, Toolchains};
-use crate::sandbox::{Capabilities, Command, Executor, OBJECTS, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
+use crate::sandbox::{
+    Capabilities, Command, Executor, OBJECTS, Output, Process, Profile, Refusal, Running, Sandbox, SandboxError, Tree,
+};
 
 mod files;
 mod launch;
 mod output;
 pub mod ownership;
 pub mod patching;
+mod process;
 mod search;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -105,6 +108,7 @@ impl LocalSandbox {
             workspace: workspace.to_owned(),
             is_workspace_read_only: false,
             read_only: toolchains.read_only.iter().cloned().chain(extra).collect(),
+            standard: None,
             uid: settings.uid,
             gid: settings.uid,
             limits: Limits {
@@ -239,6 +243,11 @@ impl Executor for LocalExecutor {
         spec.program = Program::Script { shell: shell(), script: command.script.clone() };
         spec.directory = PathBuf::from(&command.directory);
         launch::run(&self.launcher, &spec, command.timeout, command.output_bytes_max).await
+    }
+
+    async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
+        let spec = process::spec(&self.template, process)?;
+        process::spawn(&self.launcher, spec).await
     }
 
     async fn read(&mut self, path: &str) -> Result<Option<FileState>, SandboxError> {

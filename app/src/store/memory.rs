@@ -5,13 +5,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
 
+use self::ledger::Ledger;
+use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
+
+mod ledger;
 
 /// A store that forgets everything at the end of the process.
 #[derive(Debug, Default)]
@@ -26,6 +31,7 @@ struct Tables {
     jobs: Vec<Job>,
     artifacts: HashMap<Digest, Vec<u8>>,
     places: BTreeMap<DeliveryId, usize>,
+    ledger: Ledger,
 }
 
 #[derive(Debug)]
@@ -244,6 +250,23 @@ impl Store for MemoryStore {
     async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
         let mut tables = self.tables();
         Ok(tables.job(job)?.journal.iter().filter(|entry| entry.seq >= seen).cloned().collect())
+    }
+
+    async fn reserve(&self, lease: &Lease, most: Spending, limits: &Limits, now: Timestamp) -> Result<Reserved, StoreError> {
+        let mut tables = self.tables();
+        let spec = tables.held(lease)?.spec.clone();
+        Ok(tables.ledger.reserve(&spec, lease.fence, most, limits, now))
+    }
+
+    async fn settle(&self, lease: &Lease, used: Spending) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        tables.held(lease)?;
+        let is_settled = tables.ledger.settle(&lease.job, lease.fence, used);
+        if is_settled { Ok(()) } else { Err(StoreError::Unknown { what: format!("reservation of job {}", lease.job) }) }
+    }
+
+    async fn spending(&self, scope: Scope, day: Date) -> Result<Spending, StoreError> {
+        Ok(self.tables().ledger.spending(scope, day))
     }
 
     async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {

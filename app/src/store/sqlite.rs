@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
@@ -16,10 +17,12 @@ use patchwright_domain::policy::Decision;
 use rusqlite::{Connection, Savepoint};
 use tokio::sync::{mpsc, oneshot};
 
+use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
 
 mod deliveries;
 mod jobs;
+mod ledger;
 
 /// How many requests may wait for the writer; more wait in their callers.
 const QUEUE_LENGTH_MAX: usize = 1024;
@@ -29,7 +32,7 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/0001_first.sql"), include_str!("../../migrations/0002_ledger.sql")];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
 /// Told whether the transaction was committed.
@@ -257,6 +260,20 @@ impl Store for SqliteStore {
     async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
         let job = job.clone();
         self.run(move |tx| jobs::journal(tx, &job, seen)).await
+    }
+
+    async fn reserve(&self, lease: &Lease, most: Spending, limits: &Limits, now: Timestamp) -> Result<Reserved, StoreError> {
+        let (job, fence, limits) = (lease.job.clone(), lease.fence, *limits);
+        self.run(move |tx| ledger::reserve(tx, &job, fence, most, &limits, now)).await
+    }
+
+    async fn settle(&self, lease: &Lease, used: Spending) -> Result<(), StoreError> {
+        let (job, fence) = (lease.job.clone(), lease.fence);
+        self.run(move |tx| ledger::settle(tx, &job, fence, used)).await
+    }
+
+    async fn spending(&self, scope: Scope, day: Date) -> Result<Spending, StoreError> {
+        self.run(move |tx| ledger::spending(tx, scope, day)).await
     }
 
     async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {

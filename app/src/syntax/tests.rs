@@ -48,7 +48,7 @@ fn modern_syntax_raises_no_alarm() {
         ),
         (
             "a.rs",
-            "impl<const N: usize> A for [u8; N] {\n    type B<'a> = &'a u8 where Self: 'a;\n}\nunsafe extern \"C\" {\n    fn f();\n}\n",
+            "impl<const N: usize> A for [u8; N] {\n    type B<'a> = &'a u8 where Self: 'a;\n}\nextern \"C\" {\n    fn f();\n}\n",
         ),
         ("a.rs", "const A: &std::ffi::CStr = c\"x\";\nfn f() -> impl Iterator<Item = u8> + use<> {\n    (0..).map(|x| x)\n}\n"),
         ("a.ts", "const a = { b: 1 } satisfies Record<string, number>;\n"),

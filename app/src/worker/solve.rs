@@ -15,8 +15,9 @@ use tracing::info;
 
 use super::commands;
 use super::gate::{self, AnswerGate, ChangeGate};
+use super::meter::LedgerMeter;
 use super::{Answer, Progress, StepError, Tools, conclusions};
-use crate::agent::{Assignment, Continued, Ending, Gate, Solution, Unmetered};
+use crate::agent::{Assignment, Continued, Ending, Gate, Solution};
 use crate::sandbox::{Executor, Profile};
 use crate::store::{Lease, StoreError};
 use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
@@ -61,12 +62,14 @@ pub(super) async fn solve(
     // Bounded by the budget's turns, each of which sends once, and by the requests that broke off.
     let (turns, mut taken) = mpsc::unbounded_channel::<(Usage, String)>();
     let on_turn = move |usage: &Usage, note: &str| drop(turns.send((*usage, note.to_owned())));
-    let continued = before.as_deref().zip(solve.feedback.as_deref());
+    let feedback = solve.feedback.as_deref().map(brief::feedback);
+    let continued = before.as_deref().zip(feedback.as_deref());
+    let meter = LedgerMeter::new(tools, lease);
     let assignment = Assignment {
         brief: &brief,
         continued: continued.map(|(transcript, feedback)| Continued { transcript, feedback }),
         allowance: run.allowance(tools.clock.now()),
-        meter: &Unmetered,
+        meter: &meter,
         gate,
         checks_max: spec.budget.rounds,
         on_turn: &on_turn,
@@ -76,6 +79,7 @@ pub(super) async fn solve(
     else {
         return Ok(Answer::Written);
     };
+    meter.check()?;
     info!(turns = progress.run.usage().turns, "the agent ended: {:?}", solution.ending);
     let kept = Kept::of(tools, &solution).await?;
     if mode.edits() {

@@ -105,6 +105,12 @@ pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Optio
     Ok(Some(blob.content().to_vec()))
 }
 
+pub(super) fn tree(mirror: &Path, commit: &CommitId) -> Result<String, WorkspaceError> {
+    let repository = open(mirror)?;
+    let commit = repository.find_commit(oid(commit)).map_err(|e| git("reading a commit", &e))?;
+    Ok(commit.tree_id().to_string())
+}
+
 pub(super) fn root_files(mirror: &Path, commit: &CommitId) -> Result<RootFiles, WorkspaceError> {
     let repository = open(mirror)?;
     let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;

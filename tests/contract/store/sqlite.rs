@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use patchwright::store::ledger::{self, Limits, Reserved, Scope, Spending};
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::store::{Decided, JobState, StoreError};
 use patchwright_domain::policy::Decision;
@@ -137,6 +138,35 @@ async fn a_file_that_is_none_is_told() {
         let refused = SqliteStore::open(path).await.map(|_| ());
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     }
+}
+
+/// The schema of the first release.
+const FIRST: &str = include_str!("../../../app/migrations/0001_first.sql");
+
+/// A database of the first release is brought up to date with everything that is in it.
+#[tokio::test]
+async fn an_old_database_gets_a_ledger_and_keeps_its_rows() {
+    let disk = Disk::new();
+    tamper(&disk.file, &format!("{FIRST}\nPRAGMA user_version = 1"));
+    let spec_text = serde_json::to_string(&spec(1)).expect("a specification is JSON");
+    let connection = rusqlite::Connection::open(&disk.file).expect("the file is a database");
+    let sql = "INSERT INTO job (id, key, repo, issue, spec, created_at, run_after) VALUES (?1, ?2, 7, 3, ?3, 1, 1)";
+    connection.execute(sql, (spec(1).id().as_str(), spec(1).key.as_str(), spec_text)).expect("the row is sound");
+    let sql = "INSERT INTO delivery (id, event, body, received_at, decide_after) VALUES ('a', 'issues', x'61', ?1, ?1)";
+    connection.execute(sql, [at(0).as_millisecond()]).expect("the row is sound");
+    drop(connection);
+
+    for seconds in [1, 100] {
+        let store = disk.open().await;
+        assert_eq!(store.undecided(at(5), 9).await.expect("the store answers"), [delivery("a", 0)]);
+        let claim = claimed(&store, "one", seconds).await;
+        assert_eq!(claim.spec, spec(1));
+        let most = Spending { tokens: 70, cost_microusd: 1 };
+        let reserved = store.reserve(&claim.lease, most, &Limits::default(), at(seconds)).await.expect("the lease holds");
+        assert_eq!(reserved, Reserved::Taken);
+    }
+    let spent = disk.open().await.spending(Scope::Repository(7), ledger::day(at(0))).await.expect("the store answers");
+    assert_eq!(spent, Spending { tokens: 140, cost_microusd: 2 }, "it outlives the process");
 }
 
 /// Two programs that start at once on a fresh file: neither trips over the other's schema.

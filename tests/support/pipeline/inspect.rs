@@ -4,6 +4,7 @@ use std::path::Path;
 
 use patchwright::rehearsal::WORTHLESS_PRIVATE_KEY;
 use patchwright::store::JobState;
+use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::Digest;
 use patchwright_domain::run::Run;
 
@@ -23,6 +24,9 @@ pub(super) async fn inspect(world: &World) {
         assert!(matches!(state, JobState::Done(_)), "job {} is left {state:?}", spec.id());
         let journal = world.tools.store.journal(&spec.id(), 0).await.expect("the chain holds");
         Run::fold(&spec, &journal).expect("the journal folds");
+        if world.is_replayed {
+            replay(world, &spec).await;
+        }
         for entry in journal {
             let text = serde_json::to_string(&entry.kind).expect("an entry is JSON");
             look_through(&secrets, "a journal", text.as_bytes());
@@ -38,6 +42,14 @@ pub(super) async fn inspect(world: &World) {
     let scratch = std::fs::read_dir(world.folder.path().join("workspace/scratch")).expect("the folder is there");
     assert_eq!(scratch.count(), 0, "a scratch tree is left on disk");
     look_through_folder(&secrets, world.folder.path());
+}
+
+/// Drives every solve of a job again from its record: it comes to the same tree.
+async fn replay(world: &World, spec: &JobSpec) {
+    let solves = world.replayer().replay(&spec.id()).await.expect("the run can be replayed");
+    for solve in solves {
+        assert_eq!((&solve.divergence, &solve.tree), (&None, &solve.recorded_tree), "job {}", spec.id());
+    }
 }
 
 /// Everything that only this process may know, the tokens that GitHub gave it included.

@@ -87,7 +87,7 @@ impl<'s> Search<'s, '_> {
         let anchors = self.anchors()?;
         let mut lines = self.chunk.lines.as_slice();
         if old_lines(lines).is_empty() {
-            return self.addition(&anchors);
+            return self.addition(&anchors, lines);
         }
         loop {
             let old = old_lines(lines);
@@ -101,6 +101,9 @@ impl<'s> Search<'s, '_> {
                     if last.is_empty() && !old_lines(rest).is_empty() =>
                 {
                     lines = rest;
+                }
+                Some((PatchLine::Keep(last), rest)) if last.is_empty() && !rest.is_empty() => {
+                    return self.addition(&anchors, rest);
                 }
                 _ => return Err(self.not_found("the lines", &old_lines(&self.chunk.lines))),
             }
@@ -147,7 +150,7 @@ impl<'s> Search<'s, '_> {
     }
 
     /// A chunk without old lines: behind its context, at the line of its header, or at the end of the file.
-    fn addition(&self, anchors: &[usize]) -> Result<Located<'s>, PatchError> {
+    fn addition(&self, anchors: &[usize], lines: &'s [PatchLine]) -> Result<Located<'s>, PatchError> {
         let at = match (anchors, self.chunk.hint) {
             _ if self.chunk.at_end => self.text.lines.len(),
             ([anchor], _) => anchor + 1,
@@ -159,7 +162,7 @@ impl<'s> Search<'s, '_> {
             }
             ([], _) => self.text.lines.len(),
         };
-        Ok(Located { chunk: self.chunk, lines: &self.chunk.lines, at, n_old: 0, likeness: Likeness::Exact })
+        Ok(Located { chunk: self.chunk, lines, at, n_old: 0, likeness: Likeness::Exact })
     }
 
     fn choose(&self, places: &[Place], anchors: &[usize], n_old: usize) -> Result<Option<Place>, PatchError> {

@@ -194,7 +194,8 @@ fn update(lines: &mut Lines<'_>, header: usize, path: String) -> Result<Hunk, Pa
             lines.skip_blank_before_marker();
         }
         // Blank lines alone are the space between two chunks, whatever the file has.
-        if chunk.lines.iter().any(|line| !matches!(line, PatchLine::Keep(text) if text.is_empty())) {
+        let has_text = chunk.lines.iter().any(|line| !matches!(line, PatchLine::Keep(text) if text.is_empty()));
+        if has_text || !chunk.contexts.is_empty() {
             chunks.push(chunk);
         }
     }
@@ -219,7 +220,7 @@ fn skip_diff_header(lines: &mut Lines<'_>) {
 fn chunk(lines: &mut Lines<'_>) -> Result<Chunk, PatchError> {
     let start = lines.at;
     let mut chunk = Chunk { line: start + 1, contexts: Vec::new(), hint: None, lines: Vec::new(), at_end: false };
-    while let Some(rest) = lines.peek().and_then(|line| line.trim_start().strip_prefix("@@")) {
+    while let Some(rest) = lines.peek().and_then(|line| line.strip_prefix("@@")) {
         if let Some(hint) = unified_hint(rest) {
             chunk.hint = Some(hint);
         } else if rest.trim_matches(|c: char| c.is_whitespace() || matches!(c, '@' | '.' | '…')).is_empty() {

@@ -432,4 +432,7 @@ fn a_chunk_may_begin_with_a_blank_line_of_the_file() {
     check("a\n", "\n\n@@\n-a\n+b\n", "b\n");
     check_error("", "   \n+x\n", "cannot be found");
     check("a\n", "@@\n-a\n+b\n@@\n\n", "b\n");
+    check("a\n", "@@\n+b\n\n", "a\nb\n");
+    check_error("a\n", "@@ b\n\n", "the `@@` line");
+    check("@@ a\nb\n", " @@ a\n-b\n", "@@ a\n");
 }

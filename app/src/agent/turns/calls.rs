@@ -37,13 +37,11 @@ pub(super) struct Told {
     pub(super) text: String,
     /// One line on what was done.
     pub(super) note: String,
-    /// The whole of what the model was shown in part, with the number by which it can ask for it.
-    pub(super) whole: Option<(usize, Vec<u8>)>,
 }
 
 impl Told {
     fn of(text: impl Into<String>, note: impl Into<String>) -> Self {
-        Self { text: text.into(), note: note.into(), whole: None }
+        Self { text: text.into(), note: note.into() }
     }
 }
 
@@ -118,11 +116,10 @@ async fn run(executor: &mut dyn Executor, outputs: &mut Outputs, command: &Comma
         Exit::Code(0) => format!("ran `{ran}`"),
         exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut) => format!("ran `{ran}`, which ended with {exit}"),
     };
-    let whole = shown.is_cut.then(|| {
-        outputs.keep(done.output.clone());
-        (number, done.output)
-    });
-    Ok(Told { text: shown.text, note, whole })
+    if shown.is_cut {
+        outputs.keep(done.output);
+    }
+    Ok(Told { text: shown.text, note })
 }
 
 /// Shows lines of a file, or of an output that was shown in part.

@@ -3,10 +3,13 @@
 
 use patchwright_domain::brief::Brief;
 use patchwright_domain::job::{Mode, Usage};
+use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::conversation::Terms;
 use patchwright_domain::turn::tools::EditForm;
 use patchwright_domain::turn::{Item, Prices, Reply};
 use serde::{Deserialize, Serialize};
+
+use crate::model::ModelError;
 
 /// How large a transcript may grow, in bytes.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -65,6 +68,8 @@ pub enum Line {
     Failure {
         /// What went wrong.
         error: String,
+        /// What kind of failure it was.
+        failure: Failed,
         /// How long was waited before the next; none where there was no next.
         wait_ms: Option<u64>,
     },
@@ -77,12 +82,25 @@ pub enum Line {
         /// What was done, in a line.
         note: String,
     },
-    /// An output that was shown in part, as far as it was kept.
-    Output {
-        /// Its number, by which the model can read on.
-        number: usize,
-        /// What there was.
+    /// A command that was run, for a call or for a check, with all that was kept of its output.
+    Ran {
+        /// The script.
+        script: String,
+        /// Where it started, relative to the workspace.
+        directory: String,
+        /// Its time limit.
+        timeout_ms: u64,
+        /// How it ended.
+        exit: Exit,
+        /// How long it took.
+        duration_ms: u64,
+        /// What it printed: text, or base64 where it is no UTF-8.
         output: String,
+        /// Whether the output is written as base64.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_base64: bool,
+        /// How many bytes were dropped from the middle.
+        omitted_bytes: u64,
     },
     /// What the harness found missing when the model said that it is done.
     Checked {
@@ -118,6 +136,40 @@ impl Line {
             context_tokens: terms.context_tokens,
             output_tokens_max: terms.output_tokens_max,
             checks_max: terms.checks_max,
+        }
+    }
+}
+
+/// Why a request had no reply, by what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failed {
+    /// The rate was limited.
+    RateLimited,
+    /// There was no answer.
+    Unavailable,
+    /// The reply broke off.
+    BrokenOff {
+        /// How much of it had arrived.
+        output_bytes: u64,
+    },
+    /// The credentials were refused.
+    Unauthorized,
+    /// The conversation was too long.
+    ContextOverflow,
+    /// The request was refused.
+    Rejected,
+}
+
+impl From<&ModelError> for Failed {
+    fn from(error: &ModelError) -> Self {
+        match error {
+            ModelError::RateLimited { .. } => Self::RateLimited,
+            ModelError::Unavailable(_) => Self::Unavailable,
+            ModelError::BrokenOff { output_bytes, .. } => Self::BrokenOff { output_bytes: *output_bytes },
+            ModelError::Unauthorized(_) => Self::Unauthorized,
+            ModelError::ContextOverflow(_) => Self::ContextOverflow,
+            ModelError::Rejected(_) => Self::Rejected,
         }
     }
 }
@@ -166,7 +218,7 @@ pub(super) fn last_state(transcript: &[u8]) -> (Vec<Item>, Vec<String>) {
             Line::Result { note, .. } => notes.push(note),
             Line::Opened { .. }
             | Line::Failure { .. }
-            | Line::Output { .. }
+            | Line::Ran { .. }
             | Line::Checked { .. }
             | Line::Ended { .. }
             | Line::Cut { .. } => {}

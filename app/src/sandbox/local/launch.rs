@@ -22,7 +22,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 const STATUS_BYTES_MAX: usize = 64 * 1024;
 
 /// What was seen of one launcher, from its start to its end.
-struct Seen {
+pub(super) struct Seen {
     output: Kept,
     statuses: Vec<u8>,
     end: ExitStatus,
@@ -52,6 +52,12 @@ pub(super) async fn run(launcher: &Path, spec: &Spec, time: Duration, output_byt
 }
 
 fn start(launcher: &Path, output_bytes_max: usize) -> Result<(ChildStdin, JoinHandle<io::Result<Seen>>), SandboxError> {
+    let (child, lifeline) = launch(launcher)?;
+    Ok((lifeline, tokio::spawn(watch(child, Kept::new(output_bytes_max)))))
+}
+
+/// Starts the launcher, which waits for its spec on the lifeline.
+pub(super) fn launch(launcher: &Path) -> Result<(Child, ChildStdin), SandboxError> {
     let mut command = tokio::process::Command::new(launcher);
     command.arg0(NAME).env_clear().current_dir("/").process_group(0).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -60,21 +66,21 @@ fn start(launcher: &Path, output_bytes_max: usize) -> Result<(ChildStdin, JoinHa
         remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
     })?;
     let lifeline = child.stdin.take().ok_or_else(|| machine("starting the launcher", io::ErrorKind::BrokenPipe.into()))?;
-    Ok((lifeline, tokio::spawn(watch(child, output_bytes_max))))
+    Ok((child, lifeline))
 }
 
 /// Reads everything to its end and reaps the launcher. It ends soon after the lifeline is closed, if not before.
-async fn watch(mut child: Child, output_bytes_max: usize) -> io::Result<Seen> {
+pub(super) async fn watch(mut child: Child, kept: Kept) -> io::Result<Seen> {
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
-    let output = Kept::new(output_bytes_max).read(stdout);
+    let output = kept.read(stdout);
     let statuses = Kept::new(STATUS_BYTES_MAX).read(stderr);
     let (output, statuses, end) = tokio::try_join!(output, statuses, child.wait())?;
     Ok(Seen { output, statuses: statuses.into_parts().0, end, at: Instant::now() })
 }
 
-async fn killed(
+pub(super) async fn killed(
     lifeline: ChildStdin,
     mut task: JoinHandle<io::Result<Seen>>,
 ) -> Result<Result<io::Result<Seen>, tokio::task::JoinError>, SandboxError> {
@@ -87,7 +93,8 @@ async fn killed(
     Err(machine("ending the command", io::ErrorKind::TimedOut.into()))
 }
 
-fn exit(seen: &Seen, is_over: bool) -> Result<Exit, SandboxError> {
+/// What the launcher said about the end; `is_over` if it was we who ended it.
+pub(super) fn exit(seen: &Seen, is_over: bool) -> Result<Exit, SandboxError> {
     let text = String::from_utf8_lossy(&seen.statuses);
     let statuses: Vec<Status> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let mut exit = is_over.then_some(Exit::TimedOut);
@@ -118,6 +125,6 @@ fn exit(seen: &Seen, is_over: bool) -> Result<Exit, SandboxError> {
     .into())
 }
 
-fn machine(context: &str, source: io::Error) -> SandboxError {
+pub(super) fn machine(context: &str, source: io::Error) -> SandboxError {
     SandboxError::Machine { context: context.to_owned(), source }
 }

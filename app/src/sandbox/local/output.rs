@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -14,13 +15,32 @@ pub(super) struct Kept {
     tail: VecDeque<u8>,
     tail_bytes_max: usize,
     omitted_bytes: u64,
+    shown: Option<Tail>,
+}
+
+/// The end of a stream that is still being read.
+#[derive(Clone, Default)]
+pub(super) struct Tail(Arc<Mutex<Vec<u8>>>);
+
+impl Tail {
+    /// The text so far.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
 }
 
 impl Kept {
     pub(super) fn new(bytes_max: usize) -> Kept {
         let head_bytes_max = bytes_max / 2;
         let tail_bytes_max = bytes_max - head_bytes_max;
-        Kept { head: Vec::new(), head_bytes_max, tail: VecDeque::new(), tail_bytes_max, omitted_bytes: 0 }
+        Kept { head: Vec::new(), head_bytes_max, tail: VecDeque::new(), tail_bytes_max, omitted_bytes: 0, shown: None }
+    }
+
+    /// Keeps the tail alone, which can be looked at meanwhile.
+    pub(super) fn tail(bytes_max: usize) -> (Kept, Tail) {
+        let tail = Tail::default();
+        let kept = Kept { head_bytes_max: 0, tail_bytes_max: bytes_max, shown: Some(tail.clone()), ..Kept::new(0) };
+        (kept, tail)
     }
 
     /// Reads a stream to its end.
@@ -43,6 +63,9 @@ impl Kept {
         self.tail.drain(..pushed_out);
         self.tail.extend(rest);
         self.omitted_bytes += (skipped + pushed_out) as u64;
+        if let Some(shown) = &self.shown {
+            *shown.0.lock().unwrap_or_else(PoisonError::into_inner) = self.tail.iter().copied().collect();
+        }
     }
 
     /// Returns head and tail as one, and how many bytes were between them.

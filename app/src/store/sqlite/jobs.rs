@@ -23,7 +23,7 @@ pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Resu
     Ok(tx.prepare_cached(sql)?.execute(row)? == 1)
 }
 
-fn number(value: u64) -> Result<i64, StoreError> {
+pub(super) fn number(value: u64) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} is no number that GitHub gives")))
 }
 
@@ -77,6 +77,13 @@ pub(super) fn renew(tx: &Savepoint<'_>, job: &JobId, fence: u32, until: i64) -> 
     if updated == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
 }
 
+/// Refuses who has lost the lease.
+pub(super) fn held(tx: &Savepoint<'_>, job: &JobId, fence: u32) -> Result<(), StoreError> {
+    let sql = "SELECT 1 FROM job WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let held = optional(tx.prepare_cached(sql)?.query_row((job.as_str(), fence), |_| Ok(())))?;
+    held.ok_or_else(|| StoreError::LeaseLost { job: job.clone() })
+}
+
 pub(super) fn append(
     tx: &Savepoint<'_>,
     job: &JobId,
@@ -85,11 +92,7 @@ pub(super) fn append(
     kind: EntryKind,
     now: Timestamp,
 ) -> Result<Vec<Entry>, StoreError> {
-    let sql = "SELECT 1 FROM job WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
-    let is_held = optional(tx.prepare_cached(sql)?.query_row((job.as_str(), fence), |_| Ok(())))?.is_some();
-    if !is_held {
-        return Err(StoreError::LeaseLost { job: job.clone() });
-    }
+    held(tx, job, fence)?;
     if let EntryKind::Completed { outcome } = &kind {
         let sql = "UPDATE job SET outcome = ?2, lease_until = NULL WHERE id = ?1";
         tx.prepare_cached(sql)?.execute((job.as_str(), outcome.as_str()))?;
