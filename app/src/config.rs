@@ -160,6 +160,9 @@ pub struct Model {
     pub edit_form: Option<EditForm>,
     /// How many tokens the model's context holds.
     pub context_tokens: u64,
+    /// The most tokens of one reply, and never more than a quarter of the context: many endpoints refuse a request whose
+    /// reply might not fit.
+    pub output_tokens: u64,
     /// US dollars for a million tokens read. Without prices `limits.max_cost_usd` cannot be kept.
     pub input_usd_per_million: Option<f64>,
     /// US dollars for a million tokens read from the endpoint's cache.
@@ -186,6 +189,7 @@ impl Default for Model {
             limit_field: LimitField::MaxTokens,
             edit_form: None,
             context_tokens: 200_000,
+            output_tokens: 32_000,
             input_usd_per_million: None,
             cached_usd_per_million: None,
             output_usd_per_million: None,

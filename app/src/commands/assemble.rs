@@ -90,7 +90,8 @@ pub(super) fn agent(config: &config::Model) -> Result<Turns, Failure> {
     let base = Duration::from_millis(config.retry_pause_ms);
     let backoff = Backoff { base, attempts_max: config.tries, ..Backoff::default() };
     let edit_form = config.edit_form.unwrap_or_else(|| config.format.edit_form());
-    Ok(Turns { prices, backoff, edit_form, context_tokens: config.context_tokens, ..Turns::new(model(config)?) })
+    let (context_tokens, output_tokens_max) = (config.context_tokens, config.output_tokens.min(config.context_tokens / 4));
+    Ok(Turns { prices, backoff, edit_form, context_tokens, output_tokens_max, ..Turns::new(model(config)?) })
 }
 
 pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {

@@ -10,7 +10,7 @@ use eventsource_stream::{EventStreamError, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use patchwright_domain::turn::Reply;
+use patchwright_domain::turn::{Item, Reply};
 use reqwest::{Client, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -156,7 +156,9 @@ impl Endpoint {
         let body = Bytes::copy_from_slice(body);
         let whole = tokio::time::timeout(self.settings.request_timeout, self.exchange(body, &mut reading)).await;
         let result = whole.unwrap_or_else(|_| Err(Failure::unavailable("the reply takes too long".to_owned())));
-        result.map_err(|failure| failure.behind(reading.output_bytes()).into_error(&self.naming()))
+        let mut reply = result.map_err(|failure| failure.behind(reading.output_bytes()).into_error(&self.naming()))?;
+        withhold_idle_thoughts(&mut reply);
+        Ok(reply)
     }
 
     async fn exchange(&self, body: Bytes, reading: &mut impl Reading) -> Result<Reply, Failure> {
@@ -231,6 +233,15 @@ impl Endpoint {
     fn naming(&self) -> failure::Naming<'_> {
         let key = self.settings.api_key.as_ref().map(|key| key.expose_secret());
         failure::Naming { host: &self.host, model: &self.settings.model, key }
+    }
+}
+
+/// Lets thoughts not be sent back that led to nothing, such as to a call that was cut: endpoints that take thoughts
+/// back refuse one without what follows it.
+fn withhold_idle_thoughts(reply: &mut Reply) {
+    for item in reply.items.iter_mut().rev() {
+        let Item::Reasoning { opaque, .. } = item else { break };
+        opaque.clear();
     }
 }
 

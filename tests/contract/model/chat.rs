@@ -107,6 +107,8 @@ async fn a_reply_says_why_it_ended_and_what_it_used() {
     assert_eq!(named(FORMAT.after(Fault::Events(without_reason)).await).0, "broken off");
     let upstream = vec![json!({ "error": { "code": 429, "message": "upstream" } })];
     assert_eq!(named(FORMAT.after(Fault::Events(upstream)).await).0, "rate limited");
+    let bare = vec![json!({ "object": "error", "message": "This model's maximum context length is 8", "code": 400 })];
+    assert_eq!(named(FORMAT.after(Fault::Events(bare)).await).0, "context overflow");
 }
 
 #[tokio::test]

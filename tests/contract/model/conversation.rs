@@ -135,6 +135,8 @@ async fn a_reply_of_nothing_can_be_followed_by_words_of_the_user() {
         let model = format.client(&scripted);
         let (mut items, mut draft) = (user("x"), Draft::default());
         let nothing = format.ask_on(&*model, &items, &mut draft).await.expect("a reply");
+        let expected = [Item::Reasoning { summary: "hm".into(), opaque: String::new() }];
+        assert_eq!(nothing.items, expected, "a thought that leads to nothing cannot go back");
         items.extend(nothing.items);
         items.extend(user(""));
         items.extend(user("y"));

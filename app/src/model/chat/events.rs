@@ -43,6 +43,9 @@ impl endpoint::Reading for Reading {
         if event.get("error").is_some_and(|error| !error.is_null()) {
             return Err(failure::of_event(&event["error"]));
         }
+        if event["object"] == "error" {
+            return Err(failure::of_event(&event));
+        }
         self.usage = usage(&event["usage"]).or(self.usage);
         let choice = &event["choices"][0];
         self.add(&choice["delta"]);

@@ -67,12 +67,7 @@ impl endpoint::Reading for Reading {
 impl Reading {
     fn end(&mut self, stop: Stop) -> Reply {
         let is_cut = stop != Stop::Complete;
-        let mut items: Vec<Item> = self.blocks.drain(..).filter_map(|block| block.item(is_cut)).collect();
-        // A message may not end with a thought, so one that led to nothing is not sent back.
-        for item in items.iter_mut().rev() {
-            let Item::Reasoning { opaque, .. } = item else { break };
-            opaque.clear();
-        }
+        let items = self.blocks.drain(..).filter_map(|block| block.item(is_cut)).collect();
         Reply { items, usage: self.usage.tokens(), stop }
     }
 }

@@ -12,6 +12,12 @@ pub(super) const GARBAGE: &str = ": a comment\n\nevent: ping\ndata: not json\n\n
 /// What was said so far.
 pub(super) fn past(body: &Value) -> Result<Vec<Past>, String> {
     let input = body["input"].as_array().ok_or("'input' is required")?;
+    let follows = |n: usize| {
+        input.get(n + 1).is_some_and(|next| next["role"] == "assistant" || next["type"].as_str().is_some_and(leads_on))
+    };
+    if let Some(n) = (0..input.len()).find(|n| input[*n]["type"] == "reasoning" && !follows(*n)) {
+        return Err(format!("item {n} of type 'reasoning' was provided without its required following item"));
+    }
     let past = |item: &Value| {
         if item["role"] == "user" {
             Past::User(texts(&item["content"]))
@@ -22,6 +28,11 @@ pub(super) fn past(body: &Value) -> Result<Vec<Past>, String> {
         }
     };
     Ok(input.iter().map(past).collect())
+}
+
+/// Whether an item of this kind may follow a thought.
+fn leads_on(kind: &str) -> bool {
+    kind == "reasoning" || kind.ends_with("_call")
 }
 
 /// All events of a reply, from `response.created` to `response.completed`.
