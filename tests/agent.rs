@@ -190,8 +190,8 @@ async fn a_bug_is_read_patched_and_reported() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["kind"].as_str().expect("a kind").to_owned())
         .collect();
-    let turn = ["request", "reply", "result"];
-    assert_eq!(kinds, [&["opened"][..], &turn, &turn, &turn, &["request", "reply", "checked", "ended"]].concat());
+    let (ran, edited) = (["request", "reply", "ran", "result"], ["request", "reply", "result"]);
+    assert_eq!(kinds, [&["opened"][..], &ran, &edited, &ran, &["request", "reply", "checked", "ended"]].concat());
     for part in ["Look first.", "Fix the mean.", "len(v)", "ran pytest -q", "Fixed the mean."] {
         assert!(transcript.contains(part), "{part}");
     }
