@@ -3,6 +3,7 @@
 mod cheats;
 mod command_line;
 mod crashes;
+mod gate;
 mod hostile;
 mod limits;
 mod refusals;

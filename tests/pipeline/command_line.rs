@@ -10,6 +10,8 @@ use tokio::process::Command;
 use crate::support::github::git;
 use crate::support::pipeline::{SAMPLE, mends};
 
+mod modes;
+
 /// What a command left: exit code, standard output, standard error.
 struct Ended {
     code: Option<i32>,
