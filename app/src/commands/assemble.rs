@@ -5,8 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use patchwright::agent::Agent;
+use patchwright::agent::external::External;
+use patchwright::agent::external::presets::{Kind, Preset};
+use patchwright::agent::external::proxy::Endpoint;
 use patchwright::agent::turns::{Backoff, Turns};
-use patchwright::config::{self, Config, microusd};
+use patchwright::config::{self, AgentKind, Config, microusd};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
 use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
@@ -64,12 +68,39 @@ pub(super) fn model(config: &config::Model) -> Result<ResponsesModel, Failure> {
     ResponsesModel::new(settings).context("setting up the model").map_err(Failure::usage)
 }
 
-pub(super) fn agent(config: &config::Model) -> Result<Turns, Failure> {
-    let prices = Prices {
+/// Who works on the tasks: our own agent, or a program on this machine.
+pub(super) fn agent(config: &Config) -> Result<Arc<dyn Agent>, Failure> {
+    let kind = match config.agent.kind {
+        AgentKind::Builtin => return Ok(Arc::new(builtin(&config.model)?)),
+        AgentKind::Codex => Kind::Codex,
+        AgentKind::CodexAcp => Kind::CodexAcp,
+        AgentKind::Claude => Kind::Claude,
+        AgentKind::Gemini => Kind::Gemini,
+        AgentKind::OpenCode => Kind::OpenCode,
+        AgentKind::Custom => Kind::Custom(config.agent.command.clone()),
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = Preset::find(&kind, &config.model.model, &path).context("finding the agent of `agent.kind`");
+    let endpoint = Endpoint {
+        base_url: config.model.base_url.clone(),
+        model: config.model.model.clone(),
+        api_key: config.model.api_key.clone(),
+        prices: prices(&config.model),
+        idle_timeout: Duration::from_secs(config.model.idle_timeout_seconds),
+    };
+    Ok(Arc::new(External::new(found.map_err(Failure::usage)?, endpoint)))
+}
+
+fn prices(config: &config::Model) -> Prices {
+    Prices {
         input: config.input_usd_per_million.map(microusd),
         cached: config.cached_usd_per_million.map(microusd),
         output: config.output_usd_per_million.map(microusd),
-    };
+    }
+}
+
+fn builtin(config: &config::Model) -> Result<Turns, Failure> {
+    let prices = prices(config);
     let base = Duration::from_millis(config.retry_pause_ms);
     let backoff = Backoff { base, attempts_max: config.tries, ..Backoff::default() };
     Ok(Turns { prices, backoff, ..Turns::new(Arc::new(model(config)?)) })
