@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchwright::agent::external::External;
 use patchwright::agent::external::presets::{Kind, Preset};
-use patchwright::agent::external::proxy::Endpoint;
 use patchwright::agent::{Agent as _, Assignment, Continued, Ending, Exceeded, Gate, Meter, Open, Reservation, Solution};
+use patchwright::gateway::{Endpoint, Gateway};
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use patchwright::sandbox::{Executor, Profile, Sandbox as _, Tree};
@@ -135,10 +135,10 @@ async fn solve(setup: Setup<'_>) -> Outcome {
         base_url: scripted.base_url(),
         model: "scripted".to_owned(),
         api_key: Some(KEY.into()),
-        prices: setup.prices,
         idle_timeout: Duration::from_secs(60),
     };
-    let external = External { idle_timeout: setup.idle_timeout, ..External::new(setup.preset, endpoint) };
+    let gateway = Gateway::new(endpoint).expect("the settings are right");
+    let external = External { idle_timeout: setup.idle_timeout, prices: setup.prices, ..External::new(setup.preset, gateway) };
     let lines = Mutex::new(Vec::new());
     let on_turn = |usage: &Usage, line: &str| lines.lock().expect("no panic").push(format!("{}: {line}", usage.turns));
     let brief =

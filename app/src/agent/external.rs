@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use patchwright_domain::turn::Closing;
+use patchwright_domain::turn::{Closing, Prices};
 use tokio::sync::mpsc;
 
 use crate::agent::{Agent, Assignment, Ending, Solution};
+use crate::gateway::Gateway;
 use crate::sandbox::{Bridge, Executor, Handle, Process, Running, SandboxError};
 
 mod acp;
@@ -18,13 +19,13 @@ mod books;
 mod codex;
 mod lines;
 pub mod presets;
-pub mod proxy;
+mod proxy;
 mod pulse;
 mod record;
 
 use books::{Books, Notes};
 use presets::{PORT, Preset, Protocol};
-use proxy::{Endpoint, Proxy};
+use proxy::Proxy;
 use pulse::Pulse;
 use record::{Line, Record};
 
@@ -47,15 +48,17 @@ pub struct External {
     /// Which program, how it is spoken to, and how it finds its model.
     pub preset: Preset,
     /// The model that it gets.
-    pub endpoint: Endpoint,
+    pub gateway: Gateway,
+    /// What that costs.
+    pub prices: Prices,
     /// How long it may show no sign of life.
     pub idle_timeout: Duration,
 }
 
 impl External {
-    /// An agent with the usual patience.
-    pub fn new(preset: Preset, endpoint: Endpoint) -> Self {
-        Self { preset, endpoint, idle_timeout: IDLE_TIMEOUT }
+    /// An agent with the usual patience and without prices.
+    pub fn new(preset: Preset, gateway: Gateway) -> Self {
+        Self { preset, gateway, prices: Prices::default(), idle_timeout: IDLE_TIMEOUT }
     }
 
     fn process(&self, proxy: &Proxy) -> Process {
@@ -73,11 +76,11 @@ impl External {
 impl Agent for External {
     async fn solve(&self, assignment: Assignment<'_>, executor: &mut dyn Executor) -> Solution {
         let (record, notes, pulse) = (Record::default(), Notes::default(), Pulse::start());
-        let (agent, model) = (self.preset.name.clone(), self.endpoint.model.clone());
+        let (agent, model) = (self.preset.name.clone(), self.gateway.model().to_owned());
         record.line(&Line::ExternalAgent { agent, model, mode: assignment.brief.mode });
         let (sender, entries) = mpsc::channel(ENTRIES_MAX);
-        let mut books = Books::open(&assignment, self.endpoint.prices, entries, notes.clone(), record.clone());
-        let (mut ending, closing) = match Proxy::start(&self.endpoint, sender, pulse.clone()) {
+        let mut books = Books::open(&assignment, self.prices, entries, notes.clone(), record.clone());
+        let (mut ending, closing) = match Proxy::start(self.gateway.clone(), sender, pulse.clone()) {
             Ok(proxy) => {
                 let process = self.process(&proxy);
                 let (name, handle) = (&self.preset.name, None);

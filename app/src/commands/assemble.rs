@@ -8,10 +8,10 @@ use anyhow::{Context as _, anyhow};
 use patchwright::agent::Agent;
 use patchwright::agent::external::External;
 use patchwright::agent::external::presets::{Kind, Preset};
-use patchwright::agent::external::proxy::Endpoint;
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::config::{self, AgentKind, Config, microusd};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
+use patchwright::gateway::{Endpoint, Gateway};
 use patchwright::model::responses::{ResponsesModel, ResponsesSettings};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::store::Store;
@@ -85,10 +85,11 @@ pub(super) fn agent(config: &Config) -> Result<Arc<dyn Agent>, Failure> {
         base_url: config.model.base_url.clone(),
         model: config.model.model.clone(),
         api_key: config.model.api_key.clone(),
-        prices: prices(&config.model),
         idle_timeout: Duration::from_secs(config.model.idle_timeout_seconds),
     };
-    Ok(Arc::new(External::new(found.map_err(Failure::usage)?, endpoint)))
+    let gateway = Gateway::new(endpoint).map_err(|error| Failure::usage(anyhow!(error)))?;
+    let external = External::new(found.map_err(Failure::usage)?, gateway);
+    Ok(Arc::new(External { prices: prices(&config.model), ..external }))
 }
 
 fn prices(config: &config::Model) -> Prices {

@@ -1,25 +1,21 @@
 //! The one way out of an external agent's sandbox: a proxy on a Unix socket that asks the configured model.
 //!
-//! Inside there is no key and no network. Here the key is added, the model's name is set, and every request is put to the
-//! [`books`](super::books) before it is sent and settled behind it, whatever the agent itself thinks that it spends.
+//! Inside there is no key and no network. Here every request is put to the [`books`](super::books) before it is sent and
+//! settled behind it, whatever the agent itself thinks that it spends; the [`gateway`](crate::gateway) adds the key.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
-use patchwright_domain::turn::Prices;
-use reqwest::{Client, Url};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -29,13 +25,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::external::books::{Entry, Granted, Used};
 use crate::agent::external::pulse::Pulse;
-use crate::http_client::{self, chain};
+use crate::gateway::Gateway;
+use crate::gateway::wire::Wire;
 
 mod usage;
-mod wire;
 
 use usage::Counter;
-use wire::Wire;
 
 /// The longest request that is taken, in bytes.
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -45,30 +40,8 @@ const REQUESTS_MAX: usize = 4;
 const PIECES_MAX: usize = 16;
 /// How much of the end of each request and of each response goes into the transcript, in bytes.
 pub(super) const RECORDED_BYTES_MAX: usize = 256 * 1024;
-/// What of a request's headers goes out: no key, no cookie and no address from inside.
-const REQUEST_HEADERS: &[&str] =
-    &["accept", "content-type", "user-agent", "openai-beta", "anthropic-version", "anthropic-beta", "session_id", "session-id"];
-/// What of a response's headers comes in.
-const RESPONSE_HEADERS: &[&str] = &["content-type", "retry-after", "retry-after-ms", "request-id", "x-request-id"];
-
-/// The model that an external agent may ask.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// Where the API begins, such as `https://api.openai.com/v1`.
-    pub base_url: String,
-    /// The model's name; whatever the agent asks for, this is what it gets.
-    pub model: String,
-    /// The key, which never enters the sandbox.
-    pub api_key: Option<SecretString>,
-    /// What tokens cost.
-    pub prices: Prices,
-    /// How long the endpoint may be silent.
-    pub idle_timeout: Duration,
-}
-
 struct Shared {
-    client: Client,
-    endpoint: Endpoint,
+    gateway: Gateway,
     entries: mpsc::Sender<Entry>,
     permits: Arc<Semaphore>,
     pulse: Pulse,
@@ -91,8 +64,7 @@ impl Drop for Proxy {
 
 impl Proxy {
     /// Starts to listen. Everything that is asked and used goes to `entries`, which end some time after the proxy.
-    pub(super) fn start(endpoint: &Endpoint, entries: mpsc::Sender<Entry>, pulse: Pulse) -> io::Result<Self> {
-        let client = http_client::builder().read_timeout(endpoint.idle_timeout).build().map_err(io::Error::other)?;
+    pub(super) fn start(gateway: Gateway, entries: mpsc::Sender<Entry>, pulse: Pulse) -> io::Result<Self> {
         // Only we can enter the folder; who is given the socket itself must be able to write to it, whoever that is inside.
         let folder = tempfile::Builder::new().prefix("patchwright-").tempdir()?;
         let path = socket(folder.path());
@@ -100,7 +72,7 @@ impl Proxy {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
         let stopped = CancellationToken::new();
         let permits = Arc::new(Semaphore::new(REQUESTS_MAX));
-        let shared = Shared { client, endpoint: endpoint.clone(), entries, permits, pulse, stopped: stopped.clone() };
+        let shared = Shared { gateway, entries, permits, pulse, stopped: stopped.clone() };
         let router = Router::new().fallback(forward).with_state(Arc::new(shared));
         let until = stopped.clone().cancelled_owned();
         let server = tokio::spawn(async move {
@@ -157,7 +129,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         Err(limit) => return refusal(StatusCode::TOO_MANY_REQUESTS, &format!("the budget is used up: {limit}")),
     };
     let exchange = Exchange { shared, wire, headers: parts.headers, granted, permit };
-    let bytes = exchange.wire.adapt(body, bytes, &exchange.shared.endpoint.model, exchange.granted.output_tokens_max);
+    let bytes = exchange.wire.adapt(body, bytes, exchange.shared.gateway.model(), exchange.granted.output_tokens_max);
     let (head, heard) = oneshot::channel();
     // A task of its own: it settles even where the agent hangs up.
     tokio::spawn(exchange.run(bytes, head));
@@ -205,31 +177,27 @@ impl Exchange {
     }
 
     async fn talk(&self, request: &Bytes, head: oneshot::Sender<Response>, counter: &mut Counter, seen: &mut Seen) {
-        let mut response = match self.ask(request.clone()).await {
-            Ok(response) => response,
+        let mut answer = match self.shared.gateway.ask(self.wire, &self.headers, request.clone()).await {
+            Ok(answer) => answer,
             Err(error) => {
                 let _ = head.send(refusal(StatusCode::BAD_GATEWAY, "the model's endpoint cannot be reached"));
                 seen.failure = Some(error);
                 return;
             }
         };
-        seen.status = Some(response.status());
+        seen.status = Some(answer.status);
         let (pieces, taken) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_MAX);
         let stream = futures_util::stream::unfold(taken, |mut taken| async { taken.recv().await.map(|piece| (piece, taken)) });
         let mut passed = Response::new(Body::from_stream(stream));
-        *passed.status_mut() = response.status();
-        for name in RESPONSE_HEADERS {
-            if let Some(value) = response.headers().get(*name) {
-                passed.headers_mut().insert(HeaderName::from_static(name), value.clone());
-            }
-        }
+        *passed.status_mut() = answer.status;
+        *passed.headers_mut() = std::mem::take(&mut answer.headers);
         let _ = head.send(passed);
         loop {
-            let piece = match response.chunk().await {
+            let piece = match answer.piece().await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(error) => {
-                    seen.failure = Some(chain(&error));
+                    seen.failure = Some(error);
                     let _ = pieces.send(Err(io::Error::other("the model's endpoint broke off"))).await;
                     return;
                 }
@@ -247,26 +215,6 @@ impl Exchange {
             seen.failure =
                 Some(String::from_utf8_lossy(&seen.recorded.iter().copied().take(500).collect::<Vec<_>>()).into_owned());
         }
-    }
-
-    async fn ask(&self, request: Bytes) -> Result<reqwest::Response, String> {
-        let endpoint = &self.shared.endpoint;
-        let url = self.wire.url(&endpoint.base_url, &endpoint.model);
-        let url = Url::parse(&url).map_err(|error| format!("the endpoint's address: {error}"))?;
-        let mut headers = HeaderMap::new();
-        for name in REQUEST_HEADERS {
-            if let Some(value) = self.headers.get(*name) {
-                headers.insert(HeaderName::from_static(name), value.clone());
-            }
-        }
-        let mut asking = self.shared.client.post(url).headers(headers).body(request);
-        if let Some(key) = &endpoint.api_key {
-            asking = match self.wire.key_header() {
-                Some(name) => asking.header(name, key.expose_secret()),
-                None => asking.bearer_auth(key.expose_secret()),
-            };
-        }
-        asking.send().await.map_err(|error| chain(&error))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 /// A kind of request, by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wire {
+pub enum Wire {
     /// OpenAI's Responses API.
     Responses,
     /// OpenAI's chat completions.
@@ -20,7 +20,7 @@ pub(super) enum Wire {
 
 impl Wire {
     /// The kind of a path, with or without its version; none for anything that is not to be let through.
-    pub(super) fn of(path: &str) -> Option<Self> {
+    pub fn of(path: &str) -> Option<Self> {
         let bare = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")).unwrap_or(path);
         if let Some((_, method)) = bare.strip_prefix("/models/").and_then(|rest| rest.rsplit_once(':')) {
             return match method {
@@ -38,7 +38,7 @@ impl Wire {
     }
 
     /// The path, for the record.
-    pub(super) fn path(self) -> &'static str {
+    pub fn path(self) -> &'static str {
         match self {
             Self::Responses => "/responses",
             Self::Chat => "/chat/completions",
@@ -85,14 +85,14 @@ impl Wire {
     }
 
     /// The most tokens of output that the request asks for, if it says so.
-    pub(super) fn output_asked(self, body: &Map<String, Value>) -> Option<u64> {
+    pub fn output_asked(self, body: &Map<String, Value>) -> Option<u64> {
         let limits = self.output_limits(body)?;
         self.output_keys().iter().find_map(|key| limits.get(*key).and_then(Value::as_u64))
     }
 
     /// The request as it is sent: for our model, and for no more output than was granted. The bytes stay what they are where
     /// that changes nothing.
-    pub(super) fn adapt(self, mut body: Map<String, Value>, bytes: Bytes, model: &str, output_tokens_max: Option<u64>) -> Bytes {
+    pub fn adapt(self, mut body: Map<String, Value>, bytes: Bytes, model: &str, output_tokens_max: Option<u64>) -> Bytes {
         let before = body.clone();
         match self {
             Self::Responses | Self::Messages => drop(body.insert("model".to_owned(), model.into())),
