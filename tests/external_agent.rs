@@ -300,3 +300,21 @@ async fn codex_itself_fixes_a_bug() {
     assert!(outcome.requests.iter().all(|request| request.headers["authorization"] == format!("Bearer {KEY}")));
     assert_eq!(outcome.solution.usage.turns as usize, outcome.requests.len());
 }
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should know what was not tried")]
+async fn codex_itself_is_stopped_by_the_budget_and_by_a_bad_key() {
+    let Some(preset) = codex() else {
+        eprintln!("codex is neither on the PATH nor in PATCHWRIGHT_TEST_CODEX: not tried");
+        return;
+    };
+    let run = Step::Call { name: "exec_command".to_owned(), arguments: json!({ "cmd": "cat calc.py" }).to_string() };
+    let script = Script::of(vec![run; 5]);
+    let allowance = Allowance { turns: 2, ..AMPLE };
+    let outcome = solve(Setup { script, allowance, ..Setup::of(preset.clone()) }).await;
+    assert_eq!(outcome.solution.ending, Ending::BudgetExhausted { limit: "The budget's turns are used up.".to_owned() });
+    assert_eq!((outcome.requests.len(), outcome.solution.usage.turns), (2, 2));
+    let refusal = Fault::Status { code: 401, headers: Vec::new(), body: "{\"error\":{\"message\":\"bad key\"}}".into() };
+    let outcome = solve(Setup { script: Script::of([]).with_faults(vec![refusal; 20]), ..Setup::of(preset) }).await;
+    outcome.check_failed(&["401", "bad key"]);
+}

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -28,8 +28,10 @@ use crate::agent::external::pulse::Pulse;
 use crate::gateway::Gateway;
 use crate::gateway::wire::Wire;
 
+mod bounded;
 mod usage;
 
+use bounded::Bounded;
 use usage::Counter;
 
 /// The longest request that is taken, in bytes.
@@ -76,7 +78,7 @@ impl Proxy {
         let router = Router::new().fallback(forward).with_state(Arc::new(shared));
         let until = stopped.clone().cancelled_owned();
         let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+            if let Err(error) = axum::serve(Bounded::new(listener), router).with_graceful_shutdown(until).await {
                 tracing::warn!("the model's proxy ended: {error}");
             }
         });
@@ -118,9 +120,11 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "the work is over");
     };
     let (parts, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, REQUEST_BYTES_MAX).await else {
-        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large or broke off");
-    };
+    let too_large = || refusal(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large or broke off");
+    if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
+        return too_large();
+    }
+    let Ok(bytes) = to_bytes(body, REQUEST_BYTES_MAX).await else { return too_large() };
     let Ok(Value::Object(body)) = serde_json::from_slice(&bytes) else {
         return refusal(StatusCode::BAD_REQUEST, "the request is no JSON object");
     };
@@ -242,3 +246,6 @@ impl Seen {
 fn tail(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(RECORDED_BYTES_MAX)..]).into_owned()
 }
+
+#[cfg(test)]
+mod tests;
