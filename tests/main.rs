@@ -3,6 +3,7 @@
 mod agent;
 mod apply_patch_command;
 mod contract;
+mod external_agent;
 mod meter;
 mod pipeline;
 mod support;

@@ -9,6 +9,7 @@ use patchwright_domain::turn::Closing;
 
 use crate::sandbox::Executor;
 
+pub mod external;
 pub mod turns;
 
 /// How an agent's work ended.

@@ -200,12 +200,44 @@ impl Default for Model {
     }
 }
 
+/// Which agent works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentKind {
+    /// Patchwright's own.
+    #[default]
+    Builtin,
+    /// OpenAI's Codex, as `codex exec`.
+    Codex,
+    /// Codex behind its ACP adapter.
+    CodexAcp,
+    /// Claude Code behind its ACP adapter.
+    Claude,
+    /// Gemini CLI.
+    Gemini,
+    /// OpenCode.
+    #[serde(rename = "opencode")]
+    OpenCode,
+    /// Another that speaks ACP, started by `agent.command`.
+    Custom,
+}
+
 /// How the agent works.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Agent {
+    /// Who works: `builtin`, or a program on this machine that runs in the sandbox and asks the same model: `codex`,
+    /// `codex-acp`, `claude`, `gemini`, `opencode`, or `custom` for any other that speaks ACP. The endpoint must offer the
+    /// program's wire format: Responses for Codex, Anthropic's Messages for Claude, Gemini's own for Gemini, chat
+    /// completions for OpenCode.
+    pub kind: AgentKind,
+    /// The program and its arguments, where `kind` is `custom`.
+    pub command: Vec<String>,
     /// Names of files with instructions that are read where a folder has no `AGENTS.md`, such as `CLAUDE.md`.
     pub instruction_fallbacks: Vec<String>,
+    /// The models of the second attempt and those after it, at the same endpoint and counted at the same prices; behind the
+    /// last one the first has its turn again. Without any, every attempt asks `model.model`.
+    pub attempt_models: Vec<String>,
 }
 
 /// Where deliveries, jobs and journals are kept.
@@ -419,6 +451,10 @@ impl Config {
             return Err(ConfigError(
                 "`github.mention` must be an `@` followed by letters, digits and hyphens, such as `@codex`".into(),
             ));
+        }
+        let is_custom = self.agent.kind == AgentKind::Custom;
+        if is_custom == self.agent.command.is_empty() {
+            return Err(ConfigError("`agent.command` goes with `agent.kind = \"custom\"`, and with nothing else".into()));
         }
         let positive = [
             ("limits.wall_clock_minutes", self.limits.wall_clock_minutes),

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod clock;
 pub mod config;
 pub mod forge;
+pub mod gateway;
 pub mod http_client;
 pub mod intake;
 pub mod model;

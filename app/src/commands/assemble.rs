@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use patchwright::agent::Agent;
+use patchwright::agent::external::External;
+use patchwright::agent::external::presets::{Kind, Preset};
 use patchwright::agent::turns::{Backoff, Turns};
-use patchwright::config::{self, Config, microusd};
+use patchwright::config::{self, AgentKind, Config, microusd};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
+use patchwright::gateway::{Endpoint, Gateway};
 use patchwright::model::Model;
 use patchwright::model::chat::{ChatDialect, ChatModel, LimitField};
 use patchwright::model::endpoint::EndpointSettings;
@@ -81,12 +85,50 @@ pub(super) fn model(config: &config::Model) -> Result<Arc<dyn Model>, Failure> {
     model.context("setting up the model").map_err(Failure::usage)
 }
 
-pub(super) fn agent(config: &config::Model) -> Result<Turns, Failure> {
-    let prices = Prices {
+/// Who works on the tasks: the first attempt's agent first, and one for each further model that the operator names.
+pub(super) fn agents(config: &Config) -> Result<Vec<Arc<dyn Agent>>, Failure> {
+    let further = config.agent.attempt_models.iter().map(|model| {
+        let mut config = config.clone();
+        config.model.model.clone_from(model);
+        agent(&config)
+    });
+    std::iter::once(agent(config)).chain(further).collect()
+}
+
+/// Our own agent, or a program on this machine.
+fn agent(config: &Config) -> Result<Arc<dyn Agent>, Failure> {
+    let kind = match config.agent.kind {
+        AgentKind::Builtin => return Ok(Arc::new(builtin(&config.model)?)),
+        AgentKind::Codex => Kind::Codex,
+        AgentKind::CodexAcp => Kind::CodexAcp,
+        AgentKind::Claude => Kind::Claude,
+        AgentKind::Gemini => Kind::Gemini,
+        AgentKind::OpenCode => Kind::OpenCode,
+        AgentKind::Custom => Kind::Custom(config.agent.command.clone()),
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = Preset::find(&kind, &config.model.model, &path).context("finding the agent of `agent.kind`");
+    let endpoint = Endpoint {
+        base_url: config.model.base_url.clone(),
+        model: config.model.model.clone(),
+        api_key: config.model.api_key.clone(),
+        idle_timeout: Duration::from_secs(config.model.idle_timeout_seconds),
+    };
+    let gateway = Gateway::new(endpoint).map_err(|error| Failure::usage(anyhow!(error)))?;
+    let external = External::new(found.map_err(Failure::usage)?, gateway);
+    Ok(Arc::new(External { prices: prices(&config.model), ..external }))
+}
+
+fn prices(config: &config::Model) -> Prices {
+    Prices {
         input: config.input_usd_per_million.map(microusd),
         cached: config.cached_usd_per_million.map(microusd),
         output: config.output_usd_per_million.map(microusd),
-    };
+    }
+}
+
+fn builtin(config: &config::Model) -> Result<Turns, Failure> {
+    let prices = prices(config);
     let base = Duration::from_millis(config.retry_pause_ms);
     let backoff = Backoff { base, attempts_max: config.tries, ..Backoff::default() };
     let edit_form = config.edit_form.unwrap_or_else(|| config.format.edit_form());

@@ -34,7 +34,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     terminal::log("info");
     let config = arguments.config.load()?;
     let github = assemble::github(&config.github)?;
-    let agent = assemble::agent(&config.model)?;
+    let agents = assemble::agents(&config)?;
     let sandbox = assemble::sandbox(&config.sandbox);
     match sandbox.probe().await {
         Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
@@ -50,7 +50,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         forge: Arc::new(github),
         workspaces: assemble::workspaces(&config.workspace).await?,
         sandbox: Arc::new(sandbox),
-        agents: vec![Arc::new(agent)],
+        agents,
         clock: Arc::new(SystemClock),
         settings: assemble::settings(&config, &slug),
     };

@@ -68,6 +68,17 @@ async fn the_output_ends_when_the_process_closes_it() {
 }
 
 #[tokio::test]
+async fn a_process_that_reads_nothing_still_says_everything() {
+    let mut place = Place::new().await;
+    let mut running = place.executor.spawn(&sh("until [ -e go ]; do :; done; echo out; exit 5")).await.unwrap();
+    running.input.write_all(b"unread\n").await.unwrap();
+    place.executor.write(&[("go".to_owned(), Some(regular("")))]).await.unwrap();
+    let mut printed = String::new();
+    running.output.read_to_string(&mut printed).await.unwrap();
+    assert_eq!((printed.as_str(), running.handle.wait().await.unwrap()), ("out\n", Exit::Code(5)));
+}
+
+#[tokio::test]
 async fn only_the_end_of_many_errors_is_kept() {
     let mut place = Place::new().await;
     let (_, errors, exit) = ran(&mut place, &sh("head -c 1000000 /dev/zero | tr '\\0' x >&2; echo last >&2")).await;

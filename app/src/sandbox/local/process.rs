@@ -7,12 +7,15 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright_domain::proof::Exit;
 use patchwright_launcher::spec::{self, Program, ReadOnly, Spec};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::ChildStdin;
 use tokio::task::JoinHandle;
@@ -62,22 +65,30 @@ pub(super) async fn spawn(launcher: &Path, mut spec: Spec) -> Result<Running, Sa
         // A launcher that is gone already is seen by its task, which then is what ends the wait.
         let _ = lifeline.write_all(&frame).await;
         tokio::select! {
-            accepted = listener.accept() => accepted.map(|(stream, _)| Ok(stream)),
-            joined = &mut task => Ok(Err(joined)),
+            accepted = listener.accept() => accepted.map(|(stream, _)| stream).map_err(making),
+            joined = &mut task => Err(never_connected(joined)),
         }
     });
-    let stream = match connected.await {
-        Ok(Ok(Ok(stream))) => stream,
-        Ok(Ok(Err(joined))) => return Err(never_connected(joined)),
-        Ok(Err(error)) => return Err(making(error)),
-        Err(_) => return Err(making(io::ErrorKind::TimedOut.into())),
-    };
+    let stream = connected.await.map_err(|_| making(io::ErrorKind::TimedOut.into()))??;
     Ok(running(stream, LocalHandle { lifeline: Some(lifeline), task: Some(task), errors, end: None }))
 }
 
 fn running(stream: UnixStream, handle: LocalHandle) -> Running {
     let (output, input) = stream.into_split();
-    Running { input: Box::new(input), output: Box::new(output), handle: Box::new(handle) }
+    Running { input: Box::new(input), output: Box::new(Output(output)), handle: Box::new(handle) }
+}
+
+/// What the process prints. One that ends before it has read all its input resets the connection, behind everything that
+/// it printed: that is an end like any other.
+struct Output(OwnedReadHalf);
+
+impl AsyncRead for Output {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.0).poll_read(context, buffer) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Poll::Ready(Ok(())),
+            polled => polled,
+        }
+    }
 }
 
 fn never_connected(joined: Result<io::Result<Seen>, tokio::task::JoinError>) -> SandboxError {
