@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use patchwright::agent::mcp::{McpServer, McpServers, Reach};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::config::{self, Config, microusd};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
+use patchwright::http_client;
 use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::responses::ResponsesModel;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
@@ -65,7 +67,9 @@ pub(super) fn model(config: &config::Model) -> Result<ResponsesModel, Failure> {
     ResponsesModel::new(settings).context("setting up the model").map_err(Failure::usage)
 }
 
-pub(super) fn agent(config: &config::Model) -> Result<Turns, Failure> {
+pub(super) fn agent(config: &Config) -> Result<Turns, Failure> {
+    let toolbox = Arc::new(mcp(&config.mcp)?);
+    let config = &config.model;
     let prices = Prices {
         input: config.input_usd_per_million.map(microusd),
         cached: config.cached_usd_per_million.map(microusd),
@@ -73,7 +77,23 @@ pub(super) fn agent(config: &config::Model) -> Result<Turns, Failure> {
     };
     let base = Duration::from_millis(config.retry_pause_ms);
     let backoff = Backoff { base, attempts_max: config.tries, ..Backoff::default() };
-    Ok(Turns { prices, backoff, ..Turns::new(Arc::new(model(config)?)) })
+    Ok(Turns { prices, backoff, toolbox, ..Turns::new(Arc::new(model(config)?)) })
+}
+
+fn mcp(servers: &[config::mcp::Mcp]) -> Result<McpServers, Failure> {
+    let server = |config: &config::mcp::Mcp| {
+        let wrong = |reason| Failure::usage(anyhow!("the MCP server `{}`: {reason}", config.name));
+        let reach = match &config.url {
+            Some(url) => {
+                let client = http_client::for_address(url, config.token.as_ref()).map_err(wrong)?;
+                Reach::Address { url: url.clone(), client }
+            }
+            None => Reach::Program(config.command.clone()),
+        };
+        let (name, tools) = (config.name.clone(), config.tools.clone());
+        Ok(McpServer { name, reach, tools, read_only: config.read_only, timeout: config.timeout() })
+    };
+    servers.iter().map(server).collect::<Result<_, _>>().map(McpServers)
 }
 
 pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {

@@ -133,7 +133,7 @@ impl Stage {
             forge: Arc::new(github.context("setting up the App").map_err(Failure::environment)?),
             workspaces: assemble::workspaces(&config.workspace).await?,
             sandbox: Arc::new(assemble::sandbox(&config.sandbox)),
-            agents: vec![Arc::new(assemble::agent(&config.model)?)],
+            agents: vec![Arc::new(assemble::agent(&config)?)],
             clock: Arc::new(SystemClock),
             settings: assemble::settings(&config, "patchwright"),
         })

@@ -165,7 +165,7 @@ async fn tools(arguments: &Arguments, config: &Config, store: Arc<dyn Store>) ->
         forge: Arc::new(LocalCheckout { path }),
         workspaces: assemble::workspaces(&config.workspace).await?,
         sandbox: Arc::new(assemble::sandbox(&config.sandbox)),
-        agents: vec![Arc::new(assemble::agent(&config.model)?)],
+        agents: vec![Arc::new(assemble::agent(config)?)],
         clock: Arc::new(SystemClock),
         settings,
     })

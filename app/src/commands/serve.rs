@@ -34,7 +34,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     terminal::log("info");
     let config = arguments.config.load()?;
     let github = assemble::github(&config.github)?;
-    let agent = assemble::agent(&config.model)?;
+    let agent = assemble::agent(&config)?;
     let sandbox = assemble::sandbox(&config.sandbox);
     match sandbox.probe().await {
         Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
