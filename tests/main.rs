@@ -3,6 +3,7 @@
 mod agent;
 mod apply_patch_command;
 mod contract;
+mod mcp;
 mod pipeline;
 mod support;
 mod tidy;
