@@ -168,6 +168,18 @@ async fn what_a_tool_answers_is_bounded_and_fenced() {
 }
 
 #[tokio::test]
+async fn the_tools_of_all_servers_together_are_bounded_and_sorted() {
+    let (_folder, mut executor) = sandbox().await;
+    let tools = ["add", "hostile", "flood", "chatter", "die", "wait", "probe", "asks", "fail", "unlisted"];
+    let servers = (0..7).rev().map(|n| McpServer { name: format!("s{n}"), ..program("good", &[], &tools) });
+    let mut mcp = connect(servers.collect(), executor.as_mut()).await;
+    let names = names(&mcp);
+    assert!(names.len() == 64 && names.is_sorted() && names[0] == "mcp__s0__add", "{names:?}");
+    assert!(mcp.left_out().iter().all(|left| left.reason == "there are too many tools") && mcp.left_out().len() == 6);
+    mcp.close().await;
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_talked_to_is_left_out_and_the_work_goes_on() {
     for (behaviour, timeout, reason) in [
         ("exits", AMPLE, "there is no licence"),
