@@ -10,6 +10,8 @@ use patchwright_domain::turn::Closing;
 use crate::sandbox::Executor;
 
 pub mod external;
+pub mod mcp;
+pub mod toolbox;
 pub mod turns;
 
 /// How an agent's work ended.

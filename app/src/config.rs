@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::store::ledger::{self, Quantity, Scope};
 
 pub mod example;
+pub mod mcp;
 
 /// The prefix of the environment's variables.
 const PREFIX: &str = "PATCHWRIGHT";
@@ -40,6 +41,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// What a job may use, and what jobs may use together in a day.
     pub limits: Limits,
+    /// Servers of the Model Context Protocol whose tools the agent is offered beside its own; one such table for each.
+    pub mcp: Vec<mcp::Mcp>,
 }
 
 /// Where webhooks arrive.
@@ -473,6 +476,7 @@ impl Config {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError(format!("`{key}` must be at least 1")));
         }
+        mcp::check(&self.mcp).map_err(ConfigError)?;
         let is_none = |dollars: Option<f64>| dollars.is_some_and(|dollars| dollars.is_nan() || dollars <= 0.0);
         match self.limits.dollars().into_iter().find(|(_, dollars)| is_none(*dollars)) {
             Some((key, _)) => Err(ConfigError(format!("`{key}` must be above 0"))),

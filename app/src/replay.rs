@@ -252,6 +252,7 @@ fn agent(recording: &Recording, before: Option<&[u8]>) -> Option<(Turns, Brief, 
         output_tokens_max: *output_tokens_max,
         backoff,
         shell: ShellLimits::default(),
+        toolbox: recording.toolbox(),
         ..Turns::new(recording.model())
     };
     let task = before.map_or_else(|| recording.task(), task_of)?;
@@ -268,6 +269,8 @@ fn task_of(transcript: &[u8]) -> Option<String> {
             Item::Assistant { .. } | Item::Reasoning { .. } | Item::Call { .. } | Item::Result { .. } => None,
         }),
         Line::Opened { .. }
+        | Line::LeftOut { .. }
+        | Line::External { .. }
         | Line::Reply { .. }
         | Line::Failure { .. }
         | Line::Result { .. }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use patchwright::agent::toolbox::{NoTools, Toolbox};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::agent::{Agent, Assignment, Solution};
 use patchwright::clock::{Clock, SystemClock};
@@ -100,6 +101,8 @@ pub(crate) struct Setup {
     pub(crate) launcher: PathBuf,
     /// How many tokens the model's context holds.
     pub(crate) context_tokens: u64,
+    /// Tools beside the built-in ones.
+    pub(crate) toolbox: Arc<dyn Toolbox>,
     /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
     pub(crate) is_replayed: bool,
 }
@@ -123,6 +126,7 @@ impl Default for Setup {
             limits_of_day: Limits::default(),
             launcher: env!("CARGO_BIN_EXE_patchwright").into(),
             context_tokens: 200_000,
+            toolbox: Arc::new(NoTools),
             is_replayed: true,
         }
     }
@@ -272,7 +276,10 @@ impl World {
         let model = ScriptedModel::start(setup.script.clone()).await.expect("loopback has a free port");
         let (clock, gate) = (Arc::new(TestClock::default()), Arc::new(Gate::default()));
         let agent = Gated {
-            agent: agent(setup.model_url.clone().unwrap_or_else(|| model.base_url()), setup.context_tokens),
+            agent: Turns {
+                toolbox: Arc::clone(&setup.toolbox),
+                ..agent(setup.model_url.clone().unwrap_or_else(|| model.base_url()), setup.context_tokens)
+            },
             gate: Arc::clone(&gate),
         };
         let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");

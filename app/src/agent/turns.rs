@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use patchwright_domain::job::Usage;
 use patchwright_domain::turn::conversation::{Conversation, OUTPUT_TOKENS_MAX, Terms};
 use patchwright_domain::turn::tools::{self, EditForm};
-use patchwright_domain::turn::{Closing, Item, Next, Prices, Reply, ToolCall};
+use patchwright_domain::turn::{Closing, Item, Next, Prices, Reply, Tool, ToolCall};
 use tokio::time::Instant;
 
+use crate::agent::toolbox::{NoTools, Toolbox};
 use crate::agent::{Agent, Assignment, Ending, Reservation, Solution};
 use crate::model::draft::Draft;
 use crate::model::{Model, ModelError, Prompt};
@@ -20,10 +21,12 @@ use crate::sandbox::Executor;
 
 mod calls;
 mod failure;
+mod outside;
 mod recorder;
 pub mod transcript;
 
 use calls::Outputs;
+use outside::Outside;
 use recorder::Recorder;
 use transcript::{Failed, Line, Transcript};
 
@@ -86,6 +89,8 @@ pub struct Turns {
     pub backoff: Backoff,
     /// How long its commands may take.
     pub shell: ShellLimits,
+    /// Where the tools beside the built-in ones come from.
+    pub toolbox: Arc<dyn Toolbox>,
 }
 
 impl Turns {
@@ -99,13 +104,17 @@ impl Turns {
             output_tokens_max: OUTPUT_TOKENS_MAX,
             backoff: Backoff::default(),
             shell: ShellLimits::default(),
+            toolbox: Arc::new(NoTools),
         }
     }
 
-    fn terms(&self, assignment: &Assignment<'_>) -> Terms {
+    /// Tools from outside stand behind the built-in ones, so that the prefix that all requests share stays the same.
+    fn terms(&self, assignment: &Assignment<'_>, outside: &[Tool]) -> Terms {
+        let mut tools = tools::on_offer(assignment.brief.mode, self.edit_form);
+        tools.extend_from_slice(outside);
         Terms {
             mode: assignment.brief.mode,
-            tools: tools::on_offer(assignment.brief.mode, self.edit_form),
+            tools,
             allowance: assignment.allowance,
             prices: self.prices,
             context_tokens: self.context_tokens,
@@ -118,16 +127,21 @@ impl Turns {
 #[async_trait]
 impl Agent for Turns {
     async fn solve(&self, assignment: Assignment<'_>, executor: &mut dyn Executor) -> Solution {
-        let terms = self.terms(&assignment);
+        let deadline = deadline(assignment.allowance.wall_clock_ms);
+        let time_left = deadline.saturating_duration_since(Instant::now());
+        let mut outside = Outside::open(self.toolbox.as_ref(), assignment.brief.mode, executor, time_left).await;
+        let terms = self.terms(&assignment, outside.on_offer());
         let mut transcript = Transcript::default();
-        transcript.line(&Line::opened(self.model.name(), assignment.brief, &terms, self.edit_form));
+        transcript.line(&Line::opened(self.model.name(), assignment.brief, &terms, self.edit_form, outside.on_offer()));
+        outside.take().iter().for_each(|line| transcript.line(line));
         let talk = open(&assignment, terms);
         let mut work = Work {
             turns: self,
             talk,
             executor: Recorder::new(executor),
+            outside,
             assignment,
-            deadline: deadline(assignment.allowance.wall_clock_ms),
+            deadline,
             transcript,
             recorded: Recorded { n_items: 0, revision: 0 },
             turn: None,
@@ -139,6 +153,7 @@ impl Agent for Turns {
         work.report_turn();
         work.record_items();
         work.transcript.line(&Line::Ended { ending: format!("{ending:?}"), usage: work.talk.usage() });
+        work.outside.close().await;
         Solution { ending, closing, usage: work.talk.usage(), transcript: work.transcript.into_bytes() }
     }
 }
@@ -179,6 +194,7 @@ struct Work<'w> {
     turns: &'w Turns,
     talk: Conversation,
     executor: Recorder<'w>,
+    outside: Outside,
     assignment: Assignment<'w>,
     deadline: Instant,
     transcript: Transcript,
@@ -287,7 +303,8 @@ impl Work<'_> {
 
     async fn carry_out(&mut self, call: ToolCall) -> Result<(), Ending> {
         let left = self.time_left()?;
-        let told = calls::carry_out(&mut self.executor, &mut self.outputs, &call.action, &self.turns.shell, left).await;
+        let (executor, outside) = (&mut self.executor, &mut self.outside);
+        let told = calls::carry_out(executor, outside, &mut self.outputs, &call.action, &self.turns.shell, left).await;
         self.record_commands();
         let told = told?;
         if let Some(turn) = &mut self.turn {
@@ -314,7 +331,8 @@ impl Work<'_> {
     }
 
     fn record_commands(&mut self) {
-        self.executor.take().iter().for_each(|line| self.transcript.line(line));
+        let lines = self.executor.take().into_iter().chain(self.outside.take());
+        lines.for_each(|line| self.transcript.line(&line));
     }
 
     /// Writes down what was added to the conversation, or all of it where it was rewritten.

@@ -8,10 +8,12 @@ use anyhow::{Context as _, anyhow};
 use patchwright::agent::Agent;
 use patchwright::agent::external::External;
 use patchwright::agent::external::presets::{Kind, Preset};
+use patchwright::agent::mcp::{McpServer, McpServers, Reach};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::config::{self, AgentKind, Config, microusd};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
 use patchwright::gateway::{Endpoint, Gateway};
+use patchwright::http_client;
 use patchwright::model::Model;
 use patchwright::model::chat::{ChatDialect, ChatModel, LimitField};
 use patchwright::model::endpoint::EndpointSettings;
@@ -98,7 +100,7 @@ pub(super) fn agents(config: &Config) -> Result<Vec<Arc<dyn Agent>>, Failure> {
 /// Our own agent, or a program on this machine.
 fn agent(config: &Config) -> Result<Arc<dyn Agent>, Failure> {
     let kind = match config.agent.kind {
-        AgentKind::Builtin => return Ok(Arc::new(builtin(&config.model)?)),
+        AgentKind::Builtin => return Ok(Arc::new(builtin(config)?)),
         AgentKind::Codex => Kind::Codex,
         AgentKind::CodexAcp => Kind::CodexAcp,
         AgentKind::Claude => Kind::Claude,
@@ -127,13 +129,31 @@ fn prices(config: &config::Model) -> Prices {
     }
 }
 
-fn builtin(config: &config::Model) -> Result<Turns, Failure> {
+fn builtin(config: &Config) -> Result<Turns, Failure> {
+    let toolbox = Arc::new(mcp(&config.mcp)?);
+    let config = &config.model;
     let prices = prices(config);
     let base = Duration::from_millis(config.retry_pause_ms);
     let backoff = Backoff { base, attempts_max: config.tries, ..Backoff::default() };
     let edit_form = config.edit_form.unwrap_or_else(|| config.format.edit_form());
     let (context_tokens, output_tokens_max) = (config.context_tokens, config.output_tokens.min(config.context_tokens / 4));
-    Ok(Turns { prices, backoff, edit_form, context_tokens, output_tokens_max, ..Turns::new(model(config)?) })
+    Ok(Turns { prices, backoff, toolbox, edit_form, context_tokens, output_tokens_max, ..Turns::new(model(config)?) })
+}
+
+fn mcp(servers: &[config::mcp::Mcp]) -> Result<McpServers, Failure> {
+    let server = |config: &config::mcp::Mcp| {
+        let wrong = |reason| Failure::usage(anyhow!("the MCP server `{}`: {reason}", config.name));
+        let reach = match &config.url {
+            Some(url) => {
+                let client = http_client::for_address(url, config.token.as_ref()).map_err(wrong)?;
+                Reach::Address { url: url.clone(), client }
+            }
+            None => Reach::Program(config.command.clone()),
+        };
+        let (name, tools) = (config.name.clone(), config.tools.clone());
+        Ok(McpServer { name, reach, tools, read_only: config.read_only, timeout: config.timeout() })
+    };
+    servers.iter().map(server).collect::<Result<_, _>>().map(McpServers)
 }
 
 pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {

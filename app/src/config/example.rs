@@ -21,6 +21,8 @@ pub struct Key {
 struct Section {
     name: String,
     doc: String,
+    /// Whether there may be any number of it, none to begin with.
+    is_list: bool,
     keys: Vec<Key>,
 }
 
@@ -30,14 +32,16 @@ fn sections() -> Vec<Section> {
     let properties = |value: &Value| value.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     let doc = |value: &Value| value.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
     let section = |(name, value): (String, Value)| {
-        let target = resolve(&schema, &value);
+        let items = value.get("items");
+        let target = resolve(&schema, items.unwrap_or(&value));
+        let is_list = items.is_some();
         let defaults = value.get("default").or_else(|| target.get("default")).cloned().unwrap_or_default();
         let key = |(field, property): (String, Value)| Key {
             name: format!("{name}.{field}"),
             doc: doc(&property),
             default: property.get("default").cloned().unwrap_or_else(|| defaults.get(&field).cloned().unwrap_or_default()),
         };
-        Section { doc: doc(&value), keys: properties(&target).into_iter().map(key).collect(), name: name.clone() }
+        Section { doc: doc(&value), is_list, keys: properties(&target).into_iter().map(key).collect(), name: name.clone() }
     };
     properties(root).into_iter().map(section).collect()
 }
@@ -50,7 +54,14 @@ fn resolve(schema: &Schema, value: &Value) -> Value {
 
 /// Every key of the configuration.
 pub fn keys() -> Vec<Key> {
-    sections().into_iter().flat_map(|section| section.keys).collect()
+    let of_section = |section: Section| {
+        let Section { name, doc, is_list, mut keys } = section;
+        if is_list {
+            keys.push(Key { name, doc, default: Value::Array(Vec::new()) });
+        }
+        keys
+    };
+    sections().into_iter().flat_map(of_section).collect()
 }
 
 /// The example file: every key with its documentation and its default.
@@ -59,8 +70,8 @@ pub fn file() -> String {
         "# Patchwright's configuration: every key with its default. Each is also a variable:\n\
          # `github.app_id` is PATCHWRIGHT__GITHUB__APP_ID, and the variable wins.\n",
     );
-    for Section { name, doc, keys } in sections() {
-        let _ = write!(text, "\n# {doc}\n[{name}]\n");
+    for Section { name, doc, is_list, keys } in sections() {
+        let _ = if is_list { write!(text, "\n# {doc}\n# [[{name}]]\n") } else { write!(text, "\n# {doc}\n[{name}]\n") };
         for key in keys {
             let field = key.name.rsplit('.').next().unwrap_or_default();
             for line in key.doc.lines() {
@@ -68,6 +79,7 @@ pub fn file() -> String {
             }
             let _ = match &key.default {
                 Value::Null => writeln!(text, "# {field} ="),
+                value if is_list => writeln!(text, "# {field} = {value}"),
                 value => writeln!(text, "{field} = {value}"),
             };
         }

@@ -99,7 +99,35 @@ fn every_limit_of_a_day_has_its_key() {
 }
 
 #[test]
+fn an_mcp_server_is_a_program_or_an_address() {
+    let text = "[[mcp]]\nname = \"docs\"\ncommand = [\"/usr/bin/docs\", \"--stdio\"]\ntools = [\"find\"]\n\
+                [[mcp]]\nname = \"tracker\"\nurl = \"https://mcp.test/\"\ntoken = \"t\"\ntools = [\"read\"]\n\
+                read_only = true\ntimeout_seconds = 5\n";
+    let servers = load(text, &[]).unwrap().mcp;
+    assert_eq!((servers[0].command.len(), servers[0].timeout_seconds, servers[0].read_only), (2, 60, false));
+    assert_eq!((servers[1].url.as_deref(), servers[1].timeout_seconds), (Some("https://mcp.test/"), 5));
+    for (given, told) in [
+        ("name = \"Docs\"\ncommand = [\"/d\"]\ntools = [\"x\"]", "not `Docs`"),
+        ("name = \"d\"\ncommand = [\"/d\"]", "`mcp.tools` of `d` must name"),
+        ("name = \"d\"\ntools = [\"x\"]", "either `mcp.command` or `mcp.url`"),
+        ("name = \"d\"\ntools = [\"x\"]\ncommand = [\"/d\"]\nurl = \"https://d/\"", "either `mcp.command` or `mcp.url`"),
+        ("name = \"d\"\ntools = [\"x\"]\ncommand = [\"npx\"]", "not `npx`"),
+        ("name = \"d\"\ntools = [\"x\"]\ncommand = [\"/d\"]\ntoken = \"t\"", "no secret goes into a sandbox"),
+        ("name = \"d\"\ntools = [\"x\"]\nurl = \"http://d.test/\"\ntoken = \"t\"", "must be https"),
+        ("name = \"d\"\ntools = [\"x\"]\nurl = \"https://me:pw@d.test/\"", "without user and password"),
+        ("name = \"d\"\ntools = [\"x\"]\ncommand = [\"/d\"]\ntimeout_seconds = 0", "must be at least 1"),
+        ("name = \"d\"\ntools = [\"x\"]\ncommand = [\"/d\"]\nallow = [\"x\"]", "unknown field `allow`"),
+    ] {
+        let error = load(&format!("[[mcp]]\n{given}\n"), &[]).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+    assert!(load(&text.replace("tracker", "docs"), &[]).unwrap_err().contains("two servers `docs`"));
+}
+
+#[test]
 fn secrets_are_not_printed() {
+    let text = "[[mcp]]\nname = \"d\"\nurl = \"https://d/\"\ntools = [\"x\"]\ntoken = \"hunter2\"\n";
+    assert!(!format!("{:?}", load(text, &[]).unwrap()).contains("hunter2"));
     let config = load("[model]\napi_key = \"hunter2\"\n", &[]).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }

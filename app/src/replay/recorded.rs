@@ -13,11 +13,15 @@ use patchwright_domain::patch::FileState;
 use patchwright_domain::turn::{Closing, Item, Reply};
 
 use super::Divergence;
+use crate::agent::toolbox::Toolbox;
 use crate::agent::turns::transcript::{self, Failed, Line};
 use crate::agent::{Ending, Gate};
 use crate::model::draft::Draft;
 use crate::model::{Model, ModelError, Prompt};
 use crate::sandbox::{Command, Executor, Output, Process, Running, SandboxError};
+use tools::Answered;
+
+mod tools;
 
 /// How much of two texts that differ is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 120;
@@ -31,6 +35,8 @@ struct State {
     talk: VecDeque<Line>,
     /// Commands, in order.
     ran: VecDeque<(Command, Output)>,
+    /// Calls of tools beside the built-in ones, in order.
+    external: VecDeque<Line>,
     /// Checks: how many commands each ran, and what it found missing.
     checks: VecDeque<(usize, Option<String>)>,
     expected: Vec<Item>,
@@ -74,7 +80,8 @@ impl Recording {
                     state.checks.push_back((n_ran, missing));
                     n_ran = 0;
                 }
-                Line::Opened { .. } | Line::Ended { .. } | Line::Cut { .. } => {}
+                Line::External { .. } => state.external.push_back(line),
+                Line::Opened { .. } | Line::LeftOut { .. } | Line::Ended { .. } | Line::Cut { .. } => {}
             }
         }
         Some(Self { opened, task: super::task_of(transcript), state: Arc::new(Mutex::new(state)) })
@@ -90,6 +97,13 @@ impl Recording {
 
     pub(super) fn model(&self) -> Arc<dyn Model> {
         Arc::new(Said { state: Arc::clone(&self.state) })
+    }
+
+    /// The tools beside the built-in ones, which answer what they answered then.
+    pub(super) fn toolbox(&self) -> Arc<dyn Toolbox> {
+        let declared = if let Line::Opened { external, .. } = &self.opened { external.clone() } else { Vec::new() };
+        let tools = declared.into_iter().map(transcript::External::tool).collect();
+        Arc::new(Answered { tools, state: Arc::clone(&self.state) })
     }
 
     pub(super) fn executor<'e>(&self, inner: &'e mut dyn Executor) -> Again<'e> {
@@ -149,7 +163,7 @@ impl Model for Said {
                     return Err(failed(failure, error));
                 }
                 Line::Opened { .. } | Line::Ran { .. } | Line::Result { .. } | Line::Checked { .. } => {}
-                Line::Ended { .. } | Line::Cut { .. } => {}
+                Line::External { .. } | Line::LeftOut { .. } | Line::Ended { .. } | Line::Cut { .. } => {}
             }
             is_asked = true;
         }

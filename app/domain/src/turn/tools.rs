@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::brief;
 use crate::job::Mode;
 use crate::turn::Tool;
 
@@ -23,6 +25,13 @@ pub const PLAN: &str = "plan";
 pub const DONE: &str = "done";
 /// How the names of tools that the operator has connected begin.
 pub const EXTERNAL_PREFIX: &str = "mcp__";
+
+/// The longest name that endpoints take, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// How much of a connected tool's description is told, in characters.
+const EXTERNAL_DESCRIPTION_CHARS_MAX: usize = 1_000;
+/// How large the schema of a connected tool's arguments may be, in bytes.
+const EXTERNAL_PARAMETERS_BYTES_MAX: usize = 16 * 1024;
 
 /// In which form a model edits best.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +76,40 @@ pub fn on_offer(mode: Mode, form: EditForm) -> Vec<Tool> {
 
 fn function(name: &'static str, description: &'static str, parameters: &'static str) -> Tool {
     Tool::Function { name: name.into(), description: description.into(), parameters: parameters.into() }
+}
+
+/// The declaration of a tool that the operator has connected, from what its server says about it. All of that was written
+/// outside: it is cut, and what people would not see is taken out of it.
+///
+/// # Errors
+/// Says why the tool cannot be offered: its name is too long, or its schema is too large or describes no object.
+pub fn external(server: &str, tool: &str, description: &str, schema: &Map<String, Value>) -> Result<Tool, String> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    let name: String = format!("{EXTERNAL_PREFIX}{server}__{tool}").chars().map(plain).collect();
+    if name.len() > NAME_BYTES_MAX {
+        return Err(format!("its name has more than {NAME_BYTES_MAX} characters"));
+    }
+    if schema.get("type").and_then(Value::as_str) != Some("object") {
+        return Err("its schema describes no object".to_owned());
+    }
+    let parameters = visible(Value::Object(schema.clone())).to_string();
+    if parameters.len() > EXTERNAL_PARAMETERS_BYTES_MAX {
+        return Err(format!("its schema has more than {EXTERNAL_PARAMETERS_BYTES_MAX} bytes"));
+    }
+    let (description, _) = brief::visible(description);
+    let description: String = description.trim().chars().take(EXTERNAL_DESCRIPTION_CHARS_MAX).collect();
+    Ok(Tool::Function { name: name.into(), description: description.into(), parameters: parameters.into() })
+}
+
+/// A schema without characters that people do not see.
+fn visible(value: Value) -> Value {
+    let shown = |text: String| -> String { text.chars().filter(|c| !brief::is_hidden(*c)).collect() };
+    match value {
+        Value::String(text) => Value::String(shown(text)),
+        Value::Array(values) => values.into_iter().map(visible).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (shown(name), visible(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
 }
 
 const SHELL_DESCRIPTION: &str = "Runs a shell script in the repository and returns its exit code and output. Every call \

@@ -10,6 +10,7 @@ use patchwright_domain::turn::{Action, output};
 
 use crate::agent::Ending;
 use crate::agent::turns::ShellLimits;
+use crate::agent::turns::outside::Outside;
 use crate::sandbox::{Command, Executor, SandboxError};
 
 mod edit;
@@ -71,6 +72,7 @@ impl Outputs {
 /// Carries out a call; an error ends the work.
 pub(super) async fn carry_out(
     executor: &mut dyn Executor,
+    outside: &mut Outside,
     outputs: &mut Outputs,
     action: &Action,
     limits: &ShellLimits,
@@ -88,7 +90,9 @@ pub(super) async fn carry_out(
         Action::Read { path, first_line, n_lines } => read(executor, outputs, path, *first_line, *n_lines).await,
         Action::Search(query) => search(executor, query).await,
         Action::Replace(replacement) => edit::replace(executor, replacement.clone()).await,
-        Action::External { .. } => Ok(Told::of("this tool is not here", "called a tool that is not here")),
+        Action::External { name, arguments } => {
+            Ok(Told::of(outside.call(name, arguments, time_left).await, format!("called {name}")))
+        }
     };
     told.or_else(|refused| match refused {
         Refused::Told(reason) => Ok(Told::of(reason.clone(), reason)),

@@ -6,8 +6,9 @@ use patchwright_domain::job::{Mode, Usage};
 use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::conversation::Terms;
 use patchwright_domain::turn::tools::EditForm;
-use patchwright_domain::turn::{Item, Prices, Reply};
+use patchwright_domain::turn::{Item, Prices, Reply, Tool};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::model::ModelError;
 
@@ -44,6 +45,28 @@ pub enum Line {
         output_tokens_max: u64,
         /// How often something that is missing is told.
         checks_max: u32,
+        /// The tools beside the built-in ones, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        external: Vec<External>,
+    },
+    /// Something that the operator has connected and that is not on offer.
+    LeftOut {
+        /// Its name.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// What a tool beside the built-in ones answered.
+    External {
+        /// Its whole name.
+        name: String,
+        /// What it was called with.
+        arguments: Map<String, Value>,
+        /// What the model was told.
+        told: String,
+        /// Whether it failed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_error: bool,
     },
     /// What a request added to the conversation.
     Request {
@@ -121,8 +144,36 @@ pub enum Line {
     },
 }
 
+/// The declaration of a tool beside the built-in ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct External {
+    /// Its whole name.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// JSON schema of its arguments, as JSON text.
+    pub parameters: String,
+}
+
+impl External {
+    /// What the model is offered.
+    pub fn tool(self) -> Tool {
+        Tool::Function { name: self.name.into(), description: self.description.into(), parameters: self.parameters.into() }
+    }
+
+    /// What was offered; the grammar of a tool that takes plain text stands in the schema's place.
+    fn of(tool: &Tool) -> Self {
+        match tool {
+            Tool::Function { name, description, parameters } | Tool::Freeform { name, description, grammar: parameters } => {
+                let (name, description) = (name.to_string(), description.to_string());
+                Self { name, description, parameters: parameters.to_string() }
+            }
+        }
+    }
+}
+
 impl Line {
-    pub(super) fn opened(model: &str, brief: &Brief, terms: &Terms, edit_form: EditForm) -> Self {
+    pub(super) fn opened(model: &str, brief: &Brief, terms: &Terms, edit_form: EditForm, external: &[Tool]) -> Self {
         Self::Opened {
             model: model.to_owned(),
             mode: terms.mode,
@@ -136,6 +187,7 @@ impl Line {
             context_tokens: terms.context_tokens,
             output_tokens_max: terms.output_tokens_max,
             checks_max: terms.checks_max,
+            external: external.iter().map(External::of).collect(),
         }
     }
 }
@@ -217,6 +269,8 @@ pub(super) fn last_state(transcript: &[u8]) -> (Vec<Item>, Vec<String>) {
             Line::Rewritten { items: all } => items = all,
             Line::Result { note, .. } => notes.push(note),
             Line::Opened { .. }
+            | Line::LeftOut { .. }
+            | Line::External { .. }
             | Line::Failure { .. }
             | Line::Ran { .. }
             | Line::Checked { .. }
