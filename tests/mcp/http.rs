@@ -21,6 +21,8 @@ use super::{Step, arguments, call, connect, done, names, sandbox, server, solve}
 
 /// The server's token.
 const TOKEN: &str = "mcp-token-canary-4e8d10";
+/// What stands in its address, as a key may.
+const QUERY: &str = "query-canary-77c0";
 
 /// How an HTTP server behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl Remote {
         let router = Router::new().route("/mcp", any(answer)).with_state((behaviour, Arc::clone(&seen)));
         let stopped = stop.clone().cancelled_owned();
         let serving = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
-        Self { url: format!("http://127.0.0.1:{port}/mcp"), port, seen, stop, serving }
+        Self { url: format!("http://127.0.0.1:{port}/mcp?key={QUERY}"), port, seen, stop, serving }
     }
 
     pub(super) fn server(&self, tools: &[&str]) -> McpServer {
@@ -130,10 +132,10 @@ async fn a_server_at_an_address_is_called_and_its_token_goes_nowhere_else() {
         let seen = remote.seen.lock().expect("no panic").clone();
         assert!(seen.len() >= 4 && seen.iter().all(|(_, authorization)| *authorization == format!("Bearer {TOKEN}")), "{seen:?}");
         for text in [&outcome.transcript, &outcome.requests, &outcome.lines.join("\n")] {
-            assert!(!text.contains(TOKEN));
+            assert!(!text.contains(TOKEN) && !text.contains(QUERY));
         }
         let shown = format!("{:?}", remote.server(&["double"]));
-        assert!(!shown.contains(TOKEN), "{shown}");
+        assert!(!shown.contains(TOKEN) && !shown.contains(QUERY), "{shown}");
         remote.shutdown().await;
     }
 }
@@ -160,6 +162,7 @@ async fn an_address_that_floods_is_not_asked_again_and_one_that_is_dead_is_left_
     assert!(mcp.call("mcp__calc__double", &Map::new()).await.is_err_and(|told| told.contains("is not asked again")));
     mcp.close().await;
     remote.shutdown().await;
-    let mcp = connect(vec![server], executor.as_mut()).await;
-    assert_eq!((names(&mcp).len(), mcp.left_out().len()), (0, 1));
+    let outcome = solve(Mode::Fix, vec![server], vec![done()]).await;
+    let line = outcome.transcript.lines().find(|line| line.contains(r#""kind":"left_out""#)).expect("it is written down");
+    assert!(line.contains("it cannot be talked to") && !line.contains(QUERY), "{line}");
 }

@@ -70,7 +70,8 @@ impl fmt::Debug for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Program(arguments) => f.debug_tuple("Program").field(arguments).finish(),
-            Self::Address { url, .. } => f.debug_struct("Address").field("url", url).finish_non_exhaustive(),
+            // An address may hold a key.
+            Self::Address { .. } => f.debug_struct("Address").finish_non_exhaustive(),
         }
     }
 }

@@ -73,6 +73,11 @@ pub(super) struct BoundedClient {
 
 type Error = StreamableHttpError<reqwest::Error>;
 
+/// Takes the address out of an error: it is written down, and an address may hold a key.
+fn nameless(error: Error) -> Error {
+    if let StreamableHttpError::Client(error) = error { StreamableHttpError::Client(error.without_url()) } else { error }
+}
+
 impl StreamableHttpClient for BoundedClient {
     type Error = reqwest::Error;
 
@@ -86,7 +91,7 @@ impl StreamableHttpClient for BoundedClient {
     ) -> Result<StreamableHttpPostResponse, Error> {
         let posting =
             self.inner.post_message_with_max_sse_event_size(uri, message, session_id, auth_header, custom_headers, BYTES_MAX);
-        Ok(match posting.await? {
+        Ok(match posting.await.map_err(nameless)? {
             StreamableHttpPostResponse::Sse(events, session) => {
                 let left = self.left.clone();
                 let bounded = events.take_while(move |event| {
@@ -107,7 +112,7 @@ impl StreamableHttpClient for BoundedClient {
         auth_header: Option<String>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Error> {
-        self.inner.delete_session(uri, session_id, auth_header, custom_headers).await
+        self.inner.delete_session(uri, session_id, auth_header, custom_headers).await.map_err(nameless)
     }
 
     async fn get_stream(
