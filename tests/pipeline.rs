@@ -1,5 +1,6 @@
 //! The whole pipeline, from a signed webhook to what a person reads on GitHub: one test for each way it can go.
 
+mod attempts;
 mod cheats;
 mod command_line;
 mod crashes;

@@ -99,6 +99,8 @@ pub(crate) struct Setup {
     /// What jobs may use together in a day.
     pub(crate) limits_of_day: Limits,
     pub(crate) launcher: PathBuf,
+    /// What the second attempt's model does; the first one's again where there is none.
+    pub(crate) second: Option<Script>,
     /// How many tokens the model's context holds.
     pub(crate) context_tokens: u64,
     /// Tools beside the built-in ones.
@@ -125,6 +127,7 @@ impl Default for Setup {
             },
             limits_of_day: Limits::default(),
             launcher: env!("CARGO_BIN_EXE_patchwright").into(),
+            second: None,
             context_tokens: 200_000,
             toolbox: Arc::new(NoTools),
             is_replayed: true,
@@ -261,6 +264,8 @@ pub(crate) struct World {
     gate: Arc<Gate>,
     pub(crate) folder: TempDir,
     is_replayed: bool,
+    /// The second attempt's model, which listens as long as the world is there.
+    _second: Option<ScriptedModel>,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
@@ -285,6 +290,13 @@ impl World {
         let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");
         let sandbox =
             LocalSandbox::new(setup.launcher.clone(), LocalSettings { toolchain_path: None, ..LocalSettings::default() });
+        let mut agents: Vec<Arc<dyn Agent>> = vec![Arc::new(agent)];
+        let mut second = None;
+        if let Some(script) = setup.second {
+            let model = ScriptedModel::start(script).await.expect("loopback has a free port");
+            agents.push(Arc::new(self::agent(model.base_url(), setup.context_tokens)));
+            second = Some(model);
+        }
         let tools = Arc::new(Tools {
             store: Arc::new(store),
             forge: Arc::new(forge(&github)),
@@ -292,7 +304,7 @@ impl World {
                 Workspaces::open(folder.path().join("workspace"), Some(SANDBOX_UID)).await.expect("the folder can be made"),
             ),
             sandbox: Arc::new(sandbox),
-            agents: vec![Arc::new(agent)],
+            agents,
             clock: clock.clone(),
             settings: settings(github.web_url(), setup.limits_of_day),
         });
@@ -319,6 +331,7 @@ impl World {
             gate,
             folder,
             is_replayed: setup.is_replayed,
+            _second: second,
             stop,
             serving,
         }

@@ -44,6 +44,8 @@ pub struct Story<'a> {
     pub prepared: Option<&'a Prepared>,
     /// The last proposal with its verdict, if there is one.
     pub judged: Option<&'a Judged>,
+    /// The proposals of all attempts that are over, each with its verdict.
+    pub finished: &'a [Judged],
     /// The title, or the local task's first line.
     pub title: &'a str,
     /// The model's closing words.
@@ -89,9 +91,34 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     files(&mut body, &judged.proposal.changes);
     tests(&mut body, story, &judged.verdict);
     not_verified(&mut body, story, &judged.verdict);
+    attempts(&mut body, story, judged);
     let _ = write!(body, "\n\n### Cost\n\n{}", cost(story));
     let _ = write!(body, "\n\n<sub>Job {}. A person reviews and merges this; nothing here merges itself.</sub>", story.spec.id());
     clip(&body, BODY_CHARS_MAX)
+}
+
+/// Which of several attempts this is, and what became of the others; they are kept as evidence.
+fn attempts(body: &mut String, story: &Story<'_>, chosen: &Judged) {
+    if story.finished.len() < 2 {
+        return;
+    }
+    let _ = write!(
+        body,
+        "\n\n### Attempts\n\nThis is attempt {}. It was chosen by what was executed, then by its size.\n\n| Attempt | Lines | Result |\n| ---: | ---: | --- |",
+        chosen.attempt
+    );
+    for judged in story.finished {
+        let (added, removed) = judged
+            .proposal
+            .changes
+            .iter()
+            .fold((0, 0), |(added, removed), change| (added + change.lines_added, removed + change.lines_removed));
+        let result = match &judged.verdict {
+            Verdict::Proven { .. } => "Proven.",
+            Verdict::Unproven { doubt, .. } => doubt.sentence(),
+        };
+        let _ = write!(body, "\n| {} | +{added} −{removed} | {result} |", judged.attempt);
+    }
 }
 
 fn headline(story: &Story<'_>) -> String {

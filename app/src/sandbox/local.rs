@@ -82,16 +82,31 @@ impl Default for LocalSettings {
 pub struct LocalSandbox {
     launcher: PathBuf,
     settings: LocalSettings,
-    toolchains: OnceCell<Toolchains>,
+    toolchains: Discovery,
+}
+
+/// The machine's toolchains, looked for once, by whoever needs them first.
+#[derive(Clone)]
+struct Discovery {
+    found: Arc<OnceCell<Toolchains>>,
+    path: Option<OsString>,
+}
+
+impl Discovery {
+    async fn found(&self) -> &Toolchains {
+        self.found.get_or_init(|| toolchains::discover(self.path.clone())).await
+    }
 }
 
 impl LocalSandbox {
     /// Makes a sandbox whose launcher is the `patchwright` binary at `launcher` (`/proc/self/exe` when that is ourselves).
     pub fn new(launcher: PathBuf, settings: LocalSettings) -> LocalSandbox {
-        LocalSandbox { launcher, settings, toolchains: OnceCell::new() }
+        let toolchains = Discovery { found: Arc::default(), path: settings.toolchain_path.clone() };
+        LocalSandbox { launcher, settings, toolchains }
     }
 
-    async fn template(&self, workspace: &Path) -> Result<Spec, Refusal> {
+    /// What every command gets but for the toolchains.
+    fn template(&self, workspace: &Path) -> Result<Spec, Refusal> {
         let settings = &self.settings;
         if settings.uid == 0 {
             return Err(Refusal {
@@ -99,15 +114,14 @@ impl LocalSandbox {
                 remedy: format!("set it to an id that nothing else on this machine uses, such as {SANDBOX_UID}"),
             });
         }
-        let toolchains = self.toolchains.get_or_init(|| toolchains::discover(settings.toolchain_path.clone())).await;
         let extra = settings.read_only.iter().map(|path| ReadOnly { source: path.clone(), target: path.clone() });
         Ok(Spec {
             program: Program::Script { shell: shell(), script: String::new() },
             directory: PathBuf::new(),
-            environment: environment(settings, toolchains),
+            environment: Vec::new(),
             workspace: workspace.to_owned(),
             is_workspace_read_only: false,
-            read_only: toolchains.read_only.iter().cloned().chain(extra).collect(),
+            read_only: extra.collect(),
             standard: None,
             uid: settings.uid,
             gid: settings.uid,
@@ -125,6 +139,12 @@ impl LocalSandbox {
 fn shell() -> PathBuf {
     let bash = Path::new("/bin/bash");
     if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") }
+}
+
+/// Gives a template the toolchains and the environment in which they are found.
+fn equip(spec: &mut Spec, settings: &LocalSettings, toolchains: &Toolchains) {
+    spec.environment = environment(settings, toolchains);
+    spec.read_only.splice(0..0, toolchains.read_only.iter().cloned());
 }
 
 fn environment(settings: &LocalSettings, toolchains: &Toolchains) -> Vec<(String, String)> {
@@ -160,7 +180,8 @@ impl Sandbox for LocalSandbox {
         if let Some(uid) = owner(&self.settings) {
             ownership::ensure_owner(workspace.path(), uid, uid).map_err(no_room)?;
         }
-        let mut spec = self.template(workspace.path()).await?;
+        let mut spec = self.template(workspace.path())?;
+        equip(&mut spec, &self.settings, self.toolchains.found().await);
         spec.program = Program::Probe(Baits { file: bait.path().to_owned(), port });
         let layers = holding(&self.run(&spec).await?)?;
         spec.program = Program::Script { shell: shell(), script: "exit 0".to_owned() };
@@ -176,7 +197,13 @@ impl Sandbox for LocalSandbox {
 
     async fn open(&self, tree: Tree<'_>, profile: Profile) -> Result<Box<dyn Executor>, Refusal> {
         let workspace = tree.path;
-        let mut template = self.template(workspace).await?;
+        let mut template = self.template(workspace)?;
+        // Asking the toolchains where they live takes longer than everything else here, and the first command is not yet
+        // known: whoever is first, this task or that command, has the others wait.
+        let discovery = self.toolchains.clone();
+        tokio::spawn(async move {
+            discovery.found().await;
+        });
         let objects = tree.objects.map(|objects| ReadOnly { source: objects.to_owned(), target: OBJECTS.into() });
         template.read_only.extend(objects);
         template.is_workspace_read_only = match profile {
@@ -191,7 +218,12 @@ impl Sandbox for LocalSandbox {
             Files::open(&path, owner)
         });
         let files = opened.await.map_err(io::Error::other).flatten().map_err(|error| unusable(workspace, &error))?;
-        Ok(Box::new(LocalExecutor { launcher: self.launcher.clone(), template, files: Arc::new(files) }))
+        Ok(Box::new(LocalExecutor {
+            launcher: self.launcher.clone(),
+            template,
+            equipment: Some((self.settings.clone(), self.toolchains.clone())),
+            files: Arc::new(files),
+        }))
     }
 }
 
@@ -231,7 +263,19 @@ fn holding(probe: &Output) -> Result<Vec<String>, Refusal> {
 struct LocalExecutor {
     launcher: PathBuf,
     template: Spec,
+    /// What the template still has to be given, before the first command.
+    equipment: Option<(LocalSettings, Discovery)>,
     files: Arc<Files>,
+}
+
+impl LocalExecutor {
+    async fn template(&mut self) -> Spec {
+        if let Some((settings, toolchains)) = &self.equipment {
+            equip(&mut self.template, settings, toolchains.found().await);
+            self.equipment = None;
+        }
+        self.template.clone()
+    }
 }
 
 #[async_trait]
@@ -239,14 +283,14 @@ impl Executor for LocalExecutor {
     async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
         let (files, directory) = (Arc::clone(&self.files), command.directory.clone());
         blocking("looking for the directory", move || files.directory(&directory)).await?;
-        let mut spec = self.template.clone();
+        let mut spec = self.template().await;
         spec.program = Program::Script { shell: shell(), script: command.script.clone() };
         spec.directory = PathBuf::from(&command.directory);
         launch::run(&self.launcher, &spec, command.timeout, command.output_bytes_max).await
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
-        let spec = process::spec(&self.template, process)?;
+        let spec = process::spec(&self.template().await, process)?;
         process::spawn(&self.launcher, spec).await
     }
 

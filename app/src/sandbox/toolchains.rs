@@ -33,9 +33,15 @@ pub async fn discover(search: Option<OsString>) -> Toolchains {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
     let mut found = Found { toolchains: Toolchains::default(), home };
     found.rust(&search);
-    found.asked(&search, "python3", &["-I", "-c", "import sys; print(sys.base_prefix)"], Answer::Prefix).await;
-    found.asked(&search, "node", &["-p", "process.execPath"], Answer::Program).await;
-    if found.asked(&search, "go", &["env", "GOROOT"], Answer::Prefix).await {
+    let (python, node, go) = tokio::join!(
+        asked(&search, "python3", &["-I", "-c", "import sys; print(sys.base_prefix)"]),
+        asked(&search, "node", &["-p", "process.execPath"]),
+        asked(&search, "go", &["env", "GOROOT"]),
+    );
+    python.iter().for_each(|prefix| found.prefix(prefix));
+    node.iter().for_each(|program| found.prefix_of(program));
+    if let Some(root) = go {
+        found.prefix(&root);
         // Without a network another toolchain or module cannot be fetched; say so at once instead of after retries.
         found.set("GOTOOLCHAIN", "local");
         found.set("GOPROXY", "off");
@@ -45,13 +51,9 @@ pub async fn discover(search: Option<OsString>) -> Toolchains {
     found.toolchains
 }
 
-/// What a tool's answer names.
-#[derive(Clone, Copy)]
-enum Answer {
-    /// The directory that holds its `bin`.
-    Prefix,
-    /// A program in that `bin`.
-    Program,
+/// What a tool answers, if there is such a tool and it does.
+async fn asked(search: &OsStr, name: &str, question: &[&str]) -> Option<PathBuf> {
+    ask(&program(search, name)?, question).await
 }
 
 struct Found {
@@ -84,16 +86,6 @@ impl Found {
                 self.toolchains.read_only.push(ReadOnly { source, target: inside.join(part) });
             }
         }
-    }
-
-    async fn asked(&mut self, search: &OsStr, name: &str, question: &[&str], answer: Answer) -> bool {
-        let Some(program) = program(search, name) else { return false };
-        let Some(path) = ask(&program, question).await else { return false };
-        match answer {
-            Answer::Prefix => self.prefix(&path),
-            Answer::Program => self.prefix_of(&path),
-        }
-        true
     }
 
     /// Java's links in `/usr` lead to settings in `/etc/java-*`, which are the same for everyone.

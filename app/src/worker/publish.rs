@@ -27,6 +27,7 @@ pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: C
         conclusion: &conclusion,
         prepared: run.prepared(),
         judged: run.judged(),
+        finished: run.finished(),
         title: &title,
         answer: &answer,
         usage: run.usage(),

@@ -58,6 +58,7 @@ fn planned(spec: &JobSpec, outcome: Outcome, verdict: Option<Verdict>) -> Vec<Ef
         conclusion: &conclusion,
         prepared: Some(&sample::prepared()),
         judged: judged.as_ref(),
+        finished: &[],
         title: "Sum of two numbers",
         answer: "I fixed it.",
         branch: None,

@@ -17,6 +17,7 @@ struct Tale {
     conclusion: Conclusion,
     prepared: Prepared,
     judged: Judged,
+    finished: Vec<Judged>,
     title: String,
     answer: String,
     usage: Usage,
@@ -38,6 +39,7 @@ impl Tale {
             conclusion,
             prepared: sample::prepared(),
             judged: Judged { proposal: sample::proposal(), verdict, attempt: 1, tokens: 0 },
+            finished: Vec::new(),
             title: "The sum is wrong".into(),
             answer: "`add` subtracted; now it *adds*.".into(),
             usage: sample::usage(),
@@ -52,6 +54,7 @@ impl Tale {
             conclusion: &self.conclusion,
             prepared: Some(&self.prepared),
             judged: Some(&self.judged),
+            finished: &self.finished,
             title: &self.title,
             answer: &self.answer,
             branch: None,
@@ -451,4 +454,24 @@ fn a_commit_names_its_issue_and_its_job() {
     ");
     assert_eq!(commit_message(&local_spec(), ""), format!("Patch\n\nJob {}.\n", spec().id()));
     assert_eq!(commit_message(&spec(), &"x".repeat(300)).lines().next().map(str::len), Some(71 + '…'.len_utf8()));
+}
+
+#[test]
+fn the_attempts_that_lost_are_told() {
+    let mut tale = Tale::of(proven());
+    tale.judged.attempt = 2;
+    let lost = Judged { verdict: unproven(Doubt::StillRed, 101), attempt: 1, ..tale.judged.clone() };
+    tale.finished = vec![lost, tale.judged.clone()];
+    let body = tale.pull_request();
+    let (_, section) = body.split_once("### Attempts\n\n").unwrap();
+    insta::assert_snapshot!(section.split("\n\n###").next().unwrap(), @r"
+    This is attempt 2. It was chosen by what was executed, then by its size.
+
+    | Attempt | Lines | Result |
+    | ---: | ---: | --- |
+    | 1 | +3 −1 | The tests fail with the patch, as they did before it. |
+    | 2 | +3 −1 | Proven. |
+    ");
+    tale.finished.truncate(1);
+    assert!(!tale.pull_request().contains("Attempts"), "a single attempt is not worth a word");
 }

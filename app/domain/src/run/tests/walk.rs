@@ -125,6 +125,7 @@ fn answers(run: &Run, step: Step) -> Vec<EntryKind> {
                 conclusion: &conclusion,
                 prepared: run.prepared(),
                 judged: run.judged(),
+                finished: run.finished(),
                 title: "x",
                 answer: "x",
                 branch: run.branch(),
