@@ -192,6 +192,10 @@ fn update(lines: &mut Lines<'_>, header: usize, path: String) -> Result<Hunk, Pa
         has_chunk = true;
         if chunk.at_end {
             lines.skip_blank_before_marker();
+            if let Some(line) = lines.peek().filter(|line| matches!(line.chars().next(), Some(' ' | '-' | '+'))) {
+                let reason = format!("behind `{END_OF_FILE}` a chunk begins with `@@`, and not with '{}'", excerpt(line));
+                return Err(lines.malformed(lines.at, reason));
+            }
         }
         // Blank lines alone are the space between two chunks, whatever the file has.
         let has_text = chunk.lines.iter().any(|line| !matches!(line, PatchLine::Keep(text) if text.is_empty()));

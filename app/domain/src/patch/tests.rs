@@ -198,6 +198,13 @@ fn a_malformed_patch_is_refused_with_the_line() {
 }
 
 #[test]
+fn nothing_is_guessed_behind_the_end_of_a_file() {
+    let behind = "invalid patch, line 5: behind `*** End of File` a chunk begins with `@@`, and not with '+y'";
+    assert_eq!(parse_error("*** Begin Patch\n*** Update File: f\n-x\n*** End of File\n+y\n*** End Patch"), behind);
+    check("a\nx\n", "-x\n*** End of File\n@@\n-a\n+b\n", "b\n");
+}
+
+#[test]
 fn no_path_leaves_the_tree_or_reaches_git() {
     for path in [
         "/etc/passwd",
