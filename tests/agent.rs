@@ -19,6 +19,8 @@ use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::tools::EditForm;
 use serde_json::Value;
 
+mod faults;
+
 const AMPLE: Allowance = Allowance { turns: 30, tokens: 1_000_000, cost_microusd: 1_000_000, wall_clock_ms: 600_000 };
 const FIX: &str = "*** Begin Patch\n*** Update File: src/calc.py\n@@ def mean(v):\n-    return sum(v) / 2\n+    return sum(v) / len(v)\n*** End Patch";
 const BROKEN: &str = "def mean(v):\n    return sum(v) / 2\n";
