@@ -59,7 +59,8 @@ pub(crate) enum Reason {
     MoveToItself,
     /// Lines that are only added follow their context.
     AdditionFollowsContext,
-    /// Lines that are only added, without a context, come behind what other chunks add at the end.
+    /// Lines that are only added, without a context, come behind what other chunks add at the end; a blank line behind
+    /// them is the space before the next mark, and not an empty line of the file to stand before.
     AdditionAtTheEnd,
 }
 
@@ -209,10 +210,16 @@ fn possible(case: &Case) -> Vec<Reason> {
     push(has_moves && case.before.values().any(|(_, executable)| *executable), Reason::Mode);
     push(!moved_to_themselves(case).is_empty(), Reason::MoveToItself);
     push(!additions(case, is_context).is_empty(), Reason::AdditionFollowsContext);
-    push(!additions(case, is_no_context).is_empty() && case.patch.contains("@@"), Reason::AdditionAtTheEnd);
+    let has_others = case.patch.contains("@@") || is_blank_before_a_mark(&case.patch);
+    push(!additions(case, is_no_context).is_empty() && has_others, Reason::AdditionAtTheEnd);
     // The last one, since the others may uncover the end of a file.
     push(any_file(case, |content| !content.ends_with(b"\n")), Reason::FinalNewline);
     possible
+}
+
+fn is_blank_before_a_mark(patch: &str) -> bool {
+    let lines: Vec<&str> = patch.lines().map(str::trim).collect();
+    lines.windows(2).any(|pair| pair[0].is_empty() && pair[1].starts_with("*** "))
 }
 
 /// The paths that are moved to where they are.
