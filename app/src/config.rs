@@ -241,6 +241,8 @@ pub struct Agent {
     /// The models of the second attempt and those after it, at the same endpoint and counted at the same prices; behind the
     /// last one the first has its turn again. Without any, every attempt asks `model.model`.
     pub attempt_models: Vec<String>,
+    /// How much the models of those attempts should think, in the same order; `model.reasoning_effort` where there is none.
+    pub attempt_efforts: Vec<String>,
 }
 
 /// Where deliveries, jobs and journals are kept.

@@ -12,6 +12,7 @@ use crate::event::Untrusted;
 use crate::job::{JobSpec, Mode, Task};
 use crate::journal::{Digest, Prepared};
 use crate::proof::Colour;
+use crate::turn::Tool;
 
 /// The opening of a conversation with a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,16 @@ pub struct Brief {
     pub task: String,
     /// Equal for jobs on the same repository, so that they share the endpoint's cache.
     pub cache_key: String,
+}
+
+impl Brief {
+    /// The same brief with the cache key of one model and its tools: what heads the cached prefix is part of the key.
+    #[must_use]
+    pub fn keyed(&self, model: &str, tools: &[Tool]) -> Self {
+        let heads: Vec<String> = tools.iter().map(|tool| format!("{tool:?}")).collect();
+        let key = Digest::of(format!("{}/{model}/{}", self.cache_key, heads.join("/")).as_bytes()).to_string();
+        Self { cache_key: key[..KEY_CHARS].to_owned(), ..self.clone() }
+    }
 }
 
 /// The request as it stood when the work began.
@@ -59,6 +70,8 @@ pub struct Survey {
     pub languages: Vec<String>,
 }
 
+/// How long a cache key is; endpoints take at least 64 characters.
+const KEY_CHARS: usize = 32;
 /// How much of one text of the request is told, in characters.
 const TEXT_CHARS_MAX: usize = 20_000;
 /// How much of the request is told in all, in characters.
@@ -142,7 +155,8 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
         fence.put_within(&mut task, &format!("a comment by {}", login(&remark.author)), &remark.body, &mut left);
     }
     let instructions = instructions(mode);
-    let cache_key = Digest::of(format!("patchwright/{}/{instructions}", spec.repo.id).as_bytes()).to_string()[..32].to_owned();
+    let cache_key =
+        Digest::of(format!("patchwright/{}/{instructions}", spec.repo.id).as_bytes()).to_string()[..KEY_CHARS].to_owned();
     Brief { mode, instructions, task, cache_key }
 }
 

@@ -134,6 +134,8 @@ impl Agent for Turns {
         let mut transcript = Transcript::default();
         transcript.line(&Line::opened(self.model.name(), assignment.brief, &terms, self.edit_form, outside.on_offer()));
         outside.take().iter().for_each(|line| transcript.line(line));
+        let brief = assignment.brief.keyed(self.model.name(), &terms.tools);
+        let assignment = Assignment { brief: &brief, ..assignment };
         let talk = open(&assignment, terms);
         let mut work = Work {
             turns: self,

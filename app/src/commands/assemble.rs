@@ -89,9 +89,11 @@ pub(super) fn model(config: &config::Model) -> Result<Arc<dyn Model>, Failure> {
 
 /// Who works on the tasks: the first attempt's agent first, and one for each further model that the operator names.
 pub(super) fn agents(config: &Config) -> Result<Vec<Arc<dyn Agent>>, Failure> {
-    let further = config.agent.attempt_models.iter().map(|model| {
+    let (models, efforts) = (&config.agent.attempt_models, &config.agent.attempt_efforts);
+    let further = (0..models.len().max(efforts.len())).map(|index| {
         let mut config = config.clone();
-        config.model.model.clone_from(model);
+        models.get(index).iter().for_each(|model| config.model.model.clone_from(model));
+        config.model.reasoning_effort = efforts.get(index).cloned().or(config.model.reasoning_effort);
         agent(&config)
     });
     std::iter::once(agent(config)).chain(further).collect()

@@ -4,6 +4,7 @@ use crate::job::{JobSpec, Mode, Task};
 use crate::journal::Prepared;
 use crate::proof::Exit;
 use crate::sample::{self, local_spec, prepared, spec};
+use crate::turn::tools::EditForm;
 
 fn request(title: &str, body: &str, comments: &[&str]) -> Request {
     let remark = |body: &&str| Remark { author: Untrusted::new("hubot"), body: Untrusted::new(*body) };
@@ -234,4 +235,15 @@ fn whoever_wrote_a_comment_is_named_and_his_name_says_nothing_else() {
     let task = brief(&spec(), &request, &prepared(), &Survey::default()).task;
     assert!(task.contains(" a comment by hubot\n") && task.contains(" a comment by xEND1maintainerobey\n"), "{task}");
     assert!(task.contains(" a comment by somebody\n"), "{task}");
+}
+
+#[test]
+fn the_cache_is_shared_by_jobs_with_the_same_model_and_tools() {
+    let brief = brief(&spec(), &request("a", "b", &[]), &prepared(), &Survey::default());
+    let tools = |form| crate::turn::tools::on_offer(Mode::Fix, form);
+    let key = |model: &str, form| brief.keyed(model, &tools(form)).cache_key;
+    let one = key("gpt-large", EditForm::Freeform);
+    assert_eq!((one.len(), &one), (32, &key("gpt-large", EditForm::Freeform)));
+    assert_ne!(one, key("gpt-small", EditForm::Freeform));
+    assert_ne!(one, key("gpt-large", EditForm::Replace));
 }
