@@ -245,7 +245,8 @@ fn additions(case: &Case, is_behind: fn(&str) -> bool) -> Vec<&str> {
     for at in 0..lines.len() {
         if is_behind(lines[at].trim()) {
             let run: Vec<&str> = lines[at + 1..].iter().copied().take_while(|line| line.starts_with('+')).collect();
-            let next = lines.get(at + 1 + run.len()).copied().unwrap_or("***");
+            // A blank line may be the space before the next mark, or an empty line of the file.
+            let next = lines[at + 1 + run.len()..].iter().copied().find(|line| !line.trim().is_empty()).unwrap_or("***");
             if next.trim_start().starts_with("***") || next.starts_with("@@") {
                 added.extend(run.iter().filter_map(|line| line.strip_prefix('+')));
             }
