@@ -13,13 +13,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::http_client::{self, chain};
 
+pub mod request;
 pub mod wire;
 
 use wire::Wire;
 
 /// What of a request's headers goes out: no key, no cookie and no address of the program's.
-const REQUEST_HEADERS: &[&str] =
-    &["accept", "content-type", "user-agent", "openai-beta", "anthropic-version", "anthropic-beta", "session_id", "session-id"];
+const REQUEST_HEADERS: &[&str] = &["accept", "content-type", "user-agent", "anthropic-version", "session_id", "session-id"];
+/// What a program may ask for in advance of Anthropic's endpoint; of the rest, much has the provider fetch or run something,
+/// keep it, or ask more for it.
+const BETAS: &[&str] =
+    &["claude-code-20250219", "effort-2025-11-24", "fine-grained-tool-streaming-2025-05-14", "interleaved-thinking-2025-05-14"];
+const BETA: &str = "anthropic-beta";
 /// What of a response's headers comes in.
 const RESPONSE_HEADERS: &[&str] = &["content-type", "retry-after", "retry-after-ms", "request-id", "x-request-id"];
 
@@ -86,6 +91,9 @@ impl Gateway {
         let Endpoint { base_url, model, api_key, .. } = &self.endpoint;
         let url = Url::parse(&wire.url(base_url, model)).map_err(|error| format!("the endpoint's address: {error}"))?;
         let mut asking = self.client.post(url).headers(only(headers, REQUEST_HEADERS)).body(body);
+        if let Some(betas) = betas(headers) {
+            asking = asking.header(BETA, betas);
+        }
         if let Some(key) = api_key {
             asking = match wire.key_header() {
                 Some(name) => asking.header(name, key.expose_secret()),
@@ -101,3 +109,13 @@ fn only(headers: &HeaderMap, names: &'static [&'static str]) -> HeaderMap {
     let kept = names.iter().filter_map(|name| Some((HeaderName::from_static(name), headers.get(*name)?.clone())));
     kept.collect()
 }
+
+/// What is asked for in advance, as far as it may be.
+fn betas(headers: &HeaderMap) -> Option<String> {
+    let asked = headers.get_all(BETA).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let kept: Vec<&str> = asked.map(str::trim).filter(|beta| BETAS.contains(beta)).collect();
+    (!kept.is_empty()).then(|| kept.join(","))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! Which requests are let through, and what of them is ours to say: the model's name, the output's limit, the key's header.
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 /// A kind of request, by its path.
@@ -84,16 +83,14 @@ impl Wire {
         }
     }
 
-    /// The most tokens of output that the request asks for, if it says so.
-    pub fn output_asked(self, body: &Map<String, Value>) -> Option<u64> {
+    /// The most tokens of output that the request asks for, if it says so; of several limits the largest.
+    pub(super) fn output_asked(self, body: &Map<String, Value>) -> Option<u64> {
         let limits = self.output_limits(body)?;
-        self.output_keys().iter().find_map(|key| limits.get(*key).and_then(Value::as_u64))
+        self.output_keys().iter().filter_map(|key| limits.get(*key).and_then(Value::as_u64)).max()
     }
 
-    /// The request as it is sent: for our model, and for no more output than was granted. The bytes stay what they are where
-    /// that changes nothing.
-    pub fn adapt(self, mut body: Map<String, Value>, bytes: Bytes, model: &str, output_tokens_max: Option<u64>) -> Bytes {
-        let before = body.clone();
+    /// The request for our model, and for no more output than was granted.
+    pub(super) fn adapt(self, mut body: Map<String, Value>, model: &str, output_tokens_max: Option<u64>) -> Map<String, Value> {
         match self {
             Self::Responses | Self::Messages => drop(body.insert("model".to_owned(), model.into())),
             Self::Chat => {
@@ -108,7 +105,7 @@ impl Wire {
         if let Some(most) = output_tokens_max {
             self.cap(&mut body, most);
         }
-        if body == before { bytes } else { Value::Object(body).to_string().into() }
+        body
     }
 
     fn cap(self, body: &mut Map<String, Value>, most: u64) {
@@ -124,6 +121,8 @@ impl Wire {
         };
         let keys = self.output_keys();
         let given = keys.iter().find(|key| limits.contains_key(**key)).unwrap_or(&keys[0]);
+        // Of two limits the endpoint might heed the other one.
+        keys.iter().for_each(|key| drop(limits.remove(*key)));
         limits.insert((*given).to_owned(), most.into());
     }
 }

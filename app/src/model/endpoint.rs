@@ -88,6 +88,11 @@ pub(super) trait Reading: Send {
     /// What the endpoint says that went wrong.
     fn take(&mut self, data: &str) -> Result<Option<Reply>, Failure>;
 
+    /// The reply where the stream has ended by itself and had no last event; none if it is not whole.
+    fn take_end(&mut self) -> Option<Reply> {
+        None
+    }
+
     /// How many bytes of the model's words and calls have arrived.
     fn output_bytes(&self) -> u64;
 }
@@ -195,7 +200,8 @@ impl Endpoint {
                 return Ok(reply);
             }
         }
-        Err(Failure::unavailable("the stream ended before the reply was complete".to_owned()))
+        let unfinished = || Failure::unavailable("the stream ended before the reply was complete".to_owned());
+        reading.take_end().ok_or_else(unfinished)
     }
 
     /// The bytes of a response, watched for silence and size.

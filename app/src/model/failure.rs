@@ -84,18 +84,21 @@ impl Failure {
 /// Of an HTTP status that is not 200.
 pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let error = if json["error"].is_null() { &json } else { &json["error"] };
+    // Google wraps it in a list.
+    let json = if json.is_array() { &json[0] } else { &json };
+    let error = if json["error"].is_null() { json } else { &json["error"] };
     let said = words_of(error);
     let words = if said.is_empty() { format!("HTTP status {status}") } else { format!("HTTP status {status}: {said}") };
     let asked = retry_after(headers);
     let kind = match status.as_u16() {
         401 | 403 => Kind::Unauthorized,
         402 => Kind::Rejected,
+        // Before the words: of the tokens in a minute, too, it is said that the request is too large for them.
+        429 if is_out_of_quota(error) => Kind::Rejected,
+        429 => Kind::RateLimited(asked.or_else(|| wait(error, said))),
         _ if is_overflow(error, said) => Kind::ContextOverflow,
         404 => Kind::UnknownModel,
         413 => Kind::ContextOverflow,
-        429 if is_out_of_quota(error) => Kind::Rejected,
-        429 => Kind::RateLimited(asked.or_else(|| wait_in(said))),
         503 | 529 if asked.is_some() => Kind::RateLimited(asked),
         408 | 409 | 425 | 500..=599 => Kind::Unavailable,
         _ => Kind::Rejected,
@@ -114,12 +117,12 @@ pub(super) fn of_event(error: &Value) -> Failure {
     let is = |codes: &[&str]| names_of(error).into_iter().flatten().any(|name| codes.contains(&name));
     // Some endpoints give the HTTP status that it would have been.
     let status = error["code"].as_u64().or_else(|| error["status"].as_u64()).unwrap_or(0);
-    let kind = if is_overflow(error, &words) {
-        Kind::ContextOverflow
-    } else if is_out_of_quota(error) || status == 402 {
+    let kind = if is_out_of_quota(error) || status == 402 {
         Kind::Rejected
     } else if is(&["rate_limit_exceeded", "rate_limit_error"]) || status == 429 {
-        Kind::RateLimited(wait_in(&words))
+        Kind::RateLimited(wait(error, &words))
+    } else if is_overflow(error, &words) {
+        Kind::ContextOverflow
     } else if is(&["invalid_api_key", "authentication_error", "permission_error"]) || matches!(status, 401 | 403) {
         Kind::Unauthorized
     } else if is(&["model_not_found", "not_found_error"]) || status == 404 {
@@ -200,11 +203,23 @@ fn seconds(value: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(value).ok().map(|wait| wait.min(RETRY_AFTER_MAX))
 }
 
-/// Reads "try again in 1.5s", "in 20 ms", "in 6m0s".
+/// How long an error itself says to wait: in Google's field for it, or in words.
+fn wait(error: &Value, words: &str) -> Option<Duration> {
+    let mut details = error["details"].as_array().into_iter().flatten();
+    let delay = details.find_map(|detail| detail["retryDelay"].as_str());
+    delay.and_then(|delay| length(&delay.to_ascii_lowercase())).or_else(|| wait_in(words))
+}
+
+/// Reads "try again in 1.5s", "retry in 20 ms", "retry after 6m0s", "retry after 7", the last of which means seconds.
 fn wait_in(words: &str) -> Option<Duration> {
-    const MARK: &str = "try again in ";
+    const MARKS: [&str; 4] = ["try again in ", "try again after ", "retry in ", "retry after "];
     let lower = words.to_ascii_lowercase();
-    length(&lower[lower.find(MARK)? + MARK.len()..])
+    let behind = MARKS.iter().find_map(|mark| lower.split_once(mark))?.1;
+    length(behind).or_else(|| {
+        let n_digits = behind.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(behind.len());
+        // The full stop may be the sentence's.
+        seconds(behind[..n_digits].trim_end_matches('.').parse::<f64>().ok()?)
+    })
 }
 
 /// Reads the length of time that a text in lower case begins with.

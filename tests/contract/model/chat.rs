@@ -105,6 +105,16 @@ async fn a_reply_says_why_it_ended_and_what_it_used() {
     }
     let without_reason = vec![chunk(&hi[0], &Value::Null), json!("[DONE]")];
     assert_eq!(named(FORMAT.after(Fault::Events(without_reason)).await).0, "broken off");
+    let whole =
+        |usage: Option<TokenUsage>| Reply { items: vec![Item::Assistant { text: "hi".into() }], stop: Stop::Complete, usage };
+    let used = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 2 } });
+    let end = chunk(&hi[0], &json!("stop"));
+    let without_last = [vec![end.clone(), used.clone()], vec![end]];
+    for (events, usage) in without_last.into_iter().zip([Some(TokenUsage { input: 7, cached: 0, output: 2 }), None]) {
+        assert_eq!(FORMAT.after(Fault::Events(events)).await.expect("a reply"), whole(usage));
+    }
+    let without_both = vec![chunk(&hi[0], &Value::Null), used];
+    assert_eq!(named(FORMAT.after(Fault::Events(without_both)).await).0, "broken off");
     let upstream = vec![json!({ "error": { "code": 429, "message": "upstream" } })];
     assert_eq!(named(FORMAT.after(Fault::Events(upstream)).await).0, "rate limited");
     let bare = vec![json!({ "object": "error", "message": "This model's maximum context length is 8", "code": 400 })];

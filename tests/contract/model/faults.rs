@@ -72,9 +72,8 @@ async fn a_conversation_that_is_too_long_is_told_in_many_wordings() {
         (400, json!({ "error": { "message": "prompt too long; exceeded max context length by 7 tokens" } })),
         (400, json!({ "error": { "message": "The input (9 tokens) is longer than the model's context length (8 tokens)." } })),
         (
-            429,
-            json!({ "error": { "code": "rate_limit_exceeded",
-            "message": "Request too large for gpt-x on tokens per min (TPM): Limit 10000, Requested 14000." } }),
+            400,
+            json!([{ "error": { "code": 400, "message": "The input token count exceeds the maximum number of tokens allowed" } }]),
         ),
     ];
     for (code, body) in bodies {
@@ -110,6 +109,29 @@ async fn a_rate_limit_says_how_long_to_wait() {
         check_rate_limit(format.after(format.failed("rate_limit_exceeded", "Please try again in 20 ms")).await, Some(0.02));
         check_rate_limit(format.after(format.failed("rate_limit_error", "Slow down")).await, None);
     }
+    for (body, expected) in [
+        // The tokens of a minute, not those of the context.
+        (
+            json!({ "error": { "code": "rate_limit_exceeded",
+            "message": "Request too large for gpt-x on tokens per min (TPM): Limit 10000, Requested 14000." } }),
+            None,
+        ),
+        (json!({ "error": { "message": "input is too long for this minute, retry after 7 seconds" } }), Some(7.0)),
+        (json!({ "error": { "message": "Please retry after 26." } }), Some(26.0)),
+        (json!({ "error": { "message": "Please retry in 41.5s." } }), Some(41.5)),
+        (json!({ "error": { "message": "Please retry after a while" } }), None),
+        (
+            json!([{ "error": { "code": 429, "message": "You exceeded your quota.", "status": "RESOURCE_EXHAUSTED", "details": [
+                { "@type": "type.googleapis.com/google.rpc.Help", "links": [] },
+                { "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.25s" },
+            ] } }]),
+            Some(34.25),
+        ),
+    ] {
+        check_rate_limit(Format::Chat.after(status(429, &[], &body.to_string())).await, expected);
+    }
+    let in_stream = Format::Chat.failed("rate_limit_exceeded", "Request too large for gpt-x on tokens per min. Retry in 2s");
+    check_rate_limit(Format::Chat.after(in_stream).await, Some(2.0));
     let after = |headers| Format::Responses.after(headers);
     check_rate_limit(after(status(429, &[("retry-after", "0.5")], words)).await, Some(0.5));
     check_rate_limit(after(status(429, &[("retry-after-ms", "250")], "")).await, Some(0.25));

@@ -8,22 +8,54 @@ use super::{Format, message, start, user};
 
 const FORMAT: Format = Format::Spoken;
 
-/// The words and the call that a text comes to.
-async fn parsed(text: &str) -> (Option<String>, Option<(String, String)>) {
-    let end = json!({ "choices": [{ "delta": { "content": text }, "finish_reason": "stop" }] });
+/// The words and the calls that a text comes to.
+async fn parsed(text: &str, reason: &str) -> (Option<String>, Vec<(String, String)>) {
+    let end = json!({ "choices": [{ "delta": { "content": text }, "finish_reason": reason }] });
     let reply = FORMAT.after(Fault::Events(vec![end, json!("[DONE]")])).await.expect("a reply");
-    let (mut words, mut call) = (None, None);
+    let (mut words, mut calls) = (None, Vec::new());
     for item in reply.items {
         match item {
             Item::Assistant { text } => words = Some(text),
             Item::Call { call_id, name, arguments, freeform: false } => {
-                assert_eq!(call_id, "call_0_1_0");
-                call = Some((name, arguments));
+                assert_eq!(call_id, format!("call_0_1_{}", calls.len()));
+                calls.push((name, arguments));
             }
             other => panic!("{other:?}"),
         }
     }
-    (words, call)
+    (words, calls)
+}
+
+#[tokio::test]
+async fn several_calls_in_one_reply_are_taken_in_their_order() {
+    let block = |command: &str| format!("```tool\n{}\n```", json!({ "name": "shell", "arguments": { "command": command } }));
+    let shell = |command: &str| ("shell".to_owned(), json!({ "command": command }).to_string());
+    let inner = format!("echo '{}'", block("rm"));
+    for (text, reason, words, calls) in [
+        (format!("I look.\n\n{}\n\n{}\n", block("a"), block("b")), "stop", Some("I look."), vec![shell("a"), shell("b")]),
+        (format!("{}\nand then\n{}", block("a"), block("b")), "stop", None, vec![shell("a"), shell("b")]),
+        (format!("{}{}", block("a"), block("b")), "stop", None, vec![shell("a"), shell("b")]),
+        // What stands in a call is no call of its own, also where the line breaks are not JSON's.
+        (format!("{}\n{}", block(&inner), block("b")), "stop", None, vec![shell(&inner), shell("b")]),
+        (
+            "```tool\n{\"name\":\"shell\",\"arguments\":{\"command\":\"é\n```tool\n{}\n```\"}}\n```\n".to_owned() + &block("b"),
+            "stop",
+            None,
+            vec![shell("é\n```tool\n{}\n```"), shell("b")],
+        ),
+        // Behind a result that the model made up, it is the made-up one that it goes on from.
+        (format!("{}\n[result of call_1]\nfine\n{}", block("a"), block("b")), "stop", None, vec![shell("a")]),
+        (format!("```tool\nls\n```\n{}", block("b")), "stop", None, vec![(String::new(), "ls".to_owned()), shell("b")]),
+        (
+            format!("<tool_call>{{\"name\":\"shell\",\"arguments\":{{\"command\":\"a\"}}}}</tool_call>\n{}", block("b")),
+            "stop",
+            None,
+            vec![shell("a"), shell("b")],
+        ),
+        (format!("{}\n```tool\n{{\"name\": \"sh", block("a")), "length", None, vec![shell("a")]),
+    ] {
+        assert_eq!(parsed(&text, reason).await, (words.map(str::to_owned), calls), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -56,7 +88,7 @@ async fn a_call_is_found_in_the_forms_that_models_write() {
         ),
         ("```tool\nls\n```".to_owned(), None, Some((String::new(), "ls".to_owned()))),
     ] {
-        assert_eq!(parsed(&text).await, (words.map(str::to_owned), call), "{text}");
+        assert_eq!(parsed(&text, "stop").await, (words.map(str::to_owned), Vec::from_iter(call)), "{text}");
     }
 }
 

@@ -16,7 +16,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::external::books::{Entry, Granted, Used};
 use crate::agent::external::pulse::Pulse;
 use crate::gateway::Gateway;
+use crate::gateway::request::Request as Asked;
 use crate::gateway::wire::Wire;
 
 mod bounded;
@@ -125,15 +126,16 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         return too_large();
     }
     let Ok(bytes) = to_bytes(body, REQUEST_BYTES_MAX).await else { return too_large() };
-    let Ok(Value::Object(body)) = serde_json::from_slice(&bytes) else {
-        return refusal(StatusCode::BAD_REQUEST, "the request is no JSON object");
+    let asked = match Asked::read(wire, &bytes) {
+        Ok(asked) => asked,
+        Err(refused) => return refusal(StatusCode::BAD_REQUEST, &refused.to_string()),
     };
-    let granted = match reserve(&shared, bytes.len(), wire.output_asked(&body)).await {
+    let granted = match reserve(&shared, bytes.len(), asked.output_asked()).await {
         Ok(granted) => granted,
         Err(limit) => return refusal(StatusCode::TOO_MANY_REQUESTS, &format!("the budget is used up: {limit}")),
     };
     let exchange = Exchange { shared, wire, headers: parts.headers, granted, permit };
-    let bytes = exchange.wire.adapt(body, bytes, exchange.shared.gateway.model(), exchange.granted.output_tokens_max);
+    let bytes = asked.into_bytes(exchange.shared.gateway.model(), exchange.granted.output_tokens_max);
     let (head, heard) = oneshot::channel();
     // A task of its own: it settles even where the agent hangs up.
     tokio::spawn(exchange.run(bytes, head));

@@ -55,6 +55,11 @@ impl endpoint::Reading for Reading {
         Ok(None)
     }
 
+    /// Some servers give the reason and then hang up, with neither usage nor `[DONE]`.
+    fn take_end(&mut self) -> Option<Reply> {
+        self.stop.map(|stop| self.end(stop))
+    }
+
     fn output_bytes(&self) -> u64 {
         let calls: usize = self.calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
         (self.thought.len() + self.text.len() + self.refusal.len() + calls) as u64
@@ -136,7 +141,7 @@ impl Reading {
         if let Some(names) = &self.spoken {
             let parsed = spoken::parse(&text, names, is_cut);
             text = parsed.words;
-            calls.extend(parsed.call.map(|(name, arguments)| Call { name, arguments, ..Call::default() }));
+            calls.extend(parsed.calls.into_iter().map(|(name, arguments)| Call { name, arguments, ..Call::default() }));
         }
         let mut items = Vec::new();
         if !self.thought.trim().is_empty() {

@@ -16,6 +16,9 @@ const HOW_TO: &str = "# Tools\n\nYou have the tools below. To call one, end your
                       ```\n\nThe block holds one JSON object; line breaks inside its strings are written as \\n. One call per \
                       reply: the next message holds its result. Never write a result yourself.";
 
+/// Blocks of one text that are looked at.
+const BLOCKS_MAX: usize = 128;
+
 /// How the message begins that holds a result.
 const RESULT: &str = "[result of ";
 
@@ -72,32 +75,51 @@ fn call(name: &str, arguments: &str) -> String {
 
 /// What a text comes to.
 pub(super) struct Parsed {
-    /// The words before the call.
+    /// The words before the first call.
     pub(super) words: String,
-    /// The call's name and arguments.
-    pub(super) call: Option<(String, String)>,
+    /// The calls' names and arguments, in their order.
+    pub(super) calls: Vec<(String, String)>,
 }
 
-/// Finds the first call in a text. What stands behind it is dropped: there the model makes up the result. A call that
-/// was `cut` is left out.
+/// Finds the calls in a text. What stands between and behind them is dropped, and so are calls behind a result: there the
+/// model makes it up. A call that was `cut` is left out.
 pub(super) fn parse(text: &str, names: &[String], is_cut: bool) -> Parsed {
-    let mut from = 0;
-    while let Some((start, mark)) = next_mark(text, from) {
-        let behind = &text[start + mark.len()..];
+    let (mut words, mut calls, mut from) = (None, Vec::new(), 0);
+    for _ in 0..BLOCKS_MAX {
+        let Some((start, mark)) = next_mark(text, from) else { break };
+        if words.is_some() && text[from..start].contains(RESULT) {
+            break;
+        }
+        from = start + mark.len();
+        let behind = &text[from..];
         let is_certain = mark != "```json" && mark != "```\n";
         let is_object = is_certain || behind.trim_start().starts_with('{');
         let object = if is_object { object(behind) } else { None };
-        let call = object.as_ref().and_then(|object| named(object, if is_certain { &[] } else { names }));
-        let call = match call {
-            None if is_certain && !is_cut => Some(broken(behind)),
-            call => call,
-        };
-        if call.is_some() || is_certain {
-            return Parsed { words: text[..start].trim().to_owned(), call };
+        let call = object.as_ref().and_then(|(object, _)| named(object, if is_certain { &[] } else { names }));
+        if call.is_none() && !is_certain {
+            continue;
         }
-        from = start + mark.len();
+        words.get_or_insert(&text[..start]);
+        from += match (&object, &call) {
+            (Some((_, end)), Some(_)) => closed(behind, *end),
+            (_, _) => end_of_broken(behind),
+        };
+        calls.extend(call.or_else(|| (!is_cut).then(|| broken(behind))));
     }
-    Parsed { words: text.trim().to_owned(), call: None }
+    Parsed { words: words.unwrap_or(text).trim().to_owned(), calls }
+}
+
+/// Where the text goes on whose block's object ends at `end`: behind what closes the block, which else would open another.
+fn closed(block: &str, end: usize) -> usize {
+    let rest = block[end..].trim_start();
+    let behind = ["```", "</tool_call>"].iter().find_map(|mark| rest.strip_prefix(mark)).unwrap_or(rest);
+    block.len() - behind.len()
+}
+
+/// Where the text goes on behind a block that is no JSON.
+fn end_of_broken(block: &str) -> usize {
+    let ends = ["```", "</tool_call>"].iter().filter_map(|mark| Some(block.find(mark)? + mark.len()));
+    ends.min().unwrap_or(block.len())
 }
 
 fn next_mark(text: &str, from: usize) -> Option<(usize, &'static str)> {
@@ -106,27 +128,47 @@ fn next_mark(text: &str, from: usize) -> Option<(usize, &'static str)> {
     found.min_by_key(|(start, _)| *start)
 }
 
-/// The object that a block begins with, whether or not the block was closed.
-fn object(block: &str) -> Option<Value> {
-    let text = &block[block.find('{')?..];
-    let first = |text: &str| serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok();
-    first(text).or_else(|| first(&mended(text)))
+/// The object that a block begins with, whether or not the block was closed, and where it ends.
+fn object(block: &str) -> Option<(Value, usize)> {
+    // One behind the block's end is another block's.
+    let start = block.find('{').filter(|start| *start < end_of_broken(block))?;
+    let text = &block[start..];
+    let first = |text: &str| {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let value = values.next()?.ok()?;
+        Some((value, values.byte_offset()))
+    };
+    if let Some((value, end)) = first(text) {
+        return Some((value, start + end));
+    }
+    let (mended, places) = mended(text);
+    let (value, end) = first(&mended)?;
+    Some((value, start + end - places.iter().filter(|place| **place < end).count()))
 }
 
-/// Line breaks and tabs inside strings, which small models write as they are, in the form that JSON wants.
-fn mended(text: &str) -> String {
-    let (mut mended, mut in_string, mut is_escaped) = (String::with_capacity(text.len() + 16), false, false);
+/// Line breaks and tabs inside strings, which small models write as they are, in the form that JSON wants; and where there is
+/// a byte more for it.
+fn mended(text: &str) -> (String, Vec<usize>) {
+    let (mut mended, mut places) = (String::with_capacity(text.len() + 16), Vec::new());
+    let (mut in_string, mut is_escaped) = (false, false);
     for c in text.chars() {
-        match c {
-            '\n' if in_string => mended.push_str("\\n"),
-            '\r' if in_string => mended.push_str("\\r"),
-            '\t' if in_string => mended.push_str("\\t"),
-            c => mended.push(c),
+        let escape = match c {
+            '\n' if in_string => Some("\\n"),
+            '\r' if in_string => Some("\\r"),
+            '\t' if in_string => Some("\\t"),
+            _ => None,
+        };
+        match escape {
+            Some(escape) => {
+                places.push(mended.len());
+                mended.push_str(escape);
+            }
+            None => mended.push(c),
         }
         in_string ^= c == '"' && !is_escaped;
         is_escaped = c == '\\' && !is_escaped;
     }
-    mended
+    (mended, places)
 }
 
 /// The call that an object describes; with `names`, only one of those.
@@ -144,7 +186,8 @@ fn named(object: &Value, names: &[String]) -> Option<(String, String)> {
 
 /// What can be made of a block that is no JSON: the tool's name if there is one, so that the model hears what is wrong.
 fn broken(block: &str) -> (String, String) {
+    let block = block.split("```").next().unwrap_or_default();
     let block = block.trim_start_matches(|c: char| c != '{' && c != '\n').trim();
     let name = block.split_once("\"name\"").and_then(|(_, rest)| rest.split('"').nth(1)).unwrap_or_default();
-    (name.to_owned(), block.split("```").next().unwrap_or_default().trim().to_owned())
+    (name.to_owned(), block.to_owned())
 }

@@ -127,6 +127,12 @@ async fn a_request_that_is_broken_off_is_settled_and_others_never_go_out() {
             ("POST /v1/files", "{}", "404"),
             ("POST /v1/responses", "[]", "400"),
             ("POST /v1/responses", "no JSON", "400"),
+            (
+                "POST /v1/responses",
+                r#"{"input":[{"role":"user","content":[{"type":"input_file","file_url":"https://x"}]}]}"#,
+                "400",
+            ),
+            ("POST /v1/messages", r#"{"container":"id"}"#, "400"),
         ] {
             let answer = ask(&socket, head, body).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head}: {answer}");

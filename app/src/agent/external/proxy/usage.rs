@@ -15,6 +15,10 @@ pub(super) struct Counter {
     is_too_long: bool,
     n_bytes: u64,
     said: Option<TokenUsage>,
+    /// Whether nothing was said but at the very beginning.
+    has_only_begun: bool,
+    /// Whether what was said is all that was used, and not a count on the way.
+    is_final: bool,
 }
 
 impl Counter {
@@ -36,9 +40,11 @@ impl Counter {
         }
     }
 
-    /// Takes the end.
+    /// Takes the end, which the response came to by itself.
     pub(super) fn end(&mut self) {
         self.read();
+        // Nobody who only begins knows how much it will be.
+        self.is_final |= !self.has_only_begun;
     }
 
     fn read(&mut self) {
@@ -52,6 +58,8 @@ impl Counter {
             return;
         }
         let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
+        let is_beginning = event["type"] == "message_start";
+        let is_end = event["type"] == "message_delta" || event["response"]["usage"].is_object();
         let places = [&event["response"]["usage"], &event["message"]["usage"], &event["usage"], &event["usageMetadata"]];
         for usage in places.into_iter().filter_map(said) {
             // Counts grow while a response goes on, and some formats say the input first and the output last.
@@ -59,19 +67,27 @@ impl Counter {
             known.input = known.input.max(usage.input);
             known.cached = known.cached.max(usage.cached);
             known.output = known.output.max(usage.output);
+            self.has_only_begun = is_beginning;
+            self.is_final |= is_end;
         }
     }
 
-    /// What was used: what the endpoint says, and otherwise a guess from the bytes. Nothing where there was no answer.
+    /// What was used: what the endpoint says, and otherwise a guess from the bytes. Of a response that was broken off, the
+    /// larger of both counts, as what was said so far is not what is charged in the end: some formats begin with an output of
+    /// one token. Nothing where there was no answer.
     pub(super) fn tokens(&self, request_bytes: usize, is_answered: bool) -> TokenUsage {
+        let guess = TokenUsage {
+            input: (request_bytes as u64).div_ceil(BYTES_PER_TOKEN),
+            cached: 0,
+            output: self.n_bytes.div_ceil(BYTES_PER_TOKEN),
+        };
         match self.said {
-            Some(said) => said,
+            Some(said) if self.is_final || !is_answered => said,
+            Some(said) => {
+                TokenUsage { input: said.input.max(guess.input), cached: said.cached, output: said.output.max(guess.output) }
+            }
             None if !is_answered => TokenUsage::default(),
-            None => TokenUsage {
-                input: (request_bytes as u64).div_ceil(BYTES_PER_TOKEN),
-                cached: 0,
-                output: self.n_bytes.div_ceil(BYTES_PER_TOKEN),
-            },
+            None => guess,
         }
     }
 }

@@ -51,3 +51,32 @@ fn where_nobody_says_the_bytes_are_counted() {
     counter.end();
     assert_eq!(counter.tokens(400, false), TokenUsage::default());
 }
+
+#[test]
+fn of_what_was_broken_off_the_larger_count_is_charged() {
+    let start = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\n";
+    let delta = format!("data: {{\"delta\":\"{}\"}}\n\n", "x".repeat(4000));
+    let mut counter = Counter::default();
+    counter.push(start.as_bytes());
+    counter.push(delta.as_bytes());
+    let guessed = ((start.len() + delta.len()) as u64).div_ceil(BYTES_PER_TOKEN);
+    assert_eq!(counter.tokens(400, true), TokenUsage { input: 100, cached: 0, output: guessed });
+    assert_eq!(counter.tokens(4, true).input, 10);
+    counter.push(b"data: {\"usage\":{\"output_tokens\":9000}}\n\n");
+    assert_eq!(counter.tokens(400, true).output, 9000);
+    counter.end();
+    assert_eq!(counter.tokens(400, true), TokenUsage { input: 10, cached: 0, output: 9000 });
+
+    // Cut by whoever stands between, so that it looks whole.
+    let mut counter = Counter::default();
+    counter.push(start.as_bytes());
+    counter.push(delta.as_bytes());
+    counter.end();
+    assert_eq!(counter.tokens(400, true).output, guessed);
+    // Hung up behind what says it all.
+    let mut counter = Counter::default();
+    counter.push(start.as_bytes());
+    counter.push(delta.as_bytes());
+    counter.push(b"data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":9}}\n\n");
+    assert_eq!(counter.tokens(400, true), TokenUsage { input: 10, cached: 0, output: 9 });
+}
