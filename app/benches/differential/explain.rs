@@ -209,6 +209,7 @@ fn possible(case: &Case) -> Vec<Reason> {
     push(case.patch.lines().any(is_shifted), Reason::Indentation);
     push(has_moves && case.before.values().any(|(_, executable)| *executable), Reason::Mode);
     push(!moved_to_themselves(case).is_empty(), Reason::MoveToItself);
+    push(any_file(case, |content| content == BYTE_ORDER_MARK), Reason::ByteOrderMark);
     push(!additions(case, is_context).is_empty(), Reason::AdditionFollowsContext);
     let has_others = case.patch.contains("@@") || is_blank_before_a_mark(&case.patch);
     push(!additions(case, is_no_context).is_empty() && has_others, Reason::AdditionAtTheEnd);
@@ -221,6 +222,9 @@ fn is_blank_before_a_mark(patch: &str) -> bool {
     let lines: Vec<&str> = patch.lines().map(str::trim).collect();
     lines.windows(2).any(|pair| pair[0].is_empty() && pair[1].starts_with("*** "))
 }
+
+/// What a text in UTF-8 may begin with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The paths that are moved to where they are.
 fn moved_to_themselves(case: &Case) -> Vec<&str> {
@@ -273,6 +277,11 @@ fn without(tree: &Tree, reasons: &[Reason], case: &Case) -> Tree {
                 let added = additions(case, is_no_context);
                 each(&mut plain, |text| *text = lines_but(text, &added));
             }
+            // A file of nothing but the mark has no line to end.
+            Reason::ByteOrderMark => each(&mut plain, |text| {
+                let rest = text.strip_prefix(BYTE_ORDER_MARK).map(|rest| rest.trim_ascii_start().to_vec());
+                rest.into_iter().for_each(|rest| *text = rest);
+            }),
             Reason::AllOrNothing
             | Reason::Ambiguous
             | Reason::Path
@@ -285,7 +294,6 @@ fn without(tree: &Tree, reasons: &[Reason], case: &Case) -> Tree {
             | Reason::ContextPart
             | Reason::AnyOrder
             | Reason::ContextInChunk
-            | Reason::ByteOrderMark
             | Reason::NotUtf8
             | Reason::NestedContexts
             | Reason::PureMove
@@ -305,14 +313,14 @@ fn unindented(text: &[u8]) -> Vec<u8> {
 }
 
 fn lines_but(text: &[u8], left_out: &[&str]) -> Vec<u8> {
-    let is_kept = |line: &&[u8]| !left_out.iter().any(|out| out.as_bytes() == line.trim_ascii_end_eol());
+    // Whatever its indentation, which another reason may have taken off.
+    let is_kept = |line: &&[u8]| !left_out.iter().any(|out| out.trim().as_bytes() == line.trim_ascii());
     text.split_inclusive(|byte| *byte == b'\n').filter(is_kept).flatten().copied().collect()
 }
 
 /// What the functions above take off a line.
 trait Trimmed {
     fn trim_ascii_start_but_newline(&self) -> &[u8];
-    fn trim_ascii_end_eol(&self) -> &[u8];
     /// All of them, since a blank line that is added at the end looks like one.
     fn trim_suffix_newlines(&self) -> &[u8];
 }
@@ -321,11 +329,6 @@ impl Trimmed for [u8] {
     fn trim_ascii_start_but_newline(&self) -> &[u8] {
         let n_blank = self.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         &self[n_blank..]
-    }
-
-    fn trim_ascii_end_eol(&self) -> &[u8] {
-        let line = self.strip_suffix(b"\n").unwrap_or(self);
-        line.strip_suffix(b"\r").unwrap_or(line)
     }
 
     fn trim_suffix_newlines(&self) -> &[u8] {
