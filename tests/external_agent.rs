@@ -12,7 +12,7 @@ use patchwright::agent::external::External;
 use patchwright::agent::external::presets::{Kind, Preset};
 use patchwright::agent::{Agent as _, Assignment, Continued, Ending, Exceeded, Gate, Meter, Open, Reservation, Solution};
 use patchwright::gateway::{Endpoint, Gateway};
-use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
+use patchwright::model::scripted::{Fault, Recorded, Script, ScriptedModel, Step};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use patchwright::sandbox::{Executor, Profile, Sandbox as _, Tree};
 use patchwright_domain::brief::Brief;
@@ -107,7 +107,7 @@ struct Outcome {
     solution: Solution,
     workspace: TempDir,
     lines: Vec<String>,
-    requests: Vec<patchwright::model::scripted::Recorded>,
+    requests: Vec<Recorded>,
 }
 
 impl Outcome {
@@ -299,6 +299,15 @@ async fn codex_itself_fixes_a_bug() {
     assert_eq!(outcome.calc(), FIXED, "{:?}", outcome.lines);
     assert!(outcome.requests.iter().all(|request| request.headers["authorization"] == format!("Bearer {KEY}")));
     assert_eq!(outcome.solution.usage.turns as usize, outcome.requests.len());
+    // It asks for a search at the provider by itself; that must not go out, and nothing is missing without it.
+    for Recorded { body, .. } in &outcome.requests {
+        let tools = body["tools"].as_array().expect("it has tools");
+        assert!(
+            !tools.is_empty() && tools.iter().all(|tool| tool["type"] == "function" || tool["type"] == "custom"),
+            "{tools:?}"
+        );
+        assert_eq!(body["store"], false);
+    }
 }
 
 #[tokio::test]
