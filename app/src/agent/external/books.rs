@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the last requests may take to be settled.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many bytes of a request are at least one token, for what is reserved.
-const BYTES_PER_TOKEN: u64 = 4;
+const BYTES_PER_TOKEN: u64 = 3;
 /// With less left to write, a request is not worth sending; some endpoints refuse a smaller limit.
 const OUTPUT_TOKENS_MIN: u64 = 16;
 /// How many notes of a turn are kept.
@@ -187,6 +187,7 @@ impl<'b> Books<'b> {
         if tokens_left <= input {
             return Err(used_up("tokens"));
         }
+        // A reply without a limit could use more than what is reserved, so each gets one.
         let wanted = output_asked.unwrap_or(OUTPUT_TOKENS_MAX);
         let cost_left = allowance.cost_microusd.saturating_sub(self.usage.cost_microusd.saturating_add(self.open.cost_microusd));
         let output = wanted.min(tokens_left - input).min(self.affordable(input, cost_left));
@@ -199,7 +200,7 @@ impl<'b> Books<'b> {
         self.n_open += 1;
         self.open.tokens = self.open.tokens.saturating_add(reserved.tokens);
         self.open.cost_microusd = self.open.cost_microusd.saturating_add(reserved.cost_microusd);
-        Ok(Granted { reserved, output_tokens_max: (output < wanted).then_some(output) })
+        Ok(Granted { reserved, output_tokens_max: (output_asked != Some(output)).then_some(output) })
     }
 
     /// How many tokens can be written for what is left behind the input.
