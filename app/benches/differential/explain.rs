@@ -47,6 +47,8 @@ pub(crate) enum Reason {
     PureMove,
     /// Ours lets blank lines stand between hunks and chunks.
     BlankLines,
+    /// Ours refuses an empty line that is not in the file, where it is all that a chunk asks for.
+    EmptyLine,
     /// The line endings of the file, or of a new file's lines in the patch, are kept.
     LineEndings,
     /// No newline is added at the end of a file that had none.
@@ -98,6 +100,8 @@ fn refused(error: &PatchingError) -> Option<Reason> {
         PatchError::Malformed { reason, .. } if reason.contains("the chunk has no lines") || reason.ends_with("' is empty") => {
             Some(Reason::EmptyChunk)
         }
+        // Theirs looks again without an empty line at the end of a chunk, whether it is removed or the only one.
+        PatchError::NotFound { wanted, .. } if wanted.trim().is_empty() => Some(Reason::EmptyLine),
         PatchError::Malformed { .. } | PatchError::Chunk { .. } | PatchError::File { .. } | PatchError::NotFound { .. } => None,
     }
 }
@@ -288,6 +292,7 @@ fn without(tree: &Tree, reasons: &[Reason], case: &Case) -> Tree {
             | Reason::UnknownIndentation
             | Reason::Overlap
             | Reason::EmptyChunk
+            | Reason::EmptyLine
             | Reason::Encoding
             | Reason::Envelope
             | Reason::UnifiedHeader

@@ -23,6 +23,7 @@
 //! | only added lines under `@@` (`AdditionFollowsContext`) | behind that line | at the end of the file |
 //! | only added lines without `@@`, beside other chunks (`AdditionAtTheEnd`) | behind all of them | before what is added to the last line |
 //! | code fences, a missing first or last line (`Envelope`) | taken | refused |
+//! | a chunk that asks for nothing but an empty line (`EmptyLine`) | the line must be there | looked for again without it |
 //! | blank lines between hunks and chunks (`BlankLines`) | ignored | refused, or taken as lines of the file |
 //! | a move without changes (`PureMove`) | done | refused |
 //! | a move of a file to itself (`MoveToItself`) | the file stays | the file is deleted |
