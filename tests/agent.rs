@@ -258,10 +258,10 @@ async fn a_patch_that_cannot_be_written_whole_is_taken_back() {
 async fn a_loop_ends_and_so_do_empty_replies() {
     let script = Script::of(std::iter::repeat_n(shell("ls"), 30));
     let outcome = solve(script, AMPLE, Memory::default()).await;
-    assert!(matches!(&outcome.solution.ending, Ending::ModelFailed { public, .. } if public.contains("same tool call")));
+    assert!(matches!(&outcome.solution.ending, Ending::Stuck { reason } if reason.contains("same tool call")));
     assert!(outcome.last_result().contains("same call"), "{}", outcome.last_result());
     let outcome = solve(Script::of([Step::Empty]), AMPLE, Memory::default()).await;
-    assert!(matches!(&outcome.solution.ending, Ending::ModelFailed { public, .. } if public.contains("empty replies")));
+    assert!(matches!(&outcome.solution.ending, Ending::Stuck { reason } if reason.contains("empty replies")));
 }
 
 #[tokio::test]
@@ -287,6 +287,20 @@ async fn tokens_are_reserved_before_they_are_used() {
     assert!(outcome.requests.len() > 2 && outcome.solution.usage.tokens() <= tokens, "{:?}", outcome.solution.usage);
     let limits: Vec<u64> = outcome.requests.iter().filter_map(|request| request["max_output_tokens"].as_u64()).collect();
     assert!(limits.is_sorted_by(|a, b| a >= b) && limits.first() > limits.last(), "{limits:?}");
+}
+
+#[tokio::test]
+async fn replies_that_break_off_are_within_the_budget_too() {
+    let tokens = 20_000;
+    let script = Script::of([message("ok")]).with_faults(std::iter::repeat_n(Fault::CutAfter(900), 60));
+    let scripted = ScriptedModel::start(script).await.expect("a free port");
+    let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 100, wait_max: Duration::from_millis(1) };
+    let turns = Turns { backoff, ..turns(scripted.base_url()) };
+    let solution = work(&turns, Allowance { tokens, ..AMPLE }, &mut Memory::default(), &|_, _| {}).await;
+    assert_eq!(solution.ending, Ending::BudgetExhausted { limit: "The budget's limit of tokens is reached.".to_owned() });
+    assert!((tokens / 2..=tokens).contains(&solution.usage.tokens()), "{:?}", solution.usage);
+    drop(turns);
+    scripted.shutdown().await;
 }
 
 #[tokio::test]

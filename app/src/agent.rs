@@ -21,6 +21,11 @@ pub enum Ending {
     Finished,
     /// The model, or its endpoint, does not want to do it.
     Refused,
+    /// The model does the same over and over, or nothing.
+    Stuck {
+        /// What, as a sentence for the user.
+        reason: String,
+    },
     /// The turns, tokens, cost or time of the budget are used up.
     BudgetExhausted {
         /// Which limit, as a sentence for the user.

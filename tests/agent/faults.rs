@@ -22,6 +22,8 @@ enum End {
     Mended,
     /// The model declined.
     Refused,
+    /// The model gets no further.
+    Stuck,
     /// The end names its cause, of which these words are part.
     Failed(&'static str),
 }
@@ -69,7 +71,7 @@ fn cases() -> Vec<Case> {
         steps("arguments that are no JSON", vec![call("shell", "{\"command\": \"l")], End::Mended),
         steps("a tool that is not there", vec![call("browse", "{}")], End::Mended),
         steps("the same call three times", vec![shell("ls"); 3], End::Mended),
-        steps("the same call for ever", vec![shell("ls"); 40], End::Failed("same tool call")),
+        steps("the same call for ever", vec![shell("ls"); 40], End::Stuck),
         steps("a refusal", vec![Step::Refuse("I will not.".into())], End::Refused),
     ]
 }
@@ -105,9 +107,10 @@ async fn every_fault_is_survived_or_ends_with_the_truth() {
             let end = match (&solution.ending, memory.text("src/calc.py")) {
                 (Ending::Finished, Some(FIXED)) => End::Mended,
                 (Ending::Refused, _) => End::Refused,
+                (Ending::Stuck { .. }, _) => End::Stuck,
                 (Ending::ModelFailed { public, .. }, _) => match case.end {
                     End::Failed(words) if public.contains(words) => case.end,
-                    End::Failed(_) | End::Mended | End::Refused => panic!("{}, {name}: {public}", case.name),
+                    End::Failed(_) | End::Mended | End::Refused | End::Stuck => panic!("{}, {name}: {public}", case.name),
                 },
                 other => panic!("{}, {name}: {other:?}", case.name),
             };

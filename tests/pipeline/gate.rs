@@ -27,7 +27,8 @@ async fn check(setup: Setup, expected: &str) {
             assert_eq!(world.fix_this().await, Outcome::Proven);
             let briefs = world.briefs();
             assert_eq!(briefs.len(), 2, "{briefs:?}");
-            assert_eq!(briefs[1], expected);
+            let nonce = briefs[1].split("BEGIN ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or("NONCE");
+            assert_eq!(briefs[1].replace(nonce, "NONCE"), expected);
         })
         .await;
 }
@@ -82,7 +83,7 @@ async fn broken_syntax_is_mended() {
 #[tokio::test]
 async fn a_check_of_the_repositorys_policy_is_passed() {
     let setup = told("echo '# TODO' >> mean.sh", "The check", vec![Step::Shell("sed -i /TODO/d mean.sh".into()), done()]);
-    check(setup.file(POLICY), "The check `! grep -rn TODO mean.sh` fails (exit code 1). The end of its output:\n5:# TODO").await;
+    check(setup.file(POLICY), "The check `! grep -rn TODO mean.sh` fails (exit code 1).\nBEGIN NONCE the end of its output\n5:# TODO\nEND NONCE\n").await;
 }
 
 #[tokio::test]

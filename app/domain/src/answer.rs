@@ -27,7 +27,11 @@ impl std::fmt::Display for Place {
 pub fn places(closing: &Closing) -> BTreeSet<Place> {
     let words = closing.text.split(|c: char| c.is_whitespace() || "`'\"()[]<>{},;*|".contains(c));
     let found = closing.findings.iter().map(|finding| Place { path: finding.path.clone(), line: finding.last_line });
-    words.filter_map(place).chain(found).take(PLACES_MAX).collect()
+    let all: BTreeSet<Place> = words.filter_map(place).collect();
+    let mut places: BTreeSet<Place> = found.take(PLACES_MAX).collect();
+    let room = PLACES_MAX - places.len();
+    places.extend(all.into_iter().take(room));
+    places
 }
 
 /// Reads one word as a place; a time or an address is none.

@@ -162,9 +162,15 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
 
 /// What the agent is told before its next round: what the harness found, which is in part what the tests printed.
 pub fn feedback(found: &str) -> String {
-    let fence = Fence { nonce: Digest::of(found.as_bytes()).to_string()[..12].to_owned() };
-    let mut told = String::from("# What the harness found after your last round\nYour files are as you left them.\n");
-    fence.put(&mut told, "what was seen when the tests were run", &Untrusted::new(found));
+    let quoted = quoted("what was seen when the tests were run", found);
+    format!("# What the harness found after your last round\nYour files are as you left them.\n{quoted}")
+}
+
+/// A text that the repository's code has printed, between fences that it cannot close.
+pub fn quoted(what: &str, text: &str) -> String {
+    let fence = Fence { nonce: Digest::of(text.as_bytes()).to_string()[..12].to_owned() };
+    let mut told = String::new();
+    fence.put(&mut told, what, &Untrusted::new(text));
     told
 }
 

@@ -180,9 +180,20 @@ impl Run {
         }
     }
 
-    /// What the model said last.
-    pub fn answer(&self) -> Option<Digest> {
-        self.answer
+    /// What the model said: of the proposal that counts where one is published, else what it said last.
+    pub fn answer(&self, outcome: Outcome) -> Option<Digest> {
+        let of_proposal = self.judged().map(|judged| judged.proposal.answer);
+        match outcome {
+            Outcome::Proven | Outcome::Unproven | Outcome::TimedOut | Outcome::BudgetExhausted => of_proposal.or(self.answer),
+            Outcome::Answered
+            | Outcome::NoChange
+            | Outcome::NeedsInput
+            | Outcome::EnvironmentFailed
+            | Outcome::BlockedByPolicy
+            | Outcome::Superseded
+            | Outcome::Cancelled
+            | Outcome::Failed => self.answer,
+        }
     }
 
     /// When the first worker took the job.

@@ -251,6 +251,10 @@ fn blame_model(ending: Ending, failure: &str, was_answered: bool) -> Ending {
             public: "The model's endpoint did not answer.".to_owned(),
             internal: format!("no request to the model was answered; the last: {failure}"),
         },
-        Ending::Finished | Ending::Refused | Ending::BudgetExhausted { .. } | Ending::SandboxFailed { .. } => ending,
+        Ending::Finished
+        | Ending::Refused
+        | Ending::Stuck { .. }
+        | Ending::BudgetExhausted { .. }
+        | Ending::SandboxFailed { .. } => ending,
     }
 }

@@ -148,6 +148,7 @@ impl Agent for Turns {
             recorded: Recorded { n_items: 0, revision: 0 },
             turn: None,
             lost: Usage::default(),
+            n_failures: 0,
             draft: Draft::default(),
             outputs: Outputs::default(),
         };
@@ -204,6 +205,8 @@ struct Work<'w> {
     turn: Option<OpenTurn>,
     /// What replies used that broke off, and that no turn has reported yet.
     lost: Usage,
+    /// How often in a row the model gave no reply.
+    n_failures: u32,
     draft: Draft,
     outputs: Outputs,
 }
@@ -222,7 +225,7 @@ impl Work<'_> {
                 Next::Finished(closing) => return (Ending::Finished, closing),
                 Next::Refused { words } => return (Ending::Refused, Closing::of(words)),
                 Next::Exhausted { limit } => Err(Ending::BudgetExhausted { limit: format!("The budget's {limit}.") }),
-                Next::Stuck { reason } => Err(Ending::ModelFailed { public: reason.clone(), internal: reason }),
+                Next::Stuck { reason } => Err(Ending::Stuck { reason }),
             };
             if let Err(ending) = step {
                 return (ending, Closing::default());
@@ -248,59 +251,61 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Asks until there is a reply, or until asking again has no point. None if the conversation had to be made shorter.
+    /// Asks once. None where there is no reply yet: after a wait, or with a shorter conversation, it is to be asked again,
+    /// within what is left then.
     async fn ask(&mut self, output_tokens_max: u64, most: &Usage) -> Result<Option<Reply>, Ending> {
         let (meter, reserved) = (self.assignment.meter, Reservation::of(most));
-        let mut n_failures = 0;
-        loop {
-            let left = self.time_left()?;
-            let reserving = meter.reserve(reserved).await;
-            reserving.map_err(|exceeded| Ending::BudgetExhausted { limit: exceeded.limit })?;
-            let prompt = Prompt {
-                instructions: self.talk.instructions(),
-                tools: self.talk.tools(),
-                items: self.talk.items(),
-                revision: self.talk.revision(),
-                cache_key: self.talk.cache_key(),
-                output_tokens_max,
-            };
-            let asked = tokio::time::timeout(left, self.turns.model.complete(&prompt, &mut self.draft)).await;
-            let error = match asked {
-                Ok(Ok(reply)) => {
-                    let used = self.talk.used_by(&reply);
-                    meter.settle(reserved, Reservation::of(&used)).await;
-                    return Ok(Some(reply));
-                }
-                Ok(Err(error)) => error,
-                // Nobody knows what it used, so it used what was reserved.
-                Err(_) => return Err(out_of_time()),
-            };
-            let used = match &error {
-                ModelError::BrokenOff { output_bytes, .. } => self.talk.broke_off(*output_bytes),
-                ModelError::RateLimited { .. }
-                | ModelError::Unavailable(_)
-                | ModelError::Unauthorized(_)
-                | ModelError::ContextOverflow(_)
-                | ModelError::Rejected(_) => Usage::default(),
-            };
-            self.lost.add(&used);
-            meter.settle(reserved, Reservation::of(&used)).await;
-            n_failures += 1;
-            if matches!(error, ModelError::ContextOverflow(_)) && self.talk.overflowed() {
-                self.transcript.line(&Line::Failure {
-                    error: error.to_string(),
-                    failure: Failed::from(&error),
-                    wait_ms: Some(0),
-                });
-                return Ok(None);
+        let left = self.time_left()?;
+        let reserving = meter.reserve(reserved).await;
+        reserving.map_err(|exceeded| Ending::BudgetExhausted { limit: exceeded.limit })?;
+        let prompt = Prompt {
+            instructions: self.talk.instructions(),
+            tools: self.talk.tools(),
+            items: self.talk.items(),
+            revision: self.talk.revision(),
+            cache_key: self.talk.cache_key(),
+            output_tokens_max,
+        };
+        // Where the time runs out nobody knows what it used, so it used what was reserved.
+        let asked = tokio::time::timeout(left, self.turns.model.complete(&prompt, &mut self.draft)).await;
+        let error = match asked.map_err(|_| out_of_time())? {
+            Ok(reply) => {
+                let used = self.talk.used_by(&reply);
+                meter.settle(reserved, Reservation::of(&used)).await;
+                self.n_failures = 0;
+                return Ok(Some(reply));
             }
-            let wait = failure::wait(&error, n_failures, &self.turns.backoff, self.time_left()?);
-            let wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            self.transcript.line(&Line::Failure { error: error.to_string(), failure: Failed::from(&error), wait_ms });
-            let wait = wait.ok_or_else(|| failure::ending(&error, n_failures))?;
-            tracing::warn!(n_failures, ?wait, "the model is asked again: {error}");
-            tokio::time::sleep(wait).await;
-        }
+            Err(error) => error,
+        };
+        let used = match &error {
+            ModelError::BrokenOff { output_bytes, .. } => self.talk.broke_off(*output_bytes),
+            ModelError::RateLimited { .. }
+            | ModelError::Unavailable(_)
+            | ModelError::Unauthorized(_)
+            | ModelError::ContextOverflow(_)
+            | ModelError::Rejected(_) => Usage::default(),
+        };
+        self.lost.add(&used);
+        meter.settle(reserved, Reservation::of(&used)).await;
+        self.wait_after(&error).await?;
+        Ok(None)
+    }
+
+    /// Makes room or waits, where asking again may help.
+    async fn wait_after(&mut self, error: &ModelError) -> Result<(), Ending> {
+        self.n_failures += 1;
+        let n_failures = self.n_failures;
+        let wait = if matches!(error, ModelError::ContextOverflow(_)) && self.talk.overflowed() {
+            Some(Duration::ZERO)
+        } else {
+            failure::wait(error, n_failures, &self.turns.backoff, self.time_left()?)
+        };
+        let wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        self.transcript.line(&Line::Failure { error: error.to_string(), failure: Failed::from(error), wait_ms });
+        let wait = wait.ok_or_else(|| failure::ending(error, n_failures))?;
+        tracing::warn!(n_failures, ?wait, "the model is asked again: {error}");
+        tokio::time::sleep(wait).await;
+        Ok(())
     }
 
     async fn carry_out(&mut self, call: ToolCall) -> Result<(), Ending> {
@@ -324,11 +329,11 @@ impl Work<'_> {
         let looked = tokio::time::timeout(left, looking).await;
         self.record_commands();
         let missing = looked.map_err(|_| out_of_time())??;
-        self.transcript.line(&Line::Checked { missing: missing.clone() });
-        if let (Some(turn), Some(_)) = (&mut self.turn, &missing) {
+        let told = self.talk.checked(missing);
+        if let (Some(turn), Some(_)) = (&mut self.turn, &told) {
             turn.done.push("said that it is done, and was told what is missing".to_owned());
         }
-        self.talk.checked(missing);
+        self.transcript.line(&Line::Checked { missing: told });
         Ok(())
     }
 

@@ -27,6 +27,11 @@ pub(super) async fn replay(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.config.load()?;
     let wrong = || Failure::usage(anyhow!("`{}` is no run: its name has sixteen hexadecimal digits", arguments.run));
     let job = JobId::parse(&arguments.run).ok_or_else(wrong)?;
+    if let Some(path) = config.store.url.strip_prefix("sqlite:")
+        && !std::path::Path::new(path.trim_start_matches("//")).exists()
+    {
+        return Err(Failure::usage(anyhow!("there is no database `{path}`; name the server's configuration with `--config`")));
+    }
     let replayer = Replayer {
         store: assemble::store(&config.store).await?,
         workspaces: assemble::workspaces(&config.workspace).await?,

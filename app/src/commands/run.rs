@@ -15,7 +15,7 @@ use patchwright::worker::{Tools, Worker};
 use patchwright::workspace;
 use patchwright_domain::event::{Actor, DeliveryId, RawDelivery, RepoRef, Role, Untrusted};
 use patchwright_domain::job::{Budget, JobKey, JobSpec, Mode, Task};
-use patchwright_domain::journal::{Conclusion, Digest, Entry, EntryKind};
+use patchwright_domain::journal::{Conclusion, Digest, Entry, EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
 use patchwright_domain::run::Run;
 use patchwright_domain::turn::{Closing, Finding, output};
@@ -80,7 +80,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.task.trim().is_empty() {
         return Err(Failure::usage(anyhow!("`--task` is empty: say what is to be done")));
     }
+    if arguments.mode != ModeArgument::Fix && (arguments.patch.is_some() || arguments.attempts > 1) {
+        return Err(Failure::usage(anyhow!("`--patch` and `--attempts` are for `--mode fix`: the other modes change nothing")));
+    }
     let mut config = arguments.config.load_named()?;
+    if config.model.base_url == Config::default().model.base_url && config.model.api_key.is_none() {
+        let hint = "set PATCHWRIGHT__MODEL__BASE_URL, or PATCHWRIGHT__MODEL__API_KEY for the default endpoint, or name a file with `--config`";
+        return Err(Failure::usage(anyhow!("no model is configured: {hint}")));
+    }
     if config.workspace.dir == Config::default().workspace.dir {
         config.workspace.dir = cache_folder();
     }
@@ -103,7 +110,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     });
     let conclusion = conclusion.ok_or_else(|| Failure::environment(anyhow!("the run has not ended; its error is in the log")))?;
     let left = leave(&arguments, &run, store.as_ref(), conclusion).await?;
-    let said = said(&run, &journal, store.as_ref()).await.context("reading the answer").map_err(Failure::environment)?;
+    let said = said(&run, conclusion.outcome, &journal, store.as_ref())
+        .await
+        .context("reading the answer")
+        .map_err(Failure::environment)?;
     report(&arguments, conclusion, &run, left.as_deref(), &said);
     Ok(story::exit_code(conclusion.outcome))
 }
@@ -187,8 +197,8 @@ struct Said {
     findings: Vec<Finding>,
 }
 
-async fn said(run: &Run, journal: &[Entry], store: &dyn Store) -> anyhow::Result<Said> {
-    let text = match run.answer() {
+async fn said(run: &Run, outcome: Outcome, journal: &[Entry], store: &dyn Store) -> anyhow::Result<Said> {
+    let text = match run.answer(outcome) {
         Some(digest) => String::from_utf8_lossy(&store.artifact(&digest).await?).into_owned(),
         None => String::new(),
     };

@@ -38,6 +38,7 @@ fn line(kind: &EntryKind) -> String {
         EntryKind::Claimed { worker, .. } => format!("claimed    by worker {worker}"),
         EntryKind::Prepared { prepared } => match &prepared.baseline {
             Some(baseline) => format!("prepared   base {}: {}", prepared.base.short(), tested(baseline)),
+            None if prepared.plan.test.is_some() => format!("prepared   base {}", prepared.base.short()),
             None => format!("prepared   base {}: no test command is known", prepared.base.short()),
         },
         EntryKind::TurnTaken { note, .. } => format!("turn       {note}"),

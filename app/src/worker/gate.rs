@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use patchwright_domain::answer::{self, Place};
+use patchwright_domain::brief;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::Prepared;
 use patchwright_domain::patch::FileState;
@@ -73,8 +74,8 @@ impl<'a> ChangeGate<'a> {
         for check in &self.prepared.plan.checks {
             let evidence = commands::run(self.tools, executor, check).await?;
             if evidence.exit.colour() != Colour::Green {
-                let told = format!("The check `{check}` fails ({}). The end of its output:\n{}", evidence.exit, evidence.excerpt);
-                return Ok(Some(told));
+                let output = brief::quoted("the end of its output", &evidence.excerpt);
+                return Ok(Some(format!("The check `{check}` fails ({}).\n{output}", evidence.exit)));
             }
         }
         Ok(None)
@@ -128,7 +129,10 @@ pub(super) async fn missing_places(executor: &mut dyn Executor, closing: &Closin
         let is_there = match executor.read(&place.path).await {
             Ok(Some(FileState::Regular { content, .. })) => (1..=n_lines(&content)).contains(&(place.line as usize)),
             Ok(Some(FileState::Symlink { .. })) => true,
-            Ok(None) | Err(_) => false,
+            // A word with a dot and a number, such as an address, is a place only if there is such a file.
+            Ok(None) => !place.path.contains('/'),
+            // What cannot be looked up is not said to be missing.
+            Err(_) => true,
         };
         if !is_there {
             missing.push(place);

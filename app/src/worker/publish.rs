@@ -17,7 +17,7 @@ pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: C
         Some(prepared) => effect::title_of(&solve::request(tools, prepared).await?),
         None => String::new(),
     };
-    let answer = match run.answer() {
+    let answer = match run.answer(conclusion.outcome) {
         Some(digest) => String::from_utf8_lossy(&tools.store.artifact(&digest).await?).into_owned(),
         None => String::new(),
     };

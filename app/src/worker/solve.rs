@@ -245,6 +245,11 @@ fn without_result(solution: &Solution) -> WithoutResult {
             limit,
             "Ask again with a narrower task, or raise the limit in the server's `[limits]`.",
         ),
+        (Ending::Stuck { reason }, _) => Conclusion::new(
+            Outcome::NoChange,
+            reason,
+            "Ask again with a narrower task, or have the operator choose another model.",
+        ),
         (Ending::Refused, _) => Conclusion::new(
             Outcome::NoChange,
             "The model declined to do this.",

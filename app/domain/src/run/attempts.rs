@@ -44,7 +44,6 @@ impl Run {
         if self.budget.attempts <= 1 {
             return Phase::Planning { conclusion };
         }
-        self.finished.extend(self.current.take());
         match conclusion.outcome {
             Outcome::NoChange | Outcome::BlockedByPolicy | Outcome::BudgetExhausted => self.after_attempt(attempt, conclusion),
             // What keeps one attempt from working keeps them all.
@@ -67,6 +66,8 @@ impl Run {
 
     /// The next attempt, where there is one and nothing is proven yet; else the end, by the best.
     pub(super) fn after_attempt(&mut self, attempt: u32, conclusion: Conclusion) -> Phase {
+        // What an earlier round of it has left counts as well.
+        self.finished.extend(self.current.take());
         let is_proven = self.finished.iter().any(|judged| matches!(judged.verdict, Verdict::Proven { .. }));
         let has_budget = self.budget.less(&self.usage, 0).exhausted().is_none();
         if !is_proven && has_budget && attempt < self.budget.attempts {

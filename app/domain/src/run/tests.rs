@@ -163,7 +163,7 @@ fn a_run_shows_what_it_has_come_to() {
     assert_eq!(run.usage().turns, 14);
     assert_eq!(run.started_at(), Some(at(0)));
     assert_eq!(run.proposal(), Some(&sample::proposal()));
-    assert_eq!(run.answer(), Some(Digest::of(b"answer")));
+    assert_eq!(run.answer(Outcome::NoChange), Some(Digest::of(b"answer")));
     assert_eq!(run.prepared(), Some(&sample::prepared()));
     assert_eq!((run.judged(), run.conclusion(), run.outcome()), (None, None, None));
 }

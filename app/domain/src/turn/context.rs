@@ -73,12 +73,14 @@ impl Size {
 
     /// About how many tokens the next request takes.
     pub(super) fn estimate(&self) -> u64 {
-        self.counted + (self.plain_bytes + self.other_bytes).div_ceil(BYTES_PER_TOKEN)
+        self.counted.saturating_add((self.plain_bytes + self.other_bytes).div_ceil(BYTES_PER_TOKEN))
     }
 
-    /// More tokens than the next request takes: what has to be reserved for it.
+    /// What is reserved for the next request: an estimate on the safe side. No tokeniser is asked, so a text of nothing but
+    /// digits may take more, which is then charged when it is known.
     pub(super) fn bound(&self) -> u64 {
-        self.counted + self.plain_bytes.div_ceil(BYTES_PER_TOKEN - 1) + self.other_bytes
+        let since = self.plain_bytes.div_ceil(BYTES_PER_TOKEN - 1).saturating_add(self.other_bytes);
+        self.counted.saturating_add(since)
     }
 
     /// The endpoint found the conversation too long, whatever was estimated: its context is smaller than was thought.

@@ -23,6 +23,8 @@ pub const OUTPUT_TOKENS_MAX: u64 = 32_000;
 /// A reply with less room is not worth asking for, in tokens.
 pub const OUTPUT_TOKENS_MIN: u64 = 64;
 
+/// More tokens than a request can have; an endpoint that says more is not believed.
+const TOKENS_MAX: u64 = 1 << 32;
 /// A conversation of so few items, such as a task and a summary, is not compacted any further.
 const ITEMS_COMPACT_MAX: usize = 2;
 
@@ -206,7 +208,8 @@ impl Conversation {
     pub fn reply(&mut self, reply: Reply) -> Usage {
         let used = self.used_by(&reply);
         self.usage.add(&used);
-        let Reply { items, usage, stop } = reply;
+        let usage = counted(&reply);
+        let Reply { items, stop, .. } = reply;
         let words: Vec<&str> = items.iter().filter_map(said).collect();
         let answer = words.join("\n\n");
         if matches!(self.phase, Phase::Summarising) {
@@ -249,7 +252,7 @@ impl Conversation {
 
     /// What a reply uses, which is not taken in yet.
     pub fn used_by(&self, reply: &Reply) -> Usage {
-        self.priced(&reply.usage.unwrap_or_else(|| self.estimated(&reply.items)))
+        self.priced(&counted(reply).unwrap_or_else(|| self.estimated(&reply.items)))
     }
 
     fn priced(&self, tokens: &TokenUsage) -> Usage {
@@ -276,7 +279,11 @@ impl Conversation {
         let mut is_done = false;
         for (index, item) in calls.iter().enumerate() {
             let Item::Call { call_id, name, arguments, freeform } = item else { continue };
-            self.count_repeat(name, arguments);
+            // The same call twice in one reply is carelessness, and no loop.
+            let is_again = index > 0 && calls.get(index - 1).is_some_and(|before| is_same_call(before, item));
+            if !is_again {
+                self.count_repeat(name, arguments);
+            }
             let call_id = call_id.clone();
             if is_done {
                 self.answer(&call_id, BEHIND_DONE.to_owned());
@@ -335,9 +342,9 @@ impl Conversation {
         }
     }
 
-    /// Takes in what is missing of the work that the model called done; nothing, or nothing that there is still time to
-    /// tell, ends the conversation.
-    pub fn checked(&mut self, missing: Option<String>) {
+    /// Takes in what is missing of the work that the model called done, and returns what of it the model is told; nothing,
+    /// or nothing that may still be told, ends the conversation.
+    pub fn checked(&mut self, missing: Option<String>) -> Option<String> {
         let (call_id, closing) = match std::mem::replace(&mut self.phase, Phase::Asking) {
             Phase::Checking(closing) => (None, closing),
             Phase::Calling(mut due) => match due.pop_front() {
@@ -345,24 +352,24 @@ impl Conversation {
                 front @ (Some(Due::Call(_)) | None) => {
                     due.extend(front);
                     self.phase = Phase::Calling(due);
-                    return;
+                    return None;
                 }
             },
             phase @ (Phase::Asking | Phase::Summarising | Phase::Finished(_) | Phase::Refused(_) | Phase::Stuck(_)) => {
                 self.phase = phase;
-                return;
+                return None;
             }
         };
         let missing = missing.filter(|_| self.n_checks < self.terms.checks_max);
-        match (missing, call_id) {
+        match (&missing, call_id) {
             (Some(missing), Some(call_id)) => {
                 self.n_checks += 1;
-                self.answer(&call_id, missing);
+                self.answer(&call_id, missing.clone());
                 self.turn_to_asking();
             }
             (Some(missing), None) => {
                 self.n_checks += 1;
-                self.tell(&missing);
+                self.tell(missing);
             }
             (None, Some(call_id)) => {
                 self.answer(&call_id, TAKEN.to_owned());
@@ -370,6 +377,7 @@ impl Conversation {
             }
             (None, None) => self.phase = Phase::Finished(closing),
         }
+        missing
     }
 
     fn tell(&mut self, text: &str) {
@@ -440,6 +448,21 @@ impl Conversation {
     fn recount(&mut self) {
         let tools_bytes = self.terms.tools.iter().map(Tool::n_bytes).sum();
         self.size.recount(&self.instructions, tools_bytes, &self.items);
+    }
+}
+
+/// What the endpoint says that a reply used, if it says anything that can be: a reply without a token is no reply, and one
+/// of more than any model takes is a wrong number.
+fn counted(reply: &Reply) -> Option<TokenUsage> {
+    let usage = reply.usage.filter(|usage| usage.input > 0 || usage.output > 0)?;
+    let most = |tokens: u64| tokens.min(TOKENS_MAX);
+    Some(TokenUsage { input: most(usage.input), cached: most(usage.cached), output: most(usage.output) })
+}
+
+fn is_same_call(one: &Item, other: &Item) -> bool {
+    match (one, other) {
+        (Item::Call { name: a, arguments: b, .. }, Item::Call { name, arguments, .. }) => a == name && b == arguments,
+        _ => false,
     }
 }
 

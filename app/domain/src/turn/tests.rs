@@ -210,6 +210,13 @@ fn the_same_call_over_and_over_is_told_and_then_ends_it() {
 }
 
 #[test]
+fn the_same_call_twice_in_one_reply_is_no_loop() {
+    let mut talk = open(AMPLE);
+    talk.reply(reply(vec![shell("ls"); REPEATS_MAX as usize]));
+    assert!(matches!(talk.next(), Next::Call(_)));
+}
+
+#[test]
 fn another_call_in_between_is_no_repetition() {
     let mut talk = open(AMPLE);
     for n in 0..2 * REPEATS_MAX {

@@ -19,7 +19,7 @@ use crate::agent::{Assignment, Reservation};
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the last requests may take to be settled.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many bytes of a request are at least one token, for what is reserved.
+/// About how many bytes of a request are one token, on the safe side, for what is reserved.
 const BYTES_PER_TOKEN: u64 = 3;
 /// With less left to write, a request is not worth sending; some endpoints refuse a smaller limit.
 const OUTPUT_TOKENS_MIN: u64 = 16;

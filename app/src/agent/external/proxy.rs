@@ -37,8 +37,8 @@ use usage::Counter;
 
 /// The longest request that is taken, in bytes.
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Requests at a time; a further one waits.
-const REQUESTS_MAX: usize = 4;
+/// Requests at a time; a further one waits. A job has one reservation open, so that what it may use is known.
+const REQUESTS_MAX: usize = 1;
 /// Pieces of a response that wait for the agent to read them.
 const PIECES_MAX: usize = 16;
 /// How much of the end of each request and of each response goes into the transcript, in bytes.

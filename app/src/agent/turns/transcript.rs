@@ -125,7 +125,7 @@ pub enum Line {
         /// How many bytes were dropped from the middle.
         omitted_bytes: u64,
     },
-    /// What the harness found missing when the model said that it is done.
+    /// What the model was told to be missing when it said that it is done.
     Checked {
         /// In words for the model.
         missing: Option<String>,

@@ -141,7 +141,7 @@ impl Usage {
     fn tokens(&self) -> Option<TokenUsage> {
         self.input.or(self.output)?;
         let cached = self.cache_read.unwrap_or(0);
-        let input = self.input.unwrap_or(0) + cached + self.cache_creation.unwrap_or(0);
+        let input = self.input.unwrap_or(0).saturating_add(cached).saturating_add(self.cache_creation.unwrap_or(0));
         Some(TokenUsage { input, cached, output: self.output.unwrap_or(0) })
     }
 }

@@ -71,6 +71,32 @@ fn the_same_proposal_again_is_not_proven_again() {
 }
 
 #[test]
+fn a_second_round_that_repeats_another_attempt_leaves_its_first_round_as_evidence() {
+    let budget = Budget { attempts: 3, rounds: 2, ..sample::BUDGET };
+    let kinds = [claimed(), prepared(), solved(5), verified(green()), solved(6), verified(red()), solved(5)];
+    let run = run(&JobSpec { budget, ..sample::spec() }, &kinds);
+    assert_eq!(step(&run), "solve 1 of attempt 3");
+    assert_eq!((run.current(), run.finished().len()), (None, 2), "the third attempt begins from the base");
+}
+
+#[test]
+fn the_words_of_the_attempt_that_counts_are_told() {
+    let said =
+        |n_lines: u32, words: &[u8]| EntryKind::Solved { proposal: Proposal { answer: Digest::of(words), ..proposal(n_lines) } };
+    let kinds = [
+        claimed(),
+        prepared(),
+        said(1, b"best"),
+        verified(green()),
+        said(9, b"worse"),
+        verified(red()),
+        gave_up(Outcome::NoChange),
+    ];
+    let run = run(&JobSpec { budget: THREE, ..sample::spec() }, &kinds);
+    assert_eq!(run.answer(Outcome::Unproven), Some(Digest::of(b"best")));
+}
+
+#[test]
 fn nothing_at_all_ends_with_the_last_reason() {
     let nothing = gave_up(Outcome::NoChange);
     check(&[nothing.clone(), nothing.clone()], "solve 1 of attempt 3", None);

@@ -67,6 +67,20 @@ fn what_nobody_counted_is_estimated_and_what_broke_off_is_paid_for() {
 }
 
 #[test]
+fn a_count_that_cannot_be_is_not_believed() {
+    for usage in [TokenUsage::default(), TokenUsage { input: 0, cached: 9, output: 0 }] {
+        let mut talk = open(AMPLE);
+        let used = talk.reply(Reply { usage: Some(usage), ..reply(vec![said(&"four".repeat(100))]) });
+        assert!(used.input_tokens > 1 && used.output_tokens == 100, "{used:?}");
+    }
+    let mut talk = open(AMPLE);
+    let huge = TokenUsage { input: u64::MAX, cached: u64::MAX, output: u64::MAX };
+    talk.reply(Reply { usage: Some(huge), ..reply(vec![shell("ls")]) });
+    talk.result("c", "a".into(), "ran");
+    assert_eq!(talk.next(), Next::Exhausted { limit: "limit of tokens is reached" });
+}
+
+#[test]
 fn cost_is_counted_by_kind_of_token_and_rounded_up() {
     let usage = TokenUsage { input: 1_000_000, cached: 400_000, output: 100_000 };
     let prices = Prices { input: Some(1_250_000), cached: Some(125_000), output: Some(10_000_000) };
