@@ -98,7 +98,11 @@ async fn a_checkout_does_not_say_where_the_models_key_goes() {
     std::fs::write(folder.path().join("patchwright.toml"), "[model]\nbase_uri = \"http://localhost/v1\"\n")
         .expect("there is room");
     let ended = patchwright(folder.path(), &["run", "--task", "x"], &[]).await;
-    assert!(ended.err.contains("looking at the checkout"), "the file in the folder is not read: {}", ended.err);
+    // The file has a key that there is not: reading it would have said so.
+    assert_eq!(ended.code, Some(2));
+    insta::assert_snapshot!(ended.err.trim_end(), @"error: no model is configured: set PATCHWRIGHT__MODEL__BASE_URL, or PATCHWRIGHT__MODEL__API_KEY for the default endpoint, or name a file with `--config`");
+    let modes = patchwright(folder.path(), &["run", "--task", "x", "--mode", "ask", "--attempts", "2"], &[]).await;
+    assert!(modes.err.contains("the other modes change nothing"), "{}", modes.err);
 }
 
 #[tokio::test]

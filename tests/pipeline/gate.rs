@@ -83,7 +83,11 @@ async fn broken_syntax_is_mended() {
 #[tokio::test]
 async fn a_check_of_the_repositorys_policy_is_passed() {
     let setup = told("echo '# TODO' >> mean.sh", "The check", vec![Step::Shell("sed -i /TODO/d mean.sh".into()), done()]);
-    check(setup.file(POLICY), "The check `! grep -rn TODO mean.sh` fails (exit code 1).\nBEGIN NONCE the end of its output\n5:# TODO\nEND NONCE\n").await;
+    check(
+        setup.file(POLICY),
+        "The check `! grep -rn TODO mean.sh` fails (exit code 1).\nBEGIN NONCE the end of its output\n5:# TODO\nEND NONCE\n",
+    )
+    .await;
 }
 
 #[tokio::test]
