@@ -171,6 +171,12 @@ impl<'s> Search<'s, '_> {
             if let Some(place) = places.iter().find(|place| place.at == end) {
                 return Ok(Some(*place));
             }
+            // A blank line is everywhere, so one that is to stand at the end of the file is not looked for before it.
+            let is_text =
+                |line: &PatchLine| matches!(line, PatchLine::Keep(text) | PatchLine::Remove(text) if !text.trim().is_empty());
+            if self.dialect == Dialect::Strict && !self.chunk.lines.iter().any(is_text) {
+                return Ok(None);
+            }
         }
         let later: Vec<Place> = places.iter().copied().filter(|place| place.at >= self.cursor).collect();
         let open = if later.is_empty() && self.dialect == Dialect::Strict { places.to_vec() } else { later };

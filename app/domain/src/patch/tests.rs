@@ -202,6 +202,8 @@ fn nothing_is_guessed_behind_the_end_of_a_file() {
     let behind = "invalid patch, line 5: behind `*** End of File` a chunk begins with `@@`, and not with '+y'";
     assert_eq!(parse_error("*** Begin Patch\n*** Update File: f\n-x\n*** End of File\n+y\n*** End Patch"), behind);
     check("a\nx\n", "-x\n*** End of File\n@@\n-a\n+b\n", "b\n");
+    check("a\n\n", "-\n*** End of File\n", "a\n");
+    check_error("  \na\n", "-\n*** End of File\n", "cannot be found");
 }
 
 #[test]
