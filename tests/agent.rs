@@ -1,6 +1,7 @@
 //! The built-in agent with a scripted model over HTTP and an executor that is a map of files.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -91,6 +92,10 @@ impl Executor for Memory {
             };
         }
         Ok(())
+    }
+
+    async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
+        Err(SandboxError::Path { path: String::new(), reason: "files in memory are in no folder".to_owned() })
     }
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {

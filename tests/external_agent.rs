@@ -130,7 +130,8 @@ async fn solve(setup: Setup<'_>) -> Outcome {
     std::fs::write(workspace.path().join("calc.py"), BROKEN).expect("a file can be written");
     let launcher = PathBuf::from(env!("CARGO_BIN_EXE_patchwright"));
     let sandbox = LocalSandbox::new(launcher, LocalSettings { toolchain_path: None, ..LocalSettings::default() });
-    let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent).await.expect("the machine has sandboxes");
+    let mut executor =
+        sandbox.open(Tree::alone(workspace.path()), Profile::Agent.into()).await.expect("the machine has sandboxes");
     let endpoint = Endpoint {
         base_url: scripted.base_url(),
         model: "scripted".to_owned(),

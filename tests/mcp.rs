@@ -45,7 +45,7 @@ async fn sandbox() -> (TempDir, Box<dyn Executor>) {
     let settings = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
     let sandbox = LocalSandbox::new(env!("CARGO_BIN_EXE_patchwright").into(), settings);
     let folder = tempfile::tempdir().expect("there is room for a folder");
-    let executor = sandbox.open(Tree::alone(folder.path()), Profile::Agent).await.expect("the machine has a sandbox");
+    let executor = sandbox.open(Tree::alone(folder.path()), Profile::Agent.into()).await.expect("the machine has a sandbox");
     (folder, executor)
 }
 

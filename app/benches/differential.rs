@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, bail};
-use patchwright::sandbox::local::patching::{self, PatchingError};
+use patchwright::sandbox::patching::{self, PatchingError};
 
 use explain::Reason;
 

@@ -17,6 +17,7 @@ use crate::store::ledger::{self, Quantity, Scope};
 
 pub mod example;
 pub mod mcp;
+pub mod sandbox;
 
 /// The prefix of the environment's variables.
 const PREFIX: &str = "PATCHWRIGHT";
@@ -38,7 +39,7 @@ pub struct Config {
     /// Where repositories are mirrored and scratch trees are written.
     pub workspace: Workspace,
     /// What every command of an agent, a setup or a test is confined to.
-    pub sandbox: Sandbox,
+    pub sandbox: sandbox::Sandbox,
     /// What a job may use, and what jobs may use together in a day.
     pub limits: Limits,
     /// Servers of the Model Context Protocol whose tools the agent is offered beside its own; one such table for each.
@@ -270,26 +271,6 @@ pub struct Workspace {
 impl Default for Workspace {
     fn default() -> Self {
         Self { dir: "patchwright-workspace".into() }
-    }
-}
-
-/// What every command of an agent, a setup or a test is confined to.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sandbox {
-    /// Further host folders that commands may read, such as a toolchain outside of `/usr`.
-    pub read_only: Vec<PathBuf>,
-    /// How many processes a command may have.
-    pub processes: u64,
-    /// How large a file may grow, in MiB.
-    pub file_mib: u64,
-    /// How large the private `/tmp` may grow, in MiB.
-    pub tmp_mib: u64,
-}
-
-impl Default for Sandbox {
-    fn default() -> Self {
-        Self { read_only: Vec::new(), processes: 1024, file_mib: 2048, tmp_mib: 1024 }
     }
 }
 

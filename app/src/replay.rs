@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::agent::turns::transcript::{self, Line};
 use crate::agent::turns::{Backoff, ShellLimits, Turns};
 use crate::agent::{Agent as _, Assignment, Continued, Unmetered};
-use crate::sandbox::{Command, Executor, Profile, Refusal, Sandbox, Tree};
+use crate::sandbox::{Command, Executor, Profile, Refusal, Sandbox, SandboxError, Tree};
 use crate::store::{Store, StoreError};
 use crate::workspace::{Message, Scratch, WorkspaceError, Workspaces};
 
@@ -41,7 +41,10 @@ pub enum ReplayError {
     Workspace(#[from] WorkspaceError),
     /// The machine has no sandbox.
     #[error(transparent)]
-    Sandbox(#[from] Refusal),
+    NoSandbox(#[from] Refusal),
+    /// The sandbox broke.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The journal does not fold.
     #[error("the journal cannot be read")]
     Misfit(#[from] Misfit),
@@ -158,11 +161,12 @@ impl Replayer {
         };
         let mut again = recording.executor(executor.as_mut());
         agent.solve(assignment, &mut again).await;
+        let files = executor.collect().await?;
 
         let message =
             Message { text: "Replay".into(), author: "replay".into(), email: "replay@localhost".into(), at: spec.requested_at };
         let base = &prepared.base;
-        let proposed = self.workspaces.propose(&spec.repo, base, &tree, &prepared.plan.droppings, message).await?;
+        let proposed = self.workspaces.propose(&spec.repo, base, &files, &prepared.plan.droppings, message).await?;
         let tree = match &proposed {
             Some(proposed) => Some(self.workspaces.tree(&spec.repo, &proposed.commit).await?),
             None => None,
@@ -185,7 +189,8 @@ impl Replayer {
     async fn open(&self, spec: &JobSpec, prepared: &Prepared, tree: &Scratch) -> Result<Box<dyn Executor>, ReplayError> {
         let edits = spec.task.mode().edits();
         let profile = if edits { Profile::Agent } else { Profile::Reader };
-        let opened = self.sandbox.open(Tree { path: tree.path(), objects: Some(tree.objects()) }, profile).await;
+        let opened =
+            self.sandbox.open(Tree { path: tree.path(), objects: Some(tree.objects()), home: None }, profile.into()).await;
         let mut executor = opened?;
         if let (true, Some(setup)) = (edits, &prepared.plan.setup) {
             let command = Command {

@@ -9,10 +9,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
-use patchwright_domain::proof::Exit;
+use patchwright_domain::proof::{Exit, Limit};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+mod files;
 pub mod local;
+mod output;
+pub mod ownership;
+pub mod patching;
+mod search;
 pub mod toolchains;
 
 /// Where the git objects that a tree's `.git` borrows are found inside.
@@ -25,24 +32,128 @@ pub struct Tree<'a> {
     pub path: &'a Path,
     /// A host folder of git objects, to be read at [`OBJECTS`].
     pub objects: Option<&'a Path>,
+    /// A host folder that becomes the home directory and keeps what one executor's commands leave there for the next
+    /// executor; without one the home directory is empty and lasts as long as the executor.
+    pub home: Option<&'a Path>,
 }
 
 impl<'a> Tree<'a> {
     /// A folder whose `.git`, if it has one, borrows nothing.
     pub fn alone(path: &'a Path) -> Self {
-        Self { path, objects: None }
+        Self { path, objects: None, home: None }
     }
 }
 
-/// What the commands of one executor are for; it decides the limits and what is mounted.
+/// What the commands of one executor are for; it decides what is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
+    /// The commands that fetch what a repository needs. They alone may be given an [`Outlet`].
+    Setup,
     /// The agent's own commands, in its scratch tree.
     Agent,
     /// The commands of an agent that is to change nothing: the workspace can be read only.
     Reader,
     /// The repository's setup and test commands, in a tree that no agent has touched.
     Proof,
+}
+
+/// How one executor is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// What its commands are for.
+    pub profile: Profile,
+    /// Where they may reach out; nowhere without it.
+    pub outlet: Option<&'a Outlet>,
+    /// The image that the repository names, for executors that run images; the operator's without it.
+    pub image: Option<&'a str>,
+}
+
+impl From<Profile> for Terms<'static> {
+    fn from(profile: Profile) -> Self {
+        Self { profile, outlet: None, image: None }
+    }
+}
+
+/// The one way out of a sandbox: a forward proxy outside, which decides where it leads.
+#[derive(Clone, Debug)]
+pub struct Outlet {
+    /// The Unix socket on which the proxy listens.
+    pub socket: PathBuf,
+    /// The variables by which programs find it, at [`OUTLET_PORT`] of the sandbox's own loopback.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The port of a sandbox's own loopback that leads to its [`Outlet`].
+pub const OUTLET_PORT: u16 = 3128;
+
+/// What commands may use, whichever executor runs them.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Processes and threads of one command at a time.
+    pub n_processes: u64,
+    /// Open files of each process; a lower limit of the server itself wins.
+    pub n_open_files: u64,
+    /// Memory of all processes of one command together, in bytes, with what they keep in `/tmp`.
+    pub memory_bytes: u64,
+    /// Processor time of each process, in seconds.
+    pub cpu_seconds: u64,
+    /// The largest file that a command can write, in bytes.
+    pub file_bytes: u64,
+    /// The size of `/tmp`, of `/dev/shm`, and of the home directory where it is not kept, in bytes, each.
+    pub tmp_bytes: u64,
+    /// What the workspace and the home directory may take on the disk, in bytes.
+    pub disk_bytes: u64,
+    /// How many files and directories they may have.
+    pub n_files: u64,
+    /// What a command may print before it is killed, in bytes.
+    pub output_bytes: u64,
+    /// How long a command has between the request to end and the end.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            n_processes: 1024,
+            n_open_files: 4096,
+            memory_bytes: 4 << 30,
+            cpu_seconds: 4 * 3600,
+            file_bytes: 2 << 30,
+            tmp_bytes: 1 << 30,
+            disk_bytes: 10 << 30,
+            n_files: 1_000_000,
+            output_bytes: 256 << 20,
+            grace: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How strong a sandbox's walls are, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// None: only for machines that are thrown away after the run.
+    None,
+    /// Rules on files alone, in the host's own namespaces.
+    Landlock,
+    /// Namespaces and a system-call filter on the host's kernel.
+    Namespaces,
+    /// A container engine's, with ours inside.
+    Container,
+    /// A kernel of its own: gVisor or a virtual machine.
+    Kernel,
+}
+
+/// How a limit is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// The kernel refuses what is over it.
+    Exact,
+    /// It is looked at again and again, and what is over it is killed; the peak is somewhat higher.
+    Polled,
+    /// Not at all.
+    Missing,
 }
 
 /// One shell script to run in the workspace.
@@ -128,8 +239,12 @@ pub trait Handle: Send {
 /// What the machine gives, as a probe found by trying.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
+    /// How strong the walls are.
+    pub isolation: Isolation,
     /// One line per layer that is in force, such as `user namespace` or `seccomp`.
     pub layers: Vec<String>,
+    /// How each limit is kept.
+    pub limits: Vec<(Limit, Enforcement)>,
 }
 
 /// The machine cannot give what a sandbox promises; nothing was run.
@@ -180,7 +295,13 @@ pub trait Sandbox: Send + Sync {
     ///
     /// # Errors
     /// [`Refusal`] where the machine cannot give the sandbox.
-    async fn open(&self, tree: Tree<'_>, profile: Profile) -> Result<Box<dyn Executor>, Refusal>;
+    async fn open(&self, tree: Tree<'_>, terms: Terms<'_>) -> Result<Box<dyn Executor>, Refusal>;
+
+    /// Removes what earlier processes of this server left behind when they were killed: processes, mounts, containers.
+    ///
+    /// # Errors
+    /// [`Refusal`] where it cannot be removed.
+    async fn sweep(&self) -> Result<(), Refusal>;
 }
 
 /// Runs commands in one workspace and reads and writes its files without following a link out of it.
@@ -211,6 +332,13 @@ pub trait Executor: Send {
     /// [`SandboxError::Path`] as for `read`, and for everything where the profile is [`Profile::Reader`]; what came before
     /// the refused change stays written.
     async fn write(&mut self, changes: &[(String, Option<FileState>)]) -> Result<(), SandboxError>;
+
+    /// Brings the workspace, as commands have left it, to where this process can read it, and returns that folder. It is
+    /// as hostile as what ran in it, and is there until the executor is dropped or runs something again.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] and [`SandboxError::Machine`].
+    async fn collect(&mut self) -> Result<PathBuf, SandboxError>;
 
     /// Searches the regular files of the workspace, without those that its `.gitignore` files name, binary ones and `.git`.
     ///

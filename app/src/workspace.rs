@@ -201,7 +201,7 @@ impl Workspaces {
         blocking(move || scratch::write(&mirror, &commit, restored, &parent, owner)).await
     }
 
-    /// Makes a commit on the base of the files that a tree now has; none where nothing differs. Files that the tree's
+    /// Makes a commit on the base of the files that a folder now has; none where nothing differs. Files that the tree's
     /// `.gitignore`s name, and folders called as one of `droppings`, are left out unless the base has them.
     ///
     /// # Errors
@@ -210,12 +210,12 @@ impl Workspaces {
         &self,
         repo: &RepoRef,
         base: &CommitId,
-        tree: &Scratch,
+        files: &Path,
         droppings: &[String],
         message: Message,
     ) -> Result<Option<Proposed>, WorkspaceError> {
-        let (mirror, base, tree, droppings) = (self.mirror(repo), base.clone(), tree.path().to_owned(), droppings.to_vec());
-        blocking(move || proposal::propose(&mirror, &base, &tree, &droppings, &message)).await
+        let (mirror, base, files, droppings) = (self.mirror(repo), base.clone(), files.to_owned(), droppings.to_vec());
+        blocking(move || proposal::propose(&mirror, &base, &files, &droppings, &message)).await
     }
 
     /// The tree of a commit, as git names it.

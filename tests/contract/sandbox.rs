@@ -13,8 +13,9 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use patchwright::sandbox::local::{LocalSandbox, LocalSettings, ownership};
-use patchwright::sandbox::{Command, Executor, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
+use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
+use patchwright::sandbox::ownership;
+use patchwright::sandbox::{Command, Executor, Limits, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 use tempfile::TempDir;
@@ -49,7 +50,7 @@ impl Place {
 
     async fn open(workspace: TempDir, settings: LocalSettings, profile: Profile) -> Place {
         let sandbox = LocalSandbox::new(launcher(), settings);
-        let executor = sandbox.open(Tree::alone(workspace.path()), profile).await.unwrap();
+        let executor = sandbox.open(Tree::alone(workspace.path()), profile.into()).await.unwrap();
         Place { workspace, executor }
     }
 
@@ -251,7 +252,7 @@ async fn the_launcher_itself_is_started_with_an_empty_environment() {
     let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sandbox/launcher-that-tells.sh");
     let workspace = tempfile::tempdir().unwrap();
     let sandbox = LocalSandbox::new(fake, settings());
-    let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent).await.unwrap();
+    let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent.into()).await.unwrap();
     let output = executor.execute(&command("never run")).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.output), "");
 }
@@ -400,10 +401,7 @@ async fn nothing_outside_can_be_signalled_and_the_first_process_does_not_mind() 
 #[tokio::test]
 async fn limits_hold() {
     let mut place = Place::with(LocalSettings {
-        n_processes_max: 40,
-        n_open_files_max: 64,
-        file_bytes_max: 1 << 20,
-        tmp_bytes_max: 256 << 10,
+        limits: Limits { n_processes: 40, n_open_files: 64, file_bytes: 1 << 20, tmp_bytes: 256 << 10, ..Limits::default() },
         ..settings()
     })
     .await;
@@ -502,7 +500,7 @@ async fn what_cannot_be_made_is_refused_with_a_remedy() {
     async fn executed(launcher: PathBuf, settings: LocalSettings) -> Refusal {
         let workspace = tempfile::tempdir().unwrap();
         let sandbox = LocalSandbox::new(launcher, settings);
-        let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Proof).await.unwrap();
+        let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Proof.into()).await.unwrap();
         match executor.execute(&command("touch ran")).await {
             Err(SandboxError::Refused(refusal)) => {
                 assert!(!workspace.path().join("ran").exists());
@@ -519,7 +517,8 @@ async fn what_cannot_be_made_is_refused_with_a_remedy() {
     check(executed(launcher(), impossible).await, "/nonexistent/toolchain");
     let root = LocalSandbox::new(launcher(), LocalSettings { uid: 0, ..settings() });
     check(root.probe().await.unwrap_err(), "uid is 0");
-    let nowhere = LocalSandbox::new(launcher(), settings()).open(Tree::alone(Path::new("/nonexistent")), Profile::Agent).await;
+    let nowhere =
+        LocalSandbox::new(launcher(), settings()).open(Tree::alone(Path::new("/nonexistent")), Profile::Agent.into()).await;
     check(nowhere.err().unwrap(), "/nonexistent");
 }
 

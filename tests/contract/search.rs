@@ -25,7 +25,7 @@ fn workspace(files: &[(&str, &[u8])]) -> TempDir {
 async fn attempt(workspace: &TempDir, search: &Search) -> Result<Found, SandboxError> {
     let settings = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
     let sandbox = LocalSandbox::new(PathBuf::from(env!("CARGO_BIN_EXE_patchwright")), settings);
-    let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent).await.unwrap();
+    let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent.into()).await.unwrap();
     executor.search(search).await
 }
 

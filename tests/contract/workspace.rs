@@ -57,7 +57,7 @@ impl Desk {
 
     async fn try_propose(&self, tree: &Scratch) -> Result<Option<Proposed>, WorkspaceError> {
         let droppings = ["target", "__pycache__"].map(str::to_owned);
-        self.workspaces.propose(&self.repo, &self.base, tree, &droppings, message()).await
+        self.workspaces.propose(&self.repo, &self.base, tree.path(), &droppings, message()).await
     }
 
     async fn propose(&self, tree: &Scratch) -> Option<Proposed> {

@@ -3,7 +3,7 @@
 //! Each has a predicate of its own on the case; where both applied the patch, the trees must be equal once the differences
 //! that can be there are taken out of both, and the fewest that do are the explanation.
 
-use patchwright::sandbox::local::patching::PatchingError;
+use patchwright::sandbox::patching::PatchingError;
 use patchwright_domain::patch::PatchError;
 
 use crate::{Case, Outcome, Tree};

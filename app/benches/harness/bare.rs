@@ -56,6 +56,10 @@ impl Executor for Bare {
         Ok(())
     }
 
+    async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
+        Ok(self.folder.clone())
+    }
+
     async fn search(&mut self, _search: &Search) -> Result<Found, SandboxError> {
         Ok(Found::default())
     }

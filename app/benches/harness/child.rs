@@ -74,7 +74,7 @@ pub(crate) fn work(work: Work) -> anyhow::Result<()> {
         };
         let solution = if work.is_sandboxed {
             let sandbox = LocalSandbox::new("/proc/self/exe".into(), LocalSettings::default());
-            let mut executor = sandbox.open(Tree::alone(&work.folder), Profile::Agent).await?;
+            let mut executor = sandbox.open(Tree::alone(&work.folder), Profile::Agent.into()).await?;
             turns.solve(assignment, executor.as_mut()).await
         } else {
             turns.solve(assignment, &mut Bare::new(work.folder)).await

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use patchwright::agent::{Agent, Assignment, Ending, Solution};
 use patchwright::forge::github::GitHub;
 use patchwright::forge::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
-use patchwright::sandbox::{Capabilities, Executor, Profile, Refusal, Sandbox, Tree};
+use patchwright::sandbox::{Capabilities, Executor, Refusal, Sandbox, Terms, Tree};
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, RawDelivery, RepoRef};
@@ -97,10 +97,14 @@ impl Sandbox for Refusing {
         Err(refusal())
     }
 
-    async fn open(&self, tree: Tree<'_>, _: Profile) -> Result<Box<dyn Executor>, Refusal> {
+    async fn open(&self, tree: Tree<'_>, _: Terms<'_>) -> Result<Box<dyn Executor>, Refusal> {
         self.0.note(|times| &mut times.written);
         keep(tree.path).map_err(|error| Refusal { missing: error.to_string(), ..refusal() })?;
         Err(refusal())
+    }
+
+    async fn sweep(&self) -> Result<(), Refusal> {
+        Ok(())
     }
 }
 

@@ -18,6 +18,45 @@ pub enum Exit {
     Signal(i32),
     /// Its time ran out and it was killed.
     TimedOut,
+    /// It used more than it may and was killed.
+    Exceeded(Limit),
+}
+
+/// What a command may use; each has a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Memory of all its processes together, in bytes.
+    Memory,
+    /// Processor time, in seconds.
+    Cpu,
+    /// Processes and threads at a time.
+    Processes,
+    /// Open files of one process.
+    OpenFiles,
+    /// The length of one file, in bytes.
+    FileSize,
+    /// What the workspace takes on the disk, in bytes.
+    Disk,
+    /// How many files and directories the workspace has.
+    Files,
+    /// What it prints, in bytes.
+    Output,
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Cpu => "processor time",
+            Self::Processes => "processes",
+            Self::OpenFiles => "open files",
+            Self::FileSize => "file size",
+            Self::Disk => "disk space",
+            Self::Files => "number of files",
+            Self::Output => "output",
+        })
+    }
 }
 
 impl Exit {
@@ -25,7 +64,9 @@ impl Exit {
     pub fn colour(self) -> Colour {
         match self {
             Self::Code(0) => Colour::Green,
-            Self::Code(SHELL_CANNOT_EXECUTE | SHELL_NOT_FOUND) | Self::Signal(_) | Self::TimedOut => Colour::None,
+            Self::Code(SHELL_CANNOT_EXECUTE | SHELL_NOT_FOUND) | Self::Signal(_) | Self::TimedOut | Self::Exceeded(_) => {
+                Colour::None
+            }
             Self::Code(_) => Colour::Red,
         }
     }
@@ -47,6 +88,7 @@ impl std::fmt::Display for Exit {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "killed by signal {signal}"),
             Self::TimedOut => f.write_str("time limit reached"),
+            Self::Exceeded(limit) => write!(f, "killed at the limit of {limit}"),
         }
     }
 }

@@ -47,11 +47,8 @@ fn serve(
     drop(proc);
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(filter)?;
-    let listener = match &spec.program {
-        Program::Process { bridge: Some(bridge), .. } => Some((bridge::listen(bridge)?, bridge)),
-        Program::Process { bridge: None, .. } | Program::Script { .. } | Program::Probe(_) => None,
-    };
-    if let Some((listener, bridge)) = listener {
+    if let Some(bridge) = &spec.bridge {
+        let listener = bridge::listen(bridge)?;
         // It listens already, so the command finds it whenever it starts; from here on only the copy does.
         if sys::fork().or_fault(Step::Process, "fork")?.is_none() {
             drop(standard);
@@ -108,7 +105,7 @@ fn become_command(spec: &Spec, wires: &Wires, standard: Option<&OwnedFd>) -> ! {
             let shell = shell.to_string_lossy();
             (shell.clone(), vec![shell.into_owned(), "-c".to_owned(), script.clone()])
         }
-        Program::Process { arguments, .. } => (Cow::Borrowed(arguments.first().map_or("", String::as_str)), arguments.clone()),
+        Program::Process { arguments } => (Cow::Borrowed(arguments.first().map_or("", String::as_str)), arguments.clone()),
         Program::Probe(baits) => {
             probe::run(baits, &mut io::stdout());
             sys::exit_now(0)

@@ -32,6 +32,8 @@ pub struct Spec {
     pub is_workspace_read_only: bool,
     /// Further host paths, mounted read only and in order. A Unix socket among them can be connected to.
     pub read_only: Vec<ReadOnly>,
+    /// What is reached over TCP, if anything is.
+    pub bridge: Option<Bridge>,
     /// A Unix socket of the host that the launcher connects to first; the connection is the command's standard input and
     /// output, and only its standard error is the launcher's standard output. None for a command without input.
     pub standard: Option<PathBuf>,
@@ -58,8 +60,6 @@ pub enum Program {
     Process {
         /// The path and the arguments.
         arguments: Vec<String>,
-        /// What is reached over TCP, if anything is.
-        bridge: Option<Bridge>,
     },
     /// The launcher's own attacks; they print [`crate::probe::Finding`] lines.
     Probe(Baits),

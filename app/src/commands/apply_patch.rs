@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use patchwright::sandbox::local::patching::{self, Mark};
+use patchwright::sandbox::patching::{self, Mark};
 use patchwright_domain::patch::PATCH_BYTES_MAX;
 
 use crate::commands::{Failure, NEGATIVE, terminal};

@@ -30,8 +30,6 @@ use patchwright_domain::turn::Prices;
 
 use super::Failure;
 
-const MIB: u64 = 1024 * 1024;
-
 /// This program, even where its file was replaced while it runs.
 pub(super) fn launcher() -> PathBuf {
     "/proc/self/exe".into()
@@ -48,14 +46,9 @@ pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Fail
     }
 }
 
-pub(super) fn sandbox(config: &config::Sandbox) -> LocalSandbox {
-    let settings = LocalSettings {
-        n_processes_max: config.processes,
-        file_bytes_max: config.file_mib.saturating_mul(MIB),
-        tmp_bytes_max: config.tmp_mib.saturating_mul(MIB),
-        read_only: config.read_only.clone(),
-        ..LocalSettings::default()
-    };
+pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> LocalSandbox {
+    let settings =
+        LocalSettings { limits: config.limits.limits(), read_only: config.read_only.clone(), ..LocalSettings::default() };
     LocalSandbox::new(launcher(), settings)
 }
 

@@ -28,22 +28,41 @@ struct Section {
 
 fn sections() -> Vec<Section> {
     let schema = schemars::schema_for!(Config);
-    let root = schema.as_value();
-    let properties = |value: &Value| value.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    let doc = |value: &Value| value.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let section = |(name, value): (String, Value)| {
-        let items = value.get("items");
-        let target = resolve(&schema, items.unwrap_or(&value));
-        let is_list = items.is_some();
-        let defaults = value.get("default").or_else(|| target.get("default")).cloned().unwrap_or_default();
-        let key = |(field, property): (String, Value)| Key {
-            name: format!("{name}.{field}"),
-            doc: doc(&property),
-            default: property.get("default").cloned().unwrap_or_else(|| defaults.get(&field).cloned().unwrap_or_default()),
-        };
-        Section { doc: doc(&value), is_list, keys: properties(&target).into_iter().map(key).collect(), name: name.clone() }
+    let mut sections = Vec::new();
+    for (name, table) in properties(schema.as_value()) {
+        add(&schema, name, &table, &mut sections);
+    }
+    sections
+}
+
+/// Adds a table's section, and after it those of the tables in it.
+fn add(schema: &Schema, name: String, table: &Value, sections: &mut Vec<Section>) {
+    let items = table.get("items");
+    let target = resolve(schema, items.unwrap_or(table));
+    let defaults = table.get("default").or_else(|| target.get("default")).cloned().unwrap_or_default();
+    let is_table = |property: &Value| !properties(&resolve(schema, property.get("items").unwrap_or(property))).is_empty();
+    let (tables, keys): (Vec<_>, Vec<_>) = properties(&target).into_iter().partition(|(_, property)| is_table(property));
+    let key = |(field, property): (String, Value)| Key {
+        name: format!("{name}.{field}"),
+        doc: doc(&property),
+        default: property.get("default").cloned().unwrap_or_else(|| defaults.get(&field).cloned().unwrap_or_default()),
     };
-    properties(root).into_iter().map(section).collect()
+    let keys = keys.into_iter().map(key).collect();
+    sections.push(Section { doc: doc(table), is_list: items.is_some(), keys, name: name.clone() });
+    for (field, mut property) in tables {
+        if let (Some(default), Some(property)) = (defaults.get(&field), property.as_object_mut()) {
+            property.entry("default").or_insert_with(|| default.clone());
+        }
+        add(schema, format!("{name}.{field}"), &property, sections);
+    }
+}
+
+fn properties(value: &Value) -> serde_json::Map<String, Value> {
+    value.get("properties").and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+fn doc(value: &Value) -> String {
+    value.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The schema that a `$ref` points to.

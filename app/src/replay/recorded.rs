@@ -2,6 +2,7 @@
 //! gate that finds missing what was missing. All three note where the replay differs.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -243,6 +244,10 @@ impl Executor for Again<'_> {
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
         self.inner.search(search).await
+    }
+
+    async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
+        self.inner.collect().await
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {

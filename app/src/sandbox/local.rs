@@ -16,23 +16,22 @@ use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
 use patchwright_launcher::probe::{Baits, Finding, N_FINDINGS};
-use patchwright_launcher::spec::{HOME, Limits, Program, ReadOnly, Spec};
+use patchwright_launcher::spec::{self, HOME, Program, ReadOnly, Spec};
 use tokio::sync::OnceCell;
 
-use crate::sandbox::local::files::Files;
+use crate::sandbox::files::Files;
 use crate::sandbox::toolchains::{self, Toolchains};
 use crate::sandbox::{
-    Capabilities, Command, Executor, OBJECTS, Output, Process, Profile, Refusal, Running, Sandbox, SandboxError, Tree,
+    Capabilities, Command, Executor, Isolation, Limits, OBJECTS, OUTLET_PORT, Output, Process, Profile, Refusal, Running,
+    Sandbox, SandboxError, Terms, Tree,
 };
+use crate::sandbox::{ownership, search};
 
-mod files;
 mod launch;
-mod output;
-pub mod ownership;
-pub mod patching;
 mod process;
-mod search;
 
+/// Where an outlet's socket is inside.
+const OUTLET: &str = "/run/outlet.sock";
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
@@ -42,14 +41,8 @@ pub const SANDBOX_UID: u32 = 65532;
 /// What commands may use and see. All profiles get the same.
 #[derive(Clone, Debug)]
 pub struct LocalSettings {
-    /// Processes and threads of one command at a time.
-    pub n_processes_max: u64,
-    /// Open files of each process; a lower limit of the server itself wins.
-    pub n_open_files_max: u64,
-    /// The largest file that a command can write, in bytes.
-    pub file_bytes_max: u64,
-    /// The size of `/tmp`, of the home directory and of `/dev/shm`, in bytes, each.
-    pub tmp_bytes_max: u64,
+    /// What commands may use.
+    pub limits: Limits,
     /// The user and group id of commands. As root it is their id on the host as well; it is never 0.
     pub uid: u32,
     /// Further host paths that commands see, at the same place and read only.
@@ -65,10 +58,7 @@ pub struct LocalSettings {
 impl Default for LocalSettings {
     fn default() -> LocalSettings {
         LocalSettings {
-            n_processes_max: 512,
-            n_open_files_max: 4096,
-            file_bytes_max: 2 << 30,
-            tmp_bytes_max: 1 << 30,
+            limits: Limits::default(),
             uid: SANDBOX_UID,
             read_only: Vec::new(),
             environment: Vec::new(),
@@ -122,14 +112,15 @@ impl LocalSandbox {
             workspace: workspace.to_owned(),
             is_workspace_read_only: false,
             read_only: extra.collect(),
+            bridge: None,
             standard: None,
             uid: settings.uid,
             gid: settings.uid,
-            limits: Limits {
-                n_processes: settings.n_processes_max,
-                n_open_files: settings.n_open_files_max,
-                file_bytes: settings.file_bytes_max,
-                tmp_bytes: settings.tmp_bytes_max,
+            limits: spec::Limits {
+                n_processes: settings.limits.n_processes,
+                n_open_files: settings.limits.n_open_files,
+                file_bytes: settings.limits.file_bytes,
+                tmp_bytes: settings.limits.tmp_bytes,
                 oom_score_adj: Some(500),
             },
         })
@@ -187,15 +178,15 @@ impl Sandbox for LocalSandbox {
         spec.program = Program::Script { shell: shell(), script: "exit 0".to_owned() };
         let shell = self.run(&spec).await?;
         match shell.exit {
-            Exit::Code(0) => Ok(Capabilities { layers }),
-            exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut) => Err(Refusal {
+            Exit::Code(0) => Ok(Capabilities { isolation: Isolation::Namespaces, layers, limits: Vec::new() }),
+            exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => Err(Refusal {
                 missing: format!("a shell: `exit 0` ended with {exit:?}: {}", String::from_utf8_lossy(&shell.output)),
                 remedy: "install a working /bin/sh below /usr on this machine".to_owned(),
             }),
         }
     }
 
-    async fn open(&self, tree: Tree<'_>, profile: Profile) -> Result<Box<dyn Executor>, Refusal> {
+    async fn open(&self, tree: Tree<'_>, terms: Terms<'_>) -> Result<Box<dyn Executor>, Refusal> {
         let workspace = tree.path;
         let mut template = self.template(workspace)?;
         // Asking the toolchains where they live takes longer than everything else here, and the first command is not yet
@@ -206,8 +197,14 @@ impl Sandbox for LocalSandbox {
         });
         let objects = tree.objects.map(|objects| ReadOnly { source: objects.to_owned(), target: OBJECTS.into() });
         template.read_only.extend(objects);
-        template.is_workspace_read_only = match profile {
-            Profile::Agent | Profile::Proof => false,
+        let mut settings = self.settings.clone();
+        if let Some(outlet) = terms.outlet {
+            settings.environment.extend(outlet.environment.iter().cloned());
+            template.read_only.push(ReadOnly { source: outlet.socket.clone(), target: OUTLET.into() });
+            template.bridge = Some(spec::Bridge { port: OUTLET_PORT, socket: OUTLET.into() });
+        }
+        template.is_workspace_read_only = match terms.profile {
+            Profile::Setup | Profile::Agent | Profile::Proof => false,
             Profile::Reader => true,
         };
         let (path, owner) = (workspace.to_owned(), owner(&self.settings));
@@ -221,9 +218,13 @@ impl Sandbox for LocalSandbox {
         Ok(Box::new(LocalExecutor {
             launcher: self.launcher.clone(),
             template,
-            equipment: Some((self.settings.clone(), self.toolchains.clone())),
+            equipment: Some((settings, self.toolchains.clone())),
             files: Arc::new(files),
         }))
+    }
+
+    async fn sweep(&self) -> Result<(), Refusal> {
+        Ok(())
     }
 }
 
@@ -308,6 +309,10 @@ impl Executor for LocalExecutor {
             changes.iter().try_for_each(|(path, state)| files.write(path, state.as_ref()))
         })
         .await
+    }
+
+    async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
+        Ok(self.template.workspace.clone())
     }
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {

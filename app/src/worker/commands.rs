@@ -36,7 +36,7 @@ pub(super) async fn test(tools: &Tools, plan: &Plan, test: &str, tree: &Scratch)
 
 /// Opens the sandbox on a tree.
 pub(super) async fn open(tools: &Tools, tree: &Scratch, profile: Profile) -> Result<Box<dyn Executor>, StepError> {
-    let opened = tools.sandbox.open(Tree { path: tree.path(), objects: Some(tree.objects()) }, profile).await;
+    let opened = tools.sandbox.open(Tree { path: tree.path(), objects: Some(tree.objects()), home: None }, profile.into()).await;
     opened.map_err(|refusal| conclusions::refusal(&refusal).into())
 }
 

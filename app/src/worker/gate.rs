@@ -15,30 +15,30 @@ use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{self, Colour};
 use patchwright_domain::turn::{Closing, Standing};
 
-use super::{StepError, Tools, commands};
+use super::{StepError, Tools, commands, conclusions};
 use crate::agent::{Ending, Gate};
 use crate::sandbox::Executor;
-use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
+use crate::workspace::{Message, Proposed, WorkspaceError};
 
 /// Looks at changed files: there are some, they may be published, they are whole, and the repository's checks pass.
 pub(super) struct ChangeGate<'a> {
     tools: &'a Tools,
     spec: &'a JobSpec,
     prepared: &'a Prepared,
-    tree: &'a Scratch,
     message: Message,
     /// What was told already: a model that insists may have its reasons, and the proof decides.
     told: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> ChangeGate<'a> {
-    pub(super) fn new(tools: &'a Tools, spec: &'a JobSpec, prepared: &'a Prepared, tree: &'a Scratch, message: Message) -> Self {
-        Self { tools, spec, prepared, tree, message, told: Mutex::default() }
+    pub(super) fn new(tools: &'a Tools, spec: &'a JobSpec, prepared: &'a Prepared, message: Message) -> Self {
+        Self { tools, spec, prepared, message, told: Mutex::default() }
     }
 
     async fn look(&self, executor: &mut dyn Executor, closing: &Closing) -> Result<Option<String>, StepError> {
         let Prepared { base, plan, .. } = self.prepared;
-        let proposing = self.tools.workspaces.propose(&self.spec.repo, base, self.tree, &plan.droppings, self.message.clone());
+        let files = executor.collect().await.map_err(|error| conclusions::sandbox(&error))?;
+        let proposing = self.tools.workspaces.propose(&self.spec.repo, base, &files, &plan.droppings, self.message.clone());
         let proposed = match proposing.await {
             Ok(Some(proposed)) => proposed,
             Ok(None) if closing.standing == Standing::Done => return Ok(Some(NOTHING.to_owned())),

@@ -1,5 +1,7 @@
 //! Solve: let the agent work in a scratch tree, write down its turns as they happen, and make a commit of what it left.
 
+use std::path::Path;
+
 use patchwright_domain::answer;
 use patchwright_domain::brief::{self, Request, Survey};
 use patchwright_domain::effect;
@@ -57,7 +59,7 @@ pub(super) async fn solve(
         commands::run(tools, executor.as_mut(), setup).await?;
     }
     let message = message(tools, spec, run, &request);
-    let change_gate = ChangeGate::new(tools, spec, &prepared, &tree, message.clone());
+    let change_gate = ChangeGate::new(tools, spec, &prepared, message.clone());
     let gate: &dyn Gate = if mode.edits() { &change_gate } else { &AnswerGate };
     // Bounded by the budget's turns, each of which sends once, and by the requests that broke off.
     let (turns, mut taken) = mpsc::unbounded_channel::<(Usage, String)>();
@@ -83,7 +85,8 @@ pub(super) async fn solve(
     info!(turns = progress.run.usage().turns, "the agent ended: {:?}", solution.ending);
     let kept = Kept::of(tools, &solution).await?;
     if mode.edits() {
-        propose(tools, spec, &prepared, &tree, message, solution, kept).await
+        let files = executor.collect().await.map_err(|error| conclusions::sandbox(&error))?;
+        propose(tools, spec, &prepared, &files, message, solution, kept).await
     } else {
         answer(tools, executor.as_mut(), solution, kept).await
     }
@@ -177,7 +180,7 @@ async fn propose(
     tools: &Tools,
     spec: &JobSpec,
     prepared: &Prepared,
-    tree: &Scratch,
+    files: &Path,
     message: Message,
     solution: Solution,
     kept: Kept,
@@ -186,7 +189,7 @@ async fn propose(
         WithoutResult::End(conclusion) => return Ok(kept.gave_up(conclusion)),
         WithoutResult::Unless(conclusion) => conclusion,
     };
-    match tools.workspaces.propose(&spec.repo, &prepared.base, tree, &prepared.plan.droppings, message).await {
+    match tools.workspaces.propose(&spec.repo, &prepared.base, files, &prepared.plan.droppings, message).await {
         Ok(None) => Ok(kept.gave_up(without_change)),
         Ok(Some(proposed)) => match proof::forbidden(&proposed.changes) {
             Some(reason) => Ok(kept.gave_up(refused(&reason))),

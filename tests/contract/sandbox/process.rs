@@ -172,7 +172,7 @@ async fn a_process_that_cannot_be_started_is_refused() {
     let error = running.handle.wait().await.unwrap_err();
     assert!(matches!(&error, SandboxError::Refused(refusal) if refusal.missing.contains("no-such-program")), "{error:?}");
     let mut nowhere = LocalSandbox::new("/nonexistent/patchwright".into(), settings())
-        .open(Tree::alone(place.path()), Profile::Agent)
+        .open(Tree::alone(place.path()), Profile::Agent.into())
         .await
         .unwrap();
     assert!(matches!(nowhere.spawn(&sh("true")).await, Err(SandboxError::Refused(_))));

@@ -183,7 +183,7 @@ async fn the_same_files_give_the_same_commit() {
     assert_eq!(elsewhere.propose(&tree).await.expect("something changed").commit, commits[0]);
     let mut later = message();
     later.text = "Another message\n".into();
-    let other = elsewhere.workspaces.propose(&elsewhere.repo, &elsewhere.base, &tree, &[], later).await;
+    let other = elsewhere.workspaces.propose(&elsewhere.repo, &elsewhere.base, tree.path(), &[], later).await;
     assert_ne!(other.expect("the tree is fine").expect("something changed").commit, commits[0]);
 }
 

@@ -12,7 +12,7 @@ async fn proposal(far: &Far) -> (CommitId, Proposed) {
     let tree = far.workspaces.scratch(&far.repo, &base).await.expect("the commit is there");
     put(tree.path(), "new/file", "x");
     std::fs::remove_file(tree.path().join("src/lib.rs")).expect("it is there");
-    let proposed = far.workspaces.propose(&far.repo, &base, &tree, &[], message()).await;
+    let proposed = far.workspaces.propose(&far.repo, &base, tree.path(), &[], message()).await;
     (base, proposed.expect("the tree is fine").expect("something changed"))
 }
 

@@ -24,6 +24,7 @@ pub fn of_command(exit: Exit, duration_ms: u64, output: &[u8], omitted_bytes: u6
         Exit::Code(code) => format!("Exit code: {code}\n"),
         Exit::Signal(signal) => format!("Ended by signal {signal}\n"),
         Exit::TimedOut => "Timed out: the command and all its processes were ended\n".to_owned(),
+        Exit::Exceeded(limit) => format!("Ended at its limit of {limit}, with all its processes\n"),
     };
     let _ = writeln!(text, "Wall time: {}.{} seconds\nOutput:", duration_ms / 1000, duration_ms % 1000 / 100);
     let shown = excerpt(output, omitted_bytes, SHOWN_BYTES_MAX);

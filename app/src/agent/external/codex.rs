@@ -58,7 +58,7 @@ async fn once(run: &mut Run<'_>, prompt: &str) -> Result<String, Ending> {
             run.handle = None;
             Err(broke(&error))
         }
-        Ok(Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut) => {
+        Ok(Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => {
             let what = seen.failure.unwrap_or_else(|| "it ended in the middle of its turn".to_owned());
             Err(run.fail(&what).await)
         }

@@ -118,7 +118,9 @@ async fn run(executor: &mut dyn Executor, outputs: &mut Outputs, command: &Comma
     let shown = output::of_command(done.exit, duration_ms, &done.output, done.omitted_bytes, number);
     let note = match done.exit {
         Exit::Code(0) => format!("ran `{ran}`"),
-        exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut) => format!("ran `{ran}`, which ended with {exit}"),
+        exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => {
+            format!("ran `{ran}`, which ended with {exit}")
+        }
     };
     if shown.is_cut {
         outputs.keep(done.output);

@@ -1,5 +1,7 @@
 //! An executor that writes down what it runs, whoever asks for it: the model's calls and the harness's checks alike.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -62,6 +64,10 @@ impl Executor for Recorder<'_> {
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
         self.inner.search(search).await
+    }
+
+    async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
+        self.inner.collect().await
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {

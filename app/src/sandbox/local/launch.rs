@@ -14,7 +14,7 @@ use tokio::process::{Child, ChildStdin};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::sandbox::local::output::Kept;
+use crate::sandbox::output::Kept;
 use crate::sandbox::{Output, Refusal, SandboxError};
 
 /// How long the launcher may take to kill everything inside.

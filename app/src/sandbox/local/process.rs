@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::sandbox::local::launch::{self, Seen, exit, machine};
-use crate::sandbox::local::output::{Kept, Tail};
+use crate::sandbox::output::{Kept, Tail};
 use crate::sandbox::{Handle, Process, Running, SandboxError};
 
 /// How much of the end of standard error is kept, in bytes.
@@ -44,8 +44,10 @@ pub(super) fn spec(template: &Spec, process: &Process) -> Result<Spec, SandboxEr
     spec.read_only.extend(mounts.map(|(source, target)| ReadOnly { source: source.clone(), target: target.clone() }));
     spec.environment.retain(|(name, _)| process.environment.iter().all(|(added, _)| added != name));
     spec.environment.extend(process.environment.iter().cloned());
-    let bridge = process.bridge.as_ref().map(|bridge| spec::Bridge { port: bridge.port, socket: bridge.socket.clone() });
-    spec.program = Program::Process { arguments: process.argv.clone(), bridge };
+    if let Some(bridge) = &process.bridge {
+        spec.bridge = Some(spec::Bridge { port: bridge.port, socket: bridge.socket.clone() });
+    }
+    spec.program = Program::Process { arguments: process.argv.clone() };
     spec.directory = PathBuf::new();
     Ok(spec)
 }

@@ -12,7 +12,7 @@ use cap_std::fs::{Dir, PermissionsExt};
 use patchwright_domain::patch::{Change, FileState, Patch, PatchError};
 
 use crate::sandbox::SandboxError;
-use crate::sandbox::local::files::{FILE_BYTES_MAX, Files, refused};
+use crate::sandbox::files::{FILE_BYTES_MAX, Files, refused};
 
 /// How many names for a file of ours are tried.
 const NAMES_MAX: u32 = 1000;

@@ -19,7 +19,7 @@ use patchwright_domain::excerpt::search::{CONTEXT_LINES_MAX, Found, HITS_MAX, Hi
 use rustix::fs::OFlags;
 
 use crate::sandbox::SandboxError;
-use crate::sandbox::local::files::{Files, inside, refused};
+use crate::sandbox::files::{Files, inside, refused};
 
 /// How long one search may take.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);

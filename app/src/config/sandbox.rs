@@ -1,0 +1,107 @@
+//! What every command of an agent, a setup or a test is confined to, as the operator sets it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::sandbox::{self, Isolation};
+
+const MIB: u64 = 1024 * 1024;
+
+/// What runs the commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutorKind {
+    /// Namespaces of this machine's kernel; nothing has to be installed.
+    #[default]
+    Local,
+}
+
+/// What every command of an agent, a setup or a test is confined to.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    /// What runs the commands: `local`, namespaces of this machine's kernel.
+    pub executor: ExecutorKind,
+    /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`.
+    pub isolation: Isolation,
+    /// Further host folders that commands may read, such as a toolchain outside of `/usr`.
+    pub read_only: Vec<PathBuf>,
+    /// What commands may use.
+    pub limits: Limits,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self {
+            executor: ExecutorKind::default(),
+            isolation: Isolation::Namespaces,
+            read_only: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What one sandbox may use; `patchwright doctor` says how each of these is kept on this machine.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Processes and threads at a time.
+    pub processes: u64,
+    /// Open files of each process.
+    pub open_files: u64,
+    /// Memory of all processes together with `/tmp`, in MiB.
+    pub memory_mib: u64,
+    /// Processor time of each process, in seconds.
+    pub cpu_seconds: u64,
+    /// The largest file that can be written, in MiB.
+    pub file_mib: u64,
+    /// The size of the private `/tmp`, in MiB.
+    pub tmp_mib: u64,
+    /// What workspace and home directory may take on the disk, in MiB.
+    pub disk_mib: u64,
+    /// How many files and directories they may have.
+    pub files: u64,
+    /// What a command may print before it is killed, in MiB.
+    pub output_mib: u64,
+    /// How long a command has to end after it was asked to, in milliseconds; then it is killed.
+    pub grace_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limits = sandbox::Limits::default();
+        Self {
+            processes: limits.n_processes,
+            open_files: limits.n_open_files,
+            memory_mib: limits.memory_bytes / MIB,
+            cpu_seconds: limits.cpu_seconds,
+            file_mib: limits.file_bytes / MIB,
+            tmp_mib: limits.tmp_bytes / MIB,
+            disk_mib: limits.disk_bytes / MIB,
+            files: limits.n_files,
+            output_mib: limits.output_bytes / MIB,
+            grace_ms: u64::try_from(limits.grace.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Limits {
+    /// As the sandbox counts them.
+    pub fn limits(&self) -> sandbox::Limits {
+        sandbox::Limits {
+            n_processes: self.processes,
+            n_open_files: self.open_files,
+            memory_bytes: self.memory_mib.saturating_mul(MIB),
+            cpu_seconds: self.cpu_seconds,
+            file_bytes: self.file_mib.saturating_mul(MIB),
+            tmp_bytes: self.tmp_mib.saturating_mul(MIB),
+            disk_bytes: self.disk_mib.saturating_mul(MIB),
+            n_files: self.files,
+            output_bytes: self.output_mib.saturating_mul(MIB),
+            grace: Duration::from_millis(self.grace_ms),
+        }
+    }
+}
