@@ -17,7 +17,7 @@ use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use patchwright::sandbox::ownership;
 use patchwright::sandbox::{Command, Executor, Limits, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
 use patchwright_domain::patch::FileState;
-use patchwright_domain::proof::Exit;
+use patchwright_domain::proof::{Exit, Limit};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
@@ -253,8 +253,10 @@ async fn the_launcher_itself_is_started_with_an_empty_environment() {
     let workspace = tempfile::tempdir().unwrap();
     let sandbox = LocalSandbox::new(fake, settings());
     let mut executor = sandbox.open(Tree::alone(workspace.path()), Profile::Agent.into()).await.unwrap();
-    let output = executor.execute(&command("never run")).await.unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.output), "");
+    match executor.execute(&command("never run")).await {
+        Err(SandboxError::Refused(refusal)) => assert!(refusal.missing.contains("(it said nothing)"), "{refusal:?}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -275,11 +277,36 @@ async fn host_files_are_invisible() {
 }
 
 #[tokio::test]
-async fn only_the_workspace_lasts_from_command_to_command() {
+async fn only_the_workspace_lasts_from_executor_to_executor() {
     let mut place = Place::new().await;
     place.prints("for place in . /tmp /home/agent /dev/shm /var/tmp; do echo x > $place/file || exit 1; done").await;
-    assert_eq!(place.prints("ls -A . /tmp /home/agent /dev/shm").await, ".:\nfile\n\n/dev/shm:\n\n/home/agent:\n\n/tmp:\n");
+    let seen = ".:\nfile\n\n/dev/shm:\nfile\n\n/home/agent:\nfile\n\n/tmp:\nfile\n";
+    assert_eq!(place.prints("ls -A . /tmp /home/agent /dev/shm").await, seen);
     assert_eq!(fs::read_to_string(place.path().join("file")).unwrap(), "x\n");
+    let Place { workspace, executor } = place;
+    drop(executor);
+    let mut place = Place::open(workspace, settings(), Profile::Agent).await;
+    assert_eq!(place.prints("ls -A . /tmp /home/agent /dev/shm").await, ".:\nfile\n\n/dev/shm:\n\n/home/agent:\n\n/tmp:\n");
+}
+
+#[tokio::test]
+async fn a_home_that_is_kept_lasts_and_nothing_is_mounted_below_it() {
+    let home = tempfile::tempdir().unwrap();
+    let workspace = tempfile::tempdir().unwrap();
+    let sandbox = LocalSandbox::new(launcher(), settings());
+    let tree = || Tree { home: Some(home.path()), ..Tree::alone(workspace.path()) };
+    let mut first = sandbox.open(tree(), Profile::Setup.into()).await.unwrap();
+    first.execute(&command("mkdir -p ~/.cargo && ln -s /etc ~/.cargo/registry && echo kept > ~/file")).await.unwrap();
+    drop(first);
+    let mut second = sandbox.open(tree(), Profile::Proof.into()).await.unwrap();
+    assert_eq!(second.execute(&command("cat ~/file")).await.unwrap().output, b"kept\n");
+    // A place for a mount is made where it is missing; through a link that a command left, that could be anywhere.
+    let below = LocalSettings { read_only: vec![PathBuf::from("/home/agent/.cargo/registry/x")], ..settings() };
+    let mut third = LocalSandbox::new(launcher(), below).open(tree(), Profile::Proof.into()).await.unwrap();
+    match third.execute(&command("true")).await {
+        Err(SandboxError::Refused(refusal)) => assert!(refusal.missing.contains("/home/agent/.cargo/registry/x"), "{refusal:?}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -409,7 +436,7 @@ async fn limits_hold() {
     assert!((20..40).contains(&forks.parse::<u32>().unwrap()), "{forks} forks");
     let full = "head -c 1000000 /dev/zero > $place/big 2>/dev/null && echo $place";
     assert_eq!(place.prints(&format!("for place in /tmp /home/agent /dev/shm; do {full}; done; true")).await, "");
-    assert_eq!(place.run("exec head -c 2000000 /dev/zero > big").await.exit, Exit::Signal(25));
+    assert_eq!(place.run("exec head -c 2000000 /dev/zero > big").await.exit, Exit::Exceeded(Limit::FileSize));
     assert_eq!(fs::metadata(place.path().join("big")).unwrap().len(), 1 << 20);
     assert_eq!(place.prints("ulimit -n").await, "64\n");
 }

@@ -1,4 +1,4 @@
-//! The first process of the namespace: it builds the sandbox from inside, starts the command, reaps, and reports.
+//! The first process of a command's namespaces: it gives everything up, starts the command, reaps, and reports.
 //!
 //! When it ends, the kernel kills everything else in the namespace. It ends when the command has ended, when the lifeline
 //! is closed, and when the process outside is gone.
@@ -13,41 +13,34 @@ use std::process::ExitStatus;
 use seccompiler::BpfProgram;
 
 use crate::fault::{Fault, OrFault, Step};
-use crate::spec::{Program, Spec, WORKSPACE};
+use crate::session::{Wires, report_to};
+use crate::spec::{Program, Run, Spec, WORKSPACE};
 use crate::status::Status;
-use crate::{Wires, bridge, filter, mounts, namespaces, privileges, probe, report, sys};
+use crate::{bridge, filter, mounts, namespaces, privileges, probe, sys};
 
-/// Runs one command in this namespace and ends it.
-pub(crate) fn run(outer: sys::Ids, spec: &Spec, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> ! {
-    match serve(outer, spec, filter, wires, standard) {
-        Ok(Some(end)) => report(File::from(copy(wires)), &end),
+/// Runs one command in these namespaces and ends them.
+pub(crate) fn run(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> ! {
+    match serve(spec, run, filter, wires, standard) {
+        Ok(Some(end)) => tell(wires, &end),
         Ok(None) => {}
-        Err(fault) => report(File::from(copy(wires)), &fault.refusal()),
+        Err(fault) => tell(wires, &fault.refusal()),
     }
     sys::exit_now(0)
 }
 
-fn copy(wires: &Wires) -> OwnedFd {
-    match wires.status.try_clone() {
-        Ok(copy) => copy,
-        Err(_) => sys::exit_now(1),
-    }
+/// Nobody is left to be told when this fails: the supervisor reads a missing line as a refusal.
+fn tell(wires: &Wires, status: &Status) {
+    let _ = report_to(&wires.status, status);
 }
 
-fn serve(
-    outer: sys::Ids,
-    spec: &Spec,
-    filter: &BpfProgram,
-    wires: &Wires,
-    standard: Option<OwnedFd>,
-) -> Result<Option<Status>, Fault> {
-    namespaces::settle(outer, spec.uid, spec.gid)?;
-    let proc = mounts::build(spec)?;
+fn serve(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> Result<Option<Status>, Fault> {
+    namespaces::settle(run)?;
+    let proc = mounts::enter(spec, run)?;
     privileges::drop_all(spec, &proc)?;
     drop(proc);
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(filter)?;
-    if let Some(bridge) = &spec.bridge {
+    if let Some(bridge) = &run.bridge {
         let listener = bridge::listen(bridge)?;
         // It listens already, so the command finds it whenever it starts; from here on only the copy does.
         if sys::fork().or_fault(Step::Process, "fork")?.is_none() {
@@ -55,9 +48,9 @@ fn serve(
             bridge::serve(&listener, &bridge.socket);
         }
     }
-    report(File::from(copy(wires)), &Status::Ready);
+    tell(wires, &Status::Ready);
     match sys::fork().or_fault(Step::Process, "fork")? {
-        None => become_command(spec, wires, standard.as_ref()),
+        None => become_command(run, wires, standard.as_ref()),
         Some(command) => {
             // A copy kept here would hold the connection open after the command closed it.
             drop(standard);
@@ -71,7 +64,7 @@ fn attend(command: i32, wires: &Wires, signals: &OwnedFd) -> Result<Option<Statu
     loop {
         let ends = [wires.lifeline.as_fd(), wires.outer_alive.as_fd(), signals.as_fd()];
         let [cut, abandoned, _child] = sys::poll(ends).or_fault(Step::Process, "poll")?;
-        if cut || abandoned {
+        if abandoned || (cut && !is_asked_to_end(&wires.lifeline)) {
             return Ok(None);
         }
         sys::drain(signals);
@@ -83,6 +76,15 @@ fn attend(command: i32, wires: &Wires, signals: &OwnedFd) -> Result<Option<Statu
     }
 }
 
+/// Passes the request to end on to every process of the command; false where the lifeline is closed.
+fn is_asked_to_end(lifeline: &OwnedFd) -> bool {
+    if sys::read_some(lifeline) == 0 {
+        return false;
+    }
+    sys::terminate_all();
+    true
+}
+
 fn ended(end: ExitStatus) -> Status {
     match (end.code(), end.signal()) {
         (Some(code), _) => Status::Exited { code },
@@ -92,15 +94,15 @@ fn ended(end: ExitStatus) -> Status {
 }
 
 /// Becomes the command. What fails here is reported as a refusal: the command never ran.
-fn become_command(spec: &Spec, wires: &Wires, standard: Option<&OwnedFd>) -> ! {
-    match prepare(spec, wires, standard) {
+fn become_command(run: &Run, wires: &Wires, standard: Option<&OwnedFd>) -> ! {
+    match prepare(run, wires, standard) {
         Ok(()) => {}
         Err(fault) => {
-            report(File::from(copy(wires)), &fault.refusal());
+            tell(wires, &fault.refusal());
             sys::exit_now(127);
         }
     }
-    let (program, arguments) = match &spec.program {
+    let (program, arguments) = match &run.program {
         Program::Script { shell, script } => {
             let shell = shell.to_string_lossy();
             (shell.clone(), vec![shell.into_owned(), "-c".to_owned(), script.clone()])
@@ -112,17 +114,17 @@ fn become_command(spec: &Spec, wires: &Wires, standard: Option<&OwnedFd>) -> ! {
         }
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let Err(error) = sys::execute(&program, &arguments, &spec.environment);
+    let Err(error) = sys::execute(&program, &arguments, &run.environment);
     if error.raw_os_error() == Some(libc::E2BIG) {
         // The script's own fault, so its answer, and the one that a shell gives.
         let _ = writeln!(io::stderr(), "{program}: the script is too long for one argument");
         sys::exit_now(126);
     }
-    report(File::from(copy(wires)), &Fault::new(Step::Command, program, error).refusal());
+    tell(wires, &Fault::new(Step::Command, program, error).refusal());
     sys::exit_now(127)
 }
 
-fn prepare(spec: &Spec, wires: &Wires, standard: Option<&OwnedFd>) -> Result<(), Fault> {
+fn prepare(run: &Run, wires: &Wires, standard: Option<&OwnedFd>) -> Result<(), Fault> {
     let step = Step::Command;
     sys::reset_signals().or_fault(step, "resetting signals")?;
     sys::new_session().or_fault(step, "setsid")?;
@@ -131,7 +133,7 @@ fn prepare(spec: &Spec, wires: &Wires, standard: Option<&OwnedFd>) -> Result<(),
     sys::place(&standard.map_or(nothing.as_fd(), AsFd::as_fd), 0).or_fault(step, "standard input")?;
     sys::place(standard.unwrap_or(&wires.output), 1).or_fault(step, "standard output")?;
     sys::place(&wires.output, 2).or_fault(step, "standard error")?;
-    let directory = std::path::Path::new(WORKSPACE).join(&spec.directory);
+    let directory = std::path::Path::new(WORKSPACE).join(&run.directory);
     std::env::set_current_dir(&directory).or_fault(step, directory.display().to_string())?;
     sys::close_others_on_exec().or_fault(step, "close_range")
 }

@@ -1,17 +1,21 @@
 //! The root that a command sees: a list of what is allowed, on an empty file system.
 //!
-//! Everything of the host that goes in is first cloned into detached, restricted trees; then the empty root is made, the
-//! trees are attached to it, and the host's root is let go. Nothing is ever mounted below a directory that outlives a
-//! command and that the command can write.
+//! Everything of the host that goes in is first cloned into detached, restricted trees; then the empty root is made, and the
+//! trees are attached to it. The process that keeps the sandbox has the host's root behind it; every command gets a copy of
+//! the mounts in which that is let go and `/proc` shows its own processes. Nothing is ever mounted below a directory that
+//! outlives the sandbox and that a command can write.
 
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown, symlink};
 use std::path::Path;
 
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+
 use crate::fault::{Fault, OrFault, Step};
-use crate::spec::{HOME, Spec, WORKSPACE};
+use crate::spec::{HOME, Layer, ReadOnly, Run, Spec, WORKSPACE};
 use crate::sys::{self, NODEV, NOEXEC, NOSUID, RDONLY};
 
 /// Directories of programs; links among them are made again, as on systems where `/bin` is `usr/bin`.
@@ -75,18 +79,113 @@ impl Proc {
     }
 }
 
+/// The host's files, from which links lead nowhere else.
+struct Host(OwnedFd);
+
+impl Host {
+    fn at(root: &str) -> Result<Host, Fault> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(root, flags, Mode::empty()).map_err(io::Error::from);
+        opened.map(Host).or_fault(Step::Mount, "the host's root")
+    }
+
+    /// Finds what is at an absolute path of the host.
+    fn find(&self, path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat2(&self.0, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)?)
+    }
+
+    /// Takes a file or directory along.
+    fn tree(&self, source: &Path, target: &str, restrictions: u64) -> Result<Import, Fault> {
+        let taken = || -> io::Result<Import> {
+            let place = self.find(source)?;
+            let is_directory = FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode) == FileType::Directory;
+            let tree = sys::open_tree(&place)?;
+            sys::restrict_tree(&tree, restrictions)?;
+            Ok(Import::Tree { tree, target: target.to_owned(), is_directory })
+        };
+        taken().or_fault(Step::Mount, source.display().to_string())
+    }
+
+    fn tree_if_there(&self, name: &str) -> Result<Option<Import>, Fault> {
+        let source = format!("/{name}");
+        let found = match fs::symlink_metadata(&source) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Fault::new(Step::Mount, source, error)),
+        };
+        if found.is_symlink() {
+            let points_to = fs::read_link(&source).or_fault(Step::Mount, &*source)?;
+            return Ok(Some(Import::Link { points_to: points_to.to_string_lossy().into_owned(), target: name.to_owned() }));
+        }
+        self.tree(Path::new(&source), name, RDONLY | NOSUID | NODEV).map(Some)
+    }
+
+    fn read_only(&self, spec: &Spec, mounts: &[ReadOnly]) -> Result<Vec<Import>, Fault> {
+        let import = |mount: &ReadOnly| {
+            let invalid = || Fault::new(Step::Mount, mount.target.display().to_string(), io::ErrorKind::InvalidFilename.into());
+            let target = mount.target.to_str().and_then(|target| target.strip_prefix('/')).ok_or_else(invalid)?;
+            // Below what commands can write and what lasts, a link that one of them left could lead the mount elsewhere.
+            let is_below = |lasting: &str| Path::new(target).starts_with(&lasting[1..]);
+            let is_kept = is_below(WORKSPACE) || (spec.home.is_some() && is_below(HOME));
+            if is_kept || target.split('/').any(|part| part == ".." || part.is_empty()) {
+                return Err(invalid());
+            }
+            self.tree(&mount.source, target, RDONLY | NOSUID | NODEV)
+        };
+        mounts.iter().map(import).collect()
+    }
+
+    fn workspace(&self, spec: &Spec) -> Result<Import, Fault> {
+        let restrictions = if spec.is_workspace_read_only { RDONLY | NOSUID | NODEV } else { NOSUID | NODEV };
+        let target = &WORKSPACE[1..];
+        match &spec.layer {
+            None => self.tree(&spec.workspace, target, restrictions),
+            Some(layer) => {
+                let layered = self.layered(&spec.workspace, layer, restrictions);
+                let tree = layered.or_fault(Step::Layer, spec.workspace.display().to_string())?;
+                Ok(Import::Tree { tree, target: target.to_owned(), is_directory: true })
+            }
+        }
+    }
+
+    /// Lays the workspace over the tree that others share.
+    fn layered(&self, upper: &Path, layer: &Layer, restrictions: u64) -> io::Result<OwnedFd> {
+        let (lower, upper, work) = (self.find(&layer.lower)?, self.find(upper)?, self.find(&layer.work)?);
+        // By descriptor, so that no character of a path means anything to the kernel's parser.
+        let path = |fd: &OwnedFd| CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(io::Error::other);
+        let (lower_, upper_, work_) = (path(&lower)?, path(&upper)?, path(&work)?);
+        let mut options = vec![(c"lowerdir", &*lower_), (c"upperdir", &*upper_), (c"workdir", &*work_), (c"volatile", c"")];
+        if sys::is_root() {
+            options.push((c"redirect_dir", c"on"));
+        } else {
+            options.push((c"userxattr", c""));
+        }
+        sys::make_mount(c"overlay", &options, restrictions)
+    }
+}
+
 /// One thing of the host on its way in.
 enum Import {
     Link { points_to: String, target: String },
     Tree { tree: OwnedFd, target: String, is_directory: bool },
 }
 
-/// Builds the root and moves into it.
-pub(crate) fn build(spec: &Spec) -> Result<Proc, Fault> {
+/// Where the host's files are for the process that keeps the sandbox, and for no command.
+const BEHIND: (&str, &CStr) = ("mnt", c"/mnt");
+
+/// Builds the root that the commands share and moves into it; returns the workspace where it is to be found only here.
+pub(crate) fn build(spec: &Spec) -> Result<Option<OwnedFd>, Fault> {
     let step = Step::Mount;
     sys::make_mounts_private().or_fault(step, "making mounts private")?;
-    let base = base_imports()?;
-    let asked = asked_imports(spec)?;
+    let host = Host::at("/")?;
+    let base = base_imports(&host)?;
+    let mut asked = vec![host.workspace(spec)?];
+    let home = &HOME[1..];
+    if let Some(kept) = &spec.home {
+        asked.insert(0, host.tree(kept, home, NOSUID | NODEV)?);
+    }
+    asked.extend(host.read_only(spec, &spec.read_only)?);
     // Any directory does as a place for the new root: this namespace is ours, and the trees are already in hand.
     mount_tmpfs("/usr", "mode=0755,size=16m")?;
     std::env::set_current_dir("/usr").or_fault(step, "entering the new root")?;
@@ -95,65 +194,46 @@ pub(crate) fn build(spec: &Spec) -> Result<Proc, Fault> {
     }
     write_settings(spec).or_fault(step, "writing /etc")?;
     private_directories(spec)?;
-    let proc = mount_proc()?;
     for (points_to, link) in DEVICE_LINKS {
         symlink(points_to, link).or_fault(step, *link)?;
     }
     for import in &asked {
         place(import, spec)?;
     }
-    sys::change_root().or_fault(step, "pivot_root")?;
+    fs::DirBuilder::new().mode(0o755).create(BEHIND.0).or_fault(step, BEHIND.0)?;
+    sys::change_root(c"mnt").or_fault(step, "pivot_root")?;
     std::env::set_current_dir("/").or_fault(step, "entering the new root")?;
+    if spec.layer.is_none() {
+        return Ok(None);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let workspace = rustix::fs::open(WORKSPACE, flags, Mode::empty()).map_err(io::Error::from);
+    workspace.map(Some).or_fault(step, WORKSPACE)
+}
+
+/// Makes the copy of the mounts, which this process has just been given, what one command sees.
+pub(crate) fn enter(spec: &Spec, run: &Run) -> Result<Proc, Fault> {
+    let step = Step::Mount;
+    // The kernel gives a fresh one only where a whole one can be seen, so this comes before the host's is let go.
+    let proc = mount_proc()?;
+    let asked = if run.read_only.is_empty() { Vec::new() } else { Host::at("/mnt")?.read_only(spec, &run.read_only)? };
+    sys::detach(BEHIND.1).or_fault(step, "letting go of the host's root")?;
+    for import in &asked {
+        place(import, spec)?;
+    }
     sys::restrict_mount(c"/", RDONLY | NOSUID | NODEV).or_fault(step, "making the root read only")?;
     Ok(proc)
 }
 
-fn base_imports() -> Result<Vec<Import>, Fault> {
+fn base_imports(host: &Host) -> Result<Vec<Import>, Fault> {
     let mut imports = Vec::new();
     for name in PROGRAMS.iter().chain(SETTINGS) {
-        imports.extend(import_if_there(name)?);
+        imports.extend(host.tree_if_there(name)?);
     }
     for name in DEVICES {
-        imports.push(tree(&format!("/{name}"), name, NOSUID | NOEXEC)?);
+        imports.push(host.tree(Path::new(&format!("/{name}")), name, NOSUID | NOEXEC)?);
     }
     Ok(imports)
-}
-
-fn import_if_there(name: &str) -> Result<Option<Import>, Fault> {
-    let source = format!("/{name}");
-    let found = match fs::symlink_metadata(&source) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Fault::new(Step::Mount, source, error)),
-    };
-    if found.is_symlink() {
-        let points_to = fs::read_link(&source).or_fault(Step::Mount, &*source)?;
-        return Ok(Some(Import::Link { points_to: points_to.to_string_lossy().into_owned(), target: name.to_owned() }));
-    }
-    tree(&source, name, RDONLY | NOSUID | NODEV).map(Some)
-}
-
-fn asked_imports(spec: &Spec) -> Result<Vec<Import>, Fault> {
-    let text = |path: &Path| {
-        let refused = || Fault::new(Step::Mount, path.display().to_string(), io::ErrorKind::InvalidFilename.into());
-        path.to_str().map(str::to_owned).ok_or_else(refused)
-    };
-    let restrictions = if spec.is_workspace_read_only { RDONLY | NOSUID | NODEV } else { NOSUID | NODEV };
-    let mut imports = vec![tree(&text(&spec.workspace)?, &WORKSPACE[1..], restrictions)?];
-    for mount in &spec.read_only {
-        let target = text(&mount.target)?;
-        let inside = target.strip_prefix('/').filter(|inside| !inside.split('/').any(|part| part == ".." || part.is_empty()));
-        let inside = inside.ok_or_else(|| Fault::new(Step::Mount, &*target, io::ErrorKind::InvalidFilename.into()))?;
-        imports.push(tree(&text(&mount.source)?, inside, RDONLY | NOSUID | NODEV)?);
-    }
-    Ok(imports)
-}
-
-fn tree(source: &str, target: &str, restrictions: u64) -> Result<Import, Fault> {
-    let is_directory = fs::metadata(source).or_fault(Step::Mount, source)?.is_dir();
-    let tree = sys::open_tree(source).or_fault(Step::Mount, source)?;
-    sys::restrict_tree(&tree, restrictions).or_fault(Step::Mount, source)?;
-    Ok(Import::Tree { tree, target: target.to_owned(), is_directory })
 }
 
 fn place(import: &Import, spec: &Spec) -> Result<(), Fault> {
@@ -219,7 +299,9 @@ fn private_directories(spec: &Spec) -> Result<(), Fault> {
         make_directories(directory, spec).or_fault(Step::Mount, format!("/{directory}"))?;
     }
     mount_tmpfs("tmp", &format!("mode=1777,size={bytes}"))?;
-    mount_tmpfs(home, &format!("mode=0700,size={bytes},uid={uid},gid={gid}"))?;
+    if spec.home.is_none() {
+        mount_tmpfs(home, &format!("mode=0700,size={bytes},uid={uid},gid={gid}"))?;
+    }
     mount_tmpfs("dev/shm", &format!("mode=1777,size={bytes}"))?;
     symlink("/tmp", "var/tmp").or_fault(Step::Mount, "/var/tmp")?;
     sys::mount(c"devpts", "dev/pts", libc::MS_NOSUID | libc::MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
@@ -234,7 +316,7 @@ fn mount_tmpfs(target: &str, options: &str) -> Result<(), Fault> {
 fn mount_proc() -> Result<Proc, Fault> {
     let fault = |what: &str| format!("/{what}");
     sys::mount(c"proc", "proc", libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC, "").or_fault(Step::Mount, "/proc")?;
-    let bare = sys::open_tree("proc").or_fault(Step::Mount, "/proc")?;
+    let bare = clone_of("proc").or_fault(Step::Mount, "/proc")?;
     for path in PROC_READ_ONLY.iter().filter(|path| Path::new(path).exists()) {
         cover(path, path, RDONLY | NOSUID | NODEV | NOEXEC).or_fault(Step::Mount, fault(path))?;
     }
@@ -251,8 +333,12 @@ fn mount_proc() -> Result<Proc, Fault> {
     Ok(Proc(bare))
 }
 
+fn clone_of(path: &str) -> io::Result<OwnedFd> {
+    sys::open_tree(&rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
 fn cover(source: &str, target: &str, restrictions: u64) -> io::Result<()> {
-    let tree = sys::open_tree(source)?;
+    let tree = clone_of(source)?;
     sys::restrict_tree(&tree, restrictions)?;
     sys::attach(&tree, target)
 }

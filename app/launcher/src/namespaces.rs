@@ -1,42 +1,35 @@
-//! The namespaces of one command, and the identity inside them.
-
-use std::os::fd::OwnedFd;
+//! The namespaces of a sandbox and those of each command in it, and the identity inside them.
 
 use crate::fault::{Fault, OrFault, Step};
+use crate::spec::{Run, Spec};
 use crate::sys;
 
-const NAMESPACES: i32 =
-    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+/// What all commands of a sandbox share.
+const OF_SANDBOX: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
 
-/// Which side of the wall this process is on.
-pub(crate) enum Side {
-    /// The first process inside.
-    Inside,
-    /// The process that watches it.
-    Outside {
-        /// The first process inside, as the host numbers it.
-        init: i32,
-        /// A handle to it that no other process can take over.
-        pidfd: OwnedFd,
-    },
-}
+/// What each command has for itself: its processes, and a copy of the mounts in which `/proc` shows them alone.
+const OF_COMMAND: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
 
-/// Starts the first process in namespaces of its own. Unless we are root, a user namespace is made with them.
-pub(crate) fn enter() -> Result<Side, Fault> {
-    let flags = if sys::is_root() { NAMESPACES } else { NAMESPACES | libc::CLONE_NEWUSER };
-    match sys::clone_process(flags).or_fault(Step::Namespaces, "clone")? {
-        None => Ok(Side::Inside),
-        Some((init, pidfd)) => Ok(Side::Outside { init, pidfd }),
-    }
-}
-
-/// Finishes what only the inside can do: maps the user, names the host, brings the loopback up.
-pub(crate) fn settle(outer: sys::Ids, uid: u32, gid: u32) -> Result<(), Fault> {
+/// Enters the sandbox's namespaces. Unless we are root, a user namespace is made with them.
+pub(crate) fn enter(spec: &Spec) -> Result<(), Fault> {
+    let outer = sys::ids();
+    let user = if outer.uid == 0 { 0 } else { libc::CLONE_NEWUSER };
+    sys::unshare(OF_SANDBOX | user).or_fault(Step::Namespaces, "unshare")?;
     if outer.uid != 0 {
-        map_identity(outer, uid, gid)?;
+        map_identity(outer, spec.uid, spec.gid)?;
     }
     sys::set_hostname("sandbox").or_fault(Step::Namespaces, "sethostname")?;
     sys::loopback_up().or_fault(Step::Network, "bringing lo up")
+}
+
+/// The namespaces that are made for a command.
+pub(crate) fn of_command(run: &Run) -> i32 {
+    if run.is_apart { OF_COMMAND | libc::CLONE_NEWNET | libc::CLONE_NEWIPC } else { OF_COMMAND }
+}
+
+/// Finishes what only the inside of a command's namespaces can do.
+pub(crate) fn settle(run: &Run) -> Result<(), Fault> {
+    if run.is_apart { sys::loopback_up().or_fault(Step::Network, "bringing lo up") } else { Ok(()) }
 }
 
 /// Maps one user and one group into the user namespace that this process has just entered.

@@ -19,7 +19,7 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc) -> Result<(), Fault> {
     if sys::is_root() {
         sys::become_user(spec.uid, spec.gid).or_fault(step, format!("changing to user {}", spec.uid))?;
     }
-    sys::unshare_user().or_fault(step, "the inner user namespace")?;
+    sys::unshare(libc::CLONE_NEWUSER).or_fault(step, "the inner user namespace")?;
     // Changing the user made /proc/self root's own; the maps could not be written. No other process is inside yet.
     sys::set_dumpable(true).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
     namespaces::map_identity(sys::Ids { uid: spec.uid, gid: spec.gid }, spec.uid, spec.gid)?;
@@ -43,6 +43,8 @@ fn limit(limits: &Limits) -> Result<(), Fault> {
         (libc::RLIMIT_FSIZE, limits.file_bytes, "RLIMIT_FSIZE"),
         (libc::RLIMIT_NOFILE, limits.n_open_files, "RLIMIT_NOFILE"),
         (libc::RLIMIT_NPROC, limits.n_processes, "RLIMIT_NPROC"),
+        (libc::RLIMIT_CPU, limits.cpu_seconds, "RLIMIT_CPU"),
+        (libc::RLIMIT_DATA, limits.memory_bytes, "RLIMIT_DATA"),
     ];
     for (resource, most, name) in all {
         sys::lower_limit(resource, most).or_fault(Step::Privileges, name)?;

@@ -1,4 +1,4 @@
-//! What the launcher tells the supervisor: JSON lines on its standard error.
+//! What the launcher tells the supervisor: JSON lines on the status channel of each command.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Status {
-    /// The sandbox stands; the command is about to start.
+    /// The sandbox stands, or the command in it is about to start.
     Ready,
     /// The sandbox could not be made; nothing was run. It outranks every other line.
     Refused {
@@ -25,11 +25,28 @@ pub enum Status {
         /// The signal's number.
         signal: i32,
     },
+    /// It used more than it may, and everything of it was killed. It outranks every line but a refusal.
+    Exceeded {
+        /// What it had too much of.
+        limit: Limit,
+    },
     /// The sandbox itself was killed from outside.
     Lost {
         /// The signal's number.
         signal: i32,
     },
+}
+
+/// What is looked at while a command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Memory of the command's processes and the private file systems.
+    Memory,
+    /// What the workspace and the home directory take on the disk.
+    Disk,
+    /// How many files and directories they have.
+    Files,
 }
 
 impl Status {

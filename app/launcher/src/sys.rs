@@ -58,11 +58,6 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-pub(crate) fn close_standard_output() {
-    // SAFETY: nothing in this process writes to descriptor 1 after this call, and no owner of it is left to close it.
-    unsafe { libc::close(1) };
-}
-
 /// Starts a copy of this process in new namespaces; `None` in the copy, its id and a pidfd in the original.
 pub(crate) fn clone_process(namespaces: c_int) -> io::Result<Option<(i32, OwnedFd)>> {
     let mut pidfd: c_int = -1;
@@ -128,6 +123,38 @@ pub(crate) fn pidfd_kill(pidfd: &OwnedFd) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, no_info, 0) }).map(drop)
 }
 
+/// Asks every process of this namespace but this one to end.
+pub(crate) fn terminate_all() {
+    // SAFETY: only numbers are passed; this process is the first of its namespace, so nothing outside is meant.
+    unsafe { libc::kill(-1, libc::SIGTERM) };
+}
+
+/// Reads what is there, and says how much it was; none is the end.
+pub(crate) fn read_some(descriptor: &OwnedFd) -> usize {
+    let mut buffer = [0_u8; 16];
+    // SAFETY: the buffer lives across the call and its length is the one given.
+    let n_bytes = unsafe { libc::read(descriptor.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    usize::try_from(n_bytes).unwrap_or_default()
+}
+
+/// Closes every descriptor but the standard three and these.
+///
+/// Only for a fresh copy of a process that never returns to what owned the others: their values are never dropped.
+pub(crate) fn close_all_but(kept: &[c_int]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd > 2).collect();
+    kept.sort_unstable();
+    let mut next = 3;
+    for fd in kept {
+        if next < fd {
+            // SAFETY: see above; nothing uses these descriptors any more.
+            check(c_long::from(unsafe { libc::close_range(next, fd - 1, 0) }))?;
+        }
+        next = fd + 1;
+    }
+    // SAFETY: as above.
+    check(c_long::from(unsafe { libc::close_range(next, u32::MAX, 0) })).map(drop)
+}
+
 /// Blocks `SIGCHLD` and returns a descriptor that becomes readable when one is due.
 pub(crate) fn child_signals() -> io::Result<OwnedFd> {
     // SAFETY: a zeroed signal set is valid memory, which sigemptyset then makes a valid set; both live across the calls.
@@ -162,13 +189,12 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     }
 }
 
-/// Clones a mount (or a directory as a mount) into a tree that is attached nowhere.
-pub(crate) fn open_tree(path: &str) -> io::Result<OwnedFd> {
-    let path = no_nul(path)?;
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC | AT_RECURSIVE;
+/// Clones a mount (or what is at a path as a mount) into a tree that is attached nowhere.
+pub(crate) fn open_tree(place: &OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC | AT_RECURSIVE | libc::AT_EMPTY_PATH;
     // SAFETY: the path is a C string that lives across the call; the descriptor returned is ours alone.
     unsafe {
-        let fd = check(libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags))?;
+        let fd = check(libc::syscall(libc::SYS_open_tree, place.as_raw_fd(), c"".as_ptr(), flags))?;
         Ok(OwnedFd::from_raw_fd(fd as c_int))
     }
 }
@@ -213,13 +239,38 @@ pub(crate) fn mount(kind: &CStr, target: &str, flags: c_ulong, data: &str) -> io
         .map(drop)
 }
 
-/// Makes the current directory, a mount, the root, and lets go of the old root.
-pub(crate) fn change_root() -> io::Result<()> {
-    let here = c".".as_ptr();
-    // SAFETY: the path is a C string; with both arguments the same, the old root is stacked on the new and then detached.
+/// Makes the current directory, a mount, the root, and puts the old root at `old` below it.
+pub(crate) fn change_root(old: &CStr) -> io::Result<()> {
+    // SAFETY: both paths are C strings that live across the call.
+    check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), old.as_ptr()) }).map(drop)
+}
+
+/// Takes a mount and all below it out of this namespace.
+pub(crate) fn detach(target: &CStr) -> io::Result<()> {
+    // SAFETY: the path is a C string that lives across the call.
+    check(c_long::from(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) })).map(drop)
+}
+
+/// Makes a file system of the kernel's own that is attached nowhere yet.
+pub(crate) fn make_mount(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> io::Result<OwnedFd> {
+    const FSOPEN_CLOEXEC: c_int = 1;
+    const FSCONFIG_SET_FLAG: c_int = 0;
+    const FSCONFIG_SET_STRING: c_int = 1;
+    const FSCONFIG_CMD_CREATE: c_int = 6;
+    const FSMOUNT_CLOEXEC: c_int = 1;
+    let none = ptr::null::<c_char>();
+    // SAFETY: every string is a C string that lives across the calls; the descriptors returned are ours alone.
     unsafe {
-        check(libc::syscall(libc::SYS_pivot_root, here, here))?;
-        check(c_long::from(libc::umount2(here, libc::MNT_DETACH))).map(drop)
+        let context = check(libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC))?;
+        let context = OwnedFd::from_raw_fd(context as c_int);
+        for (name, value) in options {
+            let (command, value) =
+                if value.is_empty() { (FSCONFIG_SET_FLAG, none) } else { (FSCONFIG_SET_STRING, value.as_ptr()) };
+            check(libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, name.as_ptr(), value, 0))?;
+        }
+        check(libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), FSCONFIG_CMD_CREATE, none, none, 0))?;
+        let mount = check(libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, attributes))?;
+        Ok(OwnedFd::from_raw_fd(mount as c_int))
     }
 }
 
@@ -262,9 +313,10 @@ pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     }
 }
 
-pub(crate) fn unshare_user() -> io::Result<()> {
+/// Enters new namespaces; there is one thread, so none is left behind in the old ones.
+pub(crate) fn unshare(namespaces: c_int) -> io::Result<()> {
     // SAFETY: only a number is passed.
-    check(c_long::from(unsafe { libc::unshare(libc::CLONE_NEWUSER) })).map(drop)
+    check(c_long::from(unsafe { libc::unshare(namespaces) })).map(drop)
 }
 
 /// Says whether processes of the same user may look into this one.

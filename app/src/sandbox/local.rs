@@ -20,15 +20,18 @@ use patchwright_launcher::spec::{self, HOME, Program, ReadOnly, Spec};
 use tokio::sync::OnceCell;
 
 use crate::sandbox::files::Files;
+use crate::sandbox::local::room::{Room, State};
 use crate::sandbox::toolchains::{self, Toolchains};
 use crate::sandbox::{
-    Capabilities, Command, Executor, Isolation, Limits, OBJECTS, OUTLET_PORT, Output, Process, Profile, Refusal, Running,
+    Capabilities, Command, Executor, Isolation, Limits, OBJECTS, OUTLET_PORT, Outlet, Output, Process, Profile, Refusal, Running,
     Sandbox, SandboxError, Terms, Tree,
 };
 use crate::sandbox::{ownership, search};
 
 mod launch;
 mod process;
+mod room;
+mod session;
 
 /// Where an outlet's socket is inside.
 const OUTLET: &str = "/run/outlet.sock";
@@ -95,8 +98,8 @@ impl LocalSandbox {
         LocalSandbox { launcher, settings, toolchains }
     }
 
-    /// What every command gets but for the toolchains.
-    fn template(&self, workspace: &Path) -> Result<Spec, Refusal> {
+    /// The walls, but for the toolchains.
+    fn spec(&self, tree: Tree<'_>) -> Result<Spec, Refusal> {
         let settings = &self.settings;
         if settings.uid == 0 {
             return Err(Refusal {
@@ -104,16 +107,14 @@ impl LocalSandbox {
                 remedy: format!("set it to an id that nothing else on this machine uses, such as {SANDBOX_UID}"),
             });
         }
+        let objects = tree.objects.map(|objects| ReadOnly { source: objects.to_owned(), target: OBJECTS.into() });
         let extra = settings.read_only.iter().map(|path| ReadOnly { source: path.clone(), target: path.clone() });
         Ok(Spec {
-            program: Program::Script { shell: shell(), script: String::new() },
-            directory: PathBuf::new(),
-            environment: Vec::new(),
-            workspace: workspace.to_owned(),
+            workspace: tree.path.to_owned(),
+            layer: None,
             is_workspace_read_only: false,
-            read_only: extra.collect(),
-            bridge: None,
-            standard: None,
+            home: tree.home.map(Path::to_owned),
+            read_only: extra.chain(objects).collect(),
             uid: settings.uid,
             gid: settings.uid,
             limits: spec::Limits {
@@ -121,6 +122,10 @@ impl LocalSandbox {
                 n_open_files: settings.limits.n_open_files,
                 file_bytes: settings.limits.file_bytes,
                 tmp_bytes: settings.limits.tmp_bytes,
+                cpu_seconds: settings.limits.cpu_seconds,
+                memory_bytes: settings.limits.memory_bytes,
+                disk_bytes: settings.limits.disk_bytes,
+                n_files: settings.limits.n_files,
                 oom_score_adj: Some(500),
             },
         })
@@ -132,10 +137,12 @@ fn shell() -> PathBuf {
     if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") }
 }
 
-/// Gives a template the toolchains and the environment in which they are found.
-fn equip(spec: &mut Spec, settings: &LocalSettings, toolchains: &Toolchains) {
-    spec.environment = environment(settings, toolchains);
-    spec.read_only.splice(0..0, toolchains.read_only.iter().cloned());
+/// Gives the walls the toolchains.
+fn equip(spec: &mut Spec, toolchains: &Toolchains) {
+    let is_kept = |mount: &ReadOnly| spec.home.is_none() || !mount.target.starts_with(HOME);
+    // Nothing is mounted below a home directory that lasts; there the tools keep what they fetch themselves.
+    let mounts: Vec<ReadOnly> = toolchains.read_only.iter().filter(|mount| is_kept(mount)).cloned().collect();
+    spec.read_only.splice(0..0, mounts);
 }
 
 fn environment(settings: &LocalSettings, toolchains: &Toolchains) -> Vec<(String, String)> {
@@ -171,12 +178,10 @@ impl Sandbox for LocalSandbox {
         if let Some(uid) = owner(&self.settings) {
             ownership::ensure_owner(workspace.path(), uid, uid).map_err(no_room)?;
         }
-        let mut spec = self.template(workspace.path())?;
-        equip(&mut spec, &self.settings, self.toolchains.found().await);
-        spec.program = Program::Probe(Baits { file: bait.path().to_owned(), port });
-        let layers = holding(&self.run(&spec).await?)?;
-        spec.program = Program::Script { shell: shell(), script: "exit 0".to_owned() };
-        let shell = self.run(&spec).await?;
+        let mut room = self.room(Tree::alone(workspace.path()), None)?;
+        let probe = Program::Probe(Baits { file: bait.path().to_owned(), port });
+        let layers = holding(&tried(&mut room, probe).await?)?;
+        let shell = tried(&mut room, Program::Script { shell: shell(), script: "exit 0".to_owned() }).await?;
         match shell.exit {
             Exit::Code(0) => Ok(Capabilities { isolation: Isolation::Namespaces, layers, limits: Vec::new() }),
             exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => Err(Refusal {
@@ -188,39 +193,23 @@ impl Sandbox for LocalSandbox {
 
     async fn open(&self, tree: Tree<'_>, terms: Terms<'_>) -> Result<Box<dyn Executor>, Refusal> {
         let workspace = tree.path;
-        let mut template = self.template(workspace)?;
-        // Asking the toolchains where they live takes longer than everything else here, and the first command is not yet
-        // known: whoever is first, this task or that command, has the others wait.
-        let discovery = self.toolchains.clone();
-        tokio::spawn(async move {
-            discovery.found().await;
-        });
-        let objects = tree.objects.map(|objects| ReadOnly { source: objects.to_owned(), target: OBJECTS.into() });
-        template.read_only.extend(objects);
-        let mut settings = self.settings.clone();
-        if let Some(outlet) = terms.outlet {
-            settings.environment.extend(outlet.environment.iter().cloned());
-            template.read_only.push(ReadOnly { source: outlet.socket.clone(), target: OUTLET.into() });
-            template.bridge = Some(spec::Bridge { port: OUTLET_PORT, socket: OUTLET.into() });
-        }
-        template.is_workspace_read_only = match terms.profile {
+        let mut room = self.room(tree, terms.outlet)?;
+        room.spec.is_workspace_read_only = match terms.profile {
             Profile::Setup | Profile::Agent | Profile::Proof => false,
             Profile::Reader => true,
         };
+        let owned: Vec<PathBuf> = [Some(workspace), tree.home].into_iter().flatten().map(Path::to_owned).collect();
         let (path, owner) = (workspace.to_owned(), owner(&self.settings));
         let opened = tokio::task::spawn_blocking(move || {
             if let Some(uid) = owner {
-                ownership::ensure_owner(&path, uid, uid)?;
+                owned.iter().try_for_each(|path| ownership::ensure_owner(path, uid, uid).map(drop))?;
             }
             Files::open(&path, owner)
         });
         let files = opened.await.map_err(io::Error::other).flatten().map_err(|error| unusable(workspace, &error))?;
-        Ok(Box::new(LocalExecutor {
-            launcher: self.launcher.clone(),
-            template,
-            equipment: Some((settings, self.toolchains.clone())),
-            files: Arc::new(files),
-        }))
+        // The first command is not yet known; when it comes, the walls stand, or are what it waits for.
+        room.begin();
+        Ok(Box::new(LocalExecutor { room, files: Arc::new(files) }))
     }
 
     async fn sweep(&self) -> Result<(), Refusal> {
@@ -229,15 +218,41 @@ impl Sandbox for LocalSandbox {
 }
 
 impl LocalSandbox {
-    async fn run(&self, spec: &Spec) -> Result<Output, Refusal> {
-        match launch::run(&self.launcher, spec, PROBE_TIMEOUT, PROBE_OUTPUT_BYTES_MAX).await {
-            Ok(output) => Ok(output),
-            Err(SandboxError::Refused(refusal)) => Err(refusal),
-            Err(error @ (SandboxError::Path { .. } | SandboxError::Machine { .. })) => Err(Refusal {
-                missing: format!("a sandbox that stays up: {error}"),
-                remedy: "look into the machine's log: something ends the launcher's processes".to_owned(),
-            }),
+    /// What is needed for commands on a tree.
+    fn room(&self, tree: Tree<'_>, outlet: Option<&Outlet>) -> Result<Room, Refusal> {
+        let mut spec = self.spec(tree)?;
+        let mut settings = self.settings.clone();
+        if let Some(outlet) = outlet {
+            settings.environment.extend(outlet.environment.iter().cloned());
+            spec.read_only.push(ReadOnly { source: outlet.socket.clone(), target: OUTLET.into() });
         }
+        let bridge = outlet.map(|_| spec::Bridge { port: OUTLET_PORT, socket: OUTLET.into() });
+        Ok(Room {
+            launcher: self.launcher.clone(),
+            toolchains: self.toolchains.clone(),
+            spec,
+            settings,
+            bridge,
+            state: State::Shut,
+        })
+    }
+}
+
+/// Runs one of our own programs of the probe.
+async fn tried(room: &mut Room, program: Program) -> Result<Output, Refusal> {
+    let command = Command {
+        script: String::new(),
+        directory: String::new(),
+        timeout: PROBE_TIMEOUT,
+        output_bytes_max: PROBE_OUTPUT_BYTES_MAX,
+    };
+    match room.run(program, &command).await {
+        Ok(output) => Ok(output),
+        Err(SandboxError::Refused(refusal)) => Err(refusal),
+        Err(error @ (SandboxError::Path { .. } | SandboxError::Machine { .. })) => Err(Refusal {
+            missing: format!("a sandbox that stays up: {error}"),
+            remedy: "look into the machine's log: something ends the launcher's processes".to_owned(),
+        }),
     }
 }
 
@@ -262,21 +277,8 @@ fn holding(probe: &Output) -> Result<Vec<String>, Refusal> {
 
 /// Runs commands and touches files in one workspace.
 struct LocalExecutor {
-    launcher: PathBuf,
-    template: Spec,
-    /// What the template still has to be given, before the first command.
-    equipment: Option<(LocalSettings, Discovery)>,
+    room: Room,
     files: Arc<Files>,
-}
-
-impl LocalExecutor {
-    async fn template(&mut self) -> Spec {
-        if let Some((settings, toolchains)) = &self.equipment {
-            equip(&mut self.template, settings, toolchains.found().await);
-            self.equipment = None;
-        }
-        self.template.clone()
-    }
 }
 
 #[async_trait]
@@ -284,15 +286,12 @@ impl Executor for LocalExecutor {
     async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
         let (files, directory) = (Arc::clone(&self.files), command.directory.clone());
         blocking("looking for the directory", move || files.directory(&directory)).await?;
-        let mut spec = self.template().await;
-        spec.program = Program::Script { shell: shell(), script: command.script.clone() };
-        spec.directory = PathBuf::from(&command.directory);
-        launch::run(&self.launcher, &spec, command.timeout, command.output_bytes_max).await
+        let program = Program::Script { shell: shell(), script: command.script.clone() };
+        self.room.run(program, command).await
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
-        let spec = process::spec(&self.template().await, process)?;
-        process::spawn(&self.launcher, spec).await
+        self.room.spawn(process).await
     }
 
     async fn read(&mut self, path: &str) -> Result<Option<FileState>, SandboxError> {
@@ -301,7 +300,7 @@ impl Executor for LocalExecutor {
     }
 
     async fn write(&mut self, changes: &[(String, Option<FileState>)]) -> Result<(), SandboxError> {
-        if let (true, Some((path, _))) = (self.template.is_workspace_read_only, changes.first()) {
+        if let (true, Some((path, _))) = (self.room.spec.is_workspace_read_only, changes.first()) {
             return Err(SandboxError::Path { path: path.clone(), reason: "nothing can be changed here".to_owned() });
         }
         let (files, changes) = (Arc::clone(&self.files), changes.to_vec());
@@ -312,7 +311,7 @@ impl Executor for LocalExecutor {
     }
 
     async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
-        Ok(self.template.workspace.clone())
+        Ok(self.room.spec.workspace.clone())
     }
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {

@@ -15,6 +15,9 @@ pub(super) struct Kept {
     tail: VecDeque<u8>,
     tail_bytes_max: usize,
     omitted_bytes: u64,
+    /// How much is read at all; what comes after is an end.
+    read_bytes_max: u64,
+    read_bytes: u64,
     shown: Option<Tail>,
 }
 
@@ -33,7 +36,16 @@ impl Kept {
     pub(super) fn new(bytes_max: usize) -> Kept {
         let head_bytes_max = bytes_max / 2;
         let tail_bytes_max = bytes_max - head_bytes_max;
-        Kept { head: Vec::new(), head_bytes_max, tail: VecDeque::new(), tail_bytes_max, omitted_bytes: 0, shown: None }
+        Kept {
+            head: Vec::new(),
+            head_bytes_max,
+            tail: VecDeque::new(),
+            tail_bytes_max,
+            omitted_bytes: 0,
+            read_bytes_max: u64::MAX,
+            read_bytes: 0,
+            shown: None,
+        }
     }
 
     /// Keeps the tail alone, which can be looked at meanwhile.
@@ -43,13 +55,29 @@ impl Kept {
         (kept, tail)
     }
 
-    /// Reads a stream to its end.
+    /// Reads no more than this, and one chunk over it.
+    pub(super) fn at_most(self, bytes: u64) -> Kept {
+        Kept { read_bytes_max: bytes, ..self }
+    }
+
+    /// Whether there was more than may be read.
+    pub(super) fn is_over(&self) -> bool {
+        self.read_bytes > self.read_bytes_max
+    }
+
+    /// Reads a stream to its end, or until there is more than may be read.
     pub(super) async fn read(mut self, mut stream: impl AsyncRead + Unpin) -> io::Result<Kept> {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             match stream.read(&mut chunk).await? {
                 0 => return Ok(self),
-                n_bytes => self.push(&chunk[..n_bytes]),
+                n_bytes => {
+                    self.push(&chunk[..n_bytes]);
+                    self.read_bytes += n_bytes as u64;
+                    if self.is_over() {
+                        return Ok(self);
+                    }
+                }
             }
         }
     }

@@ -1,128 +1,166 @@
-//! One start of the launcher: what it is told, what it says, and its end.
+//! One command in a sandbox: what it is given, what it says, and its end.
 
-use std::io;
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::io::{self, PipeWriter, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use patchwright_domain::proof::Exit;
-use patchwright_launcher::NAME;
-use patchwright_launcher::spec::Spec;
-use patchwright_launcher::status::Status;
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin};
+use patchwright_domain::proof::{Exit, Limit};
+use patchwright_launcher::spec::Run;
+use patchwright_launcher::status::{self, Status};
+use tokio::net::unix::pipe;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::sandbox::local::session::Session;
 use crate::sandbox::output::Kept;
-use crate::sandbox::{Output, Refusal, SandboxError};
+use crate::sandbox::{Command, Limits, Output, Refusal, SandboxError};
 
-/// How long the launcher may take to kill everything inside.
+/// How long the launcher may take to kill everything of a command.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 const STATUS_BYTES_MAX: usize = 64 * 1024;
+/// Signals by which the kernel ends a process at its own limit.
+const SIGXCPU: i32 = 24;
+const SIGXFSZ: i32 = 25;
 
-/// What was seen of one launcher, from its start to its end.
+/// What was seen of one command, from its start to its end.
 pub(super) struct Seen {
     output: Kept,
     statuses: Vec<u8>,
-    end: ExitStatus,
     at: Instant,
 }
 
-/// Runs one command in a sandbox of its own.
-///
-/// A future that is dropped closes the lifeline, which kills everything inside; the task below then reaps the launcher.
-pub(super) async fn run(launcher: &Path, spec: &Spec, time: Duration, output_bytes_max: usize) -> Result<Output, SandboxError> {
-    let started = Instant::now();
-    let frame = spec.frame().map_err(|source| machine("describing the command", source))?;
-    let (mut lifeline, mut task) = start(launcher, output_bytes_max)?;
-    // A launcher that is gone already has said why on its status channel, which is read in any case.
-    let finished = timeout(time, async {
-        let _ = lifeline.write_all(&frame).await;
-        (&mut task).await
-    });
-    let (joined, is_over) = match finished.await {
-        Ok(joined) => (joined, false),
-        Err(_) => (killed(lifeline, task).await?, true),
-    };
-    let seen = joined.map_err(io::Error::other).flatten().map_err(|source| machine("reading the command's output", source))?;
+/// A command that was handed over. Dropping it kills everything of the command; its task then still sees to the end.
+pub(super) struct Started {
+    /// A byte asks the command to end; closing it kills.
+    lifeline: PipeWriter,
+    task: JoinHandle<io::Result<Seen>>,
+    /// It prints more than it may.
+    flooded: Arc<Notify>,
+}
+
+/// Runs one command to its end.
+pub(super) async fn run(session: &mut Session, run: &Run, command: &Command, limits: &Limits) -> Result<Output, SandboxError> {
+    let began = Instant::now();
+    let kept = Kept::new(command.output_bytes_max).at_most(limits.output_bytes);
+    let started = start(session, run, kept, None).await?;
+    let (seen, is_over) = started.ended(command.timeout, limits.grace).await?;
     let exit = exit(&seen, is_over)?;
     let (output, omitted_bytes) = seen.output.into_parts();
-    Ok(Output { exit, output, omitted_bytes, duration: seen.at.duration_since(started) })
+    Ok(Output { exit, output, omitted_bytes, duration: seen.at.duration_since(began) })
 }
 
-fn start(launcher: &Path, output_bytes_max: usize) -> Result<(ChildStdin, JoinHandle<io::Result<Seen>>), SandboxError> {
-    let (child, lifeline) = launch(launcher)?;
-    Ok((lifeline, tokio::spawn(watch(child, Kept::new(output_bytes_max)))))
+/// Hands a command over; with `standard`, that is its input and output, and only its errors are kept.
+pub(super) async fn start(
+    session: &mut Session,
+    run: &Run,
+    kept: Kept,
+    standard: Option<OwnedFd>,
+) -> Result<Started, SandboxError> {
+    let making = |source| machine("making the command's pipes", source);
+    let (lifeline_end, lifeline) = io::pipe().map_err(making)?;
+    let (output, output_end) = io::pipe().map_err(making)?;
+    let (statuses, status_end) = io::pipe().map_err(making)?;
+    let mut descriptors = vec![lifeline_end.as_fd(), output_end.as_fd(), status_end.as_fd()];
+    descriptors.extend(standard.iter().map(AsFd::as_fd));
+    session.start(run, &descriptors).await?;
+    // Copies kept here would hold the pipes open after the command closed them.
+    drop((lifeline_end, output_end, status_end, standard));
+    let output = receiver(output.into()).map_err(making)?;
+    let statuses = receiver(statuses.into()).map_err(making)?;
+    let flooded = Arc::new(Notify::new());
+    let task = tokio::spawn(watch(output, statuses, kept, Arc::clone(&flooded)));
+    Ok(Started { lifeline, task, flooded })
 }
 
-/// Starts the launcher, which waits for its spec on the lifeline.
-pub(super) fn launch(launcher: &Path) -> Result<(Child, ChildStdin), SandboxError> {
-    let mut command = tokio::process::Command::new(launcher);
-    command.arg0(NAME).env_clear().current_dir("/").process_group(0).kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| Refusal {
-        missing: format!("the launcher: {}: {error}", launcher.display()),
-        remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
-    })?;
-    let lifeline = child.stdin.take().ok_or_else(|| machine("starting the launcher", io::ErrorKind::BrokenPipe.into()))?;
-    Ok((child, lifeline))
+fn receiver(end: OwnedFd) -> io::Result<pipe::Receiver> {
+    pipe::Receiver::from_owned_fd(end)
 }
 
-/// Reads everything to its end and reaps the launcher. It ends soon after the lifeline is closed, if not before.
-pub(super) async fn watch(mut child: Child, kept: Kept) -> io::Result<Seen> {
-    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(io::ErrorKind::BrokenPipe.into());
+/// Reads everything to its end. The statuses end when nothing of the command is left.
+async fn watch(output: pipe::Receiver, statuses: pipe::Receiver, kept: Kept, flooded: Arc<Notify>) -> io::Result<Seen> {
+    let output = async {
+        let kept = kept.read(output).await?;
+        if kept.is_over() {
+            flooded.notify_one();
+        }
+        Ok(kept)
     };
-    let output = kept.read(stdout);
-    let statuses = Kept::new(STATUS_BYTES_MAX).read(stderr);
-    let (output, statuses, end) = tokio::try_join!(output, statuses, child.wait())?;
-    Ok(Seen { output, statuses: statuses.into_parts().0, end, at: Instant::now() })
+    let statuses = Kept::new(STATUS_BYTES_MAX).read(statuses);
+    let (output, statuses) = tokio::try_join!(output, statuses)?;
+    Ok(Seen { output, statuses: statuses.into_parts().0, at: Instant::now() })
 }
 
-pub(super) async fn killed(
-    lifeline: ChildStdin,
-    mut task: JoinHandle<io::Result<Seen>>,
-) -> Result<Result<io::Result<Seen>, tokio::task::JoinError>, SandboxError> {
-    drop(lifeline);
-    if let Ok(joined) = timeout(KILL_TIMEOUT, &mut task).await {
-        return Ok(joined);
+impl Started {
+    /// Waits for the end; after `time`, asks for it, and after `grace` more, kills. Says whether it was we who ended it.
+    async fn ended(mut self, time: Duration, grace: Duration) -> Result<(Seen, bool), SandboxError> {
+        tokio::select! {
+            joined = &mut self.task => return Ok((seen(joined)?, false)),
+            () = self.flooded.notified() => return Ok((self.killed().await?, false)),
+            () = tokio::time::sleep(time) => {}
+        }
+        let _ = self.lifeline.write_all(b"t");
+        if let Ok(joined) = timeout(grace, &mut self.task).await {
+            return Ok((seen(joined)?, true));
+        }
+        Ok((self.killed().await?, true))
     }
-    // Aborting drops the child, which kills the launcher itself; its namespace goes with it.
-    task.abort();
-    Err(machine("ending the command", io::ErrorKind::TimedOut.into()))
-}
 
-/// What the launcher said about the end; `is_over` if it was we who ended it.
-pub(super) fn exit(seen: &Seen, is_over: bool) -> Result<Exit, SandboxError> {
-    let text = String::from_utf8_lossy(&seen.statuses);
-    let statuses: Vec<Status> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let mut exit = is_over.then_some(Exit::TimedOut);
-    let mut is_ready = false;
-    for status in statuses {
-        match status {
-            Status::Refused { missing, remedy } => return Err(Refusal { missing, remedy }.into()),
-            Status::Ready => is_ready = true,
-            Status::Exited { code } => exit = Some(Exit::Code(code)),
-            Status::Signaled { signal } => exit = Some(Exit::Signal(signal)),
-            Status::Lost { signal } => {
-                let source = io::Error::other(format!("signal {signal} from outside"));
-                return Err(machine("keeping the sandbox up", source));
+    /// Kills everything of the command and waits until it is gone.
+    pub(super) async fn killed(self) -> Result<Seen, SandboxError> {
+        let Started { lifeline, mut task, .. } = self;
+        drop(lifeline);
+        match timeout(KILL_TIMEOUT, &mut task).await {
+            Ok(joined) => seen(joined),
+            Err(_) => {
+                task.abort();
+                Err(machine("ending the command", io::ErrorKind::TimedOut.into()))
             }
         }
     }
-    if let Some(exit) = exit {
-        return Ok(exit);
+
+    /// Waits for the end, however long it takes.
+    pub(super) async fn over(&mut self) -> Result<Seen, SandboxError> {
+        seen((&mut self.task).await)
     }
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-    if is_ready {
-        return Err(machine("keeping the sandbox up", io::Error::other(format!("the launcher ended: {}", seen.end))));
+}
+
+fn seen(joined: Result<io::Result<Seen>, tokio::task::JoinError>) -> Result<Seen, SandboxError> {
+    joined.map_err(io::Error::other).flatten().map_err(|source| machine("reading the command's output", source))
+}
+
+/// What was said about the end; `is_over` if it was we who ended it.
+pub(super) fn exit(seen: &Seen, is_over: bool) -> Result<Exit, SandboxError> {
+    let text = String::from_utf8_lossy(&seen.statuses);
+    let statuses = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let mut exit = None;
+    let mut exceeded = seen.output.is_over().then_some(Exit::Exceeded(Limit::Output));
+    let mut lost = None;
+    for status in statuses {
+        match status {
+            Status::Refused { missing, remedy } => return Err(Refusal { missing, remedy }.into()),
+            Status::Ready => {}
+            Status::Exited { code } => exit = Some(Exit::Code(code)),
+            Status::Signaled { signal: SIGXCPU } => exit = Some(Exit::Exceeded(Limit::Cpu)),
+            Status::Signaled { signal: SIGXFSZ } => exit = Some(Exit::Exceeded(Limit::FileSize)),
+            Status::Signaled { signal } => exit = Some(Exit::Signal(signal)),
+            Status::Exceeded { limit } => exceeded = Some(Exit::Exceeded(domain(limit))),
+            Status::Lost { signal } => lost = Some(format!("signal {signal} from outside")),
+        }
     }
-    Err(Refusal {
-        missing: format!("a launcher that answers: it ended with {} ({last})", seen.end),
-        remedy: "point the sandbox at the patchwright binary of this version, on a file system that is not noexec".to_owned(),
+    // What was killed for its time may still have ended by itself in the meantime; its time was over all the same.
+    let ended = exceeded.or(is_over.then_some(Exit::TimedOut)).or(exit);
+    let broken = || machine("keeping the sandbox up", io::Error::other(lost.unwrap_or_else(|| "the launcher is gone".into())));
+    ended.ok_or_else(broken)
+}
+
+fn domain(limit: status::Limit) -> Limit {
+    match limit {
+        status::Limit::Memory => Limit::Memory,
+        status::Limit::Disk => Limit::Disk,
+        status::Limit::Files => Limit::Files,
     }
-    .into())
 }
 
 pub(super) fn machine(context: &str, source: io::Error) -> SandboxError {

@@ -1,37 +1,29 @@
-//! A process that is talked to: one start of the launcher, and a connection that is the process's standard input and output.
-//!
-//! The launcher's own standard input is taken by the spec and the lifeline, so it connects to a socket of ours before it
-//! enters any namespace. The socket lies in a folder that only we can enter, takes one connection, and is then removed.
+//! A process that is talked to: a command whose standard input and output are a connection to us.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright_domain::proof::Exit;
-use patchwright_launcher::spec::{self, Program, ReadOnly, Spec};
-use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
+use patchwright_launcher::spec::{Bridge, Program, ReadOnly, Run};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::process::ChildStdin;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
-use crate::sandbox::local::launch::{self, Seen, exit, machine};
+use crate::sandbox::local::launch::{self, Started, exit, machine};
+use crate::sandbox::local::session::Session;
 use crate::sandbox::output::{Kept, Tail};
 use crate::sandbox::{Handle, Process, Running, SandboxError};
 
 /// How much of the end of standard error is kept, in bytes.
 const ERRORS_BYTES_MAX: usize = 8 * 1024;
-/// How long the launcher may take to connect; it does nothing else before.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The spec of a process, made from that of the executor's commands.
-pub(super) fn spec(template: &Spec, process: &Process) -> Result<Spec, SandboxError> {
+/// The process as the launcher is told of it; `environment` is that of the executor's commands.
+pub(super) fn described(process: &Process, environment: &[(String, String)]) -> Result<Run, SandboxError> {
     for (source, _) in &process.sockets {
         let is_socket = fs::symlink_metadata(source).is_ok_and(|found| found.file_type().is_socket());
         if !is_socket {
@@ -39,45 +31,30 @@ pub(super) fn spec(template: &Spec, process: &Process) -> Result<Spec, SandboxEr
             return Err(SandboxError::Path { path: source.display().to_string(), reason });
         }
     }
+    let is_replaced = |name: &str| process.environment.iter().any(|(added, _)| added == name);
+    let kept = environment.iter().filter(|(name, _)| !is_replaced(name));
     let mounts = process.read_only.iter().chain(&process.sockets);
-    let mut spec = template.clone();
-    spec.read_only.extend(mounts.map(|(source, target)| ReadOnly { source: source.clone(), target: target.clone() }));
-    spec.environment.retain(|(name, _)| process.environment.iter().all(|(added, _)| added != name));
-    spec.environment.extend(process.environment.iter().cloned());
-    if let Some(bridge) = &process.bridge {
-        spec.bridge = Some(spec::Bridge { port: bridge.port, socket: bridge.socket.clone() });
-    }
-    spec.program = Program::Process { arguments: process.argv.clone() };
-    spec.directory = PathBuf::new();
-    Ok(spec)
+    Ok(Run {
+        program: Program::Process { arguments: process.argv.clone() },
+        directory: PathBuf::new(),
+        environment: kept.chain(&process.environment).cloned().collect(),
+        read_only: mounts.map(|(source, target)| ReadOnly { source: source.clone(), target: target.clone() }).collect(),
+        bridge: process.bridge.as_ref().map(|bridge| Bridge { port: bridge.port, socket: bridge.socket.clone() }),
+        is_apart: true,
+    })
 }
 
 /// Starts the process.
-pub(super) async fn spawn(launcher: &Path, mut spec: Spec) -> Result<Running, SandboxError> {
+pub(super) async fn spawn(session: &mut Session, run: &Run) -> Result<Running, SandboxError> {
     let making = |source| machine("making the process's standard input and output", source);
-    let folder = tempfile::Builder::new().prefix("patchwright-").tempdir().map_err(making)?;
-    let socket = folder.path().join("stdio");
-    let listener = UnixListener::bind(&socket).map_err(making)?;
-    spec.standard = Some(socket);
-    let frame = spec.frame().map_err(|source| machine("describing the process", source))?;
-    let (child, mut lifeline) = launch::launch(launcher)?;
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(making)?;
+    ours.set_nonblocking(true).map_err(making)?;
+    let stream = UnixStream::from_std(ours).map_err(making)?;
     let (kept, errors) = Kept::tail(ERRORS_BYTES_MAX);
-    let mut task = tokio::spawn(launch::watch(child, kept));
-    let connected = timeout(CONNECT_TIMEOUT, async {
-        // A launcher that is gone already is seen by its task, which then is what ends the wait.
-        let _ = lifeline.write_all(&frame).await;
-        tokio::select! {
-            accepted = listener.accept() => accepted.map(|(stream, _)| stream).map_err(making),
-            joined = &mut task => Err(never_connected(joined)),
-        }
-    });
-    let stream = connected.await.map_err(|_| making(io::ErrorKind::TimedOut.into()))??;
-    Ok(running(stream, LocalHandle { lifeline: Some(lifeline), task: Some(task), errors, end: None }))
-}
-
-fn running(stream: UnixStream, handle: LocalHandle) -> Running {
+    let started = launch::start(session, run, kept, Some(theirs.into())).await?;
     let (output, input) = stream.into_split();
-    Running { input: Box::new(input), output: Box::new(Output(output)), handle: Box::new(handle) }
+    let handle = LocalHandle { started: Some(started), errors, end: None };
+    Ok(Running { input: Box::new(input), output: Box::new(Output(output)), handle: Box::new(handle) })
 }
 
 /// What the process prints. One that ends before it has read all its input resets the connection, behind everything that
@@ -93,36 +70,14 @@ impl AsyncRead for Output {
     }
 }
 
-fn never_connected(joined: Result<io::Result<Seen>, tokio::task::JoinError>) -> SandboxError {
-    let seen = match joined.map_err(io::Error::other).flatten() {
-        Ok(seen) => seen,
-        Err(source) => return machine("starting a process", source),
-    };
-    match exit(&seen, false) {
-        Err(error) => error,
-        Ok(exit) => machine("starting a process", io::Error::other(format!("it ended before it was heard of: {exit:?}"))),
-    }
-}
-
-/// The launcher of one process.
+/// The process, which is killed when this is dropped.
 struct LocalHandle {
-    /// Closed when this is dropped, which kills everything inside; the task then reaps the launcher.
-    lifeline: Option<ChildStdin>,
-    task: Option<JoinHandle<io::Result<Seen>>>,
+    started: Option<Started>,
     errors: Tail,
     end: Option<Exit>,
 }
 
 impl LocalHandle {
-    fn ended(&mut self, joined: Result<io::Result<Seen>, tokio::task::JoinError>, is_over: bool) -> Result<Exit, SandboxError> {
-        self.task = None;
-        self.lifeline = None;
-        let seen = joined.map_err(io::Error::other).flatten().map_err(|source| machine("awaiting a process", source))?;
-        let exit = exit(&seen, is_over)?;
-        self.end = Some(exit);
-        Ok(exit)
-    }
-
     fn known(&self) -> Result<Exit, SandboxError> {
         self.end.ok_or_else(|| machine("awaiting a process", io::Error::other("it broke before")))
     }
@@ -135,14 +90,18 @@ impl Handle for LocalHandle {
     }
 
     async fn wait(&mut self) -> Result<Exit, SandboxError> {
-        let Some(task) = &mut self.task else { return self.known() };
-        let joined = task.await;
-        self.ended(joined, false)
+        let Some(started) = &mut self.started else { return self.known() };
+        let seen = started.over().await;
+        self.started = None;
+        let exit = exit(&seen?, false)?;
+        self.end = Some(exit);
+        Ok(exit)
     }
 
     async fn kill(&mut self) -> Result<Exit, SandboxError> {
-        let (Some(lifeline), Some(task)) = (self.lifeline.take(), self.task.take()) else { return self.known() };
-        let joined = launch::killed(lifeline, task).await?;
-        self.ended(joined, true)
+        let Some(started) = self.started.take() else { return self.known() };
+        let exit = exit(&started.killed().await?, true)?;
+        self.end = Some(exit);
+        Ok(exit)
     }
 }

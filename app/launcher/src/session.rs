@@ -1,0 +1,203 @@
+//! The process that keeps one sandbox: it makes the walls once, and starts every command in them on request.
+//!
+//! No command ever sees this process: each has a process namespace and a copy of the mounts of its own. It ends, and all
+//! commands with it, when the supervisor's end of the connection is closed.
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use seccompiler::BpfProgram;
+
+use crate::fault::{Fault, OrFault, Step};
+use crate::spec::{Run, Spec};
+use crate::status::Status;
+use crate::usage::Watch;
+use crate::{filter, init, messages, mounts, namespaces, sys};
+
+/// Commands at a time in one sandbox.
+const COMMANDS_MAX: usize = 64;
+
+/// The ends that the first process of a command needs of the processes outside.
+pub(crate) struct Wires {
+    pub(crate) lifeline: OwnedFd,
+    pub(crate) outer_alive: OwnedFd,
+    pub(crate) output: OwnedFd,
+    pub(crate) status: OwnedFd,
+}
+
+/// Makes the sandbox that the supervisor asks for and serves it to the end.
+pub(crate) fn keep(supervisor: &UnixStream) {
+    let made = match messages::receive::<Spec>(supervisor).and_then(|asked| asked.map(|(spec, _)| spec.checked()).transpose()) {
+        Ok(None) => return,
+        Ok(Some(spec)) => Session::make(spec),
+        Err(error) => Err(Fault::new(Step::Spec, "the spec", error)),
+    };
+    // Nobody is left to be told when this fails: the supervisor takes a missing answer for a refusal.
+    match made {
+        Err(fault) => drop(messages::send(supervisor, &fault.refusal(), &[])),
+        Ok((mut session, workspace)) => {
+            let files: Vec<BorrowedFd<'_>> = workspace.iter().map(AsFd::as_fd).collect();
+            if messages::send(supervisor, &Status::Ready, &files).is_ok() {
+                drop(workspace);
+                session.serve(supervisor);
+            }
+        }
+    }
+}
+
+struct Session {
+    spec: Spec,
+    filter: BpfProgram,
+    /// Held open until this process ends, by which the commands' first processes learn of it.
+    alive: (PipeReader, PipeWriter),
+    commands: Vec<Started>,
+    watch: Watch,
+}
+
+/// A command that runs.
+struct Started {
+    pid: i32,
+    pidfd: OwnedFd,
+    status: OwnedFd,
+    is_killed: bool,
+}
+
+impl Session {
+    fn make(spec: Spec) -> Result<(Session, Option<OwnedFd>), Fault> {
+        let filter = filter::compile()?;
+        let alive = io::pipe().or_fault(Step::Process, "a pipe")?;
+        // What the watch looks at must be found before the host's files are out of sight.
+        let watch = Watch::new(&spec);
+        namespaces::enter(&spec)?;
+        let workspace = mounts::build(&spec)?;
+        Ok((Session { spec, filter, alive, commands: Vec::new(), watch }, workspace))
+    }
+
+    /// Starts what is asked for and reaps what has ended, until the supervisor is gone.
+    fn serve(&mut self, supervisor: &UnixStream) {
+        loop {
+            let pause = (!self.commands.is_empty()).then(|| self.watch.pause());
+            let ready = match self.wait(supervisor, pause) {
+                Ok(ready) => ready,
+                Err(_) => break,
+            };
+            if ready[0] {
+                match messages::receive::<Run>(supervisor) {
+                    Ok(Some((run, descriptors))) => self.start(&run, descriptors),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            self.reap(&ready[1..]);
+            if !self.commands.is_empty() {
+                self.look();
+            }
+        }
+        for command in &self.commands {
+            let _ = sys::pidfd_kill(&command.pidfd);
+        }
+        for command in self.commands.drain(..) {
+            let _ = sys::wait_for(command.pid);
+        }
+    }
+
+    /// Waits until the supervisor speaks or a command has ended, or for the pause; the first answer is the supervisor's.
+    fn wait(&self, supervisor: &UnixStream, pause: Option<Timespec>) -> io::Result<Vec<bool>> {
+        let mut set = vec![PollFd::new(supervisor, PollFlags::IN)];
+        set.extend(self.commands.iter().map(|command| PollFd::new(&command.pidfd, PollFlags::IN)));
+        loop {
+            match poll(&mut set, pause.as_ref()) {
+                Ok(_) => return Ok(set.iter().map(|polled| !polled.revents().is_empty()).collect()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Starts a command. What goes wrong is told on its own status channel.
+    fn start(&mut self, run: &Run, descriptors: Vec<OwnedFd>) {
+        if !Run::DESCRIPTORS.contains(&descriptors.len()) {
+            return;
+        }
+        let mut descriptors = descriptors.into_iter();
+        let (Some(lifeline), Some(output), Some(status)) = (descriptors.next(), descriptors.next(), descriptors.next()) else {
+            return;
+        };
+        let standard = descriptors.next();
+        match self.spawn(run, lifeline, output, &status, standard) {
+            Ok((pid, pidfd)) => self.commands.push(Started { pid, pidfd, status, is_killed: false }),
+            Err(fault) => report(status, &fault.refusal()),
+        }
+    }
+
+    fn spawn(
+        &self,
+        run: &Run,
+        lifeline: OwnedFd,
+        output: OwnedFd,
+        status: &OwnedFd,
+        standard: Option<OwnedFd>,
+    ) -> Result<(i32, OwnedFd), Fault> {
+        if self.commands.len() >= COMMANDS_MAX {
+            let full = io::Error::other(format!("{COMMANDS_MAX} commands run already"));
+            return Err(Fault::new(Step::Process, "one more command", full));
+        }
+        let outer_alive = self.alive.0.try_clone().or_fault(Step::Process, "a pipe")?.into();
+        let status = status.try_clone().or_fault(Step::Process, "a pipe")?;
+        let wires = Wires { lifeline, outer_alive, output, status };
+        match sys::clone_process(namespaces::of_command(run)).or_fault(Step::Namespaces, "clone")? {
+            Some(started) => Ok(started),
+            None => {
+                let own = [&wires.lifeline, &wires.outer_alive, &wires.output, &wires.status].map(|fd| fd.as_raw_fd());
+                let own: Vec<_> = own.into_iter().chain(standard.as_ref().map(AsRawFd::as_raw_fd)).collect();
+                if sys::close_all_but(&own).is_err() {
+                    sys::exit_now(1);
+                }
+                init::run(&self.spec, run, &self.filter, &wires, standard)
+            }
+        }
+    }
+
+    fn reap(&mut self, ended: &[bool]) {
+        let mut ended = ended.iter().copied();
+        self.commands.retain_mut(|command| {
+            // What was started just now was not waited for.
+            if !ended.next().unwrap_or_default() {
+                return true;
+            }
+            // The kernel lets the first process of a namespace be reaped only after every other one of it is gone.
+            let end = sys::wait_for(command.pid);
+            if let (Some(signal), false) = (end.ok().and_then(|end| end.signal()), command.is_killed) {
+                let _ = report_to(&command.status, &Status::Lost { signal });
+            }
+            false
+        });
+    }
+
+    /// Kills what has used more than it may.
+    fn look(&mut self) {
+        for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
+            if let Some(limit) = self.watch.exceeded(command.pid) {
+                let _ = report_to(&command.status, &Status::Exceeded { limit });
+                command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+            }
+        }
+    }
+}
+
+/// Writes one status line. Nobody is left to be told when it fails: the supervisor reads a missing line as a refusal.
+pub(crate) fn report(channel: OwnedFd, status: &Status) {
+    let _ = write_line(File::from(channel), status);
+}
+
+/// As [`report`], keeping the channel.
+pub(crate) fn report_to(channel: &OwnedFd, status: &Status) -> io::Result<()> {
+    write_line(File::from(channel.try_clone()?), status)
+}
+
+fn write_line(mut channel: File, status: &Status) -> io::Result<()> {
+    io::Write::write_all(&mut channel, status.line().as_bytes())
+}

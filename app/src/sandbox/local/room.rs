@@ -1,0 +1,103 @@
+//! The sandbox of one executor: made in the background as soon as the executor is opened, and again should it break.
+
+use std::path::PathBuf;
+
+use patchwright_launcher::spec::{Bridge, Program, Run, Spec};
+use tokio::task::JoinHandle;
+
+use crate::sandbox::local::launch::machine;
+use crate::sandbox::local::session::Session;
+use crate::sandbox::local::{Discovery, LocalSettings, environment, equip, launch, process};
+use crate::sandbox::{Command, Output, Process, Running, SandboxError};
+
+/// What is needed for commands on one tree, and the sandbox where it stands.
+pub(super) struct Room {
+    pub(super) launcher: PathBuf,
+    pub(super) toolchains: Discovery,
+    /// The walls, but for the toolchains.
+    pub(super) spec: Spec,
+    pub(super) settings: LocalSettings,
+    pub(super) bridge: Option<Bridge>,
+    pub(super) state: State,
+}
+
+/// How far the sandbox is.
+pub(super) enum State {
+    Shut,
+    Opening(JoinHandle<Result<Open, SandboxError>>),
+    Open(Open),
+}
+
+/// A sandbox and the environment of its commands.
+pub(super) struct Open {
+    session: Session,
+    environment: Vec<(String, String)>,
+}
+
+impl Room {
+    /// Begins to make the sandbox, without waiting for it.
+    pub(super) fn begin(&mut self) {
+        if let State::Shut = self.state {
+            let (launcher, toolchains) = (self.launcher.clone(), self.toolchains.clone());
+            let (mut spec, settings) = (self.spec.clone(), self.settings.clone());
+            self.state = State::Opening(tokio::spawn(async move {
+                let toolchains = toolchains.found().await;
+                equip(&mut spec, toolchains);
+                let (session, _) = Session::open(&launcher, &spec).await?;
+                Ok(Open { session, environment: environment(&settings, toolchains) })
+            }));
+        }
+    }
+
+    /// Waits until the sandbox stands.
+    async fn open(&mut self) -> Result<&mut Open, SandboxError> {
+        self.begin();
+        if let State::Opening(opening) = &mut self.state {
+            let opened = opening.await.map_err(|error| machine("making the sandbox", std::io::Error::other(error)));
+            self.state = State::Shut;
+            self.state = State::Open(opened.flatten()?);
+        }
+        match &mut self.state {
+            State::Open(open) => Ok(open),
+            State::Shut | State::Opening(_) => Err(machine("making the sandbox", std::io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    pub(super) async fn run(&mut self, program: Program, command: &Command) -> Result<Output, SandboxError> {
+        let (limits, bridge) = (self.settings.limits.clone(), self.bridge.clone());
+        let open = self.open().await?;
+        let run = Run {
+            program,
+            directory: PathBuf::from(&command.directory),
+            environment: open.environment.clone(),
+            read_only: Vec::new(),
+            bridge,
+            is_apart: false,
+        };
+        let done = launch::run(&mut open.session, &run, command, &limits).await;
+        self.unless_broken(done)
+    }
+
+    pub(super) async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
+        let open = self.open().await?;
+        let run = process::described(process, &open.environment)?;
+        let spawned = process::spawn(&mut open.session, &run).await;
+        self.unless_broken(spawned)
+    }
+
+    /// What broke is not used again: the next command has a sandbox made anew.
+    fn unless_broken<T>(&mut self, done: Result<T, SandboxError>) -> Result<T, SandboxError> {
+        if let Err(SandboxError::Machine { .. }) = done {
+            self.state = State::Shut;
+        }
+        done
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let State::Opening(opening) = &self.state {
+            opening.abort();
+        }
+    }
+}
