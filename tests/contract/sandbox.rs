@@ -21,6 +21,7 @@ use patchwright_domain::proof::{Exit, Limit};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
+mod limits;
 mod process;
 mod reader;
 

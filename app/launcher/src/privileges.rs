@@ -7,6 +7,9 @@ use crate::fault::{Fault, OrFault, Step};
 use crate::spec::{Limits, Spec};
 use crate::{mounts, namespaces, sys};
 
+/// How long a process may still compute after it was told that its processor time is over.
+const CPU_GRACE_SECONDS: u64 = 2;
+
 /// Drops every privilege over the sandbox that was just built.
 ///
 /// The last user namespace owns none of the mounts and none of the other namespaces, so even a capability regained in it
@@ -43,11 +46,14 @@ fn limit(limits: &Limits) -> Result<(), Fault> {
         (libc::RLIMIT_FSIZE, limits.file_bytes, "RLIMIT_FSIZE"),
         (libc::RLIMIT_NOFILE, limits.n_open_files, "RLIMIT_NOFILE"),
         (libc::RLIMIT_NPROC, limits.n_processes, "RLIMIT_NPROC"),
-        (libc::RLIMIT_CPU, limits.cpu_seconds, "RLIMIT_CPU"),
         (libc::RLIMIT_DATA, limits.memory_bytes, "RLIMIT_DATA"),
     ];
     for (resource, most, name) in all {
         sys::lower_limit(resource, most).or_fault(Step::Privileges, name)?;
     }
+    // The kernel first sends a signal that tells why, and kills at the harder limit.
+    sys::lower_limit(libc::RLIMIT_CPU, limits.cpu_seconds.saturating_add(CPU_GRACE_SECONDS))
+        .or_fault(Step::Privileges, "RLIMIT_CPU")?;
+    sys::lower_soft_limit(libc::RLIMIT_CPU, limits.cpu_seconds).or_fault(Step::Privileges, "RLIMIT_CPU")?;
     Ok(())
 }

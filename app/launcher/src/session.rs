@@ -63,6 +63,8 @@ struct Started {
     pid: i32,
     pidfd: OwnedFd,
     status: OwnedFd,
+    /// How many of its first processes are copies of ourselves.
+    n_ours: u32,
     is_killed: bool,
 }
 
@@ -128,7 +130,9 @@ impl Session {
         };
         let standard = descriptors.next();
         match self.spawn(run, lifeline, output, &status, standard) {
-            Ok((pid, pidfd)) => self.commands.push(Started { pid, pidfd, status, is_killed: false }),
+            Ok((pid, pidfd)) => {
+                self.commands.push(Started { pid, pidfd, status, n_ours: 1 + u32::from(run.bridge.is_some()), is_killed: false })
+            }
             Err(fault) => report(status, &fault.refusal()),
         }
     }
@@ -173,6 +177,7 @@ impl Session {
             if let (Some(signal), false) = (end.ok().and_then(|end| end.signal()), command.is_killed) {
                 let _ = report_to(&command.status, &Status::Lost { signal });
             }
+            self.watch.forget(command.pid);
             false
         });
     }
@@ -180,7 +185,7 @@ impl Session {
     /// Kills what has used more than it may.
     fn look(&mut self) {
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
-            if let Some(limit) = self.watch.exceeded(command.pid) {
+            if let Some(limit) = self.watch.exceeded(command.pid, command.n_ours) {
                 let _ = report_to(&command.status, &Status::Exceeded { limit });
                 command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
             }

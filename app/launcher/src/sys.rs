@@ -370,6 +370,17 @@ pub(crate) fn lower_limit(resource: Resource, most: u64) -> io::Result<()> {
     set_limit(resource, now.rlim_max.min(most))
 }
 
+/// Lowers the softer limit, at which the kernel warns.
+pub(crate) fn lower_soft_limit(resource: Resource, most: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure lives across both calls.
+    unsafe {
+        check(c_long::from(libc::getrlimit(resource, &raw mut limit)))?;
+        limit.rlim_cur = limit.rlim_max.min(most);
+        check(c_long::from(libc::setrlimit(resource, &raw const limit))).map(drop)
+    }
+}
+
 /// Sets a limit for good; raising one takes a privilege.
 pub(crate) fn set_limit(resource: Resource, most: u64) -> io::Result<()> {
     let limit = libc::rlimit { rlim_cur: most, rlim_max: most };

@@ -1,0 +1,89 @@
+//! What a command may use, and what happens to one that uses more.
+
+use patchwright::sandbox::Limits;
+
+use super::*;
+
+const MIB: u64 = 1 << 20;
+
+async fn limited(limits: Limits) -> Place {
+    Place::with(LocalSettings { limits, ..settings() }).await
+}
+
+/// What must be killed at a limit, or it would go on until the time is over.
+#[track_caller]
+fn is_stopped(output: &Output, limit: Limit) {
+    assert_eq!(output.exit, Exit::Exceeded(limit), "{}", String::from_utf8_lossy(&output.output));
+}
+
+#[tokio::test]
+async fn memory_is_limited_for_all_processes_together() {
+    let limits = Limits { memory_bytes: 256 * MIB, ..Limits::default() };
+    let mut place = limited(limits).await;
+    // Each takes less than a process may have.
+    let many = "for n in 1 2 3 4 5 6 7 8; do perl -e '$x = \"x\" x (60 << 20); sleep 100000' & done; wait";
+    is_stopped(&place.run(many).await, Limit::Memory);
+    assert_eq!(place.prints("echo still here").await, "still here\n");
+    // One alone is refused by the kernel.
+    assert_ne!(place.run("perl -e '$x = \"x\" x (300 << 20)' 2>/dev/null").await.exit, Exit::Code(0));
+    // What is shared since a fork is there once.
+    let forked =
+        "perl -e '$x = \"x\" x (100 << 20); for (1..6) { fork or do { select undef, undef, undef, 0.4; exit } } wait for 1..6'";
+    assert_eq!(place.run(forked).await.exit, Exit::Code(0));
+}
+
+#[tokio::test]
+async fn files_in_memory_count_as_memory() {
+    let limits = Limits { memory_bytes: 128 * MIB, ..Limits::default() };
+    let mut place = limited(limits).await;
+    let number = if cfg!(target_arch = "x86_64") { 319 } else { 279 };
+    // A file without a name, by a process that nobody of its own user may look into.
+    let nameless = format!(
+        "perl -e 'syscall(157, 4, 0, 0, 0, 0); my $name = \"x\"; my $fd = syscall({number}, $name, 0); open my $f, \">&=\", $fd or die; \
+         $b = \"x\" x (1 << 20); for (1..400) {{ syswrite $f, $b; select undef, undef, undef, 0.002 }} sleep 100000'"
+    );
+    is_stopped(&place.run(&nameless).await, Limit::Memory);
+    let private = "head -c 100M /dev/zero > /tmp/a; head -c 100M /dev/zero > /dev/shm/b; sleep 100000";
+    is_stopped(&place.run(private).await, Limit::Memory);
+}
+
+#[tokio::test]
+async fn the_workspace_takes_no_more_of_the_disk_than_it_may() {
+    let limits = Limits { disk_bytes: 32 * MIB, n_files: 2000, ..Limits::default() };
+    let mut place = limited(limits.clone()).await;
+    is_stopped(&place.run("for n in $(seq 1 100); do head -c 1M /dev/zero > file$n; done; sleep 100000").await, Limit::Disk);
+    assert!(fs::read_dir(place.path()).unwrap().count() < 100);
+    // As long as it is over the limit nothing runs for long.
+    is_stopped(&place.run("sleep 100000").await, Limit::Disk);
+    let mut place = limited(limits).await;
+    is_stopped(&place.run("mkdir d; n=0; while :; do : > d/$n; n=$((n + 1)); done").await, Limit::Files);
+}
+
+#[tokio::test]
+async fn output_without_end_is_stopped() {
+    let mut place = limited(Limits { output_bytes: 4 * MIB, ..Limits::default() }).await;
+    let output = place.run("trap '' PIPE; echo begin; while :; do yes 2>/dev/null; done").await;
+    is_stopped(&output, Limit::Output);
+    assert!(output.output.starts_with(b"begin\ny\n"));
+    assert_eq!(place.prints("head -c 60000 /dev/zero | tr '\\0' x | wc -c").await, "60000\n");
+}
+
+#[tokio::test]
+async fn processor_time_is_limited() {
+    let mut place = limited(Limits { cpu_seconds: 1, ..Limits::default() }).await;
+    is_stopped(&place.run("exec perl -e '1 while 1'").await, Limit::Cpu);
+}
+
+#[tokio::test]
+async fn a_command_is_asked_to_end_before_it_is_killed() {
+    let mut place = limited(Limits { grace: Duration::from_secs(60), ..Limits::default() }).await;
+    let polite =
+        Command { timeout: Duration::from_millis(300), ..command("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done") };
+    let output = place.executor.execute(&polite).await.unwrap();
+    assert_eq!(output.exit, Exit::TimedOut);
+    assert!(output.output.ends_with(b"bye\n"), "{output:?}");
+    let mut place = limited(Limits { grace: Duration::from_millis(100), ..Limits::default() }).await;
+    let deaf = Command { timeout: Duration::from_millis(300), ..command("trap '' TERM; while :; do sleep 0.05; done") };
+    assert_eq!(place.executor.execute(&deaf).await.unwrap().exit, Exit::TimedOut);
+    assert_eq!(place.prints("set -- /proc/[0-9]*; echo $#").await, "2\n");
+}
