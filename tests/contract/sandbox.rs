@@ -112,7 +112,7 @@ fn is_held(pipe: &Path) -> bool {
 #[tokio::test]
 async fn the_probe_finds_every_layer_in_force() {
     let capabilities = LocalSandbox::new(launcher(), settings()).probe().await.unwrap();
-    assert_eq!(capabilities.layers.len(), 9, "{:?}", capabilities.layers);
+    assert_eq!(capabilities.layers.len(), 10, "{:?}", capabilities.layers);
 }
 
 #[tokio::test]

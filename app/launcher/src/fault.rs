@@ -15,6 +15,7 @@ pub(crate) enum Step {
     Mount,
     Layer,
     Privileges,
+    Rules,
     Filter,
     Command,
 }
@@ -54,6 +55,7 @@ impl Fault {
             Step::Mount => "the allow-listed root",
             Step::Layer => "a workspace over a shared tree (overlayfs)",
             Step::Privileges => "a process without privileges",
+            Step::Rules => "rules on files (Landlock)",
             Step::Filter => "the system-call filter (seccomp)",
             Step::Command => "the command's program or directory",
         };
@@ -75,7 +77,7 @@ impl Fault {
             Step::Filter => "run a kernel built with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
             Step::Command => "install a shell at the path named, and start in a directory of the workspace",
             Step::Spec => "start the server and the launcher from the same binary",
-            Step::Process | Step::Namespaces | Step::Identity | Step::Network | Step::Privileges => {
+            Step::Rules | Step::Process | Step::Namespaces | Step::Identity | Step::Network | Step::Privileges => {
                 "free processes, memory or open files on this machine and try again"
             }
         };

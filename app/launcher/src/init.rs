@@ -16,7 +16,7 @@ use crate::fault::{Fault, OrFault, Step};
 use crate::session::{Wires, report_to};
 use crate::spec::{Program, Run, Spec, WORKSPACE};
 use crate::status::Status;
-use crate::{bridge, filter, mounts, namespaces, privileges, probe, sys};
+use crate::{bridge, filter, mounts, namespaces, privileges, probe, rules, sys};
 
 /// Runs one command in these namespaces and ends them.
 pub(crate) fn run(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> ! {
@@ -38,6 +38,7 @@ fn serve(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: O
     let proc = mounts::enter(spec, run)?;
     privileges::drop_all(spec, &proc)?;
     drop(proc);
+    rules::confine(spec)?;
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(filter)?;
     if let Some(bridge) = &run.bridge {

@@ -18,6 +18,7 @@ mod mounts;
 mod namespaces;
 mod privileges;
 pub mod probe;
+mod rules;
 mod session;
 pub mod spec;
 pub mod status;

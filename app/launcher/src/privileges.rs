@@ -27,10 +27,19 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc) -> Result<(), Fault> {
     sys::set_dumpable(true).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
     namespaces::map_identity(sys::Ids { uid: spec.uid, gid: spec.gid }, spec.uid, spec.gid)?;
     sys::set_dumpable(false).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
+    limit_shared_memory(spec, proc);
     forbid_user_namespaces(proc);
     limit(&spec.limits)?;
     sys::drop_capabilities().or_fault(step, "dropping capabilities")?;
     sys::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
+}
+
+/// Sets how much System V shared memory there may be, as much as in the other private places.
+///
+/// Quiet where a kernel refuses it: what processes map of it is counted.
+fn limit_shared_memory(spec: &Spec, proc: &mounts::Proc) {
+    let n_pages = (spec.limits.tmp_bytes / rustix::param::page_size() as u64).to_string();
+    let _ = proc.open_for_writing("sys/kernel/shmall").and_then(|file| File::from(file).write_all(n_pages.as_bytes()));
 }
 
 /// Sets the number of user namespaces that can be made below this one to none.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub struct Baits {
 }
 
 /// How many findings a whole probe has; fewer mean that it did not come to its end.
-pub const N_FINDINGS: usize = 9;
+pub const N_FINDINGS: usize = 10;
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,7 @@ pub(crate) fn run(baits: &Baits, out: &mut impl Write) {
         ("no mounts", refused(Attack::Mount)),
         ("system-call filter", refused(Attack::VirtualSocket).and_then(|()| refused(Attack::IoUring))),
         ("no privileges", privileges()),
+        (if sys::landlock_version() > 0 { "Landlock" } else { "no Landlock in this kernel" }, rules()),
     ];
     for (layer, found) in checks {
         let finding = Finding { layer: layer.to_owned(), broken: found.err() };
@@ -101,6 +103,24 @@ fn loopback() -> Result<(), String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("bind: {error}"))?;
     let address = listener.local_addr().map_err(|error| format!("bind: {error}"))?;
     TcpStream::connect(address).map(drop).map_err(|error| format!("connect: {error}"))
+}
+
+/// Programs start from anywhere but `/dev`, which nothing else than the rules on files sees to.
+fn rules() -> Result<(), String> {
+    if sys::landlock_version() == 0 {
+        return Ok(());
+    }
+    let program = "/dev/shm/.patchwright-probe";
+    let written =
+        fs::write(program, "#!/bin/sh\nexit 0\n").and_then(|()| fs::set_permissions(program, PermissionsExt::from_mode(0o755)));
+    written.map_err(|error| format!("{program}: {error}"))?;
+    let started = std::process::Command::new(program).status();
+    let _ = fs::remove_file(program);
+    match started {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(format!("refused for another reason: {error}")),
+        Ok(_) => Err("a program started from /dev/shm".to_owned()),
+    }
 }
 
 fn refused(attack: Attack) -> Result<(), String> {

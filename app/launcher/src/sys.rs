@@ -426,6 +426,15 @@ pub(crate) fn execute(program: &str, arguments: &[&str], environment: &[(String,
     Err(io::Error::last_os_error())
 }
 
+/// Which version of Landlock the kernel has in force; none is 0.
+pub(crate) fn landlock_version() -> u32 {
+    const LANDLOCK_CREATE_RULESET_VERSION: c_int = 1;
+    let none = ptr::null::<c_void>();
+    // SAFETY: with this flag nothing is made and no memory is looked at.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, LANDLOCK_CREATE_RULESET_VERSION) };
+    u32::try_from(version).unwrap_or_default()
+}
+
 /// Tries a system call that takes up to three numbers, for the probe's attacks.
 ///
 /// Safe because every call that the probe names takes numbers or null pointers, which the kernel checks.

@@ -1,0 +1,55 @@
+//! Landlock: rules on files that hold even if a mount were not what it should be, where the kernel has them.
+//!
+//! Best effort by kernel, so that an older one gives fewer rules; the namespaces stand without them.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    Scope,
+};
+
+use crate::fault::{Fault, OrFault, Step};
+use crate::spec::{HOME, Spec, WORKSPACE};
+
+/// The newest rules that were tried.
+const NEWEST: ABI = ABI::V6;
+
+/// Confines this process and all that it starts: programs run from anywhere but `/dev`, and files are written where they
+/// may be.
+pub(crate) fn confine(spec: &Spec) -> Result<(), Fault> {
+    let read = AccessFs::from_read(NEWEST);
+    let write = AccessFs::from_all(NEWEST);
+    let execute = BitFlags::from(AccessFs::Execute);
+    let confined = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut rules = vec![(PathBuf::from("/"), read & !execute)];
+        for entry in fs::read_dir("/")? {
+            let path = entry?.path();
+            // A link leads to a directory that has a rule itself.
+            if path.is_symlink() {
+                continue;
+            }
+            let access = match path.to_str() {
+                Some("/dev" | "/proc") => write & !execute,
+                Some("/tmp") => write,
+                Some(WORKSPACE) if !spec.is_workspace_read_only => write,
+                _ => read,
+            };
+            rules.push((path, access));
+        }
+        rules.push((PathBuf::from(HOME), write));
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(write)?
+            .scope(Scope::AbstractUnixSocket | Scope::Signal)?
+            .create()?;
+        for (path, access) in rules {
+            ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(path)?, access))?;
+        }
+        ruleset.restrict_self()?;
+        Ok(())
+    };
+    confined().map_err(io::Error::other).or_fault(Step::Rules, "landlock_restrict_self")
+}
