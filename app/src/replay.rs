@@ -189,8 +189,10 @@ impl Replayer {
     async fn open(&self, spec: &JobSpec, prepared: &Prepared, tree: &Scratch) -> Result<Box<dyn Executor>, ReplayError> {
         let edits = spec.task.mode().edits();
         let profile = if edits { Profile::Agent } else { Profile::Reader };
-        let opened =
-            self.sandbox.open(Tree { path: tree.path(), objects: Some(tree.objects()), home: None }, profile.into()).await;
+        let opened = self
+            .sandbox
+            .open(Tree { path: tree.path(), layer: tree.layer(), objects: Some(tree.objects()), home: None }, profile.into())
+            .await;
         let mut executor = opened?;
         if let (true, Some(setup)) = (edits, &prepared.plan.setup) {
             let command = Command {

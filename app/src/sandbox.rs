@@ -30,6 +30,9 @@ pub const OBJECTS: &str = "/opt/base/objects";
 pub struct Tree<'a> {
     /// The host folder that becomes the workspace, the only one that commands can write to, if they can.
     pub path: &'a Path,
+    /// A tree beneath that is never written, and an empty folder for the kernel's use; `path` holds what differs from it.
+    /// Only for sandboxes that [can](Sandbox::layers).
+    pub layer: Option<(&'a Path, &'a Path)>,
     /// A host folder of git objects, to be read at [`OBJECTS`].
     pub objects: Option<&'a Path>,
     /// A host folder that becomes the home directory and keeps what one executor's commands leave there for the next
@@ -40,7 +43,7 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// A folder whose `.git`, if it has one, borrows nothing.
     pub fn alone(path: &'a Path) -> Self {
-        Self { path, objects: None, home: None }
+        Self { path, layer: None, objects: None, home: None }
     }
 }
 
@@ -296,6 +299,11 @@ pub trait Sandbox: Send + Sync {
     /// # Errors
     /// [`Refusal`] where the machine cannot give the sandbox.
     async fn open(&self, tree: Tree<'_>, terms: Terms<'_>) -> Result<Box<dyn Executor>, Refusal>;
+
+    /// Whether trees below `place` may lie over others, for what `profile` does with them; found by trying, once.
+    async fn layers(&self, _place: &Path, _profile: Profile) -> bool {
+        false
+    }
 
     /// Removes what earlier processes of this server left behind when they were killed: processes, mounts, containers.
     ///

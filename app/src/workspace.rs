@@ -15,9 +15,11 @@ use patchwright_domain::journal::{Change, CommitId};
 use tempfile::TempDir;
 
 use crate::forge::CloneAccess;
+use layers::{Layer, Layers};
 use relay::Relay;
 
 mod edit;
+mod layers;
 mod mirror;
 mod paths;
 mod proposal;
@@ -55,6 +57,7 @@ pub struct Workspaces {
     /// Who owns the files of scratch trees, where this process may give them away: the sandbox's user.
     owner: Option<u32>,
     relay: Relay,
+    layers: Arc<Layers>,
     /// One writer at a time for each mirror.
     locks: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -63,14 +66,38 @@ pub struct Workspaces {
 /// objects from the mirror; it is there for those who work in the tree, and is never read by this program.
 #[derive(Debug)]
 pub struct Scratch {
+    /// Holds `tree`, `home` and `work`.
     folder: TempDir,
+    /// The tree's root, or what of it differs from the layer beneath.
+    path: PathBuf,
     objects: PathBuf,
+    layer: Option<(Arc<Layer>, PathBuf)>,
 }
 
 impl Scratch {
-    /// The tree's root.
+    fn new(parent: &Path, mirror: &Path, owner: Option<u32>) -> std::io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tree-").tempdir_in(parent)?;
+        let path = folder.path().join("tree");
+        std::fs::create_dir(&path)?;
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home)?;
+        owner.map_or(Ok(()), |owner| std::os::unix::fs::chown(&home, Some(owner), Some(owner)))?;
+        Ok(Self { folder, path, objects: mirror.join("objects"), layer: None })
+    }
+
+    /// The tree's root; of one that lies over a [layer](Self::layer), only what differs from it.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
+    }
+
+    /// The tree beneath, and an empty folder for the use of the kernel, where the tree lies over another.
+    pub fn layer(&self) -> Option<(&Path, &Path)> {
+        self.layer.as_ref().map(|(layer, work)| (layer.path(), work.as_path()))
+    }
+
+    /// A home directory for those who work in the tree.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
     }
 
     /// The folder of git objects that the tree's `.git` borrows from.
@@ -111,13 +138,17 @@ impl Workspaces {
     /// # Errors
     /// [`WorkspaceError::Unavailable`] where the folder or the relay's loopback listener cannot be made.
     pub async fn open(folder: PathBuf, owner: Option<u32>) -> Result<Self, WorkspaceError> {
-        let made = std::fs::create_dir_all(folder.join("mirrors")).and_then(|()| std::fs::create_dir_all(folder.join("scratch")));
+        let made = std::fs::create_dir_all(folder.join("mirrors"))
+            .and_then(|()| std::fs::create_dir_all(folder.join("scratch")))
+            .and_then(|()| std::fs::create_dir_all(folder.join("layers")));
         made.and_then(|()| private(&folder, 0o711))
             .and_then(|()| private(&folder.join("mirrors"), 0o700))
             .map_err(|e| unavailable("making the workspace folder", &e))?;
         let folder = folder.canonicalize().map_err(|e| unavailable("finding the workspace folder", &e))?;
         let relay = Relay::start().await.map_err(|e| unavailable("starting the git relay on loopback", &e))?;
-        Ok(Self { folder, owner: owner.filter(|_| rustix::process::geteuid().is_root()), relay, locks: Mutex::default() })
+        let layers = Arc::new(Layers::at(folder.join("layers")));
+        let owner = owner.filter(|_| rustix::process::geteuid().is_root());
+        Ok(Self { folder, owner, relay, layers, locks: Mutex::default() })
     }
 
     fn mirror(&self, repo: &RepoRef) -> PathBuf {
@@ -198,7 +229,44 @@ impl Workspaces {
     ) -> Result<Scratch, WorkspaceError> {
         let (mirror, commit, owner) = (self.mirror(repo), commit.clone(), self.owner);
         let parent = self.folder.join("scratch");
-        blocking(move || scratch::write(&mirror, &commit, restored, &parent, owner)).await
+        blocking(move || {
+            let scratch = Scratch::new(&parent, &mirror, owner).map_err(|e| unavailable("making a scratch tree", &e))?;
+            scratch::write(&mirror, &commit, restored.as_ref(), &scratch.path, owner)?;
+            Ok(scratch)
+        })
+        .await
+    }
+
+    /// Makes a scratch tree of `head` that lies over the tree of `base`, which is written once and shared by all; in it
+    /// `paths` are as in `base`. It is for sandboxes that [can lay one over the other](crate::sandbox::Sandbox::layers).
+    ///
+    /// # Errors
+    /// As [`Workspaces::scratch`].
+    pub async fn layered(
+        &self,
+        repo: &RepoRef,
+        head: &CommitId,
+        base: &CommitId,
+        paths: Vec<String>,
+    ) -> Result<Scratch, WorkspaceError> {
+        let (mirror, head, base, owner) = (self.mirror(repo), head.clone(), base.clone(), self.owner);
+        let (parent, layers) = (self.folder.join("scratch"), Arc::clone(&self.layers));
+        blocking(move || {
+            let making = |e: std::io::Error| unavailable("making a scratch tree", &e);
+            let mut scratch = Scratch::new(&parent, &mirror, owner).map_err(making)?;
+            let layer = layers.of(&mirror, &base, owner)?;
+            layers::write_over(&mirror, &layer, &base, &head, &(base.clone(), paths), &scratch.path, owner)?;
+            let work = scratch.folder.path().join("work");
+            std::fs::create_dir(&work).map_err(making)?;
+            scratch.layer = Some((layer, work));
+            Ok(scratch)
+        })
+        .await
+    }
+
+    /// The folder of all scratch trees.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.join("scratch")
     }
 
     /// Makes a commit on the base of the files that a folder now has; none where nothing differs. Files that the tree's

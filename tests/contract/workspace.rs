@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use git2::{FileMode, Oid, Repository, TreeWalkMode, TreeWalkResult};
 use jiff::Timestamp;
 use patchwright::forge::CloneAccess;
+use patchwright::sandbox::local::SANDBOX_UID;
 use patchwright::workspace::{Message, Proposed, Scratch, WorkspaceError, Workspaces};
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::CommitId;
 use tempfile::TempDir;
 
 mod ignored;
+mod layers;
 mod propose;
 mod push;
 mod refused;
@@ -45,7 +47,8 @@ impl Desk {
 
     /// Opens workspaces beside `bare.git` and fetches.
     async fn at(folder: TempDir) -> Self {
-        let workspaces = Workspaces::open(folder.path().join("workspaces"), None).await.expect("the folder can be made");
+        let workspaces =
+            Workspaces::open(folder.path().join("workspaces"), Some(SANDBOX_UID)).await.expect("the folder can be made");
         let repo = repo("main");
         let base = workspaces.fetch(&repo, local(&folder)).await.expect("the branch is there");
         Self { folder, workspaces, repo, base }

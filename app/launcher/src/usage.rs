@@ -5,6 +5,7 @@
 //! seen, so the peak is somewhat higher than the limit.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -67,12 +68,12 @@ impl Watch {
     }
 
     fn uses_too_much_memory(&mut self, first: i32, n_ours: u32) -> Option<bool> {
-        if !self.commands.contains_key(&first) {
-            // Its `/proc` is not there in the first moments, in which nothing but our own code runs.
-            self.commands.insert(first, Known { processes: Processes::of(first, n_ours)?, counted: None });
-        }
         let kept = self.private.iter().map(|directory| taken(directory)).sum::<u64>();
-        let known = self.commands.get_mut(&first)?;
+        let known = match self.commands.entry(first) {
+            Entry::Occupied(known) => known.into_mut(),
+            // Its `/proc` is not there in the first moments, in which nothing but our own code runs.
+            Entry::Vacant(place) => place.insert(Known { processes: Processes::of(first, n_ours)?, counted: None }),
+        };
         let most = self.memory_bytes_max;
         let estimate = known.processes.estimate() + kept;
         if estimate <= most {

@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -27,6 +28,16 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn open(workspace: &Path, owner: Option<u32>) -> io::Result<Files> {
         Ok(Files { root: Dir::open_ambient_dir(workspace, ambient_authority())?, owner })
+    }
+
+    /// The files below a descriptor.
+    pub(super) fn of(workspace: OwnedFd, owner: Option<u32>) -> Files {
+        Files { root: Dir::from_std_file(workspace.into()), owner }
+    }
+
+    /// A path by which this process finds the workspace, as long as this value lives.
+    pub(super) fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.root.as_fd().as_raw_fd()))
     }
 
     /// The workspace's own descriptor.

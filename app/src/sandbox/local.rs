@@ -76,6 +76,7 @@ pub struct LocalSandbox {
     launcher: PathBuf,
     settings: LocalSettings,
     toolchains: Discovery,
+    can_layer: OnceCell<bool>,
 }
 
 /// The machine's toolchains, looked for once, by whoever needs them first.
@@ -95,7 +96,7 @@ impl LocalSandbox {
     /// Makes a sandbox whose launcher is the `patchwright` binary at `launcher` (`/proc/self/exe` when that is ourselves).
     pub fn new(launcher: PathBuf, settings: LocalSettings) -> LocalSandbox {
         let toolchains = Discovery { found: Arc::default(), path: settings.toolchain_path.clone() };
-        LocalSandbox { launcher, settings, toolchains }
+        LocalSandbox { launcher, settings, toolchains, can_layer: OnceCell::new() }
     }
 
     /// The walls, but for the toolchains.
@@ -111,7 +112,7 @@ impl LocalSandbox {
         let extra = settings.read_only.iter().map(|path| ReadOnly { source: path.clone(), target: path.clone() });
         Ok(Spec {
             workspace: tree.path.to_owned(),
-            layer: None,
+            layer: tree.layer.map(|(lower, work)| spec::Layer { lower: lower.to_owned(), work: work.to_owned() }),
             is_workspace_read_only: false,
             home: tree.home.map(Path::to_owned),
             read_only: extra.chain(objects).collect(),
@@ -199,17 +200,27 @@ impl Sandbox for LocalSandbox {
             Profile::Reader => true,
         };
         let owned: Vec<PathBuf> = [Some(workspace), tree.home].into_iter().flatten().map(Path::to_owned).collect();
-        let (path, owner) = (workspace.to_owned(), owner(&self.settings));
+        let (path, owner, is_layered) = (workspace.to_owned(), owner(&self.settings), tree.layer.is_some());
         let opened = tokio::task::spawn_blocking(move || {
             if let Some(uid) = owner {
                 owned.iter().try_for_each(|path| ownership::ensure_owner(path, uid, uid).map(drop))?;
             }
-            Files::open(&path, owner)
+            // What lies over another tree is seen as one only from within.
+            if is_layered { Ok(None) } else { Files::open(&path, owner).map(|files| Some(Arc::new(files))) }
         });
-        let files = opened.await.map_err(io::Error::other).flatten().map_err(|error| unusable(workspace, &error))?;
+        let opened = opened.await.map_err(io::Error::other).flatten().map_err(|error| unusable(workspace, &error))?;
         // The first command is not yet known; when it comes, the walls stand, or are what it waits for.
         room.begin();
-        Ok(Box::new(LocalExecutor { room, files: Arc::new(files) }))
+        Ok(Box::new(LocalExecutor { room, files: opened, owner }))
+    }
+
+    async fn layers(&self, place: &Path, profile: Profile) -> bool {
+        // Without being root, folders of the tree beneath cannot be renamed; agents do that, tests do not.
+        let is_enough = match profile {
+            Profile::Proof | Profile::Setup | Profile::Reader => true,
+            Profile::Agent => rustix::process::geteuid().is_root(),
+        };
+        is_enough && *self.can_layer.get_or_init(|| self.try_to_layer(place)).await
     }
 
     async fn sweep(&self) -> Result<(), Refusal> {
@@ -218,6 +229,24 @@ impl Sandbox for LocalSandbox {
 }
 
 impl LocalSandbox {
+    /// Lays one folder over another and looks through it.
+    async fn try_to_layer(&self, place: &Path) -> bool {
+        let tried = async {
+            let folder = tempfile::Builder::new().prefix("try-").tempdir_in(place).ok()?;
+            let [lower, upper, work] = ["lower", "upper", "work"].map(|name| folder.path().join(name));
+            [&lower, &upper, &work].into_iter().try_for_each(std::fs::create_dir).ok()?;
+            std::fs::write(lower.join("file"), "seen").ok()?;
+            let tree = Tree { layer: Some((&lower, &work)), ..Tree::alone(&upper) };
+            let mut executor = self.open(tree, Profile::Agent.into()).await.ok()?;
+            matches!(executor.read("file").await, Ok(Some(_))).then_some(())
+        };
+        let can = tried.await.is_some();
+        if !can {
+            tracing::info!("trees cannot lie over others in {}: each run writes its own", place.display());
+        }
+        can
+    }
+
     /// What is needed for commands on a tree.
     fn room(&self, tree: Tree<'_>, outlet: Option<&Outlet>) -> Result<Room, Refusal> {
         let mut spec = self.spec(tree)?;
@@ -233,6 +262,7 @@ impl LocalSandbox {
             spec,
             settings,
             bridge,
+            n_begun: 0,
             state: State::Shut,
         })
     }
@@ -278,24 +308,48 @@ fn holding(probe: &Output) -> Result<Vec<String>, Refusal> {
 /// Runs commands and touches files in one workspace.
 struct LocalExecutor {
     room: Room,
-    files: Arc<Files>,
+    /// The workspace as seen from outside, once it can be.
+    files: Option<Arc<Files>>,
+    owner: Option<u32>,
+}
+
+impl LocalExecutor {
+    async fn files(&mut self) -> Result<Arc<Files>, SandboxError> {
+        if let Some(files) = &self.files {
+            return Ok(Arc::clone(files));
+        }
+        let workspace = self.room.workspace().await?;
+        let files = Arc::new(Files::of(workspace, self.owner));
+        self.files = Some(Arc::clone(&files));
+        Ok(files)
+    }
+
+    /// A view into a sandbox that broke would keep its mounts beside those of the next.
+    fn unless_broken<T>(&mut self, done: Result<T, SandboxError>) -> Result<T, SandboxError> {
+        if let (Err(SandboxError::Machine { .. }), true) = (&done, self.room.spec.layer.is_some()) {
+            self.files = None;
+        }
+        done
+    }
 }
 
 #[async_trait]
 impl Executor for LocalExecutor {
     async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
-        let (files, directory) = (Arc::clone(&self.files), command.directory.clone());
+        let (files, directory) = (self.files().await?, command.directory.clone());
         blocking("looking for the directory", move || files.directory(&directory)).await?;
         let program = Program::Script { shell: shell(), script: command.script.clone() };
-        self.room.run(program, command).await
+        let done = self.room.run(program, command).await;
+        self.unless_broken(done)
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
-        self.room.spawn(process).await
+        let spawned = self.room.spawn(process).await;
+        self.unless_broken(spawned)
     }
 
     async fn read(&mut self, path: &str) -> Result<Option<FileState>, SandboxError> {
-        let (files, path) = (Arc::clone(&self.files), path.to_owned());
+        let (files, path) = (self.files().await?, path.to_owned());
         blocking("reading a file of the workspace", move || files.read(&path)).await
     }
 
@@ -303,7 +357,7 @@ impl Executor for LocalExecutor {
         if let (true, Some((path, _))) = (self.room.spec.is_workspace_read_only, changes.first()) {
             return Err(SandboxError::Path { path: path.clone(), reason: "nothing can be changed here".to_owned() });
         }
-        let (files, changes) = (Arc::clone(&self.files), changes.to_vec());
+        let (files, changes) = (self.files().await?, changes.to_vec());
         blocking("writing files of the workspace", move || {
             changes.iter().try_for_each(|(path, state)| files.write(path, state.as_ref()))
         })
@@ -311,11 +365,13 @@ impl Executor for LocalExecutor {
     }
 
     async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
-        Ok(self.room.spec.workspace.clone())
+        let files = self.files().await?;
+        let is_layered = self.room.spec.layer.is_some();
+        Ok(if is_layered { files.path() } else { self.room.spec.workspace.clone() })
     }
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
-        let (files, search) = (Arc::clone(&self.files), search.clone());
+        let (files, search) = (self.files().await?, search.clone());
         blocking("searching the workspace", move || search::search(&files, &search)).await
     }
 }

@@ -1,6 +1,8 @@
 //! Runs a repository's setup and test commands in a fresh tree and keeps what they said.
 
 use patchwright_domain::ecosystem::Plan;
+use patchwright_domain::event::RepoRef;
+use patchwright_domain::journal::CommitId;
 use patchwright_domain::proof::Evidence;
 use patchwright_domain::turn::output;
 
@@ -34,9 +36,30 @@ pub(super) async fn test(tools: &Tools, plan: &Plan, test: &str, tree: &Scratch)
     run(tools, executor.as_mut(), test).await.map(Said::Tested)
 }
 
+/// Makes the tree of `head` for what `profile` does with it, with `restored` as in `base`: over the tree of the base, which
+/// is written once, where the sandbox can lay one over the other.
+pub(super) async fn tree(
+    tools: &Tools,
+    repo: &RepoRef,
+    profile: Profile,
+    (base, head): (&CommitId, &CommitId),
+    restored: Vec<String>,
+) -> Result<Scratch, StepError> {
+    let workspaces = &tools.workspaces;
+    let tree = if tools.sandbox.layers(&workspaces.folder(), profile).await {
+        workspaces.layered(repo, head, base, restored).await
+    } else {
+        workspaces.scratch_with(repo, head, base, restored).await
+    };
+    Ok(tree?)
+}
+
 /// Opens the sandbox on a tree.
 pub(super) async fn open(tools: &Tools, tree: &Scratch, profile: Profile) -> Result<Box<dyn Executor>, StepError> {
-    let opened = tools.sandbox.open(Tree { path: tree.path(), objects: Some(tree.objects()), home: None }, profile.into()).await;
+    let opened = tools
+        .sandbox
+        .open(Tree { path: tree.path(), layer: tree.layer(), objects: Some(tree.objects()), home: None }, profile.into())
+        .await;
     opened.map_err(|refusal| conclusions::refusal(&refusal).into())
 }
 

@@ -13,6 +13,7 @@ use super::commands::{self, Said};
 use super::{Answer, StepError, Tools, conclusions};
 use crate::forge::Access;
 use crate::policy_file;
+use crate::sandbox::Profile;
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
     super::show(tools, spec, Stage::Preparing).await;
@@ -44,7 +45,7 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, St
 async fn baseline(tools: &Tools, spec: &JobSpec, base: &CommitId, plan: &Plan) -> Result<Option<Evidence>, StepError> {
     // Where nothing is changed there is nothing to compare with.
     let (true, Some(test)) = (spec.task.mode().edits(), &plan.test) else { return Ok(None) };
-    let tree = tools.workspaces.scratch(&spec.repo, base).await?;
+    let tree = commands::tree(tools, &spec.repo, Profile::Proof, (base, base), Vec::new()).await?;
     match commands::test(tools, plan, test, &tree).await? {
         Said::SetupFailed(evidence) => Err(unusable("setup", &evidence)),
         Said::Tested(evidence) if runner::is_unusable(&evidence) => Err(unusable("test", &evidence)),

@@ -9,6 +9,7 @@ use tracing::info;
 
 use super::commands::{self, Said};
 use super::{Answer, StepError, Tools};
+use crate::sandbox::Profile;
 use crate::store::StoreError;
 
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
@@ -22,7 +23,8 @@ pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<A
         None => None,
         Some(test) => {
             let restored = proof::tests_to_restore(&proposal.changes).map(str::to_owned).collect();
-            let tree = tools.workspaces.scratch_with(&spec.repo, &proposal.commit, &prepared.base, restored).await?;
+            let commits = (&prepared.base, &proposal.commit);
+            let tree = commands::tree(tools, &spec.repo, Profile::Proof, commits, restored).await?;
             Some(evidence(commands::test(tools, &prepared.plan, test, &tree).await?))
         }
     };

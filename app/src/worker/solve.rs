@@ -53,8 +53,7 @@ pub(super) async fn solve(
     let brief = brief::brief(spec, &request, &prepared, &survey(tools, spec, &prepared.base).await?);
     let mode = spec.task.mode();
 
-    let profile = if mode.edits() { Profile::Agent } else { Profile::Reader };
-    let mut executor = commands::open(tools, &tree, profile).await?;
+    let mut executor = commands::open(tools, &tree, profile(spec)).await?;
     if let (true, Some(setup)) = (mode.edits(), &prepared.plan.setup) {
         commands::run(tools, executor.as_mut(), setup).await?;
     }
@@ -92,6 +91,11 @@ pub(super) async fn solve(
     }
 }
 
+/// What the agent's commands may do.
+fn profile(spec: &JobSpec) -> Profile {
+    if spec.task.mode().edits() { Profile::Agent } else { Profile::Reader }
+}
+
 /// Writes down the turns of an agent that works, until it ends; `None` where somebody asked for a cancel meanwhile.
 async fn watch(
     tools: &Tools,
@@ -123,7 +127,7 @@ async fn start(tools: &Tools, spec: &JobSpec, prepared: &Prepared, current: Opti
         let pack = tools.store.artifact(&judged.proposal.pack).await?;
         tools.workspaces.unpack(&spec.repo, start, pack).await?;
     }
-    Ok(tools.workspaces.scratch(&spec.repo, start).await?)
+    commands::tree(tools, &spec.repo, profile(spec), (&prepared.base, start), Vec::new()).await
 }
 
 /// The request as it was when the run was prepared.

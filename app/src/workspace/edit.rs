@@ -17,6 +17,7 @@ pub(super) fn file_mode(mode: i32) -> FileMode {
     match mode {
         LINK => FileMode::Link,
         EXECUTABLE => FileMode::BlobExecutable,
+        SUBMODULE => FileMode::Commit,
         _ => FileMode::Blob,
     }
 }

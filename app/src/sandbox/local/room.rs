@@ -1,5 +1,6 @@
 //! The sandbox of one executor: made in the background as soon as the executor is opened, and again should it break.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use patchwright_launcher::spec::{Bridge, Program, Run, Spec};
@@ -18,6 +19,8 @@ pub(super) struct Room {
     pub(super) spec: Spec,
     pub(super) settings: LocalSettings,
     pub(super) bridge: Option<Bridge>,
+    /// How often the sandbox was made.
+    pub(super) n_begun: u32,
     pub(super) state: State,
 }
 
@@ -32,6 +35,8 @@ pub(super) enum State {
 pub(super) struct Open {
     session: Session,
     environment: Vec<(String, String)>,
+    /// The workspace, where it is to be seen only from within.
+    workspace: Option<OwnedFd>,
 }
 
 impl Room {
@@ -40,11 +45,19 @@ impl Room {
         if let State::Shut = self.state {
             let (launcher, toolchains) = (self.launcher.clone(), self.toolchains.clone());
             let (mut spec, settings) = (self.spec.clone(), self.settings.clone());
+            self.n_begun += 1;
+            let n_begun = self.n_begun;
             self.state = State::Opening(tokio::spawn(async move {
+                if let Some(layer) = &mut spec.layer {
+                    // The kernel uses each only once.
+                    layer.work.push(n_begun.to_string());
+                    let made = tokio::fs::create_dir(&layer.work).await;
+                    made.map_err(|error| machine("making a folder for the kernel's use", error))?;
+                }
                 let toolchains = toolchains.found().await;
                 equip(&mut spec, toolchains);
-                let (session, _) = Session::open(&launcher, &spec).await?;
-                Ok(Open { session, environment: environment(&settings, toolchains) })
+                let (session, workspace) = Session::open(&launcher, &spec).await?;
+                Ok(Open { session, environment: environment(&settings, toolchains), workspace })
             }));
         }
     }
@@ -61,6 +74,13 @@ impl Room {
             State::Open(open) => Ok(open),
             State::Shut | State::Opening(_) => Err(machine("making the sandbox", std::io::ErrorKind::NotConnected.into())),
         }
+    }
+
+    /// The workspace that lies over another tree.
+    pub(super) async fn workspace(&mut self) -> Result<OwnedFd, SandboxError> {
+        let missing = || machine("looking into the workspace", std::io::ErrorKind::NotFound.into());
+        let workspace = self.open().await?.workspace.as_ref().ok_or_else(missing)?;
+        workspace.try_clone().map_err(|error| machine("looking into the workspace", error))
     }
 
     pub(super) async fn run(&mut self, program: Program, command: &Command) -> Result<Output, SandboxError> {

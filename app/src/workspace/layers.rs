@@ -1,0 +1,237 @@
+//! Trees of commits that are written once and then only read: scratch trees lie over them and hold what differs.
+//!
+//! A layer is complete once it has its name. Whoever uses one keeps its lock, so that it is not removed beneath him, by
+//! this process or another one.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
+
+use git2::{Delta, Oid, Repository};
+use patchwright_domain::journal::CommitId;
+use rustix::fs::{CWD, FileType, FlockOperation, Mode};
+
+use super::edit::{LINK, SUBMODULE};
+use super::mirror::{git, open};
+use super::scratch::{self, Entry};
+use super::{WorkspaceError, unavailable};
+
+const WHAT: &str = "laying a scratch tree over a shared one";
+/// How many layers are kept for the next run.
+const LAYERS_MAX: usize = 32;
+
+/// The layers below one folder.
+#[derive(Debug)]
+pub(super) struct Layers {
+    folder: PathBuf,
+    used: Mutex<HashMap<CommitId, Weak<Layer>>>,
+}
+
+/// A tree that is not written any more.
+#[derive(Debug)]
+pub(super) struct Layer {
+    path: PathBuf,
+    /// Locked as long as this value lives.
+    _lock: File,
+}
+
+impl Layer {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Layers {
+    pub(super) fn at(folder: PathBuf) -> Self {
+        Self { folder, used: Mutex::default() }
+    }
+
+    /// The layer of a commit, written now if it is not there.
+    pub(super) fn of(&self, mirror: &Path, commit: &CommitId, owner: Option<u32>) -> Result<Arc<Layer>, WorkspaceError> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layer) = used.get(commit).and_then(Weak::upgrade) {
+            return Ok(layer);
+        }
+        used.retain(|_, layer| layer.strong_count() > 0);
+        let path = self.folder.join(commit.as_str());
+        let lock = self.lock(commit, FlockOperation::LockShared).map_err(|e| unavailable(WHAT, &e))?;
+        if !path.exists() {
+            let made = tempfile::Builder::new().prefix("new-").tempdir_in(&self.folder).map_err(|e| unavailable(WHAT, &e))?;
+            scratch::write(mirror, commit, None, made.path(), owner)?;
+            let made = made.keep();
+            if let Err(error) = fs::rename(&made, &path) {
+                let _ = fs::remove_dir_all(&made);
+                // Somebody else was first, with the same files.
+                if !path.exists() {
+                    return Err(unavailable(WHAT, &error));
+                }
+            }
+            self.make_room(commit);
+        }
+        let layer = Arc::new(Layer { path, _lock: lock });
+        used.insert(commit.clone(), Arc::downgrade(&layer));
+        Ok(layer)
+    }
+
+    fn lock(&self, commit: &CommitId, operation: FlockOperation) -> io::Result<File> {
+        let path = self.lock_file(commit.as_str());
+        loop {
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            rustix::fs::flock(&file, operation)?;
+            // Whoever removes a layer removes its lock's file, which is then nobody's.
+            if fs::metadata(&path).is_ok_and(|found| file.metadata().is_ok_and(|own| own.ino() == found.ino())) {
+                // The time of its last use decides what is removed first.
+                file.set_modified(SystemTime::now())?;
+                return Ok(file);
+            }
+        }
+    }
+
+    fn lock_file(&self, commit: &str) -> PathBuf {
+        self.folder.join(format!("{commit}.lock"))
+    }
+
+    /// Removes what was used least recently and is not used now. What cannot be removed is tried again next time.
+    fn make_room(&self, but: &CommitId) {
+        let mut unused: Vec<(SystemTime, String)> = Vec::new();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(commit) = name.strip_suffix(".lock").filter(|commit| *commit != but.as_str()) {
+                let used = entry.metadata().and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+                unused.push((used, commit.to_owned()));
+            }
+        }
+        unused.sort();
+        let n_over = (unused.len() + 1).saturating_sub(LAYERS_MAX);
+        for (_, commit) in unused.into_iter().take(n_over) {
+            let Ok(lock) = File::options().write(true).open(self.lock_file(&commit)) else { continue };
+            if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                let _ = fs::remove_dir_all(self.folder.join(&commit));
+                let _ = fs::remove_file(self.lock_file(&commit));
+            }
+        }
+    }
+}
+
+/// Writes into an empty folder what a commit has otherwise than the layer beneath: files, and marks for those that are gone.
+pub(super) fn write_over(
+    mirror: &Path,
+    layer: &Layer,
+    base: &CommitId,
+    head: &CommitId,
+    restored: &(CommitId, Vec<String>),
+    root: &Path,
+    owner: Option<u32>,
+) -> Result<(), WorkspaceError> {
+    let repository = open(mirror)?;
+    let before = scratch::tree_of(&repository, base, None)?;
+    let after = scratch::tree_of(&repository, head, Some(restored))?;
+    let over = Over { repository: &repository, root, after, owner };
+    if before == after && base == head {
+        return over.give(root).map_err(|e| unavailable(WHAT, &e));
+    }
+    // Whatever a tree may not hold is refused for all of it.
+    scratch::list(&repository, after)?;
+    let (changed, gone) = differences(&repository, before, after).map_err(|e| git(WHAT, &e))?;
+    let placed = || -> io::Result<()> {
+        over.give(root)?;
+        for entry in &changed {
+            over.make_parents(&entry.path)?;
+            if entry.mode == SUBMODULE {
+                over.make_folder(&entry.path)?;
+            }
+        }
+        gone.iter().try_for_each(|path| over.mark_gone(path))
+    };
+    placed().map_err(|e| unavailable(WHAT, &e))?;
+    let files: Vec<&Entry> = changed.iter().filter(|entry| entry.mode != LINK && entry.mode != SUBMODULE).collect();
+    scratch::write_part(mirror, root, &files, owner)?;
+    let mut links = changed.iter().filter(|entry| entry.mode == LINK);
+    links.try_for_each(|link| scratch::write_link(&repository, root, link, owner))?;
+    let kept = || -> io::Result<()> {
+        let heads = root.join(".git/refs/heads");
+        fs::create_dir_all(&heads)?;
+        fs::write(heads.join("base"), format!("{head}\n"))?;
+        fs::copy(layer.path().join(".git/index"), root.join(".git/index")).map(drop)
+    };
+    kept().map_err(|e| unavailable(WHAT, &e))?;
+    let index = root.join(".git/index");
+    forget(&index, &gone).map_err(|e| git(WHAT, &e))?;
+    scratch::write_index(root, &index, &changed)
+}
+
+/// The entries that are to be written, and the paths where something is gone.
+fn differences(repository: &Repository, before: Oid, after: Oid) -> Result<(Vec<Entry>, Vec<String>), git2::Error> {
+    let (before, after) = (repository.find_tree(before)?, repository.find_tree(after)?);
+    let diff = repository.diff_tree_to_tree(Some(&before), Some(&after), None)?;
+    let (mut changed, mut gone) = (Vec::new(), Vec::new());
+    for delta in diff.deltas() {
+        let path = |file: &git2::DiffFile<'_>| file.path().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        if delta.status() == Delta::Deleted {
+            gone.push(path(&delta.old_file()));
+        } else {
+            let file = delta.new_file();
+            let mode = i32::try_from(u32::from(file.mode())).unwrap_or_default();
+            changed.push(Entry { path: path(&file), id: file.id(), mode });
+        }
+    }
+    Ok((changed, gone))
+}
+
+fn forget(index: &Path, gone: &[String]) -> Result<(), git2::Error> {
+    let mut index = git2::Index::open(index)?;
+    gone.iter().try_for_each(|path| index.remove(Path::new(path), 0))?;
+    index.write()
+}
+
+struct Over<'a> {
+    repository: &'a Repository,
+    root: &'a Path,
+    after: Oid,
+    owner: Option<u32>,
+}
+
+impl Over<'_> {
+    fn give(&self, path: &Path) -> io::Result<()> {
+        self.owner.map_or(Ok(()), |owner| std::os::unix::fs::chown(path, Some(owner), Some(owner)))
+    }
+
+    fn make_folder(&self, path: &str) -> io::Result<()> {
+        let path = self.root.join(path);
+        match fs::create_dir(&path) {
+            Ok(()) => self.give(&path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make_parents(&self, path: &str) -> io::Result<()> {
+        path.match_indices('/').try_for_each(|(end, _)| self.make_folder(&path[..end]))
+    }
+
+    /// Marks the highest of a path that is not there any more, as overlayfs does it: a device with the numbers 0 and 0.
+    fn mark_gone(&self, path: &str) -> io::Result<()> {
+        let tree = self.repository.find_tree(self.after).map_err(io::Error::other)?;
+        for end in path.match_indices('/').map(|(end, _)| end).chain([path.len()]) {
+            let part = &path[..end];
+            match tree.get_path(Path::new(part)) {
+                Ok(entry) if entry.kind() == Some(git2::ObjectType::Tree) => {}
+                // A file is there now, which hides whatever is beneath.
+                Ok(_) => return Ok(()),
+                Err(_) => {
+                    self.make_parents(part)?;
+                    let made = rustix::fs::mknodat(CWD, self.root.join(part), FileType::CharacterDevice, Mode::empty(), 0);
+                    return match made {
+                        Err(rustix::io::Errno::EXIST) => Ok(()),
+                        made => Ok(made?),
+                    };
+                }
+            }
+        }
+        Ok(())
+    }
+}
