@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use git2::{Delta, Oid, Repository};
 use patchwright_domain::journal::CommitId;
-use rustix::fs::{CWD, FileType, FlockOperation, Mode};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, Timespec, Timestamps, UTIME_NOW};
 
 use super::edit::{LINK, SUBMODULE};
 use super::mirror::{git, open};
@@ -21,6 +21,11 @@ use super::scratch::{self, Entry};
 use super::{WorkspaceError, unavailable};
 
 const WHAT: &str = "laying a scratch tree over a shared one";
+/// What the kernel takes for the present.
+const NOW: Timestamps = {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Timestamps { last_access: now, last_modification: now }
+};
 /// How many layers are kept for the next run.
 const LAYERS_MAX: usize = 32;
 
@@ -85,7 +90,7 @@ impl Layers {
             // Whoever removes a layer removes its lock's file, which is then nobody's.
             if fs::metadata(&path).is_ok_and(|found| file.metadata().is_ok_and(|own| own.ino() == found.ino())) {
                 // The time of its last use decides what is removed first.
-                file.set_modified(SystemTime::now())?;
+                rustix::fs::futimens(&file, &NOW)?;
                 return Ok(file);
             }
         }
@@ -149,7 +154,7 @@ pub(super) fn write_over(
     };
     placed().map_err(|e| unavailable(WHAT, &e))?;
     let files: Vec<&Entry> = changed.iter().filter(|entry| entry.mode != LINK && entry.mode != SUBMODULE).collect();
-    scratch::write_part(mirror, root, &files, owner)?;
+    scratch::write_part(mirror, root, &files, owner, &scratch::times(&repository, head)?)?;
     let mut links = changed.iter().filter(|entry| entry.mode == LINK);
     links.try_for_each(|link| scratch::write_link(&repository, root, link, owner))?;
     let kept = || -> io::Result<()> {

@@ -7,7 +7,6 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use git2::{Index, IndexEntry, IndexTime, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 use patchwright_domain::journal::CommitId;
@@ -24,8 +23,6 @@ const WHAT: &str = "writing the scratch tree";
 const THREADS_MAX: usize = 4;
 /// How many files a tree may have.
 const FILES_MAX: usize = 500_000;
-/// How old files are made to look. Git reads again what is not older than its index.
-const AGE: Duration = Duration::from_secs(60);
 
 /// A file, link or submodule of a commit.
 pub(super) struct Entry {
@@ -50,7 +47,7 @@ pub(super) fn write(
     made.map_err(|e| unavailable(WHAT, &e))?;
     let of_kind = |wanted: fn(i32) -> bool| entries.iter().filter(move |entry| wanted(entry.mode)).collect::<Vec<_>>();
     let files = of_kind(|mode| mode != LINK && mode != SUBMODULE);
-    write_files(mirror, root, &files, owner)?;
+    write_files(mirror, root, &files, owner, &times(&repository, commit)?)?;
     // Links come last, so that no file is ever written through one.
     of_kind(|mode| mode == LINK).iter().try_for_each(|link| write_link(&repository, root, link, owner))?;
     write_repository(root, commit, &mirror.join("objects"))?;
@@ -189,31 +186,44 @@ fn folders(entries: &[Entry]) -> BTreeSet<&str> {
     folders
 }
 
-fn write_files(mirror: &Path, root: &Path, entries: &[&Entry], owner: Option<u32>) -> Result<(), WorkspaceError> {
+fn write_files(
+    mirror: &Path,
+    root: &Path,
+    entries: &[&Entry],
+    owner: Option<u32>,
+    at: &Timestamps,
+) -> Result<(), WorkspaceError> {
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     let chunk = entries.len().div_ceil(n_threads).max(1);
     std::thread::scope(|scope| {
-        let threads: Vec<_> = entries.chunks(chunk).map(|part| scope.spawn(|| write_part(mirror, root, part, owner))).collect();
+        let threads: Vec<_> =
+            entries.chunks(chunk).map(|part| scope.spawn(|| write_part(mirror, root, part, owner, at))).collect();
         threads.into_iter().try_for_each(|thread| thread.join().expect("writing files does not panic"))
     })
 }
 
 /// Writes files of a commit where nothing is.
-pub(super) fn write_part(mirror: &Path, root: &Path, entries: &[&Entry], owner: Option<u32>) -> Result<(), WorkspaceError> {
+pub(super) fn write_part(
+    mirror: &Path,
+    root: &Path,
+    entries: &[&Entry],
+    owner: Option<u32>,
+    at: &Timestamps,
+) -> Result<(), WorkspaceError> {
     let repository = open(mirror)?;
     let odb = repository.odb().map_err(|e| git(WHAT, &e))?;
-    let at = timestamps(SystemTime::now().checked_sub(AGE).unwrap_or(SystemTime::UNIX_EPOCH));
     entries.iter().try_for_each(|entry| {
         let object = odb.read(entry.id).map_err(|e| git(WHAT, &e))?;
-        let written = write_file(&root.join(&entry.path), object.data(), entry.mode == EXECUTABLE, owner, &at);
+        let written = write_file(&root.join(&entry.path), object.data(), entry.mode == EXECUTABLE, owner, at);
         written.map_err(|e| unavailable(WHAT, &e))
     })
 }
 
-fn timestamps(time: SystemTime) -> Timestamps {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let at = Timespec { tv_sec: since.as_secs().cast_signed(), tv_nsec: since.subsec_nanos().into() };
-    Timestamps { last_access: at, last_modification: at }
+/// When the files of a commit were changed: at its time. Git reads again what is not older than its index.
+pub(super) fn times(repository: &Repository, commit: &CommitId) -> Result<Timestamps, WorkspaceError> {
+    let time = repository.find_commit(oid(commit)).map_err(|e| git(WHAT, &e))?.time();
+    let at = Timespec { tv_sec: time.seconds().max(0), tv_nsec: 0 };
+    Ok(Timestamps { last_access: at, last_modification: at })
 }
 
 fn write_file(path: &Path, content: &[u8], is_executable: bool, owner: Option<u32>, at: &Timestamps) -> io::Result<()> {
