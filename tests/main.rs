@@ -4,6 +4,7 @@ mod agent;
 mod apply_patch_command;
 mod contract;
 mod external_agent;
+mod hostile;
 mod mcp;
 mod meter;
 mod pipeline;
