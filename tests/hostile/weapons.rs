@@ -14,12 +14,15 @@ pub(super) const FOLDER: &str = "weapons";
 const SAY: &str = include_str!("../fixtures/hostile/say.h");
 
 const SOURCES: &[(&str, &str)] = &[
+    ("bombs", include_str!("../fixtures/hostile/bombs.c")),
     ("calls", include_str!("../fixtures/hostile/calls.c")),
+    ("daemon", include_str!("../fixtures/hostile/daemon.c")),
     ("descriptors", include_str!("../fixtures/hostile/descriptors.c")),
     ("devices", include_str!("../fixtures/hostile/devices.c")),
     ("privileges", include_str!("../fixtures/hostile/privileges.c")),
     ("processes", include_str!("../fixtures/hostile/processes.c")),
     ("sockets", include_str!("../fixtures/hostile/sockets.c")),
+    ("swap", include_str!("../fixtures/hostile/swap.c")),
     ("whoami", include_str!("../fixtures/hostile/whoami.c")),
 ];
 
