@@ -106,7 +106,7 @@ fn bombs_are_stopped_for_a_plain_user_too() {
 
 #[test]
 fn all_of_it_holds_for_a_server_that_is_a_plain_user() {
-    run_again(&["hostile::", "--skip", "pipeline::", "--skip", "bombs"]);
+    run_again(&["hostile::", "ordinary::what_programs", "--skip", "pipeline::", "--skip", "bombs"]);
 }
 
 /// Runs this suite once more, as a plain user with a temporary folder of its own.

@@ -7,6 +7,7 @@ mod external_agent;
 mod hostile;
 mod mcp;
 mod meter;
+mod ordinary;
 mod pipeline;
 mod support;
 mod tidy;

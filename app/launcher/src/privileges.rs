@@ -1,7 +1,9 @@
 //! Giving everything up: the user, the capabilities, the right to gain any, and more than the limits allow.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, fchown};
 
 use crate::fault::{Fault, OrFault, Step};
 use crate::spec::{Limits, Spec};
@@ -17,6 +19,7 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc) -> Result<(), Fault> {
     // itself started with zero may lack the privilege to raise it; then zero is the best that there is.
     let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
     if sys::is_root() {
+        give_output(spec);
         sys::become_user(spec.uid, spec.gid).or_fault(step, format!("changing to user {}", spec.uid))?;
     }
     sys::unshare_user().or_fault(step, "the inner user namespace")?;
@@ -28,6 +31,16 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc) -> Result<(), Fault> {
     limit(&spec.limits)?;
     sys::drop_capabilities().or_fault(step, "dropping capabilities")?;
     sys::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
+}
+
+/// Makes the pipe that the command prints to the command's own: what is root's could not be opened again by `/dev/stdout`
+/// and `/dev/stderr`, which scripts do. Quiet, because a command that does not do so works all the same.
+fn give_output(spec: &Spec) {
+    let Ok(output) = io::stdout().as_fd().try_clone_to_owned().map(File::from) else { return };
+    // A file would be the host's, and stay the host's.
+    if output.metadata().is_ok_and(|found| found.file_type().is_fifo()) {
+        let _ = fchown(&output, Some(spec.uid), Some(spec.gid));
+    }
 }
 
 /// Sets the number of user namespaces that can be made below this one to none.
