@@ -23,6 +23,8 @@ mod lifetimes;
 mod network;
 mod processes;
 mod races;
+mod repository;
+mod terminal;
 mod trial;
 mod weapons;
 
@@ -87,6 +89,16 @@ async fn names_that_change_lead_nowhere() {
 #[tokio::test]
 async fn nothing_is_left_of_a_tree_full_of_traps() {
     leftovers::check(&local(Limits::default())).await;
+}
+
+#[tokio::test]
+async fn a_hostile_repository_runs_nothing_outside() {
+    repository::check(&local(Limits::default())).await;
+}
+
+#[test]
+fn the_operators_terminal_does_nothing() {
+    terminal::check();
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use git2::{Oid, Repository};
 use patchwright::forge::CloneAccess;
 use patchwright::sandbox::{Profile, Sandbox, Tree};
-use patchwright::workspace::{Message, WorkspaceError, Workspaces};
+use patchwright::workspace::{Message, Proposed, Scratch, WorkspaceError, Workspaces};
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::excerpt::search::Search;
 use patchwright_domain::journal::CommitId;
@@ -59,7 +59,7 @@ pub(super) async fn check(sandbox: &dyn Sandbox) {
 }
 
 /// A repository with one file, and workspaces that have fetched it.
-struct Desk {
+pub(super) struct Desk {
     folder: TempDir,
     workspaces: Workspaces,
     repo: RepoRef,
@@ -67,7 +67,7 @@ struct Desk {
 }
 
 impl Desk {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = TempDir::with_prefix("patchwright-desk-").expect("there is room");
         // The sandbox's user has to come to its trees.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
@@ -81,8 +81,16 @@ impl Desk {
         Self { folder, workspaces, repo, base }
     }
 
+    pub(super) async fn scratch(&self) -> Scratch {
+        self.workspaces.scratch(&self.repo, &self.base).await.expect("the commit is in the mirror")
+    }
+
+    pub(super) async fn propose(&self, tree: &Path) -> Result<Option<Proposed>, WorkspaceError> {
+        self.workspaces.propose(&self.repo, &self.base, tree, &[], message()).await
+    }
+
     async fn spring(&self, sandbox: &dyn Sandbox, script: &str) -> Result<(), String> {
-        let scratch = self.workspaces.scratch(&self.repo, &self.base).await.expect("the commit is in the mirror");
+        let scratch = self.scratch().await;
         let tree = Tree { path: scratch.path(), objects: Some(scratch.objects()), home: None };
         let mut executor = sandbox.open(tree, Profile::Agent.into()).await.expect("the sandbox can be made");
         let output = executor.execute(&command(script)).await.expect("the sandbox stays up");
@@ -93,7 +101,7 @@ impl Desk {
         let searched = executor.search(&search).await.map_err(|error| format!("searching: {error:#}"))?;
         assert!(searched.hits.is_empty());
         let tree = executor.collect().await.map_err(|error| format!("collecting: {error:#}"))?;
-        match self.workspaces.propose(&self.repo, &self.base, &tree, &[], message()).await {
+        match self.propose(&tree).await {
             Ok(_) | Err(WorkspaceError::Refused(_)) => {}
             Err(other) => return Err(format!("proposing: {other:#}")),
         }

@@ -19,6 +19,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("daemon", include_str!("../fixtures/hostile/daemon.c")),
     ("descriptors", include_str!("../fixtures/hostile/descriptors.c")),
     ("devices", include_str!("../fixtures/hostile/devices.c")),
+    ("onterminal", include_str!("../fixtures/hostile/onterminal.c")),
     ("privileges", include_str!("../fixtures/hostile/privileges.c")),
     ("processes", include_str!("../fixtures/hostile/processes.c")),
     ("sockets", include_str!("../fixtures/hostile/sockets.c")),
