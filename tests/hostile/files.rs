@@ -50,6 +50,10 @@ pub(super) const CASES: &[Case] = &[
         r#"holds "$(cat /proc/1/environ /proc/$SERVER/environ 2>/dev/null | head -c 1 | tr '\0' x)""#,
     ),
     root("the program of the first process or of the server is named", r#"holds "$(readlink /proc/1/exe /proc/$SERVER/exe)""#),
+    root(
+        "descriptors of the first process or of the server are opened",
+        r#"holds "$(ls /proc/1/fd /proc/$SERVER/fd 2>/dev/null | grep -m 1 '^[0-9]')""#,
+    ),
     user("the server's process is there", r#"[ -d "/proc/$SERVER" ] && echo "ESCAPED: /proc/$SERVER" || echo "HELD: it is not""#),
     root("the passwords are read", r#"holds "$(head -c 1 /etc/shadow 2>/dev/null)""#),
     root("the home of root is listed", r#"holds "$(ls -A /root 2>/dev/null | head -n 1)""#),

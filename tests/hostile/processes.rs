@@ -34,6 +34,7 @@ pub(super) const CASES: &[Case] = &[
     user("the limit of core dumps is not one byte", "weapons/privileges core-limit"),
     user("a core is dumped", "weapons/privileges core-dump"),
     user("there is a terminal", "weapons/privileges terminal"),
+    user("all watches of files that a user may have are taken", "weapons/privileges watchers"),
     root("limits are raised", "weapons/privileges limits"),
     root("a real-time priority is taken", "weapons/privileges realtime"),
     root("memory is never taken back", "weapons/privileges oom"),

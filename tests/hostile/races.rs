@@ -36,8 +36,8 @@ pub(super) async fn check(sandbox: &dyn Sandbox) {
             Ok(None) | Err(SandboxError::Path { .. }) => n_refused += 1,
             other => panic!("{other:?}"),
         }
-        for state in [Some(regular("changed")), None] {
-            let written = executor.write(&[("folder/canary".to_owned(), state)]).await;
+        for (name, state) in [("canary", Some(regular("changed"))), ("canary", None), ("new/file", Some(regular("x")))] {
+            let written = executor.write(&[(format!("folder/{name}"), state)]).await;
             assert!(matches!(written, Ok(()) | Err(SandboxError::Path { .. })), "{written:?}");
         }
     }

@@ -31,6 +31,8 @@ const PLANT: &str = r#"
     printf '[submodule "inner"]\n\tpath = inner\n\turl = ext::%s\n\tupdate = !%s\n' "$plant" "$plant" > .gitmodules
     echo "$OUTSIDE" >> .git/objects/info/alternates
     echo changed >> a
+    for place in /opt/base/objects /opt/base/objects/pack; do
+        if (echo x > $place/planted) 2>/dev/null; then echo "the mirror can be written"; exit 1; fi; done
 "#;
 
 /// Plants it, and has the host make a commit of the tree with care and without.

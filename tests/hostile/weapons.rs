@@ -68,6 +68,7 @@ fn armoury() -> &'static Path {
 }
 
 /// Has the folder removed when this process is gone, however it ends: a static has no destructor.
+#[expect(clippy::zombie_processes, reason = "it ends after us, and nobody is left to wait")]
 fn remove_at_the_end(folder: &Path) {
     let mut shell = Command::new("sh");
     shell.args(["-c", "read -r _; rm -rf \"$0\""]).arg(folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

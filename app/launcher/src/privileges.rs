@@ -9,6 +9,9 @@ use crate::fault::{Fault, OrFault, Step};
 use crate::spec::{Limits, Spec};
 use crate::{mounts, namespaces, sys};
 
+/// One command gets this part of what the kernel lets one user have.
+const SHARE_OF_COUNTERS: u64 = 4;
+
 /// Drops every privilege over the sandbox that was just built.
 ///
 /// The last user namespace owns none of the mounts and none of the other namespaces, so even a capability regained in it
@@ -27,7 +30,7 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc) -> Result<(), Fault> {
     sys::set_dumpable(true).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
     namespaces::map_identity(sys::Ids { uid: spec.uid, gid: spec.gid }, spec.uid, spec.gid)?;
     sys::set_dumpable(false).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
-    forbid_user_namespaces(proc);
+    bound_counters(proc);
     limit(&spec.limits)?;
     sys::drop_capabilities().or_fault(step, "dropping capabilities")?;
     sys::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
@@ -43,11 +46,21 @@ fn give_output(spec: &Spec) {
     }
 }
 
-/// Sets the number of user namespaces that can be made below this one to none.
+/// Sets how many user namespaces can be made below this one to none, and leaves most of what the kernel counts by user to
+/// the other commands that run as the same user at the time.
 ///
-/// A second belt, hence quiet where a kernel refuses it: the system-call filter already forbids them, and the probe tries.
-fn forbid_user_namespaces(proc: &mounts::Proc) {
-    let _ = proc.open_for_writing("sys/user/max_user_namespaces").and_then(|file| File::from(file).write_all(b"0"));
+/// Second belts, hence quiet where a kernel refuses them: namespaces are forbidden by the system-call filter already.
+fn bound_counters(proc: &mounts::Proc) {
+    let set = |name: &str, most: u64| {
+        let _ = proc.open_for_writing(name).and_then(|file| File::from(file).write_all(most.to_string().as_bytes()));
+    };
+    set("sys/user/max_user_namespaces", 0);
+    for kind in ["instances", "watches"] {
+        let all = std::fs::read_to_string(format!("/proc/sys/fs/inotify/max_user_{kind}"));
+        if let Some(all) = all.ok().and_then(|all| all.trim().parse::<u64>().ok()) {
+            set(&format!("sys/user/max_inotify_{kind}"), (all / SHARE_OF_COUNTERS).max(1));
+        }
+    }
 }
 
 fn limit(limits: &Limits) -> Result<(), Fault> {
