@@ -29,9 +29,9 @@ mod trial;
 mod weapons;
 
 /// The user of the attackers. No account has this id, and no other test uses it.
-const ATTACKER: u32 = 64_999;
+const ATTACKER: u32 = 60_871;
 /// The user as whom the whole suite runs a second time.
-const PLAIN_USER: u32 = 64_998;
+const PLAIN_USER: u32 = 60_872;
 
 /// Set in the second run.
 const IS_SECOND: &str = "PATCHWRIGHT_HOSTILE_SECOND";
