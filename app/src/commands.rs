@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod replay;
 mod run;
+mod sandbox;
 mod serve;
 mod story;
 mod terminal;
@@ -62,6 +63,9 @@ enum Command {
     /// The same patches that the agent makes, by the same code; see below for the format.
     #[command(after_help = apply_patch::GRAMMAR)]
     ApplyPatch,
+    /// Try the sandbox in which all commands run
+    #[command(subcommand)]
+    Sandbox(sandbox::Arguments),
 }
 
 /// Where the configuration is; its keys can be given as variables too, such as PATCHWRIGHT__GITHUB__APP_ID.
@@ -126,6 +130,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(arguments) => block_on(serve::serve(arguments)),
         Command::Replay(arguments) => block_on(replay::replay(arguments)),
         Command::Doctor(arguments) => block_on(doctor::doctor(arguments)),
+        Command::Sandbox(arguments) => block_on(sandbox::sandbox(arguments)),
     };
     match done {
         Ok(code) => code,

@@ -24,6 +24,7 @@ mod mirror;
 mod paths;
 mod proposal;
 mod relay;
+mod removal;
 mod scratch;
 
 /// Why a workspace operation was not done, by what the caller should do.
@@ -103,6 +104,15 @@ impl Scratch {
     /// The folder of git objects that the tree's `.git` borrows from.
     pub fn objects(&self) -> &Path {
         &self.objects
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // The folder itself goes with its value; what is in it may have been made to stay.
+        if let Err(error) = removal::empty(self.folder.path()) {
+            tracing::warn!(%error, "a scratch tree was not removed: {}", self.folder.path().display());
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::support::github::git;
 use crate::support::pipeline::{SAMPLE, mends};
 
 mod modes;
+mod sandbox;
 
 /// What a command left: exit code, standard output, standard error.
 struct Ended {
@@ -221,6 +222,7 @@ async fn every_command_explains_itself() {
       replay       Drive a run again from what was recorded of it, and compare the files that it comes
                    to
       apply-patch  Apply a patch from standard input to the current directory, whole or not at all
+      sandbox      Try the sandbox in which all commands run
       help         Print this message or the help of the given subcommand(s)
 
     Options:

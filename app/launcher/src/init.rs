@@ -36,7 +36,7 @@ fn tell(wires: &Wires, status: &Status) {
 fn serve(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> Result<Option<Status>, Fault> {
     namespaces::settle(run)?;
     let proc = mounts::enter(spec, run)?;
-    privileges::drop_all(spec, &proc)?;
+    privileges::drop_all(spec, &proc, &wires.output)?;
     drop(proc);
     rules::confine(spec)?;
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, fchown};
 
 use crate::fault::{Fault, OrFault, Step};
 use crate::spec::{Limits, Spec};
@@ -9,17 +11,20 @@ use crate::{mounts, namespaces, sys};
 
 /// How long a process may still compute after it was told that its processor time is over.
 const CPU_GRACE_SECONDS: u64 = 2;
+/// One command gets this part of what the kernel lets one user have.
+const SHARE_OF_COUNTERS: u64 = 4;
 
 /// Drops every privilege over the sandbox that was just built.
 ///
 /// The last user namespace owns none of the mounts and none of the other namespaces, so even a capability regained in it
 /// would move nothing; it also gives the command a process count of its own.
-pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc) -> Result<(), Fault> {
+pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc, output: &OwnedFd) -> Result<(), Fault> {
     let step = Step::Privileges;
     // One byte, not none: a limit of zero still starts the core handler of the host, as root and outside. A server that was
     // itself started with zero may lack the privilege to raise it; then zero is the best that there is.
     let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
     if sys::is_root() {
+        give_output(spec, output);
         sys::become_user(spec.uid, spec.gid).or_fault(step, format!("changing to user {}", spec.uid))?;
     }
     sys::unshare(libc::CLONE_NEWUSER).or_fault(step, "the inner user namespace")?;
@@ -27,26 +32,39 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc) -> Result<(), Fault> {
     sys::set_dumpable(true).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
     namespaces::map_identity(sys::Ids { uid: spec.uid, gid: spec.gid }, spec.uid, spec.gid)?;
     sys::set_dumpable(false).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
-    limit_shared_memory(spec, proc);
-    forbid_user_namespaces(proc);
+    bound_counters(spec, proc);
     limit(&spec.limits)?;
     sys::drop_capabilities().or_fault(step, "dropping capabilities")?;
     sys::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
 }
 
-/// Sets how much System V shared memory there may be, as much as in the other private places.
-///
-/// Quiet where a kernel refuses it: what processes map of it is counted.
-fn limit_shared_memory(spec: &Spec, proc: &mounts::Proc) {
-    let n_pages = (spec.limits.tmp_bytes / rustix::param::page_size() as u64).to_string();
-    let _ = proc.open_for_writing("sys/kernel/shmall").and_then(|file| File::from(file).write_all(n_pages.as_bytes()));
+/// Makes the pipe that the command prints to the command's own: what is root's could not be opened again by `/dev/stdout`
+/// and `/dev/stderr`, which scripts do. Quiet, because a command that does not do so works all the same.
+fn give_output(spec: &Spec, output: &OwnedFd) {
+    let Ok(output) = output.try_clone().map(File::from) else { return };
+    // A file would be the host's, and stay the host's.
+    if output.metadata().is_ok_and(|found| found.file_type().is_fifo()) {
+        let _ = fchown(&output, Some(spec.uid), Some(spec.gid));
+    }
 }
 
-/// Sets the number of user namespaces that can be made below this one to none.
+/// Sets how many user namespaces can be made below this one to none, and leaves most of what the kernel counts by user to
+/// the other commands that run as the same user at the time.
 ///
-/// A second belt, hence quiet where a kernel refuses it: the system-call filter already forbids them, and the probe tries.
-fn forbid_user_namespaces(proc: &mounts::Proc) {
-    let _ = proc.open_for_writing("sys/user/max_user_namespaces").and_then(|file| File::from(file).write_all(b"0"));
+/// Second belts, hence quiet where a kernel refuses them: namespaces are forbidden by the system-call filter already.
+fn bound_counters(spec: &Spec, proc: &mounts::Proc) {
+    let set = |name: &str, most: u64| {
+        let _ = proc.open_for_writing(name).and_then(|file| File::from(file).write_all(most.to_string().as_bytes()));
+    };
+    set("sys/user/max_user_namespaces", 0);
+    // As much System V shared memory as there may be in the other private places.
+    set("sys/kernel/shmall", spec.limits.tmp_bytes / rustix::param::page_size() as u64);
+    for kind in ["instances", "watches"] {
+        let all = std::fs::read_to_string(format!("/proc/sys/fs/inotify/max_user_{kind}"));
+        if let Some(all) = all.ok().and_then(|all| all.trim().parse::<u64>().ok()) {
+            set(&format!("sys/user/max_inotify_{kind}"), (all / SHARE_OF_COUNTERS).max(1));
+        }
+    }
 }
 
 fn limit(limits: &Limits) -> Result<(), Fault> {

@@ -1,0 +1,198 @@
+//! `patchwright sandbox exec`: one command in the configured sandbox, for operators and tests.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use jiff::SignedDuration;
+use patchwright::sandbox::{self, Output, Profile, Sandbox as _, SandboxError, Terms, Tree};
+use patchwright_domain::proof::Exit;
+use patchwright_domain::turn::output;
+
+use super::{ConfigArguments, Failure, assemble, terminal};
+
+/// What `sandbox exec --help` says behind the options.
+const EXIT_CODES: &str = "\
+Exit codes: the command's own; 126 if it cannot be executed, 127 if it is not found, 128 and the signal's number if a \
+signal ended it, 124 if its time was over, 137 if it was killed at another limit. Without the command having run: 2 usage \
+or configuration, 3 the sandbox cannot be made. The command's own code can be 2 or 3 as well; `--json` tells them apart, \
+for it prints an object only if the command ran.
+
+The command's environment holds what the configuration lists and nothing of yours. It starts in the workspace, the one \
+folder that lasts; its standard input is empty. As root, `exec` gives the workspace's files to the sandbox's user (id \
+65532), as a server that is root does with its scratch trees. A configuration file is read only if it is named: the folder \
+may be a repository.";
+
+/// How much output is kept, in bytes: the first and the last half.
+const OUTPUT_BYTES_MAX: usize = 16 << 20;
+/// The longest `--timeout`.
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// What is to be done with the sandbox.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Arguments {
+    /// Run one command in the sandbox, as the commands of an agent, a setup or a test run
+    ///
+    /// Prints what the command printed, errors among it, to standard output when it has ended. On a terminal escape
+    /// sequences are left out, because they are the command's and not yours.
+    #[command(after_help = EXIT_CODES)]
+    Exec(Exec),
+}
+
+/// What is run, where and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Exec {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The folder that is the workspace inside
+    #[arg(long, value_name = "DIR")]
+    workspace: PathBuf,
+    /// Whose commands it is run like
+    #[arg(long, value_enum, default_value_t = ProfileArgument::Agent)]
+    profile: ProfileArgument,
+    /// How long it may take, such as `90s` or `1h 30m`; then all of it is killed
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
+    timeout: Duration,
+    /// Print one JSON object: `exit`, `output`, `omitted_bytes`, `duration_ms`
+    #[arg(long)]
+    json: bool,
+    /// The program and its arguments, as they are; for a script say `sh -c SCRIPT`
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// Whose commands are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ProfileArgument {
+    /// Those that fetch what a repository needs
+    Setup,
+    /// The agent's
+    Agent,
+    /// Those of an agent that is to change nothing: the workspace can be read only
+    Reader,
+    /// The repository's tests
+    Proof,
+}
+
+impl From<ProfileArgument> for Profile {
+    fn from(profile: ProfileArgument) -> Self {
+        match profile {
+            ProfileArgument::Setup => Self::Setup,
+            ProfileArgument::Agent => Self::Agent,
+            ProfileArgument::Reader => Self::Reader,
+            ProfileArgument::Proof => Self::Proof,
+        }
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<SignedDuration>().map_err(|error| error.to_string())?;
+    let time = Duration::try_from(time).ok().filter(|time| !time.is_zero() && *time <= TIMEOUT_MAX);
+    time.ok_or_else(|| "it is between a moment and a day".to_owned())
+}
+
+pub(super) async fn sandbox(arguments: Arguments) -> Result<ExitCode, Failure> {
+    match arguments {
+        Arguments::Exec(arguments) => exec(arguments).await,
+    }
+}
+
+async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
+    let config = arguments.config.load_named()?;
+    let script = script(&arguments.command).map_err(Failure::usage)?;
+    let workspace = std::fs::canonicalize(&arguments.workspace)
+        .with_context(|| format!("`--workspace {}`", arguments.workspace.display()))
+        .map_err(Failure::usage)?;
+    if !workspace.is_dir() {
+        return Err(Failure::usage(anyhow!("`--workspace {}` is no folder", arguments.workspace.display())));
+    }
+    let sandbox = assemble::sandbox(&config.sandbox);
+    let terms = terms(arguments.profile.into());
+    let opened = sandbox.open(Tree::alone(&workspace), terms).await;
+    let mut executor = opened.map_err(|refusal| unmade(refusal.into()))?;
+    let command =
+        sandbox::Command { script, directory: String::new(), timeout: arguments.timeout, output_bytes_max: OUTPUT_BYTES_MAX };
+    let ended = executor.execute(&command).await.map_err(unmade)?;
+    print(&ended, arguments.json).context("writing to standard output").map_err(Failure::environment)?;
+    Ok(ExitCode::from(code(ended.exit)))
+}
+
+/// How the sandbox is to be. A way out for the setup's commands is made here, once there is one.
+fn terms(profile: Profile) -> Terms<'static> {
+    Terms::from(profile)
+}
+
+/// The script that becomes exactly this program.
+fn script(command: &[OsString]) -> anyhow::Result<String> {
+    let words = command.iter().map(|word| {
+        let word = word.to_str().ok_or_else(|| anyhow!("the command is not UTF-8: {}", word.display()))?;
+        Ok(quoted(word))
+    });
+    let words = words.collect::<anyhow::Result<Vec<_>>>()?;
+    let program = command.first().and_then(|program| program.to_str()).unwrap_or_default();
+    // The shell's `exec` would take these for an option of its own, or for nothing at all.
+    if program.is_empty() || program.starts_with('-') {
+        return Err(anyhow!("`{program}` is no program"));
+    }
+    Ok(format!("exec {}", words.join(" ")))
+}
+
+/// A word that a POSIX shell reads as it is.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn unmade(error: SandboxError) -> Failure {
+    let remedy = match &error {
+        SandboxError::Refused(refusal) => Some(refusal.remedy.clone()),
+        SandboxError::Path { .. } | SandboxError::Machine { .. } => None,
+    };
+    let error = anyhow::Error::from(error);
+    Failure::environment(match remedy {
+        Some(remedy) => anyhow!("{error:#}; {remedy}"),
+        None => error,
+    })
+}
+
+fn print(ended: &Output, as_json: bool) -> std::io::Result<()> {
+    if as_json {
+        terminal::say(serde_json::json!({
+            "exit": ended.exit,
+            "output": String::from_utf8_lossy(&ended.output),
+            "omitted_bytes": ended.omitted_bytes,
+            "duration_ms": u64::try_from(ended.duration.as_millis()).unwrap_or(u64::MAX),
+        }));
+        return Ok(());
+    }
+    let mut out = std::io::stdout().lock();
+    if out.is_terminal() {
+        out.write_all(output::plain(&ended.output).as_bytes())?;
+    } else {
+        out.write_all(&ended.output)?;
+    }
+    out.flush()?;
+    if ended.omitted_bytes > 0 {
+        terminal::complain(&anyhow!("{} bytes from the middle of the output were left out", ended.omitted_bytes));
+    }
+    match ended.exit {
+        Exit::TimedOut | Exit::Exceeded(_) => terminal::complain(&anyhow!("{}", ended.exit)),
+        Exit::Code(_) | Exit::Signal(_) => {}
+    }
+    Ok(())
+}
+
+/// As `timeout`, `env` and shells put the end of another program into their own.
+fn code(exit: Exit) -> u8 {
+    const TIMED_OUT: u8 = 124;
+    const SIGNALLED: i32 = 128;
+    const KILLED: u8 = 137;
+    match exit {
+        Exit::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
+        Exit::Signal(signal) => u8::try_from(SIGNALLED + signal).unwrap_or(u8::MAX),
+        Exit::TimedOut => TIMED_OUT,
+        Exit::Exceeded(_) => KILLED,
+    }
+}

@@ -1,0 +1,51 @@
+//! Bombs: what takes more than its share is refused or killed, and the machine does not notice. Each ends by itself a
+//! little over the limits here.
+
+use std::time::Duration;
+
+use patchwright::sandbox::Limits;
+use patchwright_domain::proof::Limit;
+
+use super::trial::{Bare, Case};
+
+/// Low enough that the machine survives a sandbox that keeps none of them.
+pub(super) fn limits() -> Limits {
+    Limits {
+        n_processes: 64,
+        n_open_files: 256,
+        memory_bytes: 256 << 20,
+        cpu_seconds: 1,
+        file_bytes: 32 << 20,
+        tmp_bytes: 64 << 20,
+        disk_bytes: 64 << 20,
+        n_files: 2000,
+        output_bytes: 1 << 20,
+        grace: Duration::from_millis(100),
+    }
+}
+
+const fn bomb(name: &'static str, script: &'static str, limit: Limit) -> (Case, Limit) {
+    (Case { name, script, bare: Bare::User }, limit)
+}
+
+/// What the kernel refuses as soon as it is over the limit, whatever else watches.
+pub(super) const REFUSED: &[(Case, Limit)] = &[
+    bomb("a fork bomb", "weapons/bombs forks 80", Limit::Processes),
+    bomb("a bomb of threads", "weapons/bombs threads 80", Limit::Processes),
+    bomb("a bomb in /tmp", "weapons/bombs tmp 96", Limit::Memory),
+    bomb("a bomb in /dev/shm", "weapons/bombs dev-shm 96", Limit::Memory),
+    bomb("a huge sparse file", "weapons/bombs sparse 1024", Limit::FileSize),
+    bomb("a bomb of descriptors", "weapons/bombs descriptors 300", Limit::OpenFiles),
+];
+
+/// What has to be watched: all processes together, or the disk.
+pub(super) const WATCHED: &[(Case, Limit)] = &[
+    bomb("memory of one process", "weapons/bombs memory 384", Limit::Memory),
+    bomb("memory of many processes", "weapons/bombs memories 384", Limit::Memory),
+    bomb("memory without a process", "weapons/bombs memfd 384", Limit::Memory),
+    bomb("shared memory", "weapons/bombs shm 384", Limit::Memory),
+    bomb("files", "weapons/bombs files 3000", Limit::Files),
+    bomb("disk space", "weapons/bombs disk 96", Limit::Disk),
+    bomb("output", "weapons/bombs output 8", Limit::Output),
+    bomb("processor time", r#"weapons/bombs cpu 2; [ $? -le 128 ] || echo "HELD: a signal ended it""#, Limit::Cpu),
+];

@@ -1,0 +1,159 @@
+//! `patchwright sandbox exec` as an operator sees it.
+
+use std::path::Path;
+
+use super::{Ended, folder, patchwright};
+
+/// Runs `sandbox exec` on the folder `tree` with these options and this command.
+async fn exec(folder: &Path, options: &[&str], command: &[&str]) -> Ended {
+    let arguments = [["sandbox", "exec", "--workspace", "tree"].as_slice(), options, &["--"], command].concat();
+    std::fs::create_dir_all(folder.join("tree")).expect("there is room");
+    patchwright(folder, &arguments, &[("SECRET", "of the operator")]).await
+}
+
+#[tokio::test]
+async fn words_arrive_as_they_were_given() {
+    let folder = folder();
+    let words = ["printf", "[%s]\n", "two words", "$HOME `id` $(id)", "it's \"quoted\"", "a\nb", "", "-n", "*", "\\", "é"];
+    let ended = exec(folder.path(), &[], &words).await;
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(ended.out, @r#"
+    [two words]
+    [$HOME `id` $(id)]
+    [it's "quoted"]
+    [a
+    b]
+    []
+    [-n]
+    [*]
+    [\]
+    [é]
+    "#);
+}
+
+#[tokio::test]
+async fn the_exit_code_is_the_commands_own_or_says_what_ended_it() {
+    let folder = folder();
+    for (options, script, code, said) in [
+        ([].as_slice(), "exit 0", 0, ""),
+        (&[], "exit 3", 3, ""),
+        (&[], "exit 125", 125, ""),
+        (&[], "kill -TERM $$", 128 + 15, ""),
+        (&[], "kill -KILL $$", 128 + 9, ""),
+        (&["--timeout", "1ms"], "while :; do :; done", 124, "error: time limit reached\n"),
+    ] {
+        let ended = exec(folder.path(), options, &["sh", "-c", script]).await;
+        assert_eq!((ended.code, ended.err.as_str()), (Some(code), said), "{script}");
+    }
+    let absent = exec(folder.path(), &[], &["no-such-program"]).await;
+    assert_eq!(absent.code, Some(127));
+    assert!(absent.out.contains("no-such-program"), "the shell says so: {}", absent.out);
+}
+
+#[tokio::test]
+async fn one_object_tells_the_end_from_the_output() {
+    let folder = folder();
+    let told = |ended: &Ended| {
+        let mut told = ended.json();
+        assert!(told["duration_ms"].is_u64(), "{told}");
+        told.as_object_mut().expect("it is an object").remove("duration_ms");
+        told.to_string()
+    };
+    let three = exec(folder.path(), &["--json"], &["sh", "-c", "echo out; echo err >&2; exit 3"]).await;
+    assert_eq!(three.code, Some(3));
+    insta::assert_snapshot!(told(&three), @r#"{"exit":{"exit":"code","value":3},"omitted_bytes":0,"output":"out\nerr\n"}"#);
+    let over = exec(folder.path(), &["--json", "--timeout", "1ms"], &["sh", "-c", "while :; do :; done"]).await;
+    assert_eq!(over.code, Some(124));
+    insta::assert_snapshot!(told(&over), @r#"{"exit":{"exit":"timed_out"},"omitted_bytes":0,"output":""}"#);
+}
+
+#[tokio::test]
+async fn a_profile_decides_whether_the_workspace_can_be_written() {
+    let folder = folder();
+    let write = ["sh", "-c", "echo x >> file"];
+    for (profile, writes) in [("setup", true), ("agent", true), ("proof", true), ("reader", false)] {
+        let ended = exec(folder.path(), &["--profile", profile], &write).await;
+        assert_eq!(ended.code == Some(0), writes, "{profile}: {}", ended.out);
+    }
+    let environment = exec(folder.path(), &[], &["env"]).await;
+    assert!(environment.code == Some(0) && !environment.out.contains("SECRET"), "{}", environment.out);
+    assert_eq!(std::fs::read_to_string(folder.path().join("tree/file")).expect("it was written"), "x\nx\nx\n");
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_refused_before_anything_is_made() {
+    let folder = folder();
+    std::fs::write(folder.path().join("patchwright.toml"), "[sandbox]\nread_only = [\"/nonexistent/tool\"]\n")
+        .expect("there is room");
+    let ended = exec(folder.path(), &[], &["true"]).await;
+    assert_eq!(ended.code, Some(0), "a file that was not named is not read: {}", ended.err);
+    let unmade = exec(folder.path(), &["--config", "patchwright.toml"], &["true"]).await;
+    assert_eq!((unmade.code, unmade.out.as_str()), (Some(3), ""));
+    insta::assert_snapshot!(unmade.err.trim_end(), @"error: the sandbox cannot be made: the allow-listed root: /nonexistent/tool: No such file or directory (os error 2); make the path exist, or take it out of the sandbox's read-only paths");
+    let nowhere = patchwright(folder.path(), &["sandbox", "exec", "--workspace", "absent", "--", "true"], &[]).await;
+    assert_eq!((nowhere.code, nowhere.out.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(nowhere.err.trim_end(), @"error: `--workspace absent`: No such file or directory (os error 2)");
+    let option = exec(folder.path(), &[], &["-c", "true"]).await;
+    assert_eq!((option.code, option.out.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(option.err.trim_end(), @"error: `-c` is no program");
+    let soon = exec(folder.path(), &["--timeout", "soon"], &["true"]).await;
+    assert_eq!((soon.code, soon.out.as_str()), (Some(2), ""));
+}
+
+#[tokio::test]
+async fn it_explains_itself() {
+    let ended = patchwright(folder().path(), &["sandbox", "exec", "--help"], &[]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    insta::assert_snapshot!(ended.out.trim_end(), @r"
+    Run one command in the sandbox, as the commands of an agent, a setup or a test run
+
+    Prints what the command printed, errors among it, to standard output when it has ended. On a
+    terminal escape sequences are left out, because they are the command's and not yours.
+
+    Usage: patchwright sandbox exec [OPTIONS] --workspace <DIR> -- <CMD>...
+
+    Arguments:
+      <CMD>...
+              The program and its arguments, as they are; for a script say `sh -c SCRIPT`
+
+    Options:
+          --config <FILE>
+              The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
+
+          --workspace <DIR>
+              The folder that is the workspace inside
+
+          --profile <PROFILE>
+              Whose commands it is run like
+
+              Possible values:
+              - setup:  Those that fetch what a repository needs
+              - agent:  The agent's
+              - reader: Those of an agent that is to change nothing: the workspace can be read only
+              - proof:  The repository's tests
+              
+              [default: agent]
+
+          --timeout <TIME>
+              How long it may take, such as `90s` or `1h 30m`; then all of it is killed
+              
+              [default: 10m]
+
+          --json
+              Print one JSON object: `exit`, `output`, `omitted_bytes`, `duration_ms`
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Exit codes: the command's own; 126 if it cannot be executed, 127 if it is not found, 128 and the
+    signal's number if a signal ended it, 124 if its time was over, 137 if it was killed at another
+    limit. Without the command having run: 2 usage or configuration, 3 the sandbox cannot be made. The
+    command's own code can be 2 or 3 as well; `--json` tells them apart, for it prints an object only if
+    the command ran.
+
+    The command's environment holds what the configuration lists and nothing of yours. It starts in the
+    workspace, the one folder that lasts; its standard input is empty. As root, `exec` gives the
+    workspace's files to the sandbox's user (id 65532), as a server that is root does with its scratch
+    trees. A configuration file is read only if it is named: the folder may be a repository.
+    ");
+}
