@@ -81,6 +81,9 @@ pub struct Outlet {
     pub socket: PathBuf,
     /// The variables by which programs find it, at [`OUTLET_PORT`] of the sandbox's own loopback.
     pub environment: Vec<(String, String)>,
+    /// Host files that programs see read only while they have it, such as a tool's settings: the host's path and the one
+    /// inside.
+    pub read_only: Vec<(PathBuf, PathBuf)>,
 }
 
 /// The port of a sandbox's own loopback that leads to its [`Outlet`].

@@ -201,6 +201,8 @@ impl Sandbox for LocalSandbox {
         if let Some(outlet) = terms.outlet {
             settings.environment.extend(outlet.environment.iter().cloned());
             template.read_only.push(ReadOnly { source: outlet.socket.clone(), target: OUTLET.into() });
+            let files = outlet.read_only.iter().cloned();
+            template.read_only.extend(files.map(|(source, target)| ReadOnly { source, target }));
             template.bridge = Some(spec::Bridge { port: OUTLET_PORT, socket: OUTLET.into() });
         }
         template.is_workspace_read_only = match terms.profile {
