@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +24,7 @@ use crate::sandbox::Outlet;
 
 pub mod address;
 pub mod dial;
+pub mod ecosystems;
 mod environment;
 mod forward;
 pub mod log;
@@ -35,6 +36,7 @@ pub mod rules;
 mod tunnel;
 
 use dial::{Dialler, Upstream};
+use ecosystems::{Found, Sources};
 use forward::Clients;
 use log::{Journal, Log};
 use meter::Meter;
@@ -88,8 +90,13 @@ pub struct Settings {
     pub certificates: Vec<reqwest::Certificate>,
     /// A bundle of authorities, in PEM form, that the tools inside are to trust in the place of their own.
     pub ca_bundle: Option<String>,
-    /// What the tools' own configuration gives.
+    /// Where the host's tools say which registries they use; none are asked without it. They are asked once, when the first
+    /// gate is opened.
+    pub sources: Option<Sources>,
+    /// What is carried in beside that.
     pub carried: Carried,
+    /// Whether the setup of a tree that an agent has changed gets a gate too.
+    pub for_patches: bool,
 }
 
 /// What is carried in of the configuration of the host's tools.
@@ -104,6 +111,7 @@ pub struct Carried {
 /// The egress of a server, from which every setup gets a gate of its own.
 pub struct Egress {
     settings: Settings,
+    found: OnceCell<Found>,
 }
 
 /// What the connections of one gate share.
@@ -138,23 +146,40 @@ impl Drop for Gate {
 impl Egress {
     /// An egress of these settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { settings, found: OnceCell::new() }
+    }
+
+    /// Whether the setup of a tree that an agent has changed gets a gate too, with the agent's own code in it.
+    pub fn is_for_patches(&self) -> bool {
+        self.settings.for_patches
+    }
+
+    /// What the host's tools use.
+    pub async fn found(&self) -> &Found {
+        let discovering = async {
+            match &self.settings.sources {
+                Some(sources) => ecosystems::discover(sources).await,
+                None => Found::default(),
+            }
+        };
+        self.found.get_or_init(|| discovering).await
     }
 
     /// Opens a gate for one setup.
     ///
     /// # Errors
     /// What the system says where there is no room for a socket, or why no connection could be made safely.
-    pub fn open(&self) -> io::Result<Gate> {
+    pub async fn open(&self) -> io::Result<Gate> {
         let settings = &self.settings;
+        let found = self.found().await;
         // Only we can enter the folder; who is given the socket itself must be able to write to it, whoever that is inside.
         let folder = tempfile::Builder::new().prefix("patchwright-").tempdir()?;
         let socket = folder.path().join("outlet");
         let listener = UnixListener::bind(&socket)?;
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666))?;
-        let outlet = outlet(settings, &folder, socket)?;
+        let outlet = outlet(settings, &found.carried, &folder, socket)?;
         let shared = Arc::new(Shared {
-            rules: Rules(settings.hosts.clone()),
+            rules: Rules(ecosystems::merge(&settings.hosts, &found.hosts)),
             limits: settings.limits.clone(),
             dialler: Dialler {
                 resolver: Arc::clone(&settings.resolver),
@@ -199,7 +224,7 @@ impl Gate {
 }
 
 /// The socket, the variables and the files that a sandbox is given.
-fn outlet(settings: &Settings, folder: &TempDir, socket: PathBuf) -> io::Result<Outlet> {
+fn outlet(settings: &Settings, found: &Carried, folder: &TempDir, socket: PathBuf) -> io::Result<Outlet> {
     let mut environment = environment::proxy();
     let mut read_only = Vec::new();
     let mut files: Vec<(PathBuf, &str)> = Vec::new();
@@ -207,8 +232,10 @@ fn outlet(settings: &Settings, folder: &TempDir, socket: PathBuf) -> io::Result<
         files.push((environment::CA_FILE.into(), bundle));
         environment.extend(environment::authority(environment::CA_FILE));
     }
-    environment.extend(settings.carried.environment.iter().cloned());
-    files.extend(settings.carried.files.iter().map(|(target, content)| (target.clone(), content.as_str())));
+    for carried in [found, &settings.carried] {
+        environment.extend(carried.environment.iter().cloned());
+        files.extend(carried.files.iter().map(|(target, content)| (target.clone(), content.as_str())));
+    }
     for (index, (target, content)) in files.into_iter().enumerate() {
         let source = folder.path().join(index.to_string());
         std::fs::write(&source, content)?;

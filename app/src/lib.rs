@@ -15,6 +15,7 @@ pub mod replay;
 pub mod sandbox;
 pub mod server;
 pub mod service;
+pub mod setup;
 pub mod store;
 pub mod syntax;
 pub mod worker;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{Change, CommitId};
+use patchwright_domain::patch::FileState;
 use tempfile::TempDir;
 
 use crate::forge::CloneAccess;
@@ -78,6 +79,9 @@ impl Scratch {
         &self.objects
     }
 }
+
+/// A file's path, and what is there; none where nothing is.
+pub type FileChange = (String, Option<FileState>);
 
 /// A commit made of proposed files.
 #[derive(Clone, Debug)]
@@ -148,6 +152,15 @@ impl Workspaces {
     pub async fn read(&self, repo: &RepoRef, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
         let (mirror, commit, path) = (self.mirror(repo), commit.clone(), path.to_owned());
         blocking(move || mirror::read(&mirror, &commit, &path)).await
+    }
+
+    /// What files are in a commit, each by its path; none where there is no such file.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`].
+    pub async fn states(&self, repo: &RepoRef, commit: &CommitId, paths: Vec<String>) -> Result<Vec<FileChange>, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || mirror::states(&mirror, &commit, paths)).await
     }
 
     /// The names and the small text files of a commit's root folder, for finding out how to test it.

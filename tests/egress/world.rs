@@ -67,7 +67,9 @@ pub(crate) fn settings(names: &Arc<Names>, hosts: Vec<Host>) -> Settings {
         upstream: None,
         certificates: vec![certificate],
         ca_bundle: Some(AUTHORITY.to_owned()),
+        sources: None,
         carried: Carried::default(),
+        for_patches: false,
     }
 }
 
@@ -123,7 +125,10 @@ impl World {
         local: LocalSettings,
         profile: Profile,
     ) -> World {
-        let gate = settings.map(|settings| Egress::new(settings).open().expect("there is room for a gate"));
+        let gate = match settings {
+            Some(settings) => Some(Egress::new(settings).open().await.expect("there is room for a gate")),
+            None => None,
+        };
         let workspace = tempfile::tempdir().expect("there is room for a folder");
         let sandbox = LocalSandbox::new(env!("CARGO_BIN_EXE_patchwright").into(), local);
         let terms = Terms { profile, outlet: gate.as_ref().map(Gate::outlet), image: None };

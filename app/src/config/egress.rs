@@ -24,6 +24,9 @@ pub struct Egress {
     pub ecosystems: bool,
     /// Further hosts, at the ports 80 and 443; `*.` at the beginning means everything below a name.
     pub hosts: Vec<String>,
+    /// Whether the setup of a tree that the agent has changed may reach out too. Then code that the agent wrote runs with a
+    /// way out; without, the setup runs on the base, and the agent's files are put in their place behind it.
+    pub patched: bool,
     /// A file of certificate authorities, in PEM form, that is trusted beside the machine's own and used inside in their place.
     pub ca_file: Option<PathBuf>,
     /// What one setup may send, in MiB.
@@ -45,6 +48,7 @@ impl Default for Egress {
             enabled: true,
             ecosystems: true,
             hosts: Vec::new(),
+            patched: false,
             ca_file: None,
             upload_mib: limits.up_bytes / MIB,
             download_mib: limits.down_bytes / MIB,

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::egress::address::{self, Scope};
+use crate::egress::ecosystems::decoded;
 use crate::egress::name::{HostName, Pattern};
 use crate::egress::resolve::{ADDRESSES_MAX, Resolve};
 use crate::egress::rules::{Denial, Host, basic};
@@ -33,6 +34,28 @@ pub struct Upstream {
     pub login: Option<(String, SecretString)>,
     /// What is reached without it.
     pub direct: Vec<Pattern>,
+}
+
+impl Upstream {
+    /// Reads the address of a proxy, and the list of what is reached without it as `NO_PROXY` has it.
+    ///
+    /// # Errors
+    /// What cannot be used; a password is not repeated.
+    pub fn parse(address: &str, direct: &str) -> Result<Self, &'static str> {
+        let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+        let url = reqwest::Url::parse(&address).map_err(|_| "it is no address")?;
+        if url.scheme() != "http" {
+            return Err("only a proxy that is spoken to in plain HTTP can be gone through");
+        }
+        let host = url.host_str().ok_or("it has no host")?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let login = (!url.username().is_empty())
+            .then(|| (decoded(url.username()), SecretString::from(decoded(url.password().unwrap_or_default()))));
+        let names = direct.split(',').map(|name| name.trim().trim_start_matches("*.").trim_start_matches('.'));
+        // A name stands for itself and what is below it; addresses are never asked for.
+        let names: Vec<HostName> = names.filter_map(|name| HostName::parse(name).ok()).collect();
+        let direct = names.into_iter().flat_map(|name| [Pattern::Exactly(name.clone()), Pattern::Below(name)]).collect();
+        Ok(Self { host, port: url.port_or_known_default().unwrap_or(80), login, direct })
+    }
 }
 
 /// Makes connections.
