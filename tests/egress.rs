@@ -5,6 +5,7 @@ use patchwright_domain::proof::Exit;
 mod forbidden;
 mod origin;
 mod requests;
+mod secrets;
 mod tools;
 mod world;
 

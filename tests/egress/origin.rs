@@ -140,6 +140,9 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
     let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
     state.asked.push(Asked { line, headers, body });
     let mut response = Response::new(Full::default());
+    if path.ends_with('/') {
+        response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/html"));
+    }
     match (state.files.get(&path), path.strip_prefix("/bytes/").and_then(|n| n.parse::<usize>().ok())) {
         (Some(content), _) => *response.body_mut() = Full::new(Bytes::from(content.clone())),
         (None, Some(n_bytes)) => *response.body_mut() = Full::new(Bytes::from(vec![b'x'; n_bytes])),

@@ -106,13 +106,13 @@ async fn what_belongs_to_a_connection_goes_no_further() {
     world
         .prints(
             "curl -sS --fail http://registry.test:{plain}/echo -H 'Connection: X-Hop' -H 'X-Hop: 1' -H 'Keep-Alive: 5' \
-             -H 'Proxy-Authorization: Basic eA==' -H 'TE: trailers' -H 'X-End: 2' -H 'Authorization: mine' -d body",
+             -H 'Proxy-Authorization: Basic eA==' -H 'TE: trailers' -H 'Upgrade: h2c' -H 'X-End: 2' -H 'Authorization: mine' -d body",
         )
         .await;
     let (_, _, origin) = world.log().await;
     let asked = origin.asked();
     let headers = &asked[0].headers;
-    for name in ["x-hop", "keep-alive", "proxy-authorization", "te", "proxy-connection"] {
+    for name in ["x-hop", "keep-alive", "proxy-authorization", "te", "proxy-connection", "upgrade"] {
         assert!(!headers.contains_key(name), "{name}: {headers:?}");
     }
     assert_eq!(

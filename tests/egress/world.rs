@@ -93,7 +93,7 @@ pub(crate) struct World {
     pub(crate) origin: Origin,
     pub(crate) names: Arc<Names>,
     gate: Option<Gate>,
-    workspace: TempDir,
+    _workspace: TempDir,
     executor: Box<dyn Executor>,
 }
 
@@ -133,7 +133,7 @@ impl World {
         let sandbox = LocalSandbox::new(env!("CARGO_BIN_EXE_patchwright").into(), local);
         let terms = Terms { profile, outlet: gate.as_ref().map(Gate::outlet), image: None };
         let executor = sandbox.open(Tree::alone(workspace.path()), terms).await.expect("the machine has a sandbox");
-        World { origin, names, gate, workspace, executor }
+        World { origin, names, gate, _workspace: workspace, executor }
     }
 
     /// Runs a script, in which `{plain}` and `{tls}` are the origin's ports.
@@ -162,10 +162,6 @@ impl World {
 
     pub(crate) fn fill(&self, text: &str) -> String {
         text.replace("{plain}", &self.origin.plain.to_string()).replace("{tls}", &self.origin.tls.to_string())
-    }
-
-    pub(crate) fn workspace(&self) -> &std::path::Path {
-        self.workspace.path()
     }
 
     /// Closes the gate and returns its log.

@@ -113,11 +113,17 @@ fn admit(request: &Request<Incoming>, shared: &Shared) -> Result<(HostName, u16,
     };
     let (name, port) = rules::authority(authority.as_str(), port)?;
     same_host(request.headers(), &name, port, request.method() == Method::CONNECT)?;
-    if request.headers().contains_key(header::UPGRADE) {
+    if !is_mere_offer(request.headers()) {
         return Err(Denial::forbidden("another protocol is asked for", "Only HTTP/1.1 is passed on; no key changes that."));
     }
     let host = shared.rules.allows(&name, port)?.clone();
     Ok((name, port, host))
+}
+
+/// Whether what is asked for beside HTTP/1.1 is at most the next version of the same, which many clients offer with every
+/// request and which is left out of what is passed on.
+fn is_mere_offer(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).into_iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Whether the header `Host` says the same as the address, so that nobody behind us reads the request in another way.

@@ -135,7 +135,10 @@ fn shell() -> PathBuf {
 /// Gives a template the toolchains and the environment in which they are found.
 fn equip(spec: &mut Spec, settings: &LocalSettings, toolchains: &Toolchains) {
     spec.environment = environment(settings, toolchains);
-    spec.read_only.splice(0..0, toolchains.read_only.iter().cloned());
+    // With a way out, tools write what they fetch to where they keep it, so the host's own is not put there.
+    let has_outlet = spec.bridge.is_some();
+    let mounts = toolchains.read_only.iter().filter(|mount| !has_outlet || !mount.target.starts_with(HOME)).cloned();
+    spec.read_only.splice(0..0, mounts);
 }
 
 fn environment(settings: &LocalSettings, toolchains: &Toolchains) -> Vec<(String, String)> {
