@@ -3,11 +3,11 @@
 use patchwright_domain::proof::Exit;
 
 mod forbidden;
-mod origin;
+pub(crate) mod origin;
 mod requests;
 mod secrets;
 mod tools;
-mod world;
+pub(crate) mod world;
 
 use world::World;
 
