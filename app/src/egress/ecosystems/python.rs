@@ -49,14 +49,11 @@ fn carry(found: &mut Found, variable: &str, addresses: &[String]) {
     }
     // pip takes plain HTTP only from hosts that are named to it; what is plain inside goes out over TLS.
     let plain = inside.iter().filter_map(|address| Url::parse(address).ok()).filter(|url| url.scheme() == "http");
-    let trusted: Vec<String> = plain
-        .filter_map(|url| {
-            Some(
-                url.port()
-                    .map_or_else(|| url.host_str().map(str::to_owned), |port| Some(format!("{}:{port}", url.host_str()?)))?,
-            )
-        })
-        .collect();
+    let named = |url: Url| {
+        let host = url.host_str()?.to_owned();
+        Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
+    };
+    let trusted: Vec<String> = plain.filter_map(named).collect();
     if variable.starts_with("PIP_") && !trusted.is_empty() {
         let before = found.carried.environment.iter().position(|(name, _)| name == "PIP_TRUSTED_HOST");
         let before = before.map(|index| found.carried.environment.remove(index).1);
