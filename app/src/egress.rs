@@ -165,6 +165,11 @@ impl Egress {
         self.found.get_or_init(|| discovering).await
     }
 
+    /// Every host that a setup may reach.
+    pub async fn hosts(&self) -> Vec<Host> {
+        ecosystems::merge(&self.settings.hosts, &self.found().await.hosts)
+    }
+
     /// Opens a gate for one setup.
     ///
     /// # Errors
@@ -179,7 +184,7 @@ impl Egress {
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666))?;
         let outlet = outlet(settings, &found.carried, &folder, socket)?;
         let shared = Arc::new(Shared {
-            rules: Rules(ecosystems::merge(&settings.hosts, &found.hosts)),
+            rules: Rules(self.hosts().await),
             limits: settings.limits.clone(),
             dialler: Dialler {
                 resolver: Arc::clone(&settings.resolver),
@@ -228,13 +233,14 @@ fn outlet(settings: &Settings, found: &Carried, folder: &TempDir, socket: PathBu
     let mut environment = environment::proxy();
     let mut read_only = Vec::new();
     let mut files: Vec<(PathBuf, &str)> = Vec::new();
-    if let Some(bundle) = &settings.ca_bundle {
-        files.push((environment::CA_FILE.into(), bundle));
-        environment.extend(environment::authority(environment::CA_FILE));
-    }
     for carried in [found, &settings.carried] {
         environment.extend(carried.environment.iter().cloned());
         files.extend(carried.files.iter().map(|(target, content)| (target.clone(), content.as_str())));
+    }
+    // Last, so that what the operator says goes before what the tools say.
+    if let Some(bundle) = &settings.ca_bundle {
+        files.push((environment::CA_FILE.into(), bundle));
+        environment.extend(environment::authority(environment::CA_FILE));
     }
     for (index, (target, content)) in files.into_iter().enumerate() {
         let source = folder.path().join(index.to_string());

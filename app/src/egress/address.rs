@@ -31,16 +31,12 @@ pub fn scope(address: IpAddr) -> Scope {
 fn scope_v4(address: Ipv4Addr) -> Scope {
     let [a, b, c, _] = address.octets();
     match (a, b, c) {
-        // "This network", link-local with the metadata services, protocol assignments, documentation, 6to4 relays,
-        // benchmarks, multicast and what is reserved.
-        (0, ..)
-        | (169, 254, _)
-        | (192, 0, 0 | 2)
-        | (192, 88, 99)
-        | (198, 18 | 19, _)
-        | (198, 51, 100)
-        | (203, 0, 113)
-        | (224.., ..) => Scope::Never,
+        // "This network", link-local with the metadata services, protocol assignments, 6to4 relays, multicast and what is
+        // reserved.
+        (0, ..) | (169, 254, _) | (192, 0, 0) | (192, 88, 99) | (224.., ..) => Scope::Never,
+        // Those for documentation and benchmarks are routed nowhere, so who answers there is near: some resolvers give out
+        // such addresses for what they lead elsewhere.
+        (192, 0, 2) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) => Scope::Private,
         (10 | 127, ..) | (100, 64..=127, _) | (172, 16..=31, _) | (192, 168, _) => Scope::Private,
         _ => Scope::Global,
     }

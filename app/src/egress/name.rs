@@ -87,6 +87,15 @@ impl Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(name) => name.fmt(f),
+            Self::Below(name) => write!(f, "*.{name}"),
+        }
+    }
+}
+
 /// A host and a port, as a request names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {

@@ -12,6 +12,9 @@ use crate::egress::rules::Credential;
 /// Where the settings are inside that hold for every project, and that a project's own go before.
 const CONFIG: &str = "/run/outlet-npmrc";
 
+/// Where the certificate authorities are inside that the host's Node trusts beside its own.
+const AUTHORITIES: &str = "/run/outlet-node-ca.pem";
+
 /// What npm says of itself.
 pub(super) async fn ask(sources: &Sources) -> Option<Value> {
     serde_json::from_str(&sources.ask("npm", &["config", "list", "--json"]).await?).ok()
@@ -32,6 +35,12 @@ pub(super) fn add(sources: &Sources, told: Option<Value>, found: &mut Found) {
     if !lines.is_empty() {
         found.carried.files.push((CONFIG.into(), lines));
         found.set("npm_config_globalconfig", CONFIG);
+    }
+    // Node has certificates of its own, and whoever needs others beside them says so here.
+    let authorities = sources.variable("NODE_EXTRA_CA_CERTS").and_then(|file| sources.read(file.as_ref()));
+    if let Some(authorities) = authorities {
+        found.carried.files.push((AUTHORITIES.into(), authorities));
+        found.set("NODE_EXTRA_CA_CERTS", AUTHORITIES);
     }
 }
 

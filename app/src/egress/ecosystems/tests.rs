@@ -99,6 +99,15 @@ async fn npms_registries_are_what_it_says_and_their_tokens_stay_outside() {
 }
 
 #[tokio::test]
+async fn what_the_hosts_node_trusts_is_trusted_inside() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "an authority").unwrap();
+    let path = file.path().to_str().unwrap();
+    let found = found(&[("npm", r#"echo '{"registry": "https://npm.test/"}'"#)], &[], &[("NODE_EXTRA_CA_CERTS", path)]).await;
+    assert_eq!(self::file(&found, variable(&found, "NODE_EXTRA_CA_CERTS").unwrap()), Some("an authority"));
+}
+
+#[tokio::test]
 async fn pip_tells_its_index_in_its_settings_or_in_its_help() {
     let help = "[ $1 = download ] && echo '  -i, --index-url <url>  Base URL (default\n   https://index.test/simple). This'";
     let plain = found(&[("pip", help)], &[], &[]).await;
