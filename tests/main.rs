@@ -3,6 +3,7 @@
 mod agent;
 mod apply_patch_command;
 mod contract;
+mod egress;
 mod external_agent;
 mod hostile;
 mod mcp;

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod clock;
 pub mod config;
+pub mod egress;
 pub mod forge;
 pub mod gateway;
 pub mod http_client;
@@ -14,6 +15,7 @@ pub mod replay;
 pub mod sandbox;
 pub mod server;
 pub mod service;
+pub mod setup;
 pub mod store;
 pub mod syntax;
 pub mod worker;

@@ -12,9 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{Change, CommitId};
+use patchwright_domain::patch::FileState;
 use tempfile::TempDir;
 
 use crate::forge::CloneAccess;
+use crate::sandbox;
 use layers::{Layer, Layers};
 use relay::Relay;
 
@@ -73,17 +75,18 @@ pub struct Scratch {
     path: PathBuf,
     objects: PathBuf,
     layer: Option<(Arc<Layer>, PathBuf)>,
+    /// A home directory that lasts as long as the tree, where there is one.
+    home: Option<PathBuf>,
+    /// Files that are kept with the tree, and where they are inside.
+    carried: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Scratch {
-    fn new(parent: &Path, mirror: &Path, owner: Option<u32>) -> std::io::Result<Self> {
+    fn new(parent: &Path, mirror: &Path) -> std::io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("tree-").tempdir_in(parent)?;
         let path = folder.path().join("tree");
         std::fs::create_dir(&path)?;
-        let home = folder.path().join("home");
-        std::fs::create_dir(&home)?;
-        owner.map_or(Ok(()), |owner| std::os::unix::fs::chown(&home, Some(owner), Some(owner)))?;
-        Ok(Self { folder, path, objects: mirror.join("objects"), layer: None })
+        Ok(Self { folder, path, objects: mirror.join("objects"), layer: None, home: None, carried: Vec::new() })
     }
 
     /// The tree's root; of one that lies over a [layer](Self::layer), only what differs from it.
@@ -96,9 +99,39 @@ impl Scratch {
         self.layer.as_ref().map(|(layer, work)| (layer.path(), work.as_path()))
     }
 
-    /// A home directory for those who work in the tree.
-    pub fn home(&self) -> PathBuf {
-        self.folder.path().join("home")
+    /// Gives those who work in the tree a home directory that lasts as long as it.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where there is no room.
+    pub fn keep_home(&mut self) -> Result<(), WorkspaceError> {
+        let home = self.folder.path().join("home");
+        std::fs::create_dir(&home).map_err(|e| unavailable("making a home directory", &e))?;
+        self.home = Some(home);
+        Ok(())
+    }
+
+    /// Keeps copies of files with the tree, to be seen read only at these places inside.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where there is no room.
+    pub fn carry(&mut self, files: &[(PathBuf, PathBuf)]) -> Result<(), WorkspaceError> {
+        for (source, target) in files {
+            let copy = self.folder.path().join(format!("carried-{}", self.carried.len()));
+            std::fs::copy(source, &copy).map_err(|e| unavailable("keeping a file of the setup", &e))?;
+            self.carried.push((copy, target.clone()));
+        }
+        Ok(())
+    }
+
+    /// The files as sandboxes are given them.
+    pub fn tree(&self) -> sandbox::Tree<'_> {
+        sandbox::Tree {
+            path: &self.path,
+            layer: self.layer(),
+            objects: Some(&self.objects),
+            home: self.home.as_deref(),
+            read_only: &self.carried,
+        }
     }
 
     /// The folder of git objects that the tree's `.git` borrows from.
@@ -115,6 +148,9 @@ impl Drop for Scratch {
         }
     }
 }
+
+/// A file's path, and what is there; none where nothing is.
+pub type FileChange = (String, Option<FileState>);
 
 /// A commit made of proposed files.
 #[derive(Clone, Debug)]
@@ -191,6 +227,15 @@ impl Workspaces {
         blocking(move || mirror::read(&mirror, &commit, &path)).await
     }
 
+    /// What files are in a commit, each by its path; none where there is no such file.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`].
+    pub async fn states(&self, repo: &RepoRef, commit: &CommitId, paths: Vec<String>) -> Result<Vec<FileChange>, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || mirror::states(&mirror, &commit, paths)).await
+    }
+
     /// The names and the small text files of a commit's root folder, for finding out how to test it.
     ///
     /// # Errors
@@ -240,7 +285,7 @@ impl Workspaces {
         let (mirror, commit, owner) = (self.mirror(repo), commit.clone(), self.owner);
         let parent = self.folder.join("scratch");
         blocking(move || {
-            let scratch = Scratch::new(&parent, &mirror, owner).map_err(|e| unavailable("making a scratch tree", &e))?;
+            let scratch = Scratch::new(&parent, &mirror).map_err(|e| unavailable("making a scratch tree", &e))?;
             scratch::write(&mirror, &commit, restored.as_ref(), &scratch.path, owner)?;
             Ok(scratch)
         })
@@ -263,7 +308,7 @@ impl Workspaces {
         let (parent, layers) = (self.folder.join("scratch"), Arc::clone(&self.layers));
         blocking(move || {
             let making = |e: std::io::Error| unavailable("making a scratch tree", &e);
-            let mut scratch = Scratch::new(&parent, &mirror, owner).map_err(making)?;
+            let mut scratch = Scratch::new(&parent, &mirror).map_err(making)?;
             let layer = layers.of(&mirror, &base, owner)?;
             layers::write_over(&mirror, &layer, &base, &head, &(base.clone(), paths), &scratch.path, owner)?;
             let work = scratch.folder.path().join("work");

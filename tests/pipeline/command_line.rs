@@ -117,6 +117,7 @@ async fn the_doctor_says_what_works_as_one_object() {
     [
       "\"sandbox\"",
       "\"toolchains\"",
+      "\"egress\"",
       "\"git\"",
       "\"workspace\"",
       "\"store\"",

@@ -36,6 +36,7 @@ pub(super) async fn replay(arguments: Arguments) -> Result<ExitCode, Failure> {
         store: assemble::store(&config.store).await?,
         workspaces: assemble::workspaces(&config.workspace).await?,
         sandbox: Arc::new(assemble::sandbox(&config.sandbox)),
+        egress: assemble::egress(&config.sandbox.egress)?,
         setup_timeout: config.limits.test_timeout(),
     };
     let solves = replayer.replay(&job).await.context("replaying the run").map_err(Failure::environment)?;

@@ -50,6 +50,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         forge: Arc::new(github),
         workspaces: assemble::workspaces(&config.workspace).await?,
         sandbox: Arc::new(sandbox),
+        egress: assemble::egress(&config.sandbox.egress)?,
         agents,
         clock: Arc::new(SystemClock),
         settings: assemble::settings(&config, &slug),

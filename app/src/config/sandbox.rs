@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::egress::Egress;
 use crate::sandbox::{self, Isolation};
 
 const MIB: u64 = 1024 * 1024;
@@ -31,6 +32,8 @@ pub struct Sandbox {
     pub read_only: Vec<PathBuf>,
     /// What commands may use.
     pub limits: Limits,
+    /// What a repository's setup may reach; everything else runs without a network.
+    pub egress: Egress,
 }
 
 impl Default for Sandbox {
@@ -40,6 +43,7 @@ impl Default for Sandbox {
             isolation: Isolation::Namespaces,
             read_only: Vec::new(),
             limits: Limits::default(),
+            egress: Egress::default(),
         }
     }
 }
