@@ -26,6 +26,7 @@ mod mounts;
 mod namespaces;
 mod privileges;
 pub mod probe;
+pub mod resident;
 pub mod spec;
 pub mod status;
 mod sys;
@@ -33,14 +34,17 @@ mod sys;
 /// The name (`argv[0]`) under which the binary is the launcher.
 pub const NAME: &str = "patchwright-launcher";
 
-/// Becomes the launcher and never returns, if the process was started under [`NAME`]; otherwise does nothing.
+/// Becomes the launcher and never returns, if the process was started under [`NAME`]; otherwise does nothing. With
+/// [`resident::orders::MODE`] as its argument it is the first process of a container, see [`resident`].
 ///
 /// It must be the first call of `main`: no thread may run yet, and nothing may have been printed.
 pub fn run_if_launched() {
-    if std::env::args_os().next().is_none_or(|name| name != NAME) {
+    let mut arguments = std::env::args_os();
+    if arguments.next().is_none_or(|name| Path::new(&name).file_name() != Some(NAME.as_ref())) {
         return;
     }
-    if let Err(fault) = launch() {
+    let is_resident = arguments.next().is_some_and(|mode| mode == resident::orders::MODE);
+    if let Err(fault) = if is_resident { resident::serve() } else { launch() } {
         report(&io::stderr(), &fault.refusal());
     }
     sys::exit_now(0);
