@@ -150,8 +150,8 @@ impl Blueprint {
             pids_limit: Some(signed(self.limits.n_processes.saturating_add(OWN_PROCESSES_MAX))),
             nano_cpus: self.cpus.map(|cpus| (cpus * 1e9) as i64),
             ulimits: Some(vec![
-                ulimit("nofile", self.limits.n_open_files, Resource::Nofile),
-                ulimit("nproc", i64::MAX.unsigned_abs(), Resource::Nproc),
+                ulimit("nofile", Some(self.limits.n_open_files), Resource::Nofile),
+                ulimit("nproc", n_pids(), Resource::Nproc),
             ]),
             // What commands print comes by the launcher's connection; a log of it would fill the disk.
             log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
@@ -198,10 +198,17 @@ fn mount(source: &Path, target: &str, is_read_only: bool) -> Mount {
     }
 }
 
-/// A limit of each process, as far as we may raise it ourselves: an engine of our own user may no further.
-fn ulimit(name: &str, most: u64, resource: Resource) -> ResourcesUlimits {
-    let most = signed(getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most)));
-    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(most), hard: Some(most) }
+/// A limit of each process, no higher than our own: neither we nor an engine of our user may raise that.
+fn ulimit(name: &str, most: Option<u64>, resource: Resource) -> ResourcesUlimits {
+    /// As engines write it.
+    const NONE: i64 = -1;
+    let least = most.into_iter().chain(getrlimit(resource).maximum).min().map_or(NONE, signed);
+    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(least), hard: Some(least) }
+}
+
+/// How many processes the machine can number. Podman lowers its own limit to that, and may then raise no container's above.
+fn n_pids() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/kernel/pid_max").ok()?.trim().parse().ok()
 }
 
 fn signed(number: u64) -> i64 {

@@ -43,7 +43,8 @@ impl Carried {
                     .to_vec()
             }
         };
-        let libraries = libraries.into_iter().filter_map(|path| Some((path.clone(), format!("{FOLDER}/{}", file_name(&path)?))));
+        let libraries =
+            libraries.iter().flat_map(|path| names(path).into_iter().map(|name| (path.clone(), format!("{FOLDER}/{name}"))));
         let files = std::iter::once((program, own)).chain(libraries).collect();
         Ok(Carried { files, arguments, _copy: copy })
     }
@@ -70,6 +71,17 @@ fn libraries(maps: &[u8]) -> BTreeSet<PathBuf> {
         Some(Path::new(std::ffi::OsStr::from_bytes(&line[at..])).to_owned())
     });
     paths.filter(|path| file_name(path).is_some_and(|name| name.contains(".so"))).collect()
+}
+
+/// The names by which programs ask for a library: that of its file, and those of links to it that leave out the end of its
+/// version, such as `libz.so.1` for `libz.so.1.2.13`.
+fn names(library: &Path) -> Vec<String> {
+    let Some(name) = file_name(library) else { return Vec::new() };
+    let ends = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
+    let shorter = ends.map(|end| &name[..end]).filter(|name| name.contains(".so"));
+    let is_it =
+        |shorter: &&str| *shorter == name || fs::canonicalize(library.with_file_name(shorter)).is_ok_and(|path| path == library);
+    shorter.filter(is_it).map(str::to_owned).collect()
 }
 
 fn file_name(path: &Path) -> Option<&str> {
