@@ -18,8 +18,8 @@ use crate::sandbox::{Limits, OBJECTS, OUTLET_PORT, Outlet, Profile, Refusal, Ter
 const SESSION: &str = "/opt/patchwright/session";
 /// Where an outlet's socket is inside.
 const OUTLET: &str = "/opt/patchwright/outlet";
-/// The processes that are ours: the launcher, the bridge, and two threads for each of its connections.
-const OWN_PROCESSES_MAX: u64 = 2 + 2 * 64;
+/// The bridge, and two threads for each of its connections.
+const BRIDGE_PROCESSES_MAX: u64 = 1 + 2 * 64;
 /// The size of the places that nobody writes much to.
 const SMALL_BYTES: u64 = 16 << 20;
 
@@ -147,7 +147,7 @@ impl Blueprint {
             userns_mode: self.user.is_kept.then(|| "keep-id".to_owned()),
             memory: Some(memory),
             memory_swap: Some(memory),
-            pids_limit: Some(signed(self.limits.n_processes.saturating_add(OWN_PROCESSES_MAX))),
+            pids_limit: Some(signed(self.limits.n_processes.saturating_add(self.n_own_processes()))),
             nano_cpus: self.cpus.map(|cpus| (cpus * 1e9) as i64),
             ulimits: Some(vec![
                 ulimit("nofile", Some(self.limits.n_open_files), Resource::Nofile),
@@ -158,6 +158,11 @@ impl Blueprint {
             runtime: self.runtime.clone(),
             ..HostConfig::default()
         }
+    }
+
+    /// The processes that are ours: the launcher, and the bridge if there is one.
+    fn n_own_processes(&self) -> u64 {
+        1 + self.bridge.as_ref().map_or(0, |_| BRIDGE_PROCESSES_MAX)
     }
 
     fn places_in_memory(&self) -> HashMap<String, String> {

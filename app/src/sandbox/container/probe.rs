@@ -27,7 +27,7 @@ const N_PROCESSES: u64 = 32;
 /// More than the limit and what of the engine's is ours.
 const N_PROCESSES_TRIED: u64 = 512;
 
-const MARK: &str = ".patchwright-probe";
+const MARK: &str = ".patchwright-mark";
 
 pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carried: &Carried) -> Result<Capabilities, Refusal> {
     let no_room = |error: io::Error| unusable(&std::env::temp_dir(), &error);
