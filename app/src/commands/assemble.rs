@@ -76,6 +76,7 @@ fn containers(config: &config::sandbox::Sandbox) -> ContainerSettings {
         runtime,
         cpus,
         read_only: config.read_only.clone(),
+        environment: Vec::new(),
         limits: config.limits.limits(),
         uid: SANDBOX_UID,
     }

@@ -56,6 +56,8 @@ pub struct ContainerSettings {
     pub cpus: Option<f64>,
     /// Further host paths that commands see, at the same place and read only.
     pub read_only: Vec<PathBuf>,
+    /// Environment variables, by name and value, beside those of the image; nothing is ever inherited from the server.
+    pub environment: Vec<(String, String)>,
     /// What commands may use.
     pub limits: Limits,
     /// The user and group id of commands where the server runs as root; otherwise they have the server's.
@@ -99,6 +101,7 @@ impl ContainerSandbox {
         let mut blueprint = Blueprint::new(engine, image, user, tree, terms, limits);
         let extra = settings.read_only.iter().map(|path| (path.clone(), path.to_string_lossy().into_owned()));
         blueprint.read_only.extend(extra);
+        blueprint.environment.extend(settings.environment.iter().cloned());
         blueprint.runtime.clone_from(&settings.runtime);
         blueprint.cpus = settings.cpus;
         Ok(blueprint)
