@@ -54,19 +54,7 @@ impl Engine {
 
     /// Settings for a sandbox of this engine.
     pub(crate) fn settings(&self) -> ContainerSettings {
-        ContainerSettings {
-            sockets: vec![self.socket()],
-            image: Some(IMAGE.to_owned()),
-            allowed_images: Vec::new(),
-            pull: Pull::Never,
-            pull_timeout: Duration::from_secs(60),
-            runtime: None,
-            cpus: None,
-            read_only: Vec::new(),
-            environment: Vec::new(),
-            limits: Limits::default(),
-            uid: 65532,
-        }
+        settings(&self.socket())
     }
 
     pub(crate) fn docker(&self) -> Docker {
@@ -74,9 +62,27 @@ impl Engine {
     }
 }
 
+/// Settings for a sandbox of the engine behind a socket.
+pub(crate) fn settings(socket: &Path) -> ContainerSettings {
+    ContainerSettings {
+        sockets: vec![socket.to_owned()],
+        image: Some(IMAGE.to_owned()),
+        allowed_images: Vec::new(),
+        pull: Pull::Never,
+        pull_timeout: Duration::from_secs(60),
+        runtime: None,
+        cpus: None,
+        read_only: Vec::new(),
+        environment: Vec::new(),
+        limits: Limits::default(),
+        uid: 65532,
+    }
+}
+
 static ENGINE: OnceCell<Option<Engine>> = OnceCell::const_new();
 
 /// The engine, or none where Podman is not installed; then the test's words say what to install.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
 pub(crate) async fn engine() -> Option<&'static Engine> {
     let found = ENGINE
         .get_or_init(|| async {

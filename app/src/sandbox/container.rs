@@ -96,6 +96,7 @@ impl ContainerSandbox {
     async fn blueprint(&self, engine: &Engine, tree: Tree<'_>, terms: Terms<'_>, limits: Limits) -> Result<Blueprint, Refusal> {
         let settings = &self.settings;
         let name = image::chosen(settings.image.as_deref(), terms.image, &settings.allowed_images)?;
+        settings.runtime.as_deref().map_or(Ok(()), |runtime| engine.check_runtime(runtime))?;
         let user = blueprint::user(engine, settings.uid)?;
         let image = image::ensure(engine, &name, settings.pull, settings.pull_timeout).await?;
         let mut blueprint = Blueprint::new(engine, image, user, tree, terms, limits);

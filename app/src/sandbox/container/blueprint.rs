@@ -99,6 +99,18 @@ impl Blueprint {
         }
     }
 
+    /// Checks that what is to be mounted is there: some engines make folders of what is not.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let sources = self.read_only.iter().map(|(source, _)| source).chain([&self.workspace]).chain(&self.home);
+        for source in sources {
+            std::fs::symlink_metadata(source).map_err(|error| Refusal {
+                missing: format!("{}: {error}", source.display()),
+                remedy: "make the path exist, or take it out of the sandbox's read-only paths".to_owned(),
+            })?;
+        }
+        Ok(())
+    }
+
     /// What the launcher is told about each command.
     pub(super) fn task_limits(&self) -> TaskLimits {
         TaskLimits {

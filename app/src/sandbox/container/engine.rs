@@ -7,7 +7,9 @@ use std::time::Duration;
 use bollard::errors::Error;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions, StartContainerOptions};
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -17,6 +19,8 @@ use crate::sandbox::Refusal;
 const ANSWER_SECONDS: u64 = 120;
 /// How long it may take to answer whether it is there.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest answer that is read without the client, in bytes.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How long removing a container may take.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -33,6 +37,8 @@ pub(super) struct Engine {
     /// Whether it says that it keeps limits on memory and processes. A rootless engine on control groups of version 1
     /// says so and keeps none.
     pub(super) keeps_limits: bool,
+    /// The runtime that it uses unless told otherwise; Podman cannot be told otherwise over this interface.
+    default_runtime: String,
 }
 
 /// What is behind a socket.
@@ -64,17 +70,16 @@ impl Engine {
                      podman.socket`"
                 .to_owned(),
         };
+        let greeting = timeout(GREETING_TIMEOUT, greet(socket)).await.map_err(|error| silent(&error))?;
+        let (kind, version) = greeting.map_err(|error| silent(&error))?;
         let path = socket.to_string_lossy();
-        let docker = Docker::connect_with_unix(&path, ANSWER_SECONDS, API_DEFAULT_VERSION).map_err(|error| silent(&error))?;
-        let asked = timeout(GREETING_TIMEOUT, async {
-            let docker = docker.negotiate_version().await?;
-            let (version, info) = tokio::try_join!(docker.version(), docker.info())?;
-            Ok::<_, Error>((docker, version, info))
-        });
-        let (docker, version, info) = asked.await.map_err(|error| silent(&error))?.map_err(|error| silent(&error))?;
-        let components = version.components.unwrap_or_default();
-        let is_podman = components.iter().any(|component| component.name.contains("Podman"));
-        let (kind, name) = if is_podman { (Kind::Podman, "Podman") } else { (Kind::Docker, "Docker") };
+        let docker = Docker::connect_with_unix(&path, ANSWER_SECONDS, &version).map_err(|error| silent(&error))?;
+        let info = timeout(GREETING_TIMEOUT, docker.info()).await.map_err(|error| silent(&error))?;
+        let info = info.map_err(|error| silent(&error))?;
+        let name = match kind {
+            Kind::Podman => "Podman",
+            Kind::Docker => "Docker",
+        };
         let is_rootless = info.security_options.unwrap_or_default().iter().any(|option| option.contains("rootless"));
         let is_version_1 = info.cgroup_version.is_some_and(|version| version.to_string() == "1");
         let claims = info.memory_limit.unwrap_or(true) && info.pids_limit.unwrap_or(true);
@@ -82,9 +87,23 @@ impl Engine {
             docker,
             socket: socket.to_owned(),
             kind,
-            version: format!("{name} {}", version.version.unwrap_or_default()),
+            version: format!("{name} {}", info.server_version.unwrap_or_default()),
             is_rootless,
+            default_runtime: info.default_runtime.unwrap_or_default(),
             keeps_limits: claims && !(is_rootless && is_version_1),
+        })
+    }
+
+    /// Checks that containers can be given this runtime.
+    pub(super) fn check_runtime(&self, runtime: &str) -> Result<(), Refusal> {
+        if self.kind == Kind::Docker || self.default_runtime == runtime {
+            return Ok(());
+        }
+        Err(Refusal {
+            missing: format!("the runtime `{runtime}`: {} uses `{}` for all containers", self.version, self.default_runtime),
+            remedy: format!(
+                "make it Podman's own: `runtime = \"{runtime}\"` below `[engine]` in its containers.conf, then restart its service"
+            ),
         })
     }
 
@@ -99,6 +118,17 @@ impl Engine {
             return Err(self.refusal("starting a container", &error));
         }
         Ok(())
+    }
+
+    /// Asks for something about containers without the client, which does not know every state that Podman names.
+    pub(super) async fn look(&self, path: &str) -> io::Result<Value> {
+        let answer = timeout(GREETING_TIMEOUT, ask(&self.socket, path)).await??;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_engine)?;
+        let status = head.lines().next().unwrap_or_default();
+        if !status.contains(" 200") {
+            return Err(io::Error::other(status.to_owned()));
+        }
+        Ok(serde_json::from_str(body)?)
     }
 
     /// Ends a container and removes it. What remains is found by the next sweep.
@@ -136,6 +166,40 @@ impl Engine {
     }
 }
 
+/// Asks who is there and which version of the interface both sides know. Every other request names a version, so this one
+/// comes before the client.
+async fn greet(socket: &Path) -> io::Result<(Kind, ClientVersion)> {
+    parse(&ask(socket, "/_ping").await?).ok_or_else(no_engine)
+}
+
+/// Asks for something and returns the answer as it is, head and all.
+async fn ask(socket: &Path, path: &str) -> io::Result<String> {
+    let mut stream = UnixStream::connect(socket).await?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+fn no_engine() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "that is no container engine")
+}
+
+/// Reads the answer's head.
+fn parse(answer: &str) -> Option<(Kind, ClientVersion)> {
+    let mut lines = answer.lines();
+    lines.next().filter(|status| status.starts_with("HTTP/1.") && status.contains(" 200"))?;
+    let head: Vec<(String, &str)> = lines
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim())))
+        .collect();
+    let value = |wanted: &str| head.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+    let (major, minor) = value("api-version")?.split_once('.')?;
+    let theirs = ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? };
+    let kind = if value("libpod-api-version").is_some() { Kind::Podman } else { Kind::Docker };
+    Some((kind, if theirs < *API_DEFAULT_VERSION { theirs } else { *API_DEFAULT_VERSION }))
+}
+
 /// Whether the engine says that there is no such thing, or that it is going already.
 pub(super) fn is_absent(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 404 | 409, .. })
@@ -169,3 +233,6 @@ fn nobody(misses: &[(&Path, io::Error)]) -> Refusal {
             .to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

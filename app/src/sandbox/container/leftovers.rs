@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 
-use bollard::models::ContainerSummaryStateEnum;
-use bollard::query_parameters::ListContainersOptions;
+use serde::Deserialize;
 
 use crate::sandbox::Refusal;
 use crate::sandbox::container::engine::Engine;
@@ -16,6 +15,15 @@ const INSTANCE: &str = "patchwright.instance";
 const PID: &str = "patchwright.pid";
 const STARTED: &str = "patchwright.started";
 
+/// What an engine lists of a container.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: String,
+    state: Option<String>,
+    labels: Option<HashMap<String, String>>,
+}
+
 /// What a container is labelled with.
 pub(super) fn labels(name: &str) -> HashMap<String, String> {
     let pid = std::process::id().to_string();
@@ -26,16 +34,16 @@ pub(super) fn labels(name: &str) -> HashMap<String, String> {
 
 /// Removes the containers whose server is gone, and says how many there were.
 pub(super) async fn remove(engine: &Engine) -> Result<usize, Refusal> {
-    let filters = HashMap::from([("label".to_owned(), vec![SESSION.to_owned()])]);
-    let options = ListContainersOptions { all: true, filters: Some(filters), ..ListContainersOptions::default() };
-    let listed = engine.docker.list_containers(Some(options)).await;
-    let listed = listed.map_err(|error| engine.refusal("looking for containers that were left behind", &error))?;
+    let path = "/v1.41/containers/json?all=true";
+    let listed = engine.look(path).await.map_err(|error| Refusal {
+        missing: format!("a list of the containers of {}: {error}", engine.version),
+        remedy: "look into the engine's log".to_owned(),
+    })?;
+    let listed: Vec<Listed> = serde_json::from_value(listed).unwrap_or_default();
     let mut n_removed = 0;
-    for container in listed {
-        let is_running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
-        let labels = container.labels.unwrap_or_default();
-        let Some(id) = container.id else { continue };
-        if is_left_behind(&labels, is_running) {
+    for Listed { id, state, labels } in listed {
+        let labels = labels.unwrap_or_default();
+        if labels.contains_key(SESSION) && is_left_behind(&labels, state.as_deref() == Some("running")) {
             engine.remove(&id).await;
             n_removed += 1;
         }

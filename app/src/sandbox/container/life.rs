@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bollard::query_parameters::{InspectContainerOptions, WaitContainerOptions};
+use bollard::query_parameters::WaitContainerOptions;
 use futures_util::StreamExt as _;
 use patchwright_launcher::resident::orders;
 use tempfile::TempDir;
@@ -43,6 +43,7 @@ impl Container {
         blueprint: &Blueprint,
         is_talked_to: bool,
     ) -> Result<(Container, Option<UnixStream>), Refusal> {
+        blueprint.check()?;
         let folder = Sockets::make(is_talked_to).map_err(|error| Refusal {
             missing: format!("a folder for the launcher's sockets: {error}"),
             remedy: "let the server's user write to its temporary folder (TMPDIR), on a file system with room".to_owned(),
@@ -76,8 +77,8 @@ impl Container {
 
     /// Whether the engine says that the container was ended for the memory that it took.
     pub(super) async fn is_out_of_memory(&self) -> bool {
-        let found = self.engine.docker.inspect_container(&self.name, None::<InspectContainerOptions>).await;
-        found.ok().and_then(|found| found.state?.oom_killed).unwrap_or(false)
+        let found = self.engine.look(&format!("/v1.41/containers/{}/json", self.name)).await;
+        found.is_ok_and(|found| found["State"]["OOMKilled"] == true)
     }
 
     /// Ends everything inside; the container is gone when this returns.
