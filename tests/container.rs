@@ -278,8 +278,12 @@ async fn a_sweep_takes_what_dead_servers_left_and_nothing_else() {
     let labels = place.containers().await.remove(0)["Config"]["Labels"].take();
     let mut labels: HashMap<String, String> = serde_json::from_value(labels).unwrap();
     labels.insert("patchwright.started".to_owned(), "0".to_owned());
-    let body =
-        ContainerCreateBody { image: Some(podman::IMAGE.to_owned()), labels: Some(labels), ..ContainerCreateBody::default() };
+    let body = ContainerCreateBody {
+        image: Some(podman::IMAGE.to_owned()),
+        cmd: Some(vec!["true".to_owned()]),
+        labels: Some(labels),
+        ..ContainerCreateBody::default()
+    };
     let name = format!("left-behind-{}", std::process::id());
     let options = CreateContainerOptions { name: Some(name.clone()), platform: String::new() };
     let docker = engine.docker();

@@ -17,8 +17,7 @@ pub enum Pull {
     Never,
 }
 
-/// How a container engine, Docker or Podman, runs commands; for `sandbox.executor = "container"`. Whoever can use its socket
-/// is as good as root on that machine, unless the engine is rootless.
+/// How Docker or Podman runs commands. Whoever can use its socket is as good as root there, unless it is rootless.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Container {

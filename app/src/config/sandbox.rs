@@ -34,8 +34,7 @@ pub struct Sandbox {
     pub read_only: Vec<PathBuf>,
     /// What commands may use.
     pub limits: Limits,
-    /// How a container engine, Docker or Podman, runs commands; for `sandbox.executor = "container"`. Whoever can use its
-    /// socket is as good as root on that machine, unless the engine is rootless.
+    /// How Docker or Podman runs commands. Whoever can use its socket is as good as root there, unless it is rootless.
     pub container: Container,
 }
 

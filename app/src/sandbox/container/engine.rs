@@ -22,7 +22,10 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest answer that is read without the client, in bytes.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How long removing a container may take.
-const REMOVE_TIMEOUT: Duration = Duration::from_secs(60);
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often it is tried, and the pause between.
+const N_REMOVALS_MAX: u32 = 3;
+const REMOVE_PAUSE: Duration = Duration::from_millis(500);
 
 /// An engine that answers.
 #[derive(Clone)]
@@ -55,8 +58,8 @@ impl Engine {
     pub(super) async fn find(sockets: &[PathBuf]) -> Result<Engine, Refusal> {
         let mut misses = Vec::new();
         for socket in sockets {
-            match UnixStream::connect(socket).await {
-                Ok(_) => return Engine::at(socket).await,
+            match UnixStream::connect(socket).await.map(drop) {
+                Ok(()) => return Engine::at(socket).await,
                 Err(error) => misses.push((socket.as_path(), error)),
             }
         }
@@ -133,13 +136,19 @@ impl Engine {
 
     /// Ends a container and removes it. What remains is found by the next sweep.
     pub(super) async fn remove(&self, name: &str) {
-        let options = RemoveContainerOptions { v: true, force: true, link: false };
-        match timeout(REMOVE_TIMEOUT, self.docker.remove_container(name, Some(options))).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) if is_absent(&error) => {}
-            Ok(Err(error)) => tracing::warn!("the container {name} could not be removed: {error}"),
-            Err(_) => tracing::warn!("the container {name} could not be removed in {REMOVE_TIMEOUT:?}"),
+        let mut last = format!("no answer in {REMOVE_TIMEOUT:?}");
+        for _ in 0..N_REMOVALS_MAX {
+            let options = RemoveContainerOptions { v: true, force: true, link: false };
+            match timeout(REMOVE_TIMEOUT, self.docker.remove_container(name, Some(options))).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) if is_absent(&error) => return,
+                // It may have been ending just then; once that is over it can be removed.
+                Ok(Err(error)) => last = error.to_string(),
+                Err(_) => {}
+            }
+            tokio::time::sleep(REMOVE_PAUSE).await;
         }
+        tracing::warn!("the container {name} could not be removed: {last}");
     }
 
     /// What the operator is told when the engine refuses.
@@ -200,9 +209,9 @@ fn parse(answer: &str) -> Option<(Kind, ClientVersion)> {
     Some((kind, if theirs < *API_DEFAULT_VERSION { theirs } else { *API_DEFAULT_VERSION }))
 }
 
-/// Whether the engine says that there is no such thing, or that it is going already.
+/// Whether the engine says that there is no such thing.
 pub(super) fn is_absent(error: &Error) -> bool {
-    matches!(error, Error::DockerResponseServerError { status_code: 404 | 409, .. })
+    matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
 }
 
 /// Why nobody answered, the most telling reason first.

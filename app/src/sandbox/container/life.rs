@@ -83,20 +83,22 @@ impl Container {
 
     /// Ends everything inside; the container is gone when this returns.
     pub(super) async fn remove(mut self) {
-        self.session = None;
         let name = std::mem::take(&mut self.name);
         self.engine.remove(&name).await;
     }
 }
 
 impl Drop for Container {
-    /// The closed connection ends everything inside at once; the engine's part goes on behind us, within its time.
+    /// The engine ends it behind us, within its time. The connection is held until then, for Podman may wait for ever for
+    /// a container that ends by itself while it is being removed; where nobody is left to wait, its closing is the end.
     fn drop(&mut self) {
-        self.session = None;
-        let name = std::mem::take(&mut self.name);
+        let (name, session) = (std::mem::take(&mut self.name), self.session.take());
         if let (false, Ok(runtime)) = (name.is_empty(), tokio::runtime::Handle::try_current()) {
             let engine = Arc::clone(&self.engine);
-            runtime.spawn(async move { engine.remove(&name).await });
+            runtime.spawn(async move {
+                engine.remove(&name).await;
+                drop(session);
+            });
         }
     }
 }
