@@ -77,23 +77,24 @@ impl Engine {
         let (kind, version) = greeting.map_err(|error| silent(&error))?;
         let path = socket.to_string_lossy();
         let docker = Docker::connect_with_unix(&path, ANSWER_SECONDS, &version).map_err(|error| silent(&error))?;
-        let info = timeout(GREETING_TIMEOUT, docker.info()).await.map_err(|error| silent(&error))?;
-        let info = info.map_err(|error| silent(&error))?;
+        let info = look(socket, "/info").await.map_err(|error| silent(&error))?;
+        let text = |field: &str| info[field].as_str().unwrap_or_default().to_owned();
         let name = match kind {
             Kind::Podman => "Podman",
             Kind::Docker => "Docker",
         };
-        let is_rootless = info.security_options.unwrap_or_default().iter().any(|option| option.contains("rootless"));
-        let is_version_1 = info.cgroup_version.is_some_and(|version| version.to_string() == "1");
-        let claims = info.memory_limit.unwrap_or(true) && info.pids_limit.unwrap_or(true);
+        let options = info["SecurityOptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        // Docker lists it among the options, Podman has a field of its own.
+        let is_rootless = info["Rootless"] == true || options.into_iter().any(|option| option.contains("rootless"));
+        let claims = info["MemoryLimit"] != false && info["PidsLimit"] != false;
         Ok(Engine {
             docker,
             socket: socket.to_owned(),
             kind,
-            version: format!("{name} {}", info.server_version.unwrap_or_default()),
+            version: format!("{name} {}", text("ServerVersion")),
             is_rootless,
-            default_runtime: info.default_runtime.unwrap_or_default(),
-            keeps_limits: claims && !(is_rootless && is_version_1),
+            default_runtime: text("DefaultRuntime"),
+            keeps_limits: claims && !(is_rootless && text("CgroupVersion") == "1"),
         })
     }
 
@@ -125,13 +126,7 @@ impl Engine {
 
     /// Asks for something about containers without the client, which does not know every state that Podman names.
     pub(super) async fn look(&self, path: &str) -> io::Result<Value> {
-        let answer = timeout(GREETING_TIMEOUT, ask(&self.socket, path)).await??;
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_engine)?;
-        let status = head.lines().next().unwrap_or_default();
-        if !status.contains(" 200") {
-            return Err(io::Error::other(status.to_owned()));
-        }
-        Ok(serde_json::from_str(body)?)
+        look(&self.socket, path).await
     }
 
     /// Ends a container and removes it. What remains is found by the next sweep.
@@ -179,6 +174,17 @@ impl Engine {
 /// comes before the client.
 async fn greet(socket: &Path) -> io::Result<(Kind, ClientVersion)> {
     parse(&ask(socket, "/_ping").await?).ok_or_else(no_engine)
+}
+
+/// Asks for something that is JSON.
+async fn look(socket: &Path, path: &str) -> io::Result<Value> {
+    let answer = timeout(GREETING_TIMEOUT, ask(socket, path)).await??;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_engine)?;
+    let status = head.lines().next().unwrap_or_default();
+    if !status.contains(" 200") {
+        return Err(io::Error::other(status.to_owned()));
+    }
+    Ok(serde_json::from_str(body)?)
 }
 
 /// Asks for something and returns the answer as it is, head and all.

@@ -34,7 +34,7 @@ pub(super) fn labels(name: &str) -> HashMap<String, String> {
 
 /// Removes the containers whose server is gone, and says how many there were.
 pub(super) async fn remove(engine: &Engine) -> Result<usize, Refusal> {
-    let path = "/v1.41/containers/json?all=true";
+    let path = "/containers/json?all=true";
     let listed = engine.look(path).await.map_err(|error| Refusal {
         missing: format!("a list of the containers of {}: {error}", engine.version),
         remedy: "look into the engine's log".to_owned(),

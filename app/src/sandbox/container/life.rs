@@ -77,7 +77,7 @@ impl Container {
 
     /// Whether the engine says that the container was ended for the memory that it took.
     pub(super) async fn is_out_of_memory(&self) -> bool {
-        let found = self.engine.look(&format!("/v1.41/containers/{}/json", self.name)).await;
+        let found = self.engine.look(&format!("/containers/{}/json", self.name)).await;
         found.is_ok_and(|found| found["State"]["OOMKilled"] == true)
     }
 
