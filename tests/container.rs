@@ -183,7 +183,7 @@ async fn the_probe_says_what_the_engine_really_keeps() {
     let Some(engine) = podman::engine().await else { return };
     let found = sandbox(engine.settings()).probe().await.unwrap();
     assert_eq!(found.isolation, Isolation::Container);
-    assert!(found.layers[0].starts_with("containers of Podman "), "{:?}", found.layers);
+    assert!(found.layers[0].starts_with("containers of "), "{:?}", found.layers);
     let of = |limit| found.limits.iter().find(|(of, _)| *of == limit).unwrap().1;
     assert_ne!(of(Limit::Memory), Enforcement::Missing);
     assert_eq!((of(Limit::Processes), of(Limit::Disk)), (Enforcement::Exact, Enforcement::Missing));
