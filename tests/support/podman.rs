@@ -37,9 +37,13 @@ const SERVICE: &str = r#"
     service=$!
     while read -r _; do :; done
     "$@" rm --all --force --time 0 >/dev/null 2>&1
-    kill $service; wait
+    # A rootless one is two processes, and a third that holds its namespace.
+    kill $(cat "/proc/$service/task/$service/children") $service; wait
     umount "$folder/root/overlay" "$folder/run/overlay-containers/"*/userdata/shm 2>/dev/null
-    if [ "$(id -u)" = 0 ]; then rm -rf "$folder"; else "$@" unshare rm -rf "$folder"; rm -rf "$folder"; fi
+    if [ "$(id -u)" = 0 ]; then rm -rf "$folder"; exit; fi
+    "$@" unshare rm -rf "$folder/root" "$folder/run"
+    kill $(cat "$folder/tmp/pause.pid")
+    rm -rf "$folder"
 "#;
 
 /// A running engine.
