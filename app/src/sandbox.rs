@@ -14,12 +14,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub mod container;
 mod files;
 pub mod local;
 mod output;
 pub mod ownership;
 pub mod patching;
 mod search;
+mod signals;
 pub mod toolchains;
 
 /// Where the git objects that a tree's `.git` borrows are found inside.

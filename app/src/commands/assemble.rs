@@ -11,6 +11,8 @@ use patchwright::agent::external::presets::{Kind, Preset};
 use patchwright::agent::mcp::{McpServer, McpServers, Reach};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::clock::SystemClock;
+use patchwright::config::container::Container;
+use patchwright::config::sandbox::ExecutorKind;
 use patchwright::config::{self, AgentKind, Config, microusd};
 use patchwright::egress::dial::Upstream;
 use patchwright::egress::ecosystems::Sources;
@@ -24,6 +26,9 @@ use patchwright::model::chat::{ChatDialect, ChatModel, LimitField};
 use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::messages::MessagesModel;
 use patchwright::model::responses::ResponsesModel;
+use patchwright::sandbox::Sandbox;
+use patchwright::sandbox::container::image::Pull;
+use patchwright::sandbox::container::{ContainerSandbox, ContainerSettings};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::store::Store;
 use patchwright::store::memory::MemoryStore;
@@ -51,10 +56,35 @@ pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Fail
     }
 }
 
-pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> LocalSandbox {
-    let settings =
-        LocalSettings { limits: config.limits.limits(), read_only: config.read_only.clone(), ..LocalSettings::default() };
-    LocalSandbox::new(launcher(), settings)
+pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> Arc<dyn Sandbox> {
+    match config.executor {
+        ExecutorKind::Local => {
+            let settings =
+                LocalSettings { limits: config.limits.limits(), read_only: config.read_only.clone(), ..LocalSettings::default() };
+            Arc::new(LocalSandbox::new(launcher(), settings))
+        }
+        ExecutorKind::Container => Arc::new(ContainerSandbox::new(launcher(), containers(config))),
+    }
+}
+
+fn containers(config: &config::sandbox::Sandbox) -> ContainerSettings {
+    let Container { image, allowed_images, pull, runtime, cpus, .. } = config.container.clone();
+    ContainerSettings {
+        sockets: config.container.sockets(|name| std::env::var(name).ok()),
+        image,
+        allowed_images,
+        pull: match pull {
+            config::container::Pull::Missing => Pull::Missing,
+            config::container::Pull::Never => Pull::Never,
+        },
+        pull_timeout: config.container.pull_timeout(),
+        runtime,
+        cpus,
+        read_only: config.read_only.clone(),
+        environment: Vec::new(),
+        limits: config.limits.limits(),
+        uid: SANDBOX_UID,
+    }
 }
 
 /// What setups may reach; none where the operator wants none.
