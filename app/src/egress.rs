@@ -13,13 +13,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::private_folder::PrivateFolder;
 use crate::sandbox::Outlet;
 
 pub mod address;
@@ -134,7 +134,7 @@ pub struct Gate {
     tasks: TaskTracker,
     stopped: CancellationToken,
     /// The private folder that holds the socket and what is carried in.
-    _folder: TempDir,
+    _folder: PrivateFolder,
 }
 
 impl Drop for Gate {
@@ -178,7 +178,7 @@ impl Egress {
         let settings = &self.settings;
         let found = self.found().await;
         // Only we can enter the folder; who is given the socket itself must be able to write to it, whoever that is inside.
-        let folder = tempfile::Builder::new().prefix("patchwright-").tempdir()?;
+        let folder = PrivateFolder::new()?;
         let socket = folder.path().join("outlet");
         let listener = UnixListener::bind(&socket)?;
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666))?;
@@ -229,7 +229,7 @@ impl Gate {
 }
 
 /// The socket, the variables and the files that a sandbox is given.
-fn outlet(settings: &Settings, found: &Carried, folder: &TempDir, socket: PathBuf) -> io::Result<Outlet> {
+fn outlet(settings: &Settings, found: &Carried, folder: &PrivateFolder, socket: PathBuf) -> io::Result<Outlet> {
     let mut environment = environment::proxy();
     let mut read_only = Vec::new();
     let mut files: Vec<(PathBuf, &str)> = Vec::new();

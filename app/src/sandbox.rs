@@ -42,12 +42,14 @@ pub struct Tree<'a> {
     pub home: Option<&'a Path>,
     /// Further host files that are read only inside: the host's path and the one inside.
     pub read_only: &'a [(PathBuf, PathBuf)],
+    /// Whether everything in it belongs to the sandbox's user already.
+    pub is_owned: bool,
 }
 
 impl<'a> Tree<'a> {
     /// A folder whose `.git`, if it has one, borrows nothing.
     pub fn alone(path: &'a Path) -> Self {
-        Self { path, layer: None, objects: None, home: None, read_only: &[] }
+        Self { path, layer: None, objects: None, home: None, read_only: &[], is_owned: false }
     }
 }
 

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::patch::FileState;
-use tempfile::TempDir;
 
 use crate::forge::CloneAccess;
+use crate::private_folder::{self, PrivateFolder};
 use crate::sandbox;
 use layers::{Layer, Layers};
 use relay::Relay;
@@ -26,7 +26,6 @@ mod mirror;
 mod paths;
 mod proposal;
 mod relay;
-mod removal;
 mod scratch;
 
 /// Why a workspace operation was not done, by what the caller should do.
@@ -69,8 +68,8 @@ pub struct Workspaces {
 /// objects from the mirror; it is there for those who work in the tree, and is never read by this program.
 #[derive(Debug)]
 pub struct Scratch {
-    /// Holds `tree`, `home` and `work`.
-    folder: TempDir,
+    /// Holds `tree`, `home`, `work` and what is carried.
+    folder: PrivateFolder,
     /// The tree's root, or what of it differs from the layer beneath.
     path: PathBuf,
     objects: PathBuf,
@@ -79,14 +78,15 @@ pub struct Scratch {
     home: Option<PathBuf>,
     /// Files that are kept with the tree, and where they are inside.
     carried: Vec<(PathBuf, PathBuf)>,
+    owner: Option<u32>,
 }
 
 impl Scratch {
-    fn new(parent: &Path, mirror: &Path) -> std::io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("tree-").tempdir_in(parent)?;
+    fn new(parent: &Path, mirror: &Path, owner: Option<u32>) -> std::io::Result<Self> {
+        let folder = PrivateFolder::new_in(parent)?;
         let path = folder.path().join("tree");
         std::fs::create_dir(&path)?;
-        Ok(Self { folder, path, objects: mirror.join("objects"), layer: None, home: None, carried: Vec::new() })
+        Ok(Self { folder, path, objects: mirror.join("objects"), layer: None, home: None, carried: Vec::new(), owner })
     }
 
     /// The tree's root; of one that lies over a [layer](Self::layer), only what differs from it.
@@ -105,7 +105,8 @@ impl Scratch {
     /// [`WorkspaceError::Unavailable`] where there is no room.
     pub fn keep_home(&mut self) -> Result<(), WorkspaceError> {
         let home = self.folder.path().join("home");
-        std::fs::create_dir(&home).map_err(|e| unavailable("making a home directory", &e))?;
+        let owned = |()| self.owner.map_or(Ok(()), |owner| std::os::unix::fs::chown(&home, Some(owner), Some(owner)));
+        std::fs::create_dir(&home).and_then(owned).map_err(|e| unavailable("making a home directory", &e))?;
         self.home = Some(home);
         Ok(())
     }
@@ -131,21 +132,13 @@ impl Scratch {
             objects: Some(&self.objects),
             home: self.home.as_deref(),
             read_only: &self.carried,
+            is_owned: true,
         }
     }
 
     /// The folder of git objects that the tree's `.git` borrows from.
     pub fn objects(&self) -> &Path {
         &self.objects
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // The folder itself goes with its value; what is in it may have been made to stay.
-        if let Err(error) = removal::empty(self.folder.path()) {
-            tracing::warn!(%error, "a scratch tree was not removed: {}", self.folder.path().display());
-        }
     }
 }
 
@@ -191,6 +184,8 @@ impl Workspaces {
             .and_then(|()| private(&folder.join("mirrors"), 0o700))
             .map_err(|e| unavailable("making the workspace folder", &e))?;
         let folder = folder.canonicalize().map_err(|e| unavailable("finding the workspace folder", &e))?;
+        private_folder::sweep(&folder.join("scratch"));
+        private_folder::sweep(&folder.join("layers"));
         let relay = Relay::start().await.map_err(|e| unavailable("starting the git relay on loopback", &e))?;
         let layers = Arc::new(Layers::at(folder.join("layers")));
         let owner = owner.filter(|_| rustix::process::geteuid().is_root());
@@ -285,7 +280,7 @@ impl Workspaces {
         let (mirror, commit, owner) = (self.mirror(repo), commit.clone(), self.owner);
         let parent = self.folder.join("scratch");
         blocking(move || {
-            let scratch = Scratch::new(&parent, &mirror).map_err(|e| unavailable("making a scratch tree", &e))?;
+            let scratch = Scratch::new(&parent, &mirror, owner).map_err(|e| unavailable("making a scratch tree", &e))?;
             scratch::write(&mirror, &commit, restored.as_ref(), &scratch.path, owner)?;
             Ok(scratch)
         })
@@ -308,7 +303,7 @@ impl Workspaces {
         let (parent, layers) = (self.folder.join("scratch"), Arc::clone(&self.layers));
         blocking(move || {
             let making = |e: std::io::Error| unavailable("making a scratch tree", &e);
-            let mut scratch = Scratch::new(&parent, &mirror).map_err(making)?;
+            let mut scratch = Scratch::new(&parent, &mirror, owner).map_err(making)?;
             let layer = layers.of(&mirror, &base, owner)?;
             layers::write_over(&mirror, &layer, &base, &head, &(base.clone(), paths), &scratch.path, owner)?;
             let work = scratch.folder.path().join("work");

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::support::github::git;
 use crate::support::pipeline::{SAMPLE, mends};
 
+mod killed;
 mod modes;
 mod sandbox;
 

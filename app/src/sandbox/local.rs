@@ -201,9 +201,10 @@ impl Sandbox for LocalSandbox {
             Profile::Reader => true,
         };
         let owned: Vec<PathBuf> = [Some(workspace), tree.home].into_iter().flatten().map(Path::to_owned).collect();
-        let (path, owner, is_layered) = (workspace.to_owned(), owner(&self.settings), tree.layer.is_some());
+        let (path, owner, is_layered, is_owned) =
+            (workspace.to_owned(), owner(&self.settings), tree.layer.is_some(), tree.is_owned);
         let opened = tokio::task::spawn_blocking(move || {
-            if let Some(uid) = owner {
+            if let (Some(uid), false) = (owner, is_owned) {
                 owned.iter().try_for_each(|path| ownership::ensure_owner(path, uid, uid).map(drop))?;
             }
             // What lies over another tree is seen as one only from within.

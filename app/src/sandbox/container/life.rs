@@ -10,10 +10,10 @@ use std::time::Duration;
 use bollard::query_parameters::WaitContainerOptions;
 use futures_util::StreamExt as _;
 use patchwright_launcher::resident::orders;
-use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
+use crate::private_folder::PrivateFolder;
 use crate::sandbox::Refusal;
 use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::carried::Carried;
@@ -132,7 +132,7 @@ fn mute(engine: &Engine, blueprint: &Blueprint, error: &io::Error) -> Refusal {
 }
 
 /// A part of a name that no other container has, from the random name of the folder.
-fn salt(folder: &TempDir, number: u64) -> String {
+fn salt(folder: &PrivateFolder, number: u64) -> String {
     let name = folder.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let random: String = name.chars().rev().take_while(char::is_ascii_alphanumeric).collect();
     format!("{number}-{random}")
@@ -140,7 +140,7 @@ fn salt(folder: &TempDir, number: u64) -> String {
 
 /// The sockets on which the launcher is awaited. Each takes one connection, before anything else runs inside, and is gone.
 struct Sockets {
-    folder: TempDir,
+    folder: PrivateFolder,
     control: UnixListener,
     standard: Option<UnixListener>,
 }
@@ -148,7 +148,7 @@ struct Sockets {
 impl Sockets {
     /// The outer folder is ours alone; the inner one, which is mounted, may be entered by whoever the commands are.
     fn make(is_talked_to: bool) -> io::Result<Sockets> {
-        let folder = tempfile::Builder::new().prefix("patchwright-").tempdir()?;
+        let folder = PrivateFolder::new()?;
         let inside = folder.path().join("session");
         std::fs::create_dir(&inside)?;
         std::fs::set_permissions(&inside, PermissionsExt::from_mode(0o755))?;
