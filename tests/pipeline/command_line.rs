@@ -117,6 +117,8 @@ async fn the_doctor_says_what_works_as_one_object() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&told["findings"].as_array().map(|list| list.iter().map(|finding| format!("{}", finding["what"])).collect::<Vec<_>>())).expect("it is JSON"), @r#"
     [
       "\"sandbox\"",
+      "\"limits\"",
+      "\"trees\"",
       "\"toolchains\"",
       "\"egress\"",
       "\"git\"",

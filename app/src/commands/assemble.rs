@@ -30,6 +30,7 @@ use patchwright::sandbox::Sandbox;
 use patchwright::sandbox::container::image::Pull;
 use patchwright::sandbox::container::{ContainerSandbox, ContainerSettings};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
+use patchwright::sandbox::minimum::Minimum;
 use patchwright::store::Store;
 use patchwright::store::memory::MemoryStore;
 use patchwright::store::sqlite::SqliteStore;
@@ -57,6 +58,10 @@ pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Fail
 }
 
 pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> Arc<dyn Sandbox> {
+    Arc::new(Minimum::new(executors(config), config.isolation))
+}
+
+fn executors(config: &config::sandbox::Sandbox) -> Arc<dyn Sandbox> {
     match config.executor {
         ExecutorKind::Local => {
             let settings =

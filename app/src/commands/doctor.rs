@@ -6,6 +6,8 @@ use patchwright::config::{Config, Format};
 use patchwright::http_client;
 use patchwright::model::messages;
 use patchwright::sandbox::toolchains;
+use patchwright::sandbox::{Enforcement, Profile, Sandbox};
+use patchwright_domain::proof::Limit;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -61,8 +63,12 @@ impl Finding {
 
 pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.config.load()?;
+    let executor = assemble::sandbox(&config.sandbox);
+    let (walls, limits) = sandbox(executor.as_ref()).await;
     let findings = [
-        sandbox(&config).await,
+        walls,
+        limits,
+        trees(&config, executor.as_ref()).await,
         toolchains().await,
         egress(&config).await,
         git().await,
@@ -96,11 +102,62 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
     }))
 }
 
-async fn sandbox(config: &Config) -> Finding {
-    match assemble::sandbox(&config.sandbox).probe().await {
-        Ok(found) => Finding::works("sandbox", found.layers.join(", ")),
-        Err(refusal) => Finding::broken("sandbox", refusal.missing, refusal.remedy),
+/// The walls, and how each limit is kept; both by trying.
+async fn sandbox(sandbox: &dyn Sandbox) -> (Finding, Finding) {
+    match sandbox.probe().await {
+        Ok(found) => {
+            let walls = Finding::works("sandbox", format!("{}: {}", found.isolation, found.layers.join(", ")));
+            (walls, limits(&found.limits))
+        }
+        Err(refusal) => {
+            let unknown = Finding::broken("limits", "without a sandbox there are none", refusal.remedy.clone());
+            (Finding::broken("sandbox", refusal.missing, refusal.remedy), unknown)
+        }
     }
+}
+
+fn limits(limits: &[(Limit, Enforcement)]) -> Finding {
+    let named = |wanted: Enforcement| {
+        let names: Vec<String> = limits.iter().filter(|(_, kept)| *kept == wanted).map(|(limit, _)| limit.to_string()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let kinds =
+        [(Enforcement::Exact, "exactly"), (Enforcement::Polled, "by looking again and again"), (Enforcement::Missing, "NOT")];
+    let detail: Vec<String> =
+        kinds.into_iter().filter_map(|(kept, how)| named(kept).map(|names| format!("kept {how}: {names}"))).collect();
+    let detail = detail.join("; ");
+    match named(Enforcement::Missing) {
+        None => Finding::works("limits", detail),
+        Some(missing) => Finding::broken(
+            "limits",
+            detail,
+            format!("the engine keeps no limit of {missing}: give it control groups of version 2, or use the executor `local`"),
+        ),
+    }
+}
+
+/// Whether trees share what they have in common.
+async fn trees(config: &Config, sandbox: &dyn Sandbox) -> Finding {
+    let Ok(workspaces) = assemble::workspaces(&config.workspace).await else {
+        return Finding::broken(
+            "trees",
+            "there is no folder for them",
+            "name a folder that this user may write to in `workspace.dir`",
+        );
+    };
+    let what = "trees";
+    let (agent, proof) =
+        (sandbox.layers(&workspaces.folder(), Profile::Agent).await, sandbox.layers(&workspaces.folder(), Profile::Proof).await);
+    Finding::works(
+        what,
+        match (agent, proof) {
+            (true, true) => "laid over one shared tree per commit",
+            (_, true) => {
+                "laid over one shared tree per commit for tests; agents have their own, since folders could not be renamed"
+            }
+            (_, false) => "written whole for every run: this executor, kernel or file system has no overlay mounts for us",
+        },
+    )
 }
 
 /// What setups reach, as the machine's tools are configured now.
