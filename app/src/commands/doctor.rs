@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use patchwright::config::{Config, Format};
 use patchwright::http_client;
 use patchwright::model::messages;
@@ -24,6 +25,10 @@ pub(super) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Print the AppArmor profile that lets this program make user namespaces, as Ubuntu 24.04 and newer demand, and do
+    /// nothing else
+    #[arg(long, conflicts_with = "json")]
+    apparmor: bool,
 }
 
 /// Whose fault it is that something does not work.
@@ -62,6 +67,10 @@ impl Finding {
 }
 
 pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if arguments.apparmor {
+        terminal::say(apparmor()?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = arguments.config.load()?;
     let executor = assemble::sandbox(&config.sandbox);
     let (walls, limits) = sandbox(executor.as_ref()).await;
@@ -100,6 +109,18 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
     } else {
         0
     }))
+}
+
+/// A profile for this program alone, wherever it is; everything else on the machine stays as it was.
+fn apparmor() -> Result<String, Failure> {
+    let program = std::env::current_exe().context("finding this program").map_err(Failure::environment)?;
+    Ok(format!(
+        "# Save as /etc/apparmor.d/patchwright, then: apparmor_parser -r /etc/apparmor.d/patchwright\n\
+         abi <abi/4.0>,\n\
+         include <tunables/global>\n\n\
+         profile patchwright {} flags=(unconfined) {{\n  userns,\n  include if exists <local/patchwright>\n}}",
+        program.display()
+    ))
 }
 
 /// The walls, and how each limit is kept; both by trying.
