@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use jiff::SignedDuration;
+use patchwright::egress::Gate;
 use patchwright::sandbox::{self, Output, Profile, SandboxError, Terms, Tree};
 use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::output;
@@ -67,7 +68,7 @@ pub(super) struct Exec {
 /// Whose commands are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ProfileArgument {
-    /// Those that fetch what a repository needs
+    /// Those that fetch what a repository needs: the hosts of `sandbox.egress` can be reached
     Setup,
     /// The agent's
     Agent,
@@ -110,19 +111,28 @@ async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(anyhow!("`--workspace {}` is no folder", arguments.workspace.display())));
     }
     let sandbox = assemble::sandbox(&config.sandbox);
-    let terms = terms(arguments.profile.into());
+    let egress = match arguments.profile {
+        ProfileArgument::Setup => assemble::egress(&config.sandbox.egress)?,
+        ProfileArgument::Agent | ProfileArgument::Reader | ProfileArgument::Proof => None,
+    };
+    let gate = match &egress {
+        Some(egress) => Some(egress.open().await.context("opening the setup's way out").map_err(Failure::environment)?),
+        None => None,
+    };
+    let terms = Terms { outlet: gate.as_ref().map(Gate::outlet), ..Profile::from(arguments.profile).into() };
     let opened = sandbox.open(Tree::alone(&workspace), terms).await;
     let mut executor = opened.map_err(|refusal| unmade(refusal.into()))?;
     let command =
         sandbox::Command { script, directory: String::new(), timeout: arguments.timeout, output_bytes_max: OUTPUT_BYTES_MAX };
     let ended = executor.execute(&command).await.map_err(unmade)?;
+    if let Some(gate) = gate {
+        let log = gate.close().await;
+        if let hosts @ [_, ..] = log.denied().as_slice() {
+            terminal::complain(&anyhow!("it was refused {}; `sandbox.egress.hosts` allows hosts", hosts.join(", ")));
+        }
+    }
     print(&ended, arguments.json).context("writing to standard output").map_err(Failure::environment)?;
     Ok(ExitCode::from(code(ended.exit)))
-}
-
-/// How the sandbox is to be. A way out for the setup's commands is made here, once there is one.
-fn terms(profile: Profile) -> Terms<'static> {
-    Terms::from(profile)
 }
 
 /// The script that becomes exactly this program.

@@ -127,7 +127,8 @@ async fn it_explains_itself() {
               Whose commands it is run like
 
               Possible values:
-              - setup:  Those that fetch what a repository needs
+              - setup:  Those that fetch what a repository needs: the hosts of `sandbox.egress` can be
+                reached
               - agent:  The agent's
               - reader: Those of an agent that is to change nothing: the workspace can be read only
               - proof:  The repository's tests
@@ -166,4 +167,24 @@ async fn walls_that_are_weaker_than_the_operator_demands_are_refused() {
     assert_eq!(ended.code, Some(3), "{}", ended.err);
     assert!(ended.err.contains("`sandbox.isolation` demands: `kernel`"), "{}", ended.err);
     assert!(!folder.path().join("ran").exists());
+}
+
+#[tokio::test]
+async fn a_setup_alone_is_led_to_the_proxy_and_what_it_is_refused_is_told() {
+    let folder = folder();
+    let script = "exec 3<>/dev/tcp/127.0.0.1/3128 || exit 9; printf 'CONNECT other.example:443 HTTP/1.1\\r\\nHost: other.example:443\\r\\n\\r\\n' >&3; head -n 1 <&3";
+    let asked = |profile: &'static str| {
+        let folder = folder.path().to_owned();
+        async move {
+            let words = ["sandbox", "exec", "--workspace", ".", "--profile", profile, "--", "bash", "-c", script];
+            patchwright(&folder, &words, &[]).await
+        }
+    };
+    let setup = asked("setup").await;
+    assert!(setup.out.contains("403"), "{}{}", setup.out, setup.err);
+    assert!(setup.err.contains("it was refused other.example"), "{}", setup.err);
+    for profile in ["agent", "proof"] {
+        let ended = asked(profile).await;
+        assert_eq!((ended.code, ended.err.as_str()), (Some(9), ""), "{}", ended.out);
+    }
 }
