@@ -7,4 +7,5 @@ mod rehearsal;
 mod sandbox;
 mod search;
 mod store;
+mod subject;
 mod workspace;

@@ -2,6 +2,7 @@
 
 mod agent;
 mod apply_patch_command;
+mod container;
 mod contract;
 mod external_agent;
 mod hostile;

@@ -3,3 +3,4 @@
 pub(crate) mod github;
 pub(crate) mod openapi;
 pub(crate) mod pipeline;
+pub(crate) mod podman;

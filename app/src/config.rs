@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::store::ledger::{self, Quantity, Scope};
 
+pub mod container;
 pub mod example;
 pub mod mcp;
 pub mod sandbox;

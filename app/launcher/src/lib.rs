@@ -5,9 +5,10 @@
 //! number of [`spec::Run`]s, each of which is a command in there. It knows no model, no forge, no repository and no policy;
 //! it is told everything. Once the connection is closed, everything inside is killed.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 mod bridge;
 mod fault;
@@ -18,6 +19,7 @@ mod mounts;
 mod namespaces;
 mod privileges;
 pub mod probe;
+pub mod resident;
 mod rules;
 mod session;
 pub mod spec;
@@ -28,14 +30,20 @@ mod usage;
 /// The name (`argv[0]`) under which the binary is the launcher.
 pub const NAME: &str = "patchwright-launcher";
 
-/// Becomes the launcher and never returns, if the process was started under [`NAME`]; otherwise does nothing.
+/// Becomes the launcher and never returns, if the process was started under [`NAME`]; otherwise does nothing. With
+/// [`resident::orders::MODE`] as its argument it is the first process of a container, see [`resident`].
 ///
 /// It must be the first call of `main`: no thread may run yet, and nothing may have been printed.
 pub fn run_if_launched() {
-    if std::env::args_os().next().is_none_or(|name| name != NAME) {
+    let mut arguments = std::env::args_os();
+    if arguments.next().is_none_or(|name| Path::new(&name).file_name() != Some(NAME.as_ref())) {
         return;
     }
-    if let Ok(supervisor) = io::stdin().as_fd().try_clone_to_owned() {
+    if arguments.next().is_some_and(|mode| mode == resident::orders::MODE) {
+        if let Err(fault) = resident::serve() {
+            let _ = io::stderr().write_all(fault.refusal().line().as_bytes());
+        }
+    } else if let Ok(supervisor) = io::stdin().as_fd().try_clone_to_owned() {
         session::keep(&UnixStream::from(supervisor));
     }
     sys::exit_now(0);

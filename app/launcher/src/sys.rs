@@ -462,3 +462,57 @@ pub(crate) enum Attack {
     IoUring,
     BecomeRoot,
 }
+
+// What only the resident launcher needs.
+
+/// Sends a signal to every process of this namespace but the first and this one; that there is none is no error.
+pub(crate) fn signal_everyone(signal: c_int) {
+    // SAFETY: only numbers are passed.
+    unsafe { libc::kill(-1, signal) };
+}
+
+/// Waits for any child to end; an error when there is none.
+pub(crate) fn reap_next() -> io::Result<i32> {
+    loop {
+        // SAFETY: no status is asked for, which a null pointer says.
+        match check(c_long::from(unsafe { libc::waitpid(-1, ptr::null_mut(), 0) })) {
+            Ok(pid) => return Ok(pid as i32),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// As [`poll`], for descriptors some of which may be gone, and for so many milliseconds only; -1 waits for ever.
+pub(crate) fn poll_for<const N: usize>(descriptors: [Option<BorrowedFd<'_>>; N], ms: c_int) -> io::Result<[bool; N]> {
+    let number = |fd: Option<BorrowedFd<'_>>| fd.map_or(-1, |fd| fd.as_raw_fd());
+    let mut set = descriptors.map(|fd| libc::pollfd { fd: number(fd), events: libc::POLLIN, revents: 0 });
+    loop {
+        // SAFETY: the array lives across the call and its length is the one given; the kernel skips negative numbers.
+        match check(c_long::from(unsafe { libc::poll(set.as_mut_ptr(), N as libc::nfds_t, ms) })) {
+            Ok(_) => return Ok(set.map(|polled| polled.revents != 0)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The size of a page of memory, in bytes.
+pub(crate) fn page_bytes() -> u64 {
+    // SAFETY: only a number is passed.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+/// How much lies in a folder that is a file system in memory, in bytes; `None` for any other.
+pub(crate) fn used_tmpfs_bytes(folder: &str) -> Option<u64> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let folder = no_nul(folder).ok()?;
+    // SAFETY: a zeroed structure is valid memory for the kernel to fill; path and structure live across the call.
+    let found = unsafe {
+        let mut found: libc::statfs = std::mem::zeroed();
+        check(c_long::from(libc::statfs(folder.as_ptr(), &raw mut found))).ok()?;
+        found
+    };
+    let is_memory = found.f_type as u64 == TMPFS_MAGIC;
+    is_memory.then(|| found.f_blocks.saturating_sub(found.f_bfree) * found.f_bsize as u64)
+}

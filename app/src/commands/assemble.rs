@@ -10,6 +10,8 @@ use patchwright::agent::external::External;
 use patchwright::agent::external::presets::{Kind, Preset};
 use patchwright::agent::mcp::{McpServer, McpServers, Reach};
 use patchwright::agent::turns::{Backoff, Turns};
+use patchwright::config::container::Container;
+use patchwright::config::sandbox::ExecutorKind;
 use patchwright::config::{self, AgentKind, Config, microusd};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
 use patchwright::gateway::{Endpoint, Gateway};
@@ -19,6 +21,9 @@ use patchwright::model::chat::{ChatDialect, ChatModel, LimitField};
 use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::messages::MessagesModel;
 use patchwright::model::responses::ResponsesModel;
+use patchwright::sandbox::Sandbox;
+use patchwright::sandbox::container::image::Pull;
+use patchwright::sandbox::container::{ContainerSandbox, ContainerSettings};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::store::Store;
 use patchwright::store::memory::MemoryStore;
@@ -46,10 +51,35 @@ pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Fail
     }
 }
 
-pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> LocalSandbox {
-    let settings =
-        LocalSettings { limits: config.limits.limits(), read_only: config.read_only.clone(), ..LocalSettings::default() };
-    LocalSandbox::new(launcher(), settings)
+pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> Arc<dyn Sandbox> {
+    match config.executor {
+        ExecutorKind::Local => {
+            let settings =
+                LocalSettings { limits: config.limits.limits(), read_only: config.read_only.clone(), ..LocalSettings::default() };
+            Arc::new(LocalSandbox::new(launcher(), settings))
+        }
+        ExecutorKind::Container => Arc::new(ContainerSandbox::new(launcher(), containers(config))),
+    }
+}
+
+fn containers(config: &config::sandbox::Sandbox) -> ContainerSettings {
+    let Container { image, allowed_images, pull, runtime, cpus, .. } = config.container.clone();
+    ContainerSettings {
+        sockets: config.container.sockets(|name| std::env::var(name).ok()),
+        image,
+        allowed_images,
+        pull: match pull {
+            config::container::Pull::Missing => Pull::Missing,
+            config::container::Pull::Never => Pull::Never,
+        },
+        pull_timeout: config.container.pull_timeout(),
+        runtime,
+        cpus,
+        read_only: config.read_only.clone(),
+        environment: Vec::new(),
+        limits: config.limits.limits(),
+        uid: SANDBOX_UID,
+    }
 }
 
 pub(super) async fn workspaces(config: &config::Workspace) -> Result<Arc<Workspaces>, Failure> {

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use patchwright::config::{Config, Format};
 use patchwright::http_client;
 use patchwright::model::messages;
-use patchwright::sandbox::Sandbox as _;
 use patchwright::sandbox::toolchains;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;

@@ -1,7 +1,6 @@
 //! `patchwright replay`: a run once more, from what was recorded of it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use patchwright::replay::{Replayer, Solve};
@@ -35,7 +34,7 @@ pub(super) async fn replay(arguments: Arguments) -> Result<ExitCode, Failure> {
     let replayer = Replayer {
         store: assemble::store(&config.store).await?,
         workspaces: assemble::workspaces(&config.workspace).await?,
-        sandbox: Arc::new(assemble::sandbox(&config.sandbox)),
+        sandbox: assemble::sandbox(&config.sandbox),
         setup_timeout: config.limits.test_timeout(),
     };
     let solves = replayer.replay(&job).await.context("replaying the run").map_err(Failure::environment)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use jiff::SignedDuration;
-use patchwright::sandbox::{self, Output, Profile, Sandbox as _, SandboxError, Terms, Tree};
+use patchwright::sandbox::{self, Output, Profile, SandboxError, Terms, Tree};
 use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::output;
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use patchwright::clock::SystemClock;
 use patchwright::forge::github::GitHub;
-use patchwright::sandbox::Sandbox as _;
 use patchwright::server;
 use patchwright::service::Service;
 use patchwright::worker::Tools;
@@ -40,6 +39,9 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
         Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),
     }
+    if let Err(refusal) = sandbox.sweep().await {
+        warn!("what earlier servers left behind is still there: {refusal}; {}", refusal.remedy);
+    }
     let slug = slug(&github).await;
     if config.model.input_usd_per_million.is_none() || config.model.output_usd_per_million.is_none() {
         let keys: Vec<&str> = config.limits.dollar_keys().collect();
@@ -49,7 +51,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         store: assemble::store(&config.store).await?,
         forge: Arc::new(github),
         workspaces: assemble::workspaces(&config.workspace).await?,
-        sandbox: Arc::new(sandbox),
+        sandbox,
         agents,
         clock: Arc::new(SystemClock),
         settings: assemble::settings(&config, &slug),

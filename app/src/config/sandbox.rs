@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::container::Container;
 use crate::sandbox::{self, Isolation};
 
 const MIB: u64 = 1024 * 1024;
@@ -17,13 +18,15 @@ pub enum ExecutorKind {
     /// Namespaces of this machine's kernel; nothing has to be installed.
     #[default]
     Local,
+    /// Docker or Podman, behind their socket.
+    Container,
 }
 
 /// What every command of an agent, a setup or a test is confined to.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
-    /// What runs the commands: `local`, namespaces of this machine's kernel.
+    /// What runs the commands: `local`, namespaces of this machine's kernel, or `container`, Docker or Podman.
     pub executor: ExecutorKind,
     /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`.
     pub isolation: Isolation,
@@ -31,6 +34,8 @@ pub struct Sandbox {
     pub read_only: Vec<PathBuf>,
     /// What commands may use.
     pub limits: Limits,
+    /// How Docker or Podman runs commands. Whoever can use its socket is as good as root there, unless it is rootless.
+    pub container: Container,
 }
 
 impl Default for Sandbox {
@@ -40,6 +45,7 @@ impl Default for Sandbox {
             isolation: Isolation::Namespaces,
             read_only: Vec::new(),
             limits: Limits::default(),
+            container: Container::default(),
         }
     }
 }

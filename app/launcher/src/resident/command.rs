@@ -1,0 +1,93 @@
+//! From a copy of the resident launcher to the command: a session of its own, its limits, its three descriptors.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use crate::fault::{Fault, OrFault, Step};
+use crate::resident::orders::{Task, TaskLimits, Work};
+use crate::resident::{refused, trial};
+use crate::spec::WORKSPACE;
+use crate::{probe, sys};
+
+/// How gladly the kernel kills a command first when memory is short.
+const OOM_SCORE_ADJ: &str = "500";
+
+/// Becomes the command. What fails here is written to `faults`: the command never ran.
+pub(crate) fn become_command(task: &Task, standard: Option<&OwnedFd>, output: OwnedFd, mut faults: File) -> ! {
+    if let Err(fault) = prepare(task, standard, &output) {
+        tell(&mut faults, &fault);
+    }
+    drop(output);
+    let (program, arguments) = match &task.work {
+        Work::Script(script) => {
+            let shell = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
+            (Cow::Borrowed(shell), vec![shell.to_owned(), "-c".to_owned(), script.clone()])
+        }
+        Work::Program(arguments) => (Cow::Borrowed(arguments.first().map_or("", String::as_str)), arguments.clone()),
+        Work::Probe(baits) => {
+            drop(faults);
+            probe::run(baits, &mut io::stdout());
+            sys::exit_now(0)
+        }
+        Work::TakeMemory(bytes) => {
+            drop(faults);
+            trial::take_memory(*bytes)
+        }
+        Work::TakeProcesses(n_processes) => {
+            drop(faults);
+            trial::take_processes(*n_processes)
+        }
+    };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let environment: Vec<(String, String)> = task.environment.clone().into_iter().collect();
+    let Err(error) = sys::execute(&program, &arguments, &environment);
+    if error.raw_os_error() == Some(libc::E2BIG) {
+        // The script's own fault, so its answer, and the one that a shell gives.
+        let _ = writeln!(io::stderr(), "{program}: the script is too long for one argument");
+        sys::exit_now(126);
+    }
+    tell(&mut faults, &Fault::new(Step::Command, program, error))
+}
+
+/// Says what is wrong and ends. Nobody is left to be told when that fails.
+fn tell(faults: &mut File, fault: &Fault) -> ! {
+    let _ = faults.write_all(&serde_json::to_vec(&refused(fault)).unwrap_or_default());
+    sys::exit_now(127)
+}
+
+fn prepare(task: &Task, standard: Option<&OwnedFd>, output: &OwnedFd) -> Result<(), Fault> {
+    let step = Step::Command;
+    sys::reset_signals().or_fault(step, "resetting signals")?;
+    sys::new_session().or_fault(step, "setsid")?;
+    sys::set_umask(0o022);
+    // Only a hint to the kernel; a machine that refuses it is no less safe. Raising it takes no privilege.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
+    let nothing = File::open("/dev/null").or_fault(step, "/dev/null")?;
+    sys::place(&standard.map_or(nothing.as_fd(), AsFd::as_fd), 0).or_fault(step, "standard input")?;
+    sys::place(standard.unwrap_or(output), 1).or_fault(step, "standard output")?;
+    sys::place(output, 2).or_fault(step, "standard error")?;
+    let directory = Path::new(WORKSPACE).join(&task.directory);
+    std::env::set_current_dir(&directory).or_fault(step, directory.display().to_string())?;
+    limit(&task.limits)?;
+    sys::close_others_on_exec().or_fault(step, "close_range")
+}
+
+fn limit(limits: &TaskLimits) -> Result<(), Fault> {
+    let all = [
+        (libc::RLIMIT_CORE, Some(1), "RLIMIT_CORE"),
+        (libc::RLIMIT_CPU, Some(limits.cpu_seconds), "RLIMIT_CPU"),
+        (libc::RLIMIT_DATA, limits.polled_memory_bytes, "RLIMIT_DATA"),
+        (libc::RLIMIT_FSIZE, Some(limits.file_bytes), "RLIMIT_FSIZE"),
+        (libc::RLIMIT_NOFILE, Some(limits.n_open_files), "RLIMIT_NOFILE"),
+        (libc::RLIMIT_NPROC, limits.n_processes, "RLIMIT_NPROC"),
+    ];
+    for (resource, most, name) in all {
+        if let Some(most) = most {
+            sys::lower_limit(resource, most).or_fault(Step::Privileges, name)?;
+        }
+    }
+    Ok(())
+}

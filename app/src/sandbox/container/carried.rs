@@ -1,0 +1,92 @@
+//! The launcher as it is carried into containers: our own program, with the loader and the libraries that it needs.
+//!
+//! An image may have another C library or none, so nothing of it is used: the launcher is started by the loader that has
+//! started us. The command that it then becomes is the image's own, with the image's libraries.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use patchwright_launcher::NAME;
+use patchwright_launcher::resident::orders::MODE;
+use tempfile::TempDir;
+
+/// Where all of it lies inside.
+const FOLDER: &str = "/opt/patchwright/launcher";
+
+/// The launcher and what it needs.
+pub(super) struct Carried {
+    /// Host files and where they are inside.
+    pub(super) files: Vec<(PathBuf, String)>,
+    /// The command line that starts it inside.
+    pub(super) arguments: Vec<String>,
+    /// Holds a copy, if there had to be one.
+    _copy: Option<TempDir>,
+}
+
+impl Carried {
+    /// Packs the launcher at `program`, which must be what this process itself runs, or use no library that this does not.
+    pub(super) fn pack(program: &Path) -> io::Result<Carried> {
+        let (program, copy) = lasting(program)?;
+        let own = format!("{FOLDER}/{NAME}");
+        let libraries = libraries(&fs::read("/proc/self/maps")?);
+        let loader = libraries.iter().find(|path| file_name(path).is_some_and(|name| name.starts_with("ld-")));
+        let arguments = match loader.and_then(|loader| file_name(loader)) {
+            None => vec![own.clone(), MODE.to_owned()],
+            // Nothing that the image says about libraries counts: neither its cache nor its variables.
+            Some(loader) => {
+                [&format!("{FOLDER}/{loader}"), "--inhibit-cache", "--library-path", FOLDER, "--argv0", NAME, &own, MODE]
+                    .map(str::to_owned)
+                    .to_vec()
+            }
+        };
+        let libraries =
+            libraries.iter().flat_map(|path| names(path).into_iter().map(|name| (path.clone(), format!("{FOLDER}/{name}"))));
+        let files = std::iter::once((program, own)).chain(libraries).collect();
+        Ok(Carried { files, arguments, _copy: copy })
+    }
+}
+
+/// A path at which the engine finds the program; `/proc/self/exe` is ours alone, and its file may have been replaced.
+fn lasting(program: &Path) -> io::Result<(PathBuf, Option<TempDir>)> {
+    let real = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
+    let (wanted, found) = (fs::metadata(program)?, fs::metadata(&real));
+    if found.is_ok_and(|found| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino())) {
+        return Ok((real, None));
+    }
+    let folder = tempfile::Builder::new().prefix("patchwright-launcher-").tempdir()?;
+    let copy = folder.path().join(NAME);
+    fs::copy(program, &copy)?;
+    fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok((copy, Some(folder)))
+}
+
+/// The libraries that a process has loaded, from its `/proc/PID/maps`.
+fn libraries(maps: &[u8]) -> BTreeSet<PathBuf> {
+    let paths = maps.split(|byte| *byte == b'\n').filter_map(|line| {
+        let at = line.iter().position(|byte| *byte == b'/')?;
+        Some(Path::new(std::ffi::OsStr::from_bytes(&line[at..])).to_owned())
+    });
+    paths.filter(|path| file_name(path).is_some_and(|name| name.contains(".so"))).collect()
+}
+
+/// The names by which programs ask for a library: that of its file, and those of links to it that leave out the end of its
+/// version, such as `libz.so.1` for `libz.so.1.2.13`.
+fn names(library: &Path) -> Vec<String> {
+    let Some(name) = file_name(library) else { return Vec::new() };
+    let ends = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
+    let shorter = ends.map(|end| &name[..end]).filter(|name| name.contains(".so"));
+    let is_it =
+        |shorter: &&str| *shorter == name || fs::canonicalize(library.with_file_name(shorter)).is_ok_and(|path| path == library);
+    shorter.filter(is_it).map(str::to_owned).collect()
+}
+
+fn file_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
+}
+
+#[cfg(test)]
+mod tests;

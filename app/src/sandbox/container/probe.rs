@@ -1,0 +1,163 @@
+//! Trying the engine for real: the launcher's attacks inside, the workspace both ways, and more than the limits allow.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use patchwright_domain::proof::{Exit, Limit};
+use patchwright_launcher::probe::{Baits, Finding, N_FINDINGS};
+use patchwright_launcher::resident::orders::Work;
+
+use crate::sandbox::container::blueprint::Blueprint;
+use crate::sandbox::container::carried::Carried;
+use crate::sandbox::container::engine::Engine;
+use crate::sandbox::container::life::Container;
+use crate::sandbox::container::session::Patience;
+use crate::sandbox::container::{ContainerSandbox, owner, process, unusable};
+use crate::sandbox::{Capabilities, Enforcement, Isolation, Limits, Output, Profile, Refusal, SandboxError, Tree, ownership};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// The limits that are tried: small, so that trying is quick and hurts nobody.
+const MEMORY_BYTES: u64 = 192 << 20;
+const MEMORY_BYTES_TRIED: u64 = 2 * MEMORY_BYTES;
+const N_PROCESSES: u64 = 32;
+/// More than the limit and what of the engine's is ours.
+const N_PROCESSES_TRIED: u64 = 512;
+
+const MARK: &str = ".patchwright-mark";
+
+pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carried: &Carried) -> Result<Capabilities, Refusal> {
+    let no_room = |error: io::Error| unusable(&std::env::temp_dir(), &error);
+    let workspace = tempfile::tempdir().map_err(no_room)?;
+    let bait = tempfile::NamedTempFile::new().map_err(no_room)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(no_room)?;
+    let port = listener.local_addr().map_err(no_room)?.port();
+    std::fs::write(workspace.path().join(MARK), b"seen\n").map_err(no_room)?;
+    let limits = Limits {
+        memory_bytes: MEMORY_BYTES,
+        n_processes: N_PROCESSES,
+        tmp_bytes: sandbox.settings.limits.tmp_bytes.min(MEMORY_BYTES),
+        ..sandbox.settings.limits.clone()
+    };
+    let tree = Tree::alone(workspace.path());
+    let blueprint = sandbox.blueprint(engine, tree, Profile::Proof.into(), limits).await?;
+    if let Some(uid) = owner(&blueprint) {
+        ownership::ensure_owner(workspace.path(), uid, uid).map_err(no_room)?;
+    }
+    let (container, _) = Container::start(engine, carried, &blueprint, false).await?;
+    let mut trial = Trial { container, blueprint };
+    let found = trial.all(workspace.path(), Baits { file: bait.path().to_owned(), port }).await;
+    let is_own_kernel = std::fs::read_to_string("/proc/version").is_ok_and(|own| own.trim() != trial.container.kernel);
+    trial.container.remove().await;
+    let (findings, limits) = found?;
+    let mut layers = vec![format!("containers of {}{}", engine.version, if engine.is_rootless { ", rootless" } else { "" })];
+    if is_own_kernel {
+        layers.push("kernel of its own".to_owned());
+    }
+    layers.extend(findings);
+    Ok(Capabilities { isolation: if is_own_kernel { Isolation::Kernel } else { Isolation::Container }, layers, limits })
+}
+
+/// A container to try things in.
+struct Trial {
+    container: Container,
+    blueprint: Blueprint,
+}
+
+impl Trial {
+    async fn all(&mut self, workspace: &Path, baits: Baits) -> Result<(Vec<String>, Vec<(Limit, Enforcement)>), Refusal> {
+        let findings = holding(&self.run(Work::Probe(baits)).await?)?;
+        self.shell(workspace).await?;
+        let limits = vec![
+            (Limit::Memory, self.memory().await?),
+            (Limit::Cpu, Enforcement::Exact),
+            (Limit::Processes, self.processes().await?),
+            (Limit::OpenFiles, Enforcement::Exact),
+            (Limit::FileSize, Enforcement::Exact),
+            (Limit::Disk, Enforcement::Missing),
+            (Limit::Files, Enforcement::Missing),
+            (Limit::Output, Enforcement::Polled),
+        ];
+        Ok((findings, limits))
+    }
+
+    /// The image's shell sees the workspace that we see, and what it writes there is ours.
+    async fn shell(&mut self, workspace: &Path) -> Result<(), Refusal> {
+        let script = format!("read -r word < {MARK} && echo \"$word inside\" > {MARK}-answer");
+        let output = self.run(Work::Script(script)).await?;
+        if output.exit != Exit::Code(0) {
+            return Err(Refusal {
+                missing: format!(
+                    "a workspace in the container, and a shell in `{}`: {:?}: {}",
+                    self.blueprint.image.name,
+                    output.exit,
+                    String::from_utf8_lossy(&output.output).trim()
+                ),
+                remedy: "run the server on the engine's own machine with the same file system, and use an image with /bin/sh"
+                    .to_owned(),
+            });
+        }
+        match std::fs::read_to_string(workspace.join(format!("{MARK}-answer"))) {
+            Ok(answer) if answer == "seen inside\n" => Ok(()),
+            Ok(_) | Err(_) => Err(Refusal {
+                missing: "a workspace that is the same inside and outside".to_owned(),
+                remedy: "run the server on the engine's own machine and with the same file system".to_owned(),
+            }),
+        }
+    }
+
+    async fn memory(&mut self) -> Result<Enforcement, Refusal> {
+        let is_polled = self.blueprint.task_limits().polled_memory_bytes.is_some();
+        let output = self.run(Work::TakeMemory(MEMORY_BYTES_TRIED)).await?;
+        Ok(match output.exit {
+            Exit::Code(0) => Enforcement::Missing,
+            Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_) if is_polled => Enforcement::Polled,
+            Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_) => Enforcement::Exact,
+        })
+    }
+
+    async fn processes(&mut self) -> Result<Enforcement, Refusal> {
+        let output = self.run(Work::TakeProcesses(N_PROCESSES_TRIED)).await?;
+        let n_started = String::from_utf8_lossy(&output.output).trim().parse::<u64>().unwrap_or(u64::MAX);
+        Ok(if n_started < N_PROCESSES_TRIED { Enforcement::Exact } else { Enforcement::Missing })
+    }
+
+    async fn run(&mut self, work: Work) -> Result<Output, Refusal> {
+        let task = process::task(&self.blueprint, work, "");
+        let patience =
+            Patience { time: TIMEOUT, grace: Duration::ZERO, kept_bytes_max: OUTPUT_BYTES_MAX, output_bytes_max: u64::MAX };
+        match self.container.run(task, patience).await {
+            Ok(output) => Ok(output),
+            Err(SandboxError::Refused(refusal)) => Err(refusal),
+            Err(error @ (SandboxError::Path { .. } | SandboxError::Machine { .. })) => {
+                let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                Err(Refusal {
+                    missing: format!("a container that stays up: {error}: {why}"),
+                    remedy: "look into the engine's log: something ends its containers".to_owned(),
+                })
+            }
+        }
+    }
+}
+
+/// Returns the layers of a probe that all hold.
+fn holding(probe: &Output) -> Result<Vec<String>, Refusal> {
+    let text = String::from_utf8_lossy(&probe.output);
+    let findings: Vec<Finding> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let broken: Vec<String> = findings
+        .iter()
+        .filter_map(|finding| finding.broken.as_ref().map(|broken| format!("{} ({broken})", finding.layer)))
+        .collect();
+    if broken.is_empty() && findings.len() == N_FINDINGS {
+        return Ok(findings.into_iter().map(|finding| finding.layer).collect());
+    }
+    let unfinished = || format!("the whole probe: {} of {N_FINDINGS} checks answered, {:?}", findings.len(), probe.exit);
+    Err(Refusal {
+        missing: if broken.is_empty() { unfinished() } else { broken.join("; ") },
+        remedy: "take what weakens its containers out of the engine's configuration; no repository code runs until then"
+            .to_owned(),
+    })
+}

@@ -1,0 +1,194 @@
+//! An engine of the tests' own: Podman's service in a private folder, with an image made of this machine's programs.
+//!
+//! It is started once, by whoever needs it first, and watched by a shell that ends it and removes the folder as soon as the
+//! tests are over, however they end. Nothing of the machine's own containers is touched.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bollard::query_parameters::CreateImageOptions;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::TryStreamExt as _;
+use patchwright::sandbox::Limits;
+use patchwright::sandbox::container::ContainerSettings;
+use patchwright::sandbox::container::image::Pull;
+use tokio::sync::OnceCell;
+
+/// What the machine needs, in the words of the shell.
+const INSTALL: &str = "apt-get install -y --no-install-recommends podman runc uidmap fuse-overlayfs slirp4netns";
+/// The image with this machine's shell, perl and small programs.
+pub(crate) const IMAGE: &str = "localhost/patchwright-machine:latest";
+/// The image with nothing but a shell that needs no library.
+pub(crate) const BARE_IMAGE: &str = "localhost/patchwright-bare:latest";
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs the service until its standard input ends, then removes whatever is left.
+const SERVICE: &str = r#"
+    cd / ; folder=$1; shift
+    "$@" system service --time=0 "unix://$folder/podman.sock" >"$folder/log" 2>&1 &
+    service=$!
+    while read -r _; do :; done
+    "$@" rm --all --force --time 0 >/dev/null 2>&1
+    kill $service; wait
+    umount "$folder/root/overlay" "$folder/run/overlay-containers/"*/userdata/shm 2>/dev/null
+    if [ "$(id -u)" = 0 ]; then rm -rf "$folder"; else "$@" unshare rm -rf "$folder"; rm -rf "$folder"; fi
+"#;
+
+/// A running engine.
+pub(crate) struct Engine {
+    folder: PathBuf,
+    /// Its standard input is what keeps the service up.
+    _service: Child,
+}
+
+impl Engine {
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("podman.sock")
+    }
+
+    /// Settings for a sandbox of this engine.
+    pub(crate) fn settings(&self) -> ContainerSettings {
+        settings(&self.socket())
+    }
+
+    pub(crate) fn docker(&self) -> Docker {
+        Docker::connect_with_unix(&self.socket().to_string_lossy(), 60, API_DEFAULT_VERSION).unwrap()
+    }
+}
+
+/// Settings for a sandbox of the engine behind a socket.
+pub(crate) fn settings(socket: &Path) -> ContainerSettings {
+    ContainerSettings {
+        sockets: vec![socket.to_owned()],
+        image: Some(IMAGE.to_owned()),
+        allowed_images: Vec::new(),
+        pull: Pull::Never,
+        pull_timeout: Duration::from_secs(60),
+        runtime: None,
+        cpus: None,
+        read_only: Vec::new(),
+        environment: Vec::new(),
+        limits: Limits::default(),
+        uid: 65532,
+    }
+}
+
+static ENGINE: OnceCell<Option<Engine>> = OnceCell::const_new();
+
+/// The engine, or none where Podman is not installed; then the test's words say what to install.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
+pub(crate) async fn engine() -> Option<&'static Engine> {
+    let found = ENGINE
+        .get_or_init(|| async {
+            if is_here() {
+                let engine = start();
+                import(&engine, BARE_IMAGE, bare).await;
+                import(&engine, IMAGE, machine).await;
+                return Some(engine);
+            }
+            let required = std::env::var("PATCHWRIGHT_REQUIRE").unwrap_or_default();
+            assert!(!required.split(',').any(|name| name == "podman"), "podman is required and not installed: {INSTALL}");
+            None
+        })
+        .await;
+    if found.is_none() {
+        eprintln!("podman is not installed, so containers are not tried: {INSTALL}");
+    }
+    found.as_ref()
+}
+
+/// Whether there is a Podman on this machine.
+pub(crate) fn is_here() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    has("podman") && has("runc")
+}
+
+fn start() -> Engine {
+    let folder = tempfile::Builder::new().prefix("patchwright-podman-").tempdir().unwrap().keep();
+    let own = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let mut command = Command::new("sh");
+    command.args(["-c", SERVICE, "service"]).arg(&folder).args(["podman", "--root", &own("root"), "--runroot", &own("run")]);
+    command.args(["--tmpdir", &own("tmp"), "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs"]);
+    command.args(["--runtime", "runc", "--events-backend", "none"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let service = command.spawn().unwrap();
+    let engine = Engine { folder, _service: service };
+    let started = Instant::now();
+    while std::os::unix::net::UnixStream::connect(engine.socket()).is_err() {
+        let log = fs::read_to_string(engine.folder.join("log")).unwrap_or_default();
+        assert!(started.elapsed() < START_TIMEOUT, "podman's service did not start: {log}");
+        std::thread::yield_now();
+    }
+    engine
+}
+
+async fn import(engine: &Engine, name: &str, fill: fn(&Path)) {
+    let stage = tempfile::tempdir().unwrap();
+    for folder in ["usr/bin", "usr/lib", "usr/lib64", "etc", "proc", "dev", "sys", "tmp", "var/tmp", "run", "home"] {
+        fs::create_dir_all(stage.path().join(folder)).unwrap();
+    }
+    for folder in ["bin", "lib", "lib64"] {
+        symlink(format!("usr/{folder}"), stage.path().join(folder)).unwrap();
+    }
+    for folder in ["tmp", "var/tmp"] {
+        fs::set_permissions(stage.path().join(folder), fs::Permissions::from_mode(0o1777)).unwrap();
+    }
+    fill(stage.path());
+    let packed =
+        Command::new("tar").arg("-C").arg(stage.path()).args(["--owner=0", "--group=0", "-cf", "-", "."]).output().unwrap();
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    let repository = name.strip_suffix(":latest").unwrap().to_owned();
+    let options = CreateImageOptions { from_src: Some("-".to_owned()), repo: Some(repository), ..CreateImageOptions::default() };
+    let body = bollard::body_full(packed.stdout.into());
+    let steps: Result<Vec<_>, _> = engine.docker().create_image(Some(options), Some(body), None).try_collect().await;
+    steps.unwrap();
+}
+
+/// A shell that needs no library: busybox where the machine has it, otherwise none.
+fn bare(stage: &Path) {
+    if fs::copy("/bin/busybox", stage.join("bin/busybox")).is_ok() {
+        for name in ["sh", "cat", "ls", "id"] {
+            symlink("busybox", stage.join("bin").join(name)).unwrap();
+        }
+    }
+    fs::File::create(stage.join("etc/ld.so.preload")).unwrap().write_all(b"/nonexistent.so\n").unwrap();
+}
+
+/// The machine's own shell, perl and small programs, with what they load.
+fn machine(stage: &Path) {
+    const PROGRAMS: [&str; 24] = [
+        "bash", "cat", "chmod", "cut", "echo", "env", "grep", "head", "id", "ln", "ls", "mkdir", "mount", "mv", "perl", "rm",
+        "sed", "sh", "sleep", "sort", "tail", "touch", "tr", "true",
+    ];
+    let programs: Vec<PathBuf> =
+        PROGRAMS.iter().map(|name| Path::new("/usr/bin").join(name)).filter(|path| path.exists()).collect();
+    let printed = Command::new("ldd").args(&programs).output().unwrap().stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    let libraries = printed.split_ascii_whitespace().filter(|word| word.starts_with('/') && !word.ends_with(':'));
+    let files = libraries.map(PathBuf::from).chain(programs);
+    for file in files {
+        let target = stage.join(file.strip_prefix("/").unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(&file, target).unwrap();
+    }
+    let asked = Command::new("perl").args(["-e", "print join \"\\n\", @INC"]).output().unwrap().stdout;
+    let folders: Vec<PathBuf> = String::from_utf8(asked).unwrap().lines().map(PathBuf::from).collect();
+    // On Debian this one has everything that the tests use, and little else.
+    let base = folders.iter().filter(|folder| folder.ends_with("perl-base")).cloned().collect::<Vec<_>>();
+    let locale = PathBuf::from("/usr/lib/locale/C.utf8");
+    for folder in if base.is_empty() { folders } else { base }.into_iter().chain([locale]) {
+        let target = stage.join(folder.strip_prefix("/").unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        if folder.is_dir() {
+            assert!(Command::new("cp").arg("-rL").arg(&folder).arg(&target).status().unwrap().success());
+        }
+    }
+}
