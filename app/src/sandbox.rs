@@ -14,13 +14,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+mod carried;
 pub mod container;
+pub mod errand;
 mod files;
+pub mod kubernetes;
 pub mod local;
 mod output;
 pub mod ownership;
 pub mod patching;
+mod resident;
 mod search;
+mod tarball;
 pub mod toolchains;
 
 /// Where the git objects that a tree's `.git` borrows are found inside.

@@ -132,7 +132,7 @@ impl Stage {
             store: assemble::store(&config.store).await?,
             forge: Arc::new(github.context("setting up the App").map_err(Failure::environment)?),
             workspaces: assemble::workspaces(&config.workspace).await?,
-            sandbox: assemble::sandbox(&config.sandbox),
+            sandbox: assemble::sandbox(&config.sandbox)?,
             agents: assemble::agents(&config)?,
             clock: Arc::new(SystemClock),
             settings: assemble::settings(&config, "patchwright"),

@@ -96,7 +96,13 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 async fn sandbox(config: &Config) -> Finding {
-    match assemble::sandbox(&config.sandbox).probe().await {
+    let sandbox = match assemble::sandbox(&config.sandbox) {
+        Ok(sandbox) => sandbox,
+        Err(failure) => {
+            return Finding::broken("sandbox", format!("{:#}", failure.error), "correct the configuration's `sandbox`");
+        }
+    };
+    match sandbox.probe().await {
         Ok(found) => Finding::works("sandbox", found.layers.join(", ")),
         Err(refusal) => Finding::broken("sandbox", refusal.missing, refusal.remedy),
     }

@@ -34,7 +34,7 @@ pub(super) async fn replay(arguments: Arguments) -> Result<ExitCode, Failure> {
     let replayer = Replayer {
         store: assemble::store(&config.store).await?,
         workspaces: assemble::workspaces(&config.workspace).await?,
-        sandbox: assemble::sandbox(&config.sandbox),
+        sandbox: assemble::sandbox(&config.sandbox)?,
         setup_timeout: config.limits.test_timeout(),
     };
     let solves = replayer.replay(&job).await.context("replaying the run").map_err(Failure::environment)?;

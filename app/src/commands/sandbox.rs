@@ -109,7 +109,7 @@ async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
     if !workspace.is_dir() {
         return Err(Failure::usage(anyhow!("`--workspace {}` is no folder", arguments.workspace.display())));
     }
-    let sandbox = assemble::sandbox(&config.sandbox);
+    let sandbox = assemble::sandbox(&config.sandbox)?;
     let terms = terms(arguments.profile.into());
     let opened = sandbox.open(Tree::alone(&workspace), terms).await;
     let mut executor = opened.map_err(|refusal| unmade(refusal.into()))?;
