@@ -266,7 +266,7 @@ async fn home_is_kept_where_it_is_given_and_objects_can_be_read_only() {
     fs::set_permissions(objects.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     for expected in ["", "first\n"] {
         let workspace = tempfile::tempdir().unwrap();
-        let tree = Tree { path: workspace.path(), objects: Some(objects.path()), home: Some(home.path()) };
+        let tree = Tree { path: workspace.path(), layer: None, objects: Some(objects.path()), home: Some(home.path()) };
         let executor = sandbox(engine.settings()).open(tree, Profile::Setup.into()).await.unwrap();
         let mut place = Place { engine, workspace, executor };
         assert_eq!(place.prints("cat ~/file 2>/dev/null; echo first > ~/file").await, expected);

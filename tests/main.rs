@@ -6,6 +6,7 @@ mod container;
 mod contract;
 mod external_agent;
 mod hostile;
+mod kubernetes;
 mod mcp;
 mod meter;
 mod ordinary;

@@ -72,7 +72,7 @@ fn pods(config: &config::sandbox::Sandbox) -> Result<KubernetesSettings, Failure
     })?;
     let template = kubernetes.pod_template.as_deref().map(template::read).transpose();
     Ok(KubernetesSettings {
-        access: Access { kubeconfig: kubernetes.kubeconfig, context: kubernetes.context, address: None },
+        access: Access { kubeconfig: kubernetes.kubeconfig, context: kubernetes.context, ..Access::default() },
         namespace: kubernetes.namespace,
         instance: kubernetes.instance,
         image: kubernetes.image,

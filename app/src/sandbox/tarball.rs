@@ -182,8 +182,13 @@ pub(super) fn unpack(root: &Dir, stream: impl Read, bounds: Bounds) -> io::Resul
         rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))?;
         rustix::fs::futimens(&directory, &times(mtime))?;
     }
-    // An archive has an end of its own; one that ends with its stream was cut.
-    if stream.is_over { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    // An archive ends with two empty blocks, of which the first was read; one that ends with its stream was cut.
+    let mut last = [0; 512];
+    if stream.is_over {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    stream.read_exact(&mut last)?;
+    if last.iter().any(|byte| *byte != 0) { Err(refused(Path::new("the tree"), "it has no end")) } else { Ok(()) }
 }
 
 /// A stream of which is known whether it was read to its end.

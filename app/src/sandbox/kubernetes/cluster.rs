@@ -13,8 +13,6 @@ use tokio::time::timeout;
 use crate::sandbox::Refusal;
 use crate::sandbox::kubernetes::connection::Connection;
 
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a request that was turned away for now is made again, and the first pause before that; it doubles.
 const RETRIES_MAX: u32 = 4;
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
@@ -42,7 +40,7 @@ pub(super) const RIGHTS: [(&str, &str, &str, &str); 8] = [
 const LOG: &str = "look into the log of the cluster's API";
 
 /// Which cluster.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Access {
     /// A kubeconfig file; without one the usual places, and then the account of the Pod that this process is in.
     pub kubeconfig: Option<PathBuf>,
@@ -50,6 +48,14 @@ pub struct Access {
     pub context: Option<String>,
     /// An address without TLS and without credentials, as of a double; it outranks both.
     pub address: Option<String>,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+}
+
+impl Default for Access {
+    fn default() -> Access {
+        Access { kubeconfig: None, context: None, address: None, request_timeout: Duration::from_secs(30) }
+    }
 }
 
 /// The API, in one namespace.
@@ -57,6 +63,7 @@ pub struct Access {
 pub(super) struct Cluster {
     client: Client,
     namespace: String,
+    request_timeout: Duration,
     /// Where its API is, for messages.
     pub(super) address: String,
 }
@@ -87,7 +94,7 @@ impl Cluster {
         config.default_retry = false;
         let address = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| unknown(error.to_string()))?;
-        Ok(Cluster { client, namespace: namespace.to_owned(), address })
+        Ok(Cluster { client, namespace: namespace.to_owned(), request_timeout: access.request_timeout, address })
     }
 
     pub(super) fn pods(&self) -> Api<Pod> {
@@ -189,7 +196,7 @@ impl Cluster {
     async fn repeated<T, F: Future<Output = kube::Result<T>>>(&self, request: impl Fn() -> F) -> Result<T, Asked> {
         let mut pause = RETRY_PAUSE;
         for _ in 0..RETRIES_MAX {
-            match timeout(REQUEST_TIMEOUT, request()).await {
+            match timeout(self.request_timeout, request()).await {
                 Ok(Err(kube::Error::Api(status))) if matches!(status.code, 429 | 503) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
@@ -199,7 +206,7 @@ impl Cluster {
                 Err(_) => return Err(Asked::TimedOut),
             }
         }
-        match timeout(REQUEST_TIMEOUT, request()).await {
+        match timeout(self.request_timeout, request()).await {
             Ok(answer) => answer.map_err(Asked::Api),
             Err(_) => Err(Asked::TimedOut),
         }
@@ -208,7 +215,7 @@ impl Cluster {
     fn refusal(&self, context: &str, error: &Asked) -> Refusal {
         let (why, remedy) = match error {
             Asked::TimedOut => (
-                format!("no answer within {} seconds", REQUEST_TIMEOUT.as_secs()),
+                format!("no answer within {} seconds", self.request_timeout.as_secs()),
                 format!("look whether {} can be reached from this machine and is not overloaded", self.address),
             ),
             Asked::Api(kube::Error::Api(status)) => {
