@@ -106,7 +106,10 @@ async fn a_workspace_goes_in_commands_run_and_it_comes_out() {
     assert_eq!(place.executor.read("nothing").await.unwrap(), None);
     let changes = [("src/new.rs".to_owned(), Some(regular("fn second() {}\n"))), ("run.sh".to_owned(), None)];
     place.executor.write(&changes).await.unwrap();
-    assert_eq!(place.prints("cat src/new.rs; ls; mkdir -p made/deep; echo x > made/deep/file").await, "fn second() {}\nlink\nsrc\n");
+    assert_eq!(
+        place.prints("cat src/new.rs; ls; mkdir -p made/deep; echo x > made/deep/file").await,
+        "fn second() {}\nlink\nsrc\n"
+    );
     let found = place.executor.search(&Search::for_pattern("fn [a-z]+")).await.unwrap();
     let hits: Vec<_> = found.hits.iter().map(|hit| (hit.path.as_str(), hit.line)).collect();
     assert_eq!(hits, [("src/lib.rs", 1), ("src/new.rs", 1)]);
@@ -187,7 +190,8 @@ async fn a_reader_changes_nothing() {
 async fn a_connection_that_is_cut_ends_what_it_ran_and_leaves_the_files() {
     let faults = Faults { cut_after: Some(64 << 10), ..Faults::default() };
     let mut place = Place::with(faults, |_| {}, Profile::Agent).await;
-    let script = "(while :; do echo y >> alive; sleep 0.05; done) & while :; do echo 0123456789012345678901234567890123456789; done";
+    let script =
+        "(while :; do echo y >> alive; sleep 0.05; done) & while :; do echo 0123456789012345678901234567890123456789; done";
     match place.executor.execute(&command(script)).await {
         Err(error @ SandboxError::Machine { .. }) => assert!(error.to_string().contains("keeping"), "{error}"),
         other => panic!("{other:?}"),

@@ -34,7 +34,8 @@ fn event(reason: &str, message: &str) -> serde_json::Value {
 
 fn waiting(reason: &str, message: &str) -> serde_json::Value {
     let waiting = json!({ "waiting": { "reason": reason, "message": message } });
-    let container = json!({ "name": "commands", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": waiting });
+    let container =
+        json!({ "name": "commands", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": waiting });
     json!({ "phase": "Pending", "containerStatuses": [container] })
 }
 
@@ -77,7 +78,12 @@ async fn what_the_api_refuses_is_told_with_what_to_do() {
     for (code, reason, message, remedy) in [
         (403, "Forbidden", "pods \"x\" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=10", "ResourceQuota"),
         (403, "Forbidden", "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": seccompProfile", "`restricted`"),
-        (403, "Forbidden", "pods \"x\" is forbidden: pod rejected: RuntimeClass \"gvisor\" not found", "kubectl get runtimeclass"),
+        (
+            403,
+            "Forbidden",
+            "pods \"x\" is forbidden: pod rejected: RuntimeClass \"gvisor\" not found",
+            "kubectl get runtimeclass",
+        ),
         (403, "Forbidden", "pods is forbidden: User \"u\" cannot create resource \"pods\"", "give the server's account the Role"),
         (401, "Unauthorized", "Unauthorized", "renew the credentials"),
         (404, "NotFound", "namespaces \"patchwright-sandbox\" not found", "make the namespace"),

@@ -222,7 +222,10 @@ async fn list(
     }
     let selector = query.get("labelSelector").cloned().unwrap_or_default();
     let is_selected = |object: &Value| {
-        selector.split(',').filter_map(|term| term.split_once('=')).all(|(name, value)| object["metadata"]["labels"][name] == value)
+        selector
+            .split(',')
+            .filter_map(|term| term.split_once('='))
+            .all(|(name, value)| object["metadata"]["labels"][name] == value)
     };
     let items: Vec<Value> =
         locked(&double.pods).values().map(|kept| kept.object.clone()).filter(|object| is_selected(object)).collect();

@@ -45,7 +45,9 @@ pub(super) async fn exec(
     let program = locked(&double.pods).get(&name).map(|kept| kept.kubelet.as_ref().map(|it| it.program(&container, &command)));
     let program = match program {
         None => return status(404, "NotFound", &format!("pods \"{name}\" not found")),
-        Some(None | Some(None)) => return status(400, "BadRequest", &format!("container {container} is not valid for pod {name}")),
+        Some(None | Some(None)) => {
+            return status(400, "BadRequest", &format!("container {container} is not valid for pod {name}"));
+        }
         Some(Some(Some(program))) => program,
     };
     let key = derive_accept_key(request.headers()["sec-websocket-key"].as_bytes());
@@ -105,7 +107,9 @@ async fn run(socket: Socket, mut program: tokio::process::Command, says: Option<
     }
     let spawned = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let Ok(mut child) = spawned else { return };
-    let (Some(mut input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else { return };
+    let (Some(mut input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        return;
+    };
     let (send, mut outgoing) = mpsc::channel::<Message>(MESSAGES_MAX);
     let readers = [tokio::spawn(read(output, STDOUT, send.clone())), tokio::spawn(read(errors, STDERR, send.clone()))];
     drop(send);

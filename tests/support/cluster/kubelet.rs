@@ -98,7 +98,8 @@ impl Kubelet {
         let root = self._folder.path().join(format!("root-{name}"));
         fs::create_dir(&root).unwrap();
         let (host, port) = api.split_once(':').unwrap();
-        let told = [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port), ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")];
+        let told =
+            [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port), ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")];
         let own = list(&container["env"]).iter().map(|variable| (text(&variable["name"]), text(&variable["value"])));
         let environment: Vec<_> = told.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(own).collect();
         let mut command = Command::new("unshare");
@@ -128,7 +129,18 @@ impl Kubelet {
     pub(super) fn program(&self, container: &str, command: &[String]) -> Option<tokio::process::Command> {
         let running = self.containers.get(container)?;
         let mut program = tokio::process::Command::new("nsenter");
-        program.args(["--mount", "--pid", "--ipc", "--uts", "--net", "--root", "--wd", "--target", &running.pid.to_string(), "--"]);
+        program.args([
+            "--mount",
+            "--pid",
+            "--ipc",
+            "--uts",
+            "--net",
+            "--root",
+            "--wd",
+            "--target",
+            &running.pid.to_string(),
+            "--",
+        ]);
         program.args(USER).args(command).env_clear().envs(running.environment.clone());
         Some(program)
     }

@@ -6,9 +6,8 @@ use std::sync::{LazyLock, Mutex};
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
-static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../fixtures/kubernetes/schemas.json")).expect("the fixture is JSON")
-});
+static SCHEMAS: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../fixtures/kubernetes/schemas.json")).expect("the fixture is JSON"));
 static VALIDATORS: LazyLock<Mutex<BTreeMap<String, Validator>>> = LazyLock::new(Mutex::default);
 
 /// What of an object is not as its kind says.

@@ -136,7 +136,7 @@ pub(super) fn pod(settings: &KubernetesSettings, carried: &Carried, purpose: &Pu
             host_users: Some(settings.host_users),
             share_process_namespace: Some(false),
             hostname: Some("sandbox".to_owned()),
-            // No name server: there is nothing to reach by name.
+            // The cluster's name server is nothing to a Pod that reaches nobody.
             dns_policy: Some("Default".to_owned()),
             runtime_class_name: settings.runtime_class.clone(),
             image_pull_secrets: (!secrets.is_empty()).then_some(secrets),

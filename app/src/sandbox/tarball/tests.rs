@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::{self, Cursor};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 
 use cap_std::ambient_authority;
