@@ -183,7 +183,7 @@ async fn the_probe_says_what_the_engine_really_keeps() {
     let Some(engine) = podman::engine().await else { return };
     let found = sandbox(engine.settings()).probe().await.unwrap();
     assert_eq!(found.isolation, Isolation::Container);
-    assert!(found.layers[0].starts_with("containers of Podman "), "{:?}", found.layers);
+    assert!(found.layers[0].starts_with("containers of "), "{:?}", found.layers);
     let of = |limit| found.limits.iter().find(|(of, _)| *of == limit).unwrap().1;
     assert_ne!(of(Limit::Memory), Enforcement::Missing);
     assert_eq!((of(Limit::Processes), of(Limit::Disk)), (Enforcement::Exact, Enforcement::Missing));
@@ -245,7 +245,11 @@ async fn an_outlet_is_the_one_way_out() {
             stream.write_all(said.to_uppercase().as_bytes()).await.unwrap();
         }
     });
-    let outlet = Outlet { socket, environment: vec![("http_proxy".to_owned(), "http://127.0.0.1:3128".to_owned())] };
+    let outlet = Outlet {
+        socket,
+        environment: vec![("http_proxy".to_owned(), "http://127.0.0.1:3128".to_owned())],
+        read_only: Vec::new(),
+    };
     let workspace = tempfile::tempdir().unwrap();
     let terms = Terms { profile: Profile::Setup, outlet: Some(&outlet), image: None };
     let executor = sandbox(engine.settings()).open(Tree::alone(workspace.path()), terms).await.unwrap();
@@ -266,7 +270,7 @@ async fn home_is_kept_where_it_is_given_and_objects_can_be_read_only() {
     fs::set_permissions(objects.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     for expected in ["", "first\n"] {
         let workspace = tempfile::tempdir().unwrap();
-        let tree = Tree { path: workspace.path(), layer: None, objects: Some(objects.path()), home: Some(home.path()) };
+        let tree = Tree { objects: Some(objects.path()), home: Some(home.path()), ..Tree::alone(workspace.path()) };
         let executor = sandbox(engine.settings()).open(tree, Profile::Setup.into()).await.unwrap();
         let mut place = Place { engine, workspace, executor };
         assert_eq!(place.prints("cat ~/file 2>/dev/null; echo first > ~/file").await, expected);

@@ -4,6 +4,7 @@ mod agent;
 mod apply_patch_command;
 mod container;
 mod contract;
+mod egress;
 mod external_agent;
 mod hostile;
 mod kubernetes;

@@ -10,6 +10,7 @@ mod limits;
 mod refusals;
 mod replay;
 mod requests;
+mod setups;
 mod trouble;
 mod verdicts;
 mod webhooks;

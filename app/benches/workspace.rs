@@ -122,6 +122,7 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
         forge: Arc::new(WatchedForge { github: forge, watch: watch.clone() }),
         workspaces: Arc::new(Workspaces::open(folder.join("workspace"), Some(SANDBOX_UID)).await?),
         sandbox: Arc::new(Refusing(watch.clone())),
+        egress: None,
         agents: vec![Arc::new(Nobody)],
         clock: Arc::new(SystemClock),
         settings: settings(),

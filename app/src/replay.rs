@@ -17,7 +17,9 @@ use serde::Serialize;
 use crate::agent::turns::transcript::{self, Line};
 use crate::agent::turns::{Backoff, ShellLimits, Turns};
 use crate::agent::{Agent as _, Assignment, Continued, Unmetered};
-use crate::sandbox::{Command, Executor, Profile, Refusal, Sandbox, SandboxError, Tree};
+use crate::egress::Egress;
+use crate::sandbox::{Command, Executor, Profile, Refusal, Sandbox, SandboxError};
+use crate::setup::{Ground, Patch, SetupError};
 use crate::store::{Store, StoreError};
 use crate::workspace::{Message, Scratch, WorkspaceError, Workspaces};
 
@@ -45,6 +47,9 @@ pub enum ReplayError {
     /// The sandbox broke.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The tree could not be made ready.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The journal does not fold.
     #[error("the journal cannot be read")]
     Misfit(#[from] Misfit),
@@ -92,6 +97,8 @@ pub struct Replayer {
     pub workspaces: Arc<Workspaces>,
     /// Where commands run.
     pub sandbox: Arc<dyn Sandbox>,
+    /// Where setups may reach out; nowhere without it.
+    pub egress: Option<Arc<Egress>>,
     /// How long the setup command may take.
     pub setup_timeout: Duration,
 }
@@ -145,7 +152,7 @@ impl Replayer {
             None => None,
         };
         let tree = self.start(spec, recorded.run, prepared).await?;
-        let mut executor = self.open(spec, prepared, &tree).await?;
+        let mut executor = self.open(spec, &tree).await?;
         let (agent, brief, allowance, checks_max) = agent(&recording, before.as_deref()).ok_or_else(not_ours)?;
         let feedback = recorded.feedback.as_deref().map(brief::feedback);
         let continued = before.as_deref().zip(feedback.as_deref());
@@ -182,30 +189,29 @@ impl Replayer {
     }
 
     async fn start(&self, spec: &JobSpec, run: &Run, prepared: &Prepared) -> Result<Scratch, ReplayError> {
-        let start = run.current().map_or(&prepared.base, |judged| &judged.proposal.commit);
-        Ok(self.workspaces.scratch(&spec.repo, start).await?)
+        let patch = run.current().map(|judged| Patch {
+            commit: &judged.proposal.commit,
+            changes: &judged.proposal.changes,
+            restored: Vec::new(),
+        });
+        let setup = prepared.plan.setup.as_ref().filter(|_| spec.task.mode().edits()).map(|setup| Command {
+            script: setup.clone(),
+            directory: String::new(),
+            timeout: self.setup_timeout,
+            output_bytes_max: SETUP_OUTPUT_BYTES_MAX,
+        });
+        let ground = Ground { workspaces: &self.workspaces, sandbox: self.sandbox.as_ref(), egress: self.egress.as_deref() };
+        // Whatever came of it came of it then as well, and the tree tells.
+        Ok(ground.ready(&spec.repo, &prepared.base, patch, setup.as_ref(), profile(spec)).await?.tree)
     }
 
-    async fn open(&self, spec: &JobSpec, prepared: &Prepared, tree: &Scratch) -> Result<Box<dyn Executor>, ReplayError> {
-        let edits = spec.task.mode().edits();
-        let profile = if edits { Profile::Agent } else { Profile::Reader };
-        let opened = self
-            .sandbox
-            .open(Tree { path: tree.path(), layer: tree.layer(), objects: Some(tree.objects()), home: None }, profile.into())
-            .await;
-        let mut executor = opened?;
-        if let (true, Some(setup)) = (edits, &prepared.plan.setup) {
-            let command = Command {
-                script: setup.clone(),
-                directory: String::new(),
-                timeout: self.setup_timeout,
-                output_bytes_max: SETUP_OUTPUT_BYTES_MAX,
-            };
-            // Whatever came of it came of it then as well, and the tree tells.
-            let _ = executor.execute(&command).await;
-        }
-        Ok(executor)
+    async fn open(&self, spec: &JobSpec, tree: &Scratch) -> Result<Box<dyn Executor>, ReplayError> {
+        Ok(self.sandbox.open(tree.tree(), profile(spec).into()).await?)
     }
+}
+
+fn profile(spec: &JobSpec) -> Profile {
+    if spec.task.mode().edits() { Profile::Agent } else { Profile::Reader }
 }
 
 /// The transcript of a solve that has come to something, and the commit that it proposed.

@@ -25,6 +25,7 @@ pub mod ownership;
 pub mod patching;
 mod resident;
 mod search;
+mod signals;
 mod tarball;
 pub mod toolchains;
 
@@ -44,12 +45,16 @@ pub struct Tree<'a> {
     /// A host folder that becomes the home directory and keeps what one executor's commands leave there for the next
     /// executor; without one the home directory is empty and lasts as long as the executor.
     pub home: Option<&'a Path>,
+    /// Further host files that are read only inside: the host's path and the one inside.
+    pub read_only: &'a [(PathBuf, PathBuf)],
+    /// Whether everything in it belongs to the sandbox's user already.
+    pub is_owned: bool,
 }
 
 impl<'a> Tree<'a> {
     /// A folder whose `.git`, if it has one, borrows nothing.
     pub fn alone(path: &'a Path) -> Self {
-        Self { path, layer: None, objects: None, home: None }
+        Self { path, layer: None, objects: None, home: None, read_only: &[], is_owned: false }
     }
 }
 
@@ -90,6 +95,9 @@ pub struct Outlet {
     pub socket: PathBuf,
     /// The variables by which programs find it, at [`OUTLET_PORT`] of the sandbox's own loopback.
     pub environment: Vec<(String, String)>,
+    /// Host files that programs see read only while they have it, such as a tool's settings: the host's path and the one
+    /// inside.
+    pub read_only: Vec<(PathBuf, PathBuf)>,
 }
 
 /// The port of a sandbox's own loopback that leads to its [`Outlet`].

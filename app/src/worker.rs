@@ -16,6 +16,7 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::agent::Agent;
 use crate::clock::Clock;
+use crate::egress::Egress;
 use crate::forge::{Forge, ForgeError};
 use crate::sandbox::Sandbox;
 use crate::store::ledger::Limits;
@@ -50,6 +51,8 @@ pub struct Tools {
     pub workspaces: Arc<Workspaces>,
     /// What confines every command.
     pub sandbox: Arc<dyn Sandbox>,
+    /// Where setups may reach out; nowhere without it.
+    pub egress: Option<Arc<Egress>>,
     /// Who solves: the first attempt's agent first; after the last one the first has its turn again.
     pub agents: Vec<Arc<dyn Agent>>,
     /// What time it is.

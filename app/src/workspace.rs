@@ -12,9 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{Change, CommitId};
-use tempfile::TempDir;
+use patchwright_domain::patch::FileState;
 
 use crate::forge::CloneAccess;
+use crate::private_folder::{self, PrivateFolder};
+use crate::sandbox;
 use layers::{Layer, Layers};
 use relay::Relay;
 
@@ -24,7 +26,6 @@ mod mirror;
 mod paths;
 mod proposal;
 mod relay;
-mod removal;
 mod scratch;
 
 /// Why a workspace operation was not done, by what the caller should do.
@@ -67,23 +68,25 @@ pub struct Workspaces {
 /// objects from the mirror; it is there for those who work in the tree, and is never read by this program.
 #[derive(Debug)]
 pub struct Scratch {
-    /// Holds `tree`, `home` and `work`.
-    folder: TempDir,
+    /// Holds `tree`, `home`, `work` and what is carried.
+    folder: PrivateFolder,
     /// The tree's root, or what of it differs from the layer beneath.
     path: PathBuf,
     objects: PathBuf,
     layer: Option<(Arc<Layer>, PathBuf)>,
+    /// A home directory that lasts as long as the tree, where there is one.
+    home: Option<PathBuf>,
+    /// Files that are kept with the tree, and where they are inside.
+    carried: Vec<(PathBuf, PathBuf)>,
+    owner: Option<u32>,
 }
 
 impl Scratch {
     fn new(parent: &Path, mirror: &Path, owner: Option<u32>) -> std::io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("tree-").tempdir_in(parent)?;
+        let folder = PrivateFolder::new_in(parent)?;
         let path = folder.path().join("tree");
         std::fs::create_dir(&path)?;
-        let home = folder.path().join("home");
-        std::fs::create_dir(&home)?;
-        owner.map_or(Ok(()), |owner| std::os::unix::fs::chown(&home, Some(owner), Some(owner)))?;
-        Ok(Self { folder, path, objects: mirror.join("objects"), layer: None })
+        Ok(Self { folder, path, objects: mirror.join("objects"), layer: None, home: None, carried: Vec::new(), owner })
     }
 
     /// The tree's root; of one that lies over a [layer](Self::layer), only what differs from it.
@@ -96,9 +99,41 @@ impl Scratch {
         self.layer.as_ref().map(|(layer, work)| (layer.path(), work.as_path()))
     }
 
-    /// A home directory for those who work in the tree.
-    pub fn home(&self) -> PathBuf {
-        self.folder.path().join("home")
+    /// Gives those who work in the tree a home directory that lasts as long as it.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where there is no room.
+    pub fn keep_home(&mut self) -> Result<(), WorkspaceError> {
+        let home = self.folder.path().join("home");
+        let owned = |()| self.owner.map_or(Ok(()), |owner| std::os::unix::fs::chown(&home, Some(owner), Some(owner)));
+        std::fs::create_dir(&home).and_then(owned).map_err(|e| unavailable("making a home directory", &e))?;
+        self.home = Some(home);
+        Ok(())
+    }
+
+    /// Keeps copies of files with the tree, to be seen read only at these places inside.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where there is no room.
+    pub fn carry(&mut self, files: &[(PathBuf, PathBuf)]) -> Result<(), WorkspaceError> {
+        for (source, target) in files {
+            let copy = self.folder.path().join(format!("carried-{}", self.carried.len()));
+            std::fs::copy(source, &copy).map_err(|e| unavailable("keeping a file of the setup", &e))?;
+            self.carried.push((copy, target.clone()));
+        }
+        Ok(())
+    }
+
+    /// The files as sandboxes are given them.
+    pub fn tree(&self) -> sandbox::Tree<'_> {
+        sandbox::Tree {
+            path: &self.path,
+            layer: self.layer(),
+            objects: Some(&self.objects),
+            home: self.home.as_deref(),
+            read_only: &self.carried,
+            is_owned: true,
+        }
     }
 
     /// The folder of git objects that the tree's `.git` borrows from.
@@ -107,14 +142,8 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // The folder itself goes with its value; what is in it may have been made to stay.
-        if let Err(error) = removal::empty(self.folder.path()) {
-            tracing::warn!(%error, "a scratch tree was not removed: {}", self.folder.path().display());
-        }
-    }
-}
+/// A file's path, and what is there; none where nothing is.
+pub type FileChange = (String, Option<FileState>);
 
 /// A commit made of proposed files.
 #[derive(Clone, Debug)]
@@ -155,6 +184,8 @@ impl Workspaces {
             .and_then(|()| private(&folder.join("mirrors"), 0o700))
             .map_err(|e| unavailable("making the workspace folder", &e))?;
         let folder = folder.canonicalize().map_err(|e| unavailable("finding the workspace folder", &e))?;
+        private_folder::sweep(&folder.join("scratch"));
+        private_folder::sweep(&folder.join("layers"));
         let relay = Relay::start().await.map_err(|e| unavailable("starting the git relay on loopback", &e))?;
         let layers = Arc::new(Layers::at(folder.join("layers")));
         let owner = owner.filter(|_| rustix::process::geteuid().is_root());
@@ -189,6 +220,15 @@ impl Workspaces {
     pub async fn read(&self, repo: &RepoRef, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
         let (mirror, commit, path) = (self.mirror(repo), commit.clone(), path.to_owned());
         blocking(move || mirror::read(&mirror, &commit, &path)).await
+    }
+
+    /// What files are in a commit, each by its path; none where there is no such file.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`].
+    pub async fn states(&self, repo: &RepoRef, commit: &CommitId, paths: Vec<String>) -> Result<Vec<FileChange>, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || mirror::states(&mirror, &commit, paths)).await
     }
 
     /// The names and the small text files of a commit's root folder, for finding out how to test it.

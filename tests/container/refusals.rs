@@ -33,7 +33,7 @@ async fn an_image_that_is_not_there_or_not_allowed_is_refused() {
 async fn a_runtime_that_the_engine_does_not_know_is_refused() {
     let Some(engine) = podman::engine().await else { return };
     let unknown = refused(ContainerSettings { runtime: Some("no-such-runtime".to_owned()), ..engine.settings() }, None).await;
-    check(&unknown, "no-such-runtime", "containers.conf");
+    check(&unknown, "no-such-runtime", "runtime");
 }
 
 #[tokio::test]

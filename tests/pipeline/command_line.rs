@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::support::github::git;
 use crate::support::pipeline::{SAMPLE, mends};
 
+mod killed;
 mod modes;
 mod sandbox;
 
@@ -117,6 +118,7 @@ async fn the_doctor_says_what_works_as_one_object() {
     [
       "\"sandbox\"",
       "\"toolchains\"",
+      "\"egress\"",
       "\"git\"",
       "\"workspace\"",
       "\"store\"",

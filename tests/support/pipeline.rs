@@ -14,6 +14,7 @@ use patchwright::agent::toolbox::{NoTools, Toolbox};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::agent::{Agent, Assignment, Solution};
 use patchwright::clock::{Clock, SystemClock};
+use patchwright::egress::Egress;
 use patchwright::forge::github::{GitHub, GitHubSettings};
 use patchwright::intake::Intake;
 use patchwright::model::endpoint::EndpointSettings;
@@ -105,6 +106,8 @@ pub(crate) struct Setup {
     pub(crate) context_tokens: u64,
     /// Tools beside the built-in ones.
     pub(crate) toolbox: Arc<dyn Toolbox>,
+    /// Where setups may reach out; nowhere without it.
+    pub(crate) egress: Option<Arc<Egress>>,
     /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
     pub(crate) is_replayed: bool,
 }
@@ -130,6 +133,7 @@ impl Default for Setup {
             second: None,
             context_tokens: 200_000,
             toolbox: Arc::new(NoTools),
+            egress: None,
             is_replayed: true,
         }
     }
@@ -304,6 +308,7 @@ impl World {
                 Workspaces::open(folder.path().join("workspace"), Some(SANDBOX_UID)).await.expect("the folder can be made"),
             ),
             sandbox: Arc::new(sandbox),
+            egress: setup.egress,
             agents,
             clock: clock.clone(),
             settings: settings(github.web_url(), setup.limits_of_day),
@@ -439,6 +444,7 @@ impl World {
             store: Arc::clone(&self.tools.store),
             workspaces: Arc::clone(&self.tools.workspaces),
             sandbox: Arc::clone(&self.tools.sandbox),
+            egress: self.tools.egress.clone(),
             setup_timeout: self.tools.settings.test_timeout,
         }
     }

@@ -26,6 +26,8 @@ const INSTALL: &str = "apt-get install -y --no-install-recommends podman runc ui
 pub(crate) const IMAGE: &str = "localhost/patchwright-machine:latest";
 /// The image with nothing but a shell that needs no library.
 pub(crate) const BARE_IMAGE: &str = "localhost/patchwright-bare:latest";
+/// The variable that names the socket of another engine to be tried, such as Docker; the two images stay there.
+const GIVEN: &str = "PATCHWRIGHT_TEST_ENGINE";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs the service until its standard input ends, then removes whatever is left.
@@ -35,21 +37,25 @@ const SERVICE: &str = r#"
     service=$!
     while read -r _; do :; done
     "$@" rm --all --force --time 0 >/dev/null 2>&1
-    kill $service; wait
+    # A rootless one is two processes, and a third that holds its namespace.
+    kill $(cat "/proc/$service/task/$service/children") $service; wait
     umount "$folder/root/overlay" "$folder/run/overlay-containers/"*/userdata/shm 2>/dev/null
-    if [ "$(id -u)" = 0 ]; then rm -rf "$folder"; else "$@" unshare rm -rf "$folder"; rm -rf "$folder"; fi
+    if [ "$(id -u)" = 0 ]; then rm -rf "$folder"; exit; fi
+    "$@" unshare rm -rf "$folder/root" "$folder/run"
+    kill $(cat "$folder/tmp/pause.pid")
+    rm -rf "$folder"
 "#;
 
 /// A running engine.
 pub(crate) struct Engine {
-    folder: PathBuf,
-    /// Its standard input is what keeps the service up.
-    _service: Child,
+    socket: PathBuf,
+    /// Its standard input is what keeps the service up; none where the engine is somebody else's.
+    _service: Option<Child>,
 }
 
 impl Engine {
     pub(crate) fn socket(&self) -> PathBuf {
-        self.folder.join("podman.sock")
+        self.socket.clone()
     }
 
     /// Settings for a sandbox of this engine.
@@ -87,7 +93,8 @@ pub(crate) async fn engine() -> Option<&'static Engine> {
     let found = ENGINE
         .get_or_init(|| async {
             if is_here() {
-                let engine = start();
+                let given = std::env::var_os(GIVEN).map(|socket| Engine { socket: socket.into(), _service: None });
+                let engine = given.unwrap_or_else(start);
                 import(&engine, BARE_IMAGE, bare).await;
                 import(&engine, IMAGE, machine).await;
                 return Some(engine);
@@ -103,8 +110,11 @@ pub(crate) async fn engine() -> Option<&'static Engine> {
     found.as_ref()
 }
 
-/// Whether there is a Podman on this machine.
+/// Whether there is a Podman on this machine, or an engine was named.
 pub(crate) fn is_here() -> bool {
+    if std::env::var_os(GIVEN).is_some() {
+        return true;
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let has = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
     has("podman") && has("runc")
@@ -120,10 +130,10 @@ fn start() -> Engine {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let service = command.spawn().unwrap();
-    let engine = Engine { folder, _service: service };
+    let engine = Engine { socket: folder.join("podman.sock"), _service: Some(service) };
     let started = Instant::now();
     while std::os::unix::net::UnixStream::connect(engine.socket()).is_err() {
-        let log = fs::read_to_string(engine.folder.join("log")).unwrap_or_default();
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
         assert!(started.elapsed() < START_TIMEOUT, "podman's service did not start: {log}");
         std::thread::yield_now();
     }

@@ -82,9 +82,10 @@ impl Forge for WatchedForge {
 /// A sandbox that notes that it was asked for and refuses, which ends the run.
 pub(crate) struct Refusing(pub(crate) Watch);
 
-/// Renames a tree, so that its owner finds nothing to remove.
+/// Renames a tree's folder, so that its owner finds nothing to remove.
 pub(crate) fn keep(tree: &Path) -> std::io::Result<()> {
-    std::fs::rename(tree, tree.with_extension("kept"))
+    let folder = tree.parent().unwrap_or(tree);
+    std::fs::rename(folder, folder.with_extension("kept"))
 }
 
 fn refusal() -> Refusal {

@@ -38,7 +38,7 @@ fn serve(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: O
     let proc = mounts::enter(spec, run)?;
     privileges::drop_all(spec, &proc, &wires.output)?;
     drop(proc);
-    rules::confine(spec)?;
+    rules::confine(spec.is_workspace_read_only)?;
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(filter)?;
     if let Some(bridge) = &run.bridge {

@@ -5,7 +5,7 @@
 //! number of [`spec::Run`]s, each of which is a command in there. It knows no model, no forge, no repository and no policy;
 //! it is told everything. Once the connection is closed, everything inside is killed.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;

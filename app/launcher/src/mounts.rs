@@ -155,7 +155,8 @@ impl Host {
         // By descriptor, so that no character of a path means anything to the kernel's parser.
         let path = |fd: &OwnedFd| CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(io::Error::other);
         let (lower_, upper_, work_) = (path(&lower)?, path(&upper)?, path(&work)?);
-        let mut options = vec![(c"lowerdir", &*lower_), (c"upperdir", &*upper_), (c"workdir", &*work_), (c"volatile", c"")];
+        let mut options =
+            vec![(c"lowerdir", &*lower_), (c"upperdir", &*upper_), (c"workdir", &*work_), (c"volatile", c""), (c"index", c"off")];
         if sys::is_root() {
             options.push((c"redirect_dir", c"on"));
         } else {

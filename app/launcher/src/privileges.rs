@@ -78,9 +78,12 @@ fn limit(limits: &Limits) -> Result<(), Fault> {
     for (resource, most, name) in all {
         sys::lower_limit(resource, most).or_fault(Step::Privileges, name)?;
     }
-    // The kernel first sends a signal that tells why, and kills at the harder limit.
-    sys::lower_limit(libc::RLIMIT_CPU, limits.cpu_seconds.saturating_add(CPU_GRACE_SECONDS))
-        .or_fault(Step::Privileges, "RLIMIT_CPU")?;
-    sys::lower_soft_limit(libc::RLIMIT_CPU, limits.cpu_seconds).or_fault(Step::Privileges, "RLIMIT_CPU")?;
-    Ok(())
+    limit_cpu(limits.cpu_seconds)
+}
+
+/// Limits the processor time of each process: the kernel first sends a signal that tells why, and kills a little later.
+pub(crate) fn limit_cpu(seconds: u64) -> Result<(), Fault> {
+    let limited = sys::lower_limit(libc::RLIMIT_CPU, seconds.saturating_add(CPU_GRACE_SECONDS))
+        .and_then(|()| sys::lower_soft_limit(libc::RLIMIT_CPU, seconds));
+    limited.or_fault(Step::Privileges, "RLIMIT_CPU")
 }

@@ -27,7 +27,7 @@ mod memory;
 pub mod orders;
 mod trial;
 
-/// How often memory is looked at where it has to be, in milliseconds.
+/// How often memory is looked at, in milliseconds.
 const POLL_MS: i32 = 50;
 
 /// Serves the supervisor until it is gone.
@@ -138,7 +138,7 @@ fn tell(control: &Control, report: &Report) {
 fn refused(fault: &Fault) -> Report {
     match fault.refusal() {
         Status::Refused { missing, remedy } => Report::Refused { missing, remedy },
-        Status::Ready | Status::Exited { .. } | Status::Signaled { .. } | Status::Lost { .. } | Status::Exceeded { .. } => {
+        Status::Ready | Status::Exited { .. } | Status::Signaled { .. } | Status::Exceeded { .. } | Status::Lost { .. } => {
             Report::Refused { missing: "an answer of the launcher".to_owned(), remedy: String::new() }
         }
     }
@@ -171,8 +171,7 @@ fn work(control: &Control, task: &Task, standard: Option<OwnedFd>, signals: &Own
     }
     tell(control, &Report::Started);
     let polled = task.limits.polled_memory_bytes;
-    let (end, is_over) = attend(control, command, &mut output, signals, polled)?;
-    let is_out_of_memory = is_over || memory.has_killed();
+    let (end, is_out_of_memory) = attend(control, command, &mut output, signals, (&memory, polled))?;
     // The main process may have ended by itself while others that it started go on.
     end_everything();
     while forward(control, &mut output)? {}
@@ -185,13 +184,12 @@ fn attend(
     command: i32,
     output: &mut io::PipeReader,
     signals: &OwnedFd,
-    memory_bytes: Option<u64>,
+    (memory, bytes_max): (&Memory, Option<u64>),
 ) -> Result<(ExitStatus, bool), Fault> {
     let (mut is_open, mut is_over) = (true, false);
     loop {
         let ends = [Some(control.input.as_fd()), is_open.then(|| output.as_fd()), Some(signals.as_fd())];
-        let pause_ms = if memory_bytes.is_some() { POLL_MS } else { -1 };
-        let [ordered, printed, _child] = sys::poll_for(ends, pause_ms).or_fault(Step::Process, "poll")?;
+        let [ordered, printed, _child] = sys::poll_for(ends, POLL_MS).or_fault(Step::Process, "poll")?;
         if ordered {
             match next(control) {
                 Some(Order::Terminate) => sys::signal_everyone(libc::SIGTERM),
@@ -203,14 +201,15 @@ fn attend(
         if printed {
             is_open = forward(control, output)?;
         }
-        if memory_bytes.is_some_and(|most| memory::taken_bytes() > most) {
+        // The kernel kills one process alone; what is left of the command would go on without it.
+        if !is_over && (memory.has_killed() || bytes_max.is_some_and(|most| memory::taken_bytes() > most)) {
             is_over = true;
             sys::signal_everyone(libc::SIGKILL);
         }
         sys::drain(signals);
         while let Some((pid, end)) = reap()? {
             if pid == command {
-                return Ok((end, is_over));
+                return Ok((end, is_over || memory.has_killed()));
             }
         }
     }

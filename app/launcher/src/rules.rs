@@ -12,14 +12,14 @@ use landlock::{
 };
 
 use crate::fault::{Fault, OrFault, Step};
-use crate::spec::{HOME, Spec, WORKSPACE};
+use crate::spec::{HOME, WORKSPACE};
 
 /// The newest rules that were tried.
 const NEWEST: ABI = ABI::V6;
 
 /// Confines this process and all that it starts: programs run from anywhere but `/dev`, and files are written where they
 /// may be.
-pub(crate) fn confine(spec: &Spec) -> Result<(), Fault> {
+pub(crate) fn confine(is_workspace_read_only: bool) -> Result<(), Fault> {
     let read = AccessFs::from_read(NEWEST);
     let write = AccessFs::from_all(NEWEST);
     let execute = BitFlags::from(AccessFs::Execute);
@@ -34,12 +34,14 @@ pub(crate) fn confine(spec: &Spec) -> Result<(), Fault> {
             let access = match path.to_str() {
                 Some("/dev" | "/proc") => write & !execute,
                 Some("/tmp") => write,
-                Some(WORKSPACE) if !spec.is_workspace_read_only => write,
+                Some(WORKSPACE) if !is_workspace_read_only => write,
                 _ => read,
             };
             rules.push((path, access));
         }
-        rules.push((PathBuf::from(HOME), write));
+        // Where these are directories of their own and not links, they are a container's private places.
+        let private = ["/run", "/var/tmp"].map(PathBuf::from).into_iter().filter(|path| path.is_dir() && !path.is_symlink());
+        rules.extend(private.chain([PathBuf::from(HOME)]).map(|path| (path, write)));
         let mut ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
             .handle_access(write)?

@@ -10,9 +10,14 @@ use patchwright::agent::external::External;
 use patchwright::agent::external::presets::{Kind, Preset};
 use patchwright::agent::mcp::{McpServer, McpServers, Reach};
 use patchwright::agent::turns::{Backoff, Turns};
+use patchwright::clock::SystemClock;
 use patchwright::config::container::Container;
 use patchwright::config::sandbox::ExecutorKind;
 use patchwright::config::{self, AgentKind, Config, microusd};
+use patchwright::egress::dial::Upstream;
+use patchwright::egress::ecosystems::Sources;
+use patchwright::egress::resolve::SystemResolver;
+use patchwright::egress::{self, Carried, Egress};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
 use patchwright::gateway::{Endpoint, Gateway};
 use patchwright::http_client;
@@ -108,6 +113,49 @@ fn containers(config: &config::sandbox::Sandbox) -> ContainerSettings {
         limits: config.limits.limits(),
         uid: SANDBOX_UID,
     }
+}
+
+/// What setups may reach; none where the operator wants none.
+pub(super) fn egress(config: &config::egress::Egress) -> Result<Option<Arc<Egress>>, Failure> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let ca_bundle = match &config.ca_file {
+        Some(file) => {
+            let read =
+                std::fs::read_to_string(file).with_context(|| format!("reading `sandbox.egress.ca_file`, {}", file.display()));
+            Some(read.map_err(Failure::usage)?)
+        }
+        None => None,
+    };
+    let certificates = match &ca_bundle {
+        Some(bundle) => reqwest::Certificate::from_pem_bundle(bundle.as_bytes()),
+        None => Ok(Vec::new()),
+    };
+    let settings = egress::Settings {
+        hosts: config.hosts().map_err(|reason| Failure::usage(anyhow!(reason)))?,
+        limits: config.limits(),
+        resolver: Arc::new(SystemResolver),
+        clock: Arc::new(SystemClock),
+        upstream: upstream()?,
+        certificates: certificates.context("reading `sandbox.egress.ca_file`").map_err(Failure::usage)?,
+        ca_bundle,
+        sources: config.ecosystems.then(Sources::of_this_process),
+        carried: Carried::default(),
+        for_patches: config.patched,
+    };
+    Ok(Some(Arc::new(Egress::new(settings))))
+}
+
+/// The proxy that this server itself has to go through, by the variables that say so everywhere.
+fn upstream() -> Result<Option<Upstream>, Failure> {
+    let first = |names: &[&str]| names.iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty());
+    let Some(address) = first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]) else { return Ok(None) };
+    let direct = first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
+    let upstream = Upstream::parse(&address, &direct).map_err(|reason| {
+        Failure::usage(anyhow!("the server's `https_proxy`: {reason}; change it, or set `sandbox.egress.enabled = false`"))
+    });
+    upstream.map(Some)
 }
 
 pub(super) async fn workspaces(config: &config::Workspace) -> Result<Arc<Workspaces>, Failure> {

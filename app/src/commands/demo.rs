@@ -133,6 +133,8 @@ impl Stage {
             forge: Arc::new(github.context("setting up the App").map_err(Failure::environment)?),
             workspaces: assemble::workspaces(&config.workspace).await?,
             sandbox: assemble::sandbox(&config.sandbox)?,
+            // Everything is on loopback, and so is what its setup needs: nothing.
+            egress: None,
             agents: assemble::agents(&config)?,
             clock: Arc::new(SystemClock),
             settings: assemble::settings(&config, "patchwright"),

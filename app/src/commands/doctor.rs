@@ -64,6 +64,7 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
     let findings = [
         sandbox(&config).await,
         toolchains().await,
+        egress(&config).await,
         git().await,
         workspace(&config).await,
         store(&config).await,
@@ -105,6 +106,28 @@ async fn sandbox(config: &Config) -> Finding {
     match sandbox.probe().await {
         Ok(found) => Finding::works("sandbox", found.layers.join(", ")),
         Err(refusal) => Finding::broken("sandbox", refusal.missing, refusal.remedy),
+    }
+}
+
+/// What setups reach, as the machine's tools are configured now.
+async fn egress(config: &Config) -> Finding {
+    let keys = "see `sandbox.egress` in the configuration";
+    match assemble::egress(&config.sandbox.egress) {
+        Ok(Some(egress)) => match egress.open().await {
+            Ok(gate) => {
+                drop(gate);
+                let hosts: Vec<String> = egress.hosts().await.iter().map(|host| host.pattern.to_string()).collect();
+                let detail = if hosts.is_empty() {
+                    "setups reach no host".to_owned()
+                } else {
+                    format!("setups reach {}", hosts.join(", "))
+                };
+                Finding::works("egress", detail)
+            }
+            Err(error) => Finding::broken("egress", error.to_string(), "see that the temporary folder can be written to"),
+        },
+        Ok(None) => Finding::works("egress", "off: setups reach nothing"),
+        Err(failure) => Finding::broken("egress", format!("{:#}", failure.error), keys),
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) async fn replay(arguments: Arguments) -> Result<ExitCode, Failure> {
         store: assemble::store(&config.store).await?,
         workspaces: assemble::workspaces(&config.workspace).await?,
         sandbox: assemble::sandbox(&config.sandbox)?,
+        egress: assemble::egress(&config.sandbox.egress)?,
         setup_timeout: config.limits.test_timeout(),
     };
     let solves = replayer.replay(&job).await.context("replaying the run").map_err(Failure::environment)?;

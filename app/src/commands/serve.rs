@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use patchwright::clock::SystemClock;
 use patchwright::forge::github::GitHub;
+use patchwright::private_folder;
 use patchwright::server;
 use patchwright::service::Service;
 use patchwright::worker::Tools;
@@ -39,6 +40,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
         Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),
     }
+    private_folder::sweep(&std::env::temp_dir());
     if let Err(refusal) = sandbox.sweep().await {
         warn!("what earlier servers left behind is still there: {refusal}; {}", refusal.remedy);
     }
@@ -52,6 +54,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         forge: Arc::new(github),
         workspaces: assemble::workspaces(&config.workspace).await?,
         sandbox,
+        egress: assemble::egress(&config.sandbox.egress)?,
         agents,
         clock: Arc::new(SystemClock),
         settings: assemble::settings(&config, &slug),

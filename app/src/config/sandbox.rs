@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::container::Container;
+use crate::config::egress::Egress;
 use crate::config::kubernetes::Kubernetes;
 use crate::sandbox::{self, Isolation};
 
@@ -37,6 +38,8 @@ pub struct Sandbox {
     pub read_only: Vec<PathBuf>,
     /// What commands may use.
     pub limits: Limits,
+    /// What a repository's setup may reach; everything else runs without a network.
+    pub egress: Egress,
     /// How Docker or Podman runs commands. Whoever can use its socket is as good as root there, unless it is rootless.
     pub container: Container,
     /// How a Kubernetes cluster runs commands: one Pod for each executor, in a namespace of their own.
@@ -50,6 +53,7 @@ impl Default for Sandbox {
             isolation: Isolation::Namespaces,
             read_only: Vec::new(),
             limits: Limits::default(),
+            egress: Egress::default(),
             container: Container::default(),
             kubernetes: Kubernetes::default(),
         }

@@ -125,7 +125,33 @@ fn an_mcp_server_is_a_program_or_an_address() {
 }
 
 #[test]
+fn what_a_setup_reaches_is_named_and_nothing_else() {
+    let text = "[sandbox.egress]\nhosts = [\"crates.test\", \"*.npm.test\"]\nupload_mib = 1\n\
+                [[sandbox.egress.host]]\nname = \"registry.test\"\ntoken = \"t\"\nupgrade_to_tls = true\n\
+                [[sandbox.egress.host]]\nname = \"mirror.test\"\nports = [8081]\nprivate = true\n";
+    let egress = load(text, &[("PATCHWRIGHT__SANDBOX__EGRESS__IDLE_SECONDS", "7")]).unwrap().sandbox.egress;
+    let hosts = egress.hosts().unwrap();
+    assert_eq!((hosts.len(), hosts[0].upgrade_to_tls, &hosts[1].ports[..], hosts[1].private), (4, true, &[8081][..], true));
+    assert_eq!((egress.limits().up_bytes, egress.limits().idle.as_secs()), (1024 * 1024, 7));
+    for (given, told) in [
+        ("hosts = [\"10.0.0.1\"]", "`sandbox.egress.hosts` has `10.0.0.1`"),
+        ("hosts = [\"*\"]", "has `*`, which is neither"),
+        ("hosts = [\"https://a.test/\"]", "has `https://a.test/`"),
+        ("connections = 0", "`sandbox.egress.connections` must be at least 1"),
+        ("[[sandbox.egress.host]]\nname = \"a.test\"\ntoken = \"t\"", "over TLS only"),
+        ("[[sandbox.egress.host]]\nname = \"a.test\"\nusername = \"u\"", "`username` and `password`"),
+        ("[[sandbox.egress.host]]\nname = \"a.test\"\nports = []", "at least one port"),
+        ("[[sandbox.egress.host]]\nname = \"a.test\"\nallow = true", "unknown field `allow`"),
+    ] {
+        let error = load(&format!("[sandbox.egress]\n{given}\n"), &[]).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
 fn secrets_are_not_printed() {
+    let text = "[[sandbox.egress.host]]\nname = \"a.test\"\ntoken = \"hunter2\"\nupgrade_to_tls = true\n";
+    assert!(!format!("{:?}", load(text, &[]).unwrap()).contains("hunter2"));
     let text = "[[mcp]]\nname = \"d\"\nurl = \"https://d/\"\ntools = [\"x\"]\ntoken = \"hunter2\"\n";
     assert!(!format!("{:?}", load(text, &[]).unwrap()).contains("hunter2"));
     let config = load("[model]\napi_key = \"hunter2\"\n", &[]).unwrap();

@@ -11,8 +11,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use patchwright_launcher::NAME;
+
+use crate::private_folder::PrivateFolder;
 use patchwright_launcher::resident::orders::MODE;
-use tempfile::TempDir;
 
 /// Where all of it lies inside.
 pub(super) const FOLDER: &str = "/opt/patchwright/launcher";
@@ -24,7 +25,7 @@ pub(super) struct Carried {
     /// The command line that starts it inside.
     pub(super) arguments: Vec<String>,
     /// Holds a copy, if there had to be one.
-    _copy: Option<TempDir>,
+    _copy: Option<PrivateFolder>,
 }
 
 impl Carried {
@@ -70,13 +71,13 @@ impl Carried {
 }
 
 /// A path at which the engine finds the program; `/proc/self/exe` is ours alone, and its file may have been replaced.
-fn lasting(program: &Path) -> io::Result<(PathBuf, Option<TempDir>)> {
+fn lasting(program: &Path) -> io::Result<(PathBuf, Option<PrivateFolder>)> {
     let real = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
     let (wanted, found) = (fs::metadata(program)?, fs::metadata(&real));
     if found.is_ok_and(|found| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino())) {
         return Ok((real, None));
     }
-    let folder = tempfile::Builder::new().prefix("patchwright-launcher-").tempdir()?;
+    let folder = PrivateFolder::new()?;
     let copy = folder.path().join(NAME);
     fs::copy(program, &copy)?;
     fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;

@@ -130,9 +130,9 @@ impl Sandbox for ContainerSandbox {
         let (engine, carried) = self.found().await?;
         let blueprint = self.blueprint(engine, tree, terms, self.settings.limits.clone()).await?;
         let owner = owner(&blueprint);
-        let (workspace, home) = (tree.path.to_owned(), tree.home.map(Path::to_owned));
+        let (workspace, home, is_owned) = (tree.path.to_owned(), tree.home.map(Path::to_owned), tree.is_owned);
         let opened = tokio::task::spawn_blocking(move || {
-            if let Some(uid) = owner {
+            if let (Some(uid), false) = (owner, is_owned) {
                 ownership::ensure_owner(&workspace, uid, uid)?;
                 home.map_or(Ok(0), |home| ownership::ensure_owner(&home, uid, uid))?;
             }

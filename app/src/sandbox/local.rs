@@ -109,13 +109,14 @@ impl LocalSandbox {
             });
         }
         let objects = tree.objects.map(|objects| ReadOnly { source: objects.to_owned(), target: OBJECTS.into() });
+        let carried = tree.read_only.iter().map(|(source, target)| ReadOnly { source: source.clone(), target: target.clone() });
         let extra = settings.read_only.iter().map(|path| ReadOnly { source: path.clone(), target: path.clone() });
         Ok(Spec {
             workspace: tree.path.to_owned(),
             layer: tree.layer.map(|(lower, work)| spec::Layer { lower: lower.to_owned(), work: work.to_owned() }),
             is_workspace_read_only: false,
             home: tree.home.map(Path::to_owned),
-            read_only: extra.chain(objects).collect(),
+            read_only: extra.chain(objects).chain(carried).collect(),
             uid: settings.uid,
             gid: settings.uid,
             limits: spec::Limits {
@@ -139,10 +140,10 @@ fn shell() -> PathBuf {
 }
 
 /// Gives the walls the toolchains.
-fn equip(spec: &mut Spec, toolchains: &Toolchains) {
-    let is_kept = |mount: &ReadOnly| spec.home.is_none() || !mount.target.starts_with(HOME);
-    // Nothing is mounted below a home directory that lasts; there the tools keep what they fetch themselves.
-    let mounts: Vec<ReadOnly> = toolchains.read_only.iter().filter(|mount| is_kept(mount)).cloned().collect();
+fn equip(spec: &mut Spec, toolchains: &Toolchains, has_outlet: bool) {
+    // Nothing is mounted below a home directory that lasts; there, and where there is a way out, tools keep what they fetch.
+    let is_shown = |mount: &ReadOnly| !mount.target.starts_with(HOME) || (spec.home.is_none() && !has_outlet);
+    let mounts: Vec<ReadOnly> = toolchains.read_only.iter().filter(|mount| is_shown(mount)).cloned().collect();
     spec.read_only.splice(0..0, mounts);
 }
 
@@ -200,9 +201,10 @@ impl Sandbox for LocalSandbox {
             Profile::Reader => true,
         };
         let owned: Vec<PathBuf> = [Some(workspace), tree.home].into_iter().flatten().map(Path::to_owned).collect();
-        let (path, owner, is_layered) = (workspace.to_owned(), owner(&self.settings), tree.layer.is_some());
+        let (path, owner, is_layered, is_owned) =
+            (workspace.to_owned(), owner(&self.settings), tree.layer.is_some(), tree.is_owned);
         let opened = tokio::task::spawn_blocking(move || {
-            if let Some(uid) = owner {
+            if let (Some(uid), false) = (owner, is_owned) {
                 owned.iter().try_for_each(|path| ownership::ensure_owner(path, uid, uid).map(drop))?;
             }
             // What lies over another tree is seen as one only from within.
@@ -254,6 +256,8 @@ impl LocalSandbox {
         if let Some(outlet) = outlet {
             settings.environment.extend(outlet.environment.iter().cloned());
             spec.read_only.push(ReadOnly { source: outlet.socket.clone(), target: OUTLET.into() });
+            let files = outlet.read_only.iter().cloned();
+            spec.read_only.extend(files.map(|(source, target)| ReadOnly { source, target }));
         }
         let bridge = outlet.map(|_| spec::Bridge { port: OUTLET_PORT, socket: OUTLET.into() });
         Ok(Room {
@@ -262,7 +266,6 @@ impl LocalSandbox {
             spec,
             settings,
             bridge,
-            n_begun: 0,
             state: State::Shut,
         })
     }

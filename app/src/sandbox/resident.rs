@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use crate::sandbox::output::Kept;
+use crate::sandbox::signals;
 use crate::sandbox::{Output, Refusal, SandboxError};
 
 /// How long the launcher may take to end everything and to say so.
@@ -143,7 +144,7 @@ pub(super) fn ended(report: Report) -> Result<Exit, SandboxError> {
     match report {
         Report::Ended { code: Some(0), .. } => Ok(Exit::Code(0)),
         Report::Ended { is_out_of_memory: true, .. } => Ok(Exit::Exceeded(Limit::Memory)),
-        Report::Ended { signal: Some(signal), .. } => Ok(Exit::Signal(signal)),
+        Report::Ended { signal: Some(signal), .. } => Ok(signals::end(signal)),
         Report::Ended { code, signal: None, .. } => Ok(Exit::Code(code.unwrap_or(255))),
         Report::Refused { missing, remedy } => Err(Refusal { missing, remedy }.into()),
         Report::Ready { .. } | Report::Started => Err(machine("running a command", io::ErrorKind::InvalidData.into())),

@@ -1,13 +1,16 @@
 //! Runs a repository's setup and test commands in a fresh tree and keeps what they said.
 
 use patchwright_domain::ecosystem::Plan;
-use patchwright_domain::event::RepoRef;
+use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
-use patchwright_domain::proof::Evidence;
+use patchwright_domain::proof::{Colour, Evidence};
 use patchwright_domain::turn::output;
+use tracing::{info, warn};
 
 use super::{StepError, Tools, conclusions};
-use crate::sandbox::{Command, Executor, Profile, Tree};
+use crate::egress::log::Log;
+use crate::sandbox::{Command, Executor, Output, Profile};
+use crate::setup::{Ground, Patch, Ready};
 use crate::workspace::Scratch;
 
 /// How much output of one command is kept, in bytes.
@@ -16,66 +19,108 @@ const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 const EXCERPT_CHARS_MAX: usize = 3_000;
 const EXCERPT_LINES_MAX: usize = 40;
 
+/// How many hosts that a setup was refused are named.
+const HOSTS_MAX: usize = 5;
+
 /// What setup and test said in one tree.
 pub(super) enum Said {
-    /// The setup command failed, so the tests were not run.
-    SetupFailed(Evidence),
+    /// The setup command failed, so the tests were not run; with the hosts that it was refused.
+    SetupFailed(Evidence, Vec<String>),
     /// The tests were run.
     Tested(Evidence),
 }
 
-/// Runs the plan's setup, if it has one, and its test command.
-pub(super) async fn test(tools: &Tools, plan: &Plan, test: &str, tree: &Scratch) -> Result<Said, StepError> {
-    let mut executor = open(tools, tree, Profile::Proof).await?;
-    if let Some(setup) = &plan.setup {
-        let evidence = run(tools, executor.as_mut(), setup).await?;
-        if evidence.exit.colour() != patchwright_domain::proof::Colour::Green {
-            return Ok(Said::SetupFailed(evidence));
-        }
-    }
-    run(tools, executor.as_mut(), test).await.map(Said::Tested)
+/// A tree whose setup has run.
+pub(super) struct Prepared {
+    pub(super) tree: Scratch,
+    /// What the setup said, if there was one, and the hosts that it was refused.
+    pub(super) setup: Option<(Evidence, Vec<String>)>,
 }
 
-/// Makes the tree of `head` for what `profile` does with it, with `restored` as in `base`: over the tree of the base, which
-/// is written once, where the sandbox can lay one over the other.
-pub(super) async fn tree(
+/// Writes a tree of the base, with the patch if there is one, and runs the setup if there is one.
+pub(super) async fn ready(
     tools: &Tools,
-    repo: &RepoRef,
+    spec: &JobSpec,
+    base: &CommitId,
+    patch: Option<Patch<'_>>,
+    setup: Option<&str>,
     profile: Profile,
-    (base, head): (&CommitId, &CommitId),
-    restored: Vec<String>,
-) -> Result<Scratch, StepError> {
-    let workspaces = &tools.workspaces;
-    let tree = if tools.sandbox.layers(&workspaces.folder(), profile).await {
-        workspaces.layered(repo, head, base, restored).await
-    } else {
-        workspaces.scratch_with(repo, head, base, restored).await
+) -> Result<Prepared, StepError> {
+    let ground = Ground { workspaces: &tools.workspaces, sandbox: tools.sandbox.as_ref(), egress: tools.egress.as_deref() };
+    let command = setup.map(|script| command(tools, script));
+    let ready = ground.ready(&spec.repo, base, patch, command.as_ref(), profile).await;
+    let Ready { tree, said } = ready.map_err(conclusions::setup)?;
+    let setup = match (setup, said) {
+        (Some(script), Some(said)) => {
+            let refused = match said.log {
+                Some(log) => keep(tools, log).await?,
+                None => Vec::new(),
+            };
+            Some((evidence(tools, script, said.output).await?, refused))
+        }
+        (Some(_) | None, _) => None,
     };
-    Ok(tree?)
+    Ok(Prepared { tree, setup })
+}
+
+/// Keeps what a setup asked for outside, and returns the first hosts that it was refused.
+async fn keep(tools: &Tools, log: Log) -> Result<Vec<String>, StepError> {
+    let denied = log.denied();
+    let refused = denied.iter().take(HOSTS_MAX).map(|host| (*host).to_owned()).collect();
+    let artifact = tools.store.put_artifact(log.to_json_lines().into_bytes()).await?;
+    let n_requests = log.entries.len() as u64 + log.n_omitted;
+    info!(artifact = %artifact, requests = n_requests, "what the setup asked for outside is kept");
+    if !denied.is_empty() {
+        warn!("the setup was refused {}; `sandbox.egress.hosts` allows hosts", denied.join(", "));
+    }
+    Ok(refused)
+}
+
+/// Runs the plan's setup, if it has one, and its test command, on the base or on a patch.
+pub(super) async fn test(
+    tools: &Tools,
+    spec: &JobSpec,
+    base: &CommitId,
+    patch: Option<Patch<'_>>,
+    plan: &Plan,
+    test: &str,
+) -> Result<Said, StepError> {
+    let Prepared { tree, setup } = ready(tools, spec, base, patch, plan.setup.as_deref(), Profile::Proof).await?;
+    if let Some((evidence, refused)) = setup
+        && evidence.exit.colour() != Colour::Green
+    {
+        return Ok(Said::SetupFailed(evidence, refused));
+    }
+    let mut executor = open(tools, &tree, Profile::Proof).await?;
+    run(tools, executor.as_mut(), test).await.map(Said::Tested)
 }
 
 /// Opens the sandbox on a tree.
 pub(super) async fn open(tools: &Tools, tree: &Scratch, profile: Profile) -> Result<Box<dyn Executor>, StepError> {
-    let opened = tools
-        .sandbox
-        .open(Tree { path: tree.path(), layer: tree.layer(), objects: Some(tree.objects()), home: None }, profile.into())
-        .await;
+    let opened = tools.sandbox.open(tree.tree(), profile.into()).await;
     opened.map_err(|refusal| conclusions::refusal(&refusal).into())
 }
 
 /// Runs one command and keeps its output.
-pub(super) async fn run(tools: &Tools, executor: &mut dyn Executor, command: &str) -> Result<Evidence, StepError> {
-    let request = Command {
-        script: command.to_owned(),
+pub(super) async fn run(tools: &Tools, executor: &mut dyn Executor, script: &str) -> Result<Evidence, StepError> {
+    let done = executor.execute(&command(tools, script)).await.map_err(|error| conclusions::sandbox(&error))?;
+    evidence(tools, script, done).await
+}
+
+fn command(tools: &Tools, script: &str) -> Command {
+    Command {
+        script: script.to_owned(),
         directory: String::new(),
         timeout: tools.settings.test_timeout,
         output_bytes_max: OUTPUT_BYTES_MAX,
-    };
-    let done = executor.execute(&request).await.map_err(|error| conclusions::sandbox(&error))?;
+    }
+}
+
+async fn evidence(tools: &Tools, script: &str, done: Output) -> Result<Evidence, StepError> {
     let excerpt = excerpt(&done.output);
     let duration_ms = u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX);
-    let output_digest = tools.store.put_artifact(done.output).await?;
-    Ok(Evidence { command: command.to_owned(), exit: done.exit, duration_ms, output: output_digest, excerpt })
+    let output = tools.store.put_artifact(done.output).await?;
+    Ok(Evidence { command: script.to_owned(), exit: done.exit, duration_ms, output, excerpt })
 }
 
 /// The last lines, without what a terminal would act on.

@@ -3,8 +3,10 @@
 use patchwright_domain::journal::{Conclusion, Failure, Outcome};
 use patchwright_domain::report::neutral::plain;
 
+use super::StepError;
 use crate::forge::ForgeError;
 use crate::sandbox::{Refusal, SandboxError};
+use crate::setup::SetupError;
 use crate::workspace::WorkspaceError;
 
 /// How much of a cause from outside is repeated to the user, in characters.
@@ -35,6 +37,18 @@ pub(super) fn sandbox(error: &SandboxError) -> Failure {
         SandboxError::Refused(refused) => refusal(refused),
         SandboxError::Path { .. } | SandboxError::Machine { .. } => {
             environment(&format!("The sandbox broke: {error}."), "Run `patchwright doctor` on the server.", format!("{error:?}"))
+        }
+    }
+}
+
+/// No tree is ready for the setup.
+pub(super) fn setup(error: SetupError) -> StepError {
+    match error {
+        SetupError::Workspace(error) => error.into(),
+        SetupError::Sandbox(error) => sandbox(&error).into(),
+        SetupError::Gate(source) => {
+            let cause = format!("The way out for the setup cannot be opened: {source}.");
+            environment(&cause, "An operator should see that the server can write to its temporary folder.", cause.clone()).into()
         }
     }
 }

@@ -13,7 +13,6 @@ use super::commands::{self, Said};
 use super::{Answer, StepError, Tools, conclusions};
 use crate::forge::Access;
 use crate::policy_file;
-use crate::sandbox::Profile;
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
     super::show(tools, spec, Stage::Preparing).await;
@@ -45,19 +44,22 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, St
 async fn baseline(tools: &Tools, spec: &JobSpec, base: &CommitId, plan: &Plan) -> Result<Option<Evidence>, StepError> {
     // Where nothing is changed there is nothing to compare with.
     let (true, Some(test)) = (spec.task.mode().edits(), &plan.test) else { return Ok(None) };
-    let tree = commands::tree(tools, &spec.repo, Profile::Proof, (base, base), Vec::new()).await?;
-    match commands::test(tools, plan, test, &tree).await? {
-        Said::SetupFailed(evidence) => Err(unusable("setup", &evidence)),
-        Said::Tested(evidence) if runner::is_unusable(&evidence) => Err(unusable("test", &evidence)),
+    match commands::test(tools, spec, base, None, plan, test).await? {
+        Said::SetupFailed(evidence, refused) => Err(unusable("setup", &evidence, &refused)),
+        Said::Tested(evidence) if runner::is_unusable(&evidence) => Err(unusable("test", &evidence, &[])),
         Said::Tested(evidence) => Ok(Some(evidence)),
     }
 }
 
-fn unusable(what: &str, evidence: &Evidence) -> StepError {
+fn unusable(what: &str, evidence: &Evidence, refused: &[String]) -> StepError {
     let last_line = evidence.excerpt.lines().last().unwrap_or_default();
     let cause =
         format!("The {what} command does not work on the base: `{}` ended with {}. {last_line}", evidence.command, evidence.exit);
-    let next_step =
-        format!("Name a {what} command that works offline in `{}`, or install what it needs on the server.", policy_file::PATH);
+    let next_step = if refused.is_empty() {
+        format!("Name a {what} command that works offline in `{}`, or install what it needs on the server.", policy_file::PATH)
+    } else {
+        let hosts = refused.join("`, `");
+        format!("It was refused `{hosts}`: have the operator allow what it needs in the server's `sandbox.egress.hosts`.")
+    };
     conclusions::environment(&cause, &next_step, cause.clone()).into()
 }

@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::commands::{self, Said};
 use super::{Answer, StepError, Tools};
-use crate::sandbox::Profile;
+use crate::setup::Patch;
 use crate::store::StoreError;
 
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
@@ -23,9 +23,8 @@ pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<A
         None => None,
         Some(test) => {
             let restored = proof::tests_to_restore(&proposal.changes).map(str::to_owned).collect();
-            let commits = (&prepared.base, &proposal.commit);
-            let tree = commands::tree(tools, &spec.repo, Profile::Proof, commits, restored).await?;
-            Some(evidence(commands::test(tools, &prepared.plan, test, &tree).await?))
+            let patch = Patch { commit: &proposal.commit, changes: &proposal.changes, restored };
+            Some(evidence(commands::test(tools, spec, &prepared.base, Some(patch), &prepared.plan, test).await?))
         }
     };
     let mut verdict = proof::judge(&prepared.plan, &proposal.changes, prepared.baseline.clone(), head);
@@ -52,6 +51,6 @@ async fn touches_inline_tests(tools: &Tools, spec: &JobSpec, base: &CommitId, pr
 /// A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
 fn evidence(said: Said) -> Evidence {
     match said {
-        Said::SetupFailed(evidence) | Said::Tested(evidence) => evidence,
+        Said::SetupFailed(evidence, _) | Said::Tested(evidence) => evidence,
     }
 }

@@ -21,6 +21,7 @@ use super::meter::LedgerMeter;
 use super::{Answer, Progress, StepError, Tools, conclusions};
 use crate::agent::{Assignment, Continued, Ending, Gate, Solution};
 use crate::sandbox::{Executor, Profile};
+use crate::setup::Patch;
 use crate::store::{Lease, StoreError};
 use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
 
@@ -45,18 +46,15 @@ pub(super) async fn solve(
     let run = &progress.run;
     let prepared = run.prepared().cloned().ok_or_else(|| StoreError::Corrupt("a run that is not prepared solves".into()))?;
     let request = request(tools, &prepared).await?;
-    let tree = start(tools, spec, &prepared, run.current()).await?;
+    let mode = spec.task.mode();
+    let setup = prepared.plan.setup.as_deref().filter(|_| mode.edits());
+    let tree = start(tools, spec, &prepared, run.current(), setup).await?;
     let before = match run.current() {
         Some(judged) => Some(tools.store.artifact(&judged.proposal.transcript).await?),
         None => None,
     };
     let brief = brief::brief(spec, &request, &prepared, &survey(tools, spec, &prepared.base).await?);
-    let mode = spec.task.mode();
-
     let mut executor = commands::open(tools, &tree, profile(spec)).await?;
-    if let (true, Some(setup)) = (mode.edits(), &prepared.plan.setup) {
-        commands::run(tools, executor.as_mut(), setup).await?;
-    }
     let message = message(tools, spec, run, &request);
     let change_gate = ChangeGate::new(tools, spec, &prepared, message.clone());
     let gate: &dyn Gate = if mode.edits() { &change_gate } else { &AnswerGate };
@@ -120,14 +118,25 @@ async fn watch(
     Ok(solution)
 }
 
-/// The tree that the agent works in: the base, or what the round before has left.
-async fn start(tools: &Tools, spec: &JobSpec, prepared: &Prepared, current: Option<&Judged>) -> Result<Scratch, StepError> {
-    let start = current.map_or(&prepared.base, |judged| &judged.proposal.commit);
+/// The tree that the agent works in: the base, or what the round before has left. Whatever its setup said, the agent sees
+/// what came of it.
+async fn start(
+    tools: &Tools,
+    spec: &JobSpec,
+    prepared: &Prepared,
+    current: Option<&Judged>,
+    setup: Option<&str>,
+) -> Result<Scratch, StepError> {
     if let Some(judged) = current {
         let pack = tools.store.artifact(&judged.proposal.pack).await?;
-        tools.workspaces.unpack(&spec.repo, start, pack).await?;
+        tools.workspaces.unpack(&spec.repo, &judged.proposal.commit, pack).await?;
     }
-    commands::tree(tools, &spec.repo, profile(spec), (&prepared.base, start), Vec::new()).await
+    let patch = current.map(|Judged { proposal, .. }| Patch {
+        commit: &proposal.commit,
+        changes: &proposal.changes,
+        restored: Vec::new(),
+    });
+    Ok(commands::ready(tools, spec, &prepared.base, patch, setup, profile(spec)).await?.tree)
 }
 
 /// The request as it was when the run was prepared.

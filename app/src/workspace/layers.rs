@@ -19,6 +19,8 @@ use super::edit::{LINK, SUBMODULE};
 use super::mirror::{git, open};
 use super::scratch::{self, Entry};
 use super::{WorkspaceError, unavailable};
+use crate::private_folder::PrivateFolder;
+use crate::sandbox::ownership::ensure_owner;
 
 const WHAT: &str = "laying a scratch tree over a shared one";
 /// What the kernel takes for the present.
@@ -65,11 +67,11 @@ impl Layers {
         let path = self.folder.join(commit.as_str());
         let lock = self.lock(commit, FlockOperation::LockShared).map_err(|e| unavailable(WHAT, &e))?;
         if !path.exists() {
-            let made = tempfile::Builder::new().prefix("new-").tempdir_in(&self.folder).map_err(|e| unavailable(WHAT, &e))?;
-            scratch::write(mirror, commit, None, made.path(), owner)?;
-            let made = made.keep();
-            if let Err(error) = fs::rename(&made, &path) {
-                let _ = fs::remove_dir_all(&made);
+            let made = PrivateFolder::new_in(&self.folder).map_err(|e| unavailable(WHAT, &e))?;
+            let tree = made.path().join("tree");
+            fs::create_dir(&tree).map_err(|e| unavailable(WHAT, &e))?;
+            scratch::write(mirror, commit, None, &tree, owner)?;
+            if let Err(error) = fs::rename(&tree, &path) {
                 // Somebody else was first, with the same files.
                 if !path.exists() {
                     return Err(unavailable(WHAT, &error));
@@ -166,7 +168,9 @@ pub(super) fn write_over(
     kept().map_err(|e| unavailable(WHAT, &e))?;
     let index = root.join(".git/index");
     forget(&index, &gone).map_err(|e| git(WHAT, &e))?;
-    scratch::write_index(root, &index, &changed)
+    scratch::write_index(root, &index, &changed)?;
+    let owned = owner.map_or(Ok(0), |owner| ensure_owner(&root.join(".git"), owner, owner));
+    owned.map(drop).map_err(|e| unavailable(WHAT, &e))
 }
 
 /// The entries that are to be written, and the paths where something is gone.

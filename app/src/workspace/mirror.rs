@@ -9,10 +9,11 @@ use git2::{
     TreeWalkResult,
 };
 use patchwright_domain::journal::CommitId;
+use patchwright_domain::patch::FileState;
 
 use super::edit::LINK;
 use super::relay::Remote;
-use super::{RootFiles, Survey, WorkspaceError, unavailable};
+use super::{FileChange, RootFiles, Survey, WorkspaceError, unavailable};
 
 /// The largest file that is read to find out how a repository is tested, in bytes.
 const ROOT_FILE_BYTES_MAX: usize = 256 * 1024;
@@ -103,6 +104,24 @@ pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Optio
     }
     let blob = repository.find_blob(entry.id()).map_err(|e| git("reading the base", &e))?;
     Ok(Some(blob.content().to_vec()))
+}
+
+pub(super) fn states(mirror: &Path, commit: &CommitId, paths: Vec<String>) -> Result<Vec<FileChange>, WorkspaceError> {
+    let repository = open(mirror)?;
+    let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading a commit", &e))?;
+    let state = |path: &str| {
+        let Ok(entry) = tree.get_path(Path::new(path)) else { return Ok(None) };
+        if entry.kind() != Some(ObjectType::Blob) {
+            return Ok(None);
+        }
+        let blob = repository.find_blob(entry.id()).map_err(|e| git("reading a file", &e))?;
+        let content = blob.content().to_vec();
+        Ok(Some(match entry.filemode() {
+            LINK => FileState::Symlink { target: content },
+            mode => FileState::Regular { content, executable: mode & 0o111 != 0 },
+        }))
+    };
+    paths.into_iter().map(|path| state(&path).map(|state| (path, state))).collect()
 }
 
 pub(super) fn tree(mirror: &Path, commit: &CommitId) -> Result<String, WorkspaceError> {

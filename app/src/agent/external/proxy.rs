@@ -17,7 +17,6 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -28,6 +27,7 @@ use crate::agent::external::pulse::Pulse;
 use crate::gateway::Gateway;
 use crate::gateway::request::Request as Asked;
 use crate::gateway::wire::Wire;
+use crate::private_folder::PrivateFolder;
 
 mod bounded;
 mod usage;
@@ -53,7 +53,7 @@ struct Shared {
 
 /// A proxy that listens. Dropping it ends it.
 pub(super) struct Proxy {
-    folder: TempDir,
+    folder: PrivateFolder,
     stopped: CancellationToken,
     server: JoinHandle<()>,
 }
@@ -69,7 +69,7 @@ impl Proxy {
     /// Starts to listen. Everything that is asked and used goes to `entries`, which end some time after the proxy.
     pub(super) fn start(gateway: Gateway, entries: mpsc::Sender<Entry>, pulse: Pulse) -> io::Result<Self> {
         // Only we can enter the folder; who is given the socket itself must be able to write to it, whoever that is inside.
-        let folder = tempfile::Builder::new().prefix("patchwright-").tempdir()?;
+        let folder = PrivateFolder::new()?;
         let path = socket(folder.path());
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;

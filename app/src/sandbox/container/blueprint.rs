@@ -79,6 +79,8 @@ impl Blueprint {
     pub(super) fn new(engine: &Engine, image: Image, user: User, tree: Tree<'_>, terms: Terms<'_>, limits: Limits) -> Blueprint {
         let objects = tree.objects.map(|objects| (absolute(objects), OBJECTS.to_owned()));
         let outlet = terms.outlet.map(|outlet| (absolute(&outlet.socket), OUTLET.to_owned()));
+        let carried = tree.read_only.iter().chain(terms.outlet.iter().flat_map(|outlet| &outlet.read_only));
+        let carried = carried.map(|(source, target)| (absolute(source), target.display().to_string()));
         let is_workspace_read_only = match terms.profile {
             Profile::Setup | Profile::Agent | Profile::Proof => false,
             Profile::Reader => true,
@@ -90,7 +92,7 @@ impl Blueprint {
             workspace: absolute(tree.path),
             is_workspace_read_only,
             home: tree.home.map(absolute),
-            read_only: objects.into_iter().chain(outlet).collect(),
+            read_only: objects.into_iter().chain(outlet).chain(carried).collect(),
             bridge: terms.outlet.map(|_| Bridge { port: OUTLET_PORT, socket: OUTLET.into() }),
             limits,
             runtime: None,

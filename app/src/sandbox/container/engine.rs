@@ -154,7 +154,7 @@ impl Engine {
         };
         let remedy = if message.contains("ulimit") || message.contains("RLIMIT") || message.contains("rlimit") {
             "raise the limits of the engine's own service (LimitNOFILE=, LimitNPROC=), or lower `sandbox.limits`"
-        } else if message.contains("runtime") && message.contains("not found") || message.contains("unknown or invalid runtime") {
+        } else if message.to_lowercase().contains("unknown") && message.contains("runtime") {
             "register the runtime of `sandbox.container.runtime` with the engine, or take the key out"
         } else if message.contains("cgroup") {
             "give the engine control groups: for rootless Podman `Delegate=yes` on user@.service, for Podman on a machine with \

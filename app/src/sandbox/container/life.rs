@@ -10,10 +10,10 @@ use std::time::Duration;
 use bollard::query_parameters::WaitContainerOptions;
 use futures_util::StreamExt as _;
 use patchwright_launcher::resident::orders;
-use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
+use crate::private_folder::PrivateFolder;
 use crate::sandbox::Refusal;
 use crate::sandbox::carried::Carried;
 use crate::sandbox::container::blueprint::Blueprint;
@@ -21,6 +21,10 @@ use crate::sandbox::container::engine::Engine;
 use crate::sandbox::resident::{self, Session};
 
 /// How long the launcher may take from the container's start to its first word.
+/// How often an engine is asked how a container ended, and how long it is between two times.
+const LOOKS_MAX: u32 = 40;
+const LOOK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 static N_MADE: AtomicU64 = AtomicU64::new(0);
@@ -77,8 +81,18 @@ impl Container {
 
     /// Whether the engine says that the container was ended for the memory that it took.
     pub(super) async fn is_out_of_memory(&self) -> bool {
-        let found = self.engine.look(&format!("/containers/{}/json", self.name)).await;
-        found.is_ok_and(|found| found["State"]["OOMKilled"] == true)
+        // The connection ends first, and the engine takes notice a little later.
+        for _ in 0..LOOKS_MAX {
+            let Ok(found) = self.engine.look(&format!("/containers/{}/json", self.name)).await else { return false };
+            if found["State"]["OOMKilled"] == true {
+                return true;
+            }
+            if found["State"]["Running"] == false {
+                return false;
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+        false
     }
 
     /// Ends everything inside; the container is gone when this returns.
@@ -118,7 +132,7 @@ fn mute(engine: &Engine, blueprint: &Blueprint, error: &io::Error) -> Refusal {
 }
 
 /// A part of a name that no other container has, from the random name of the folder.
-fn salt(folder: &TempDir, number: u64) -> String {
+fn salt(folder: &PrivateFolder, number: u64) -> String {
     let name = folder.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let random: String = name.chars().rev().take_while(char::is_ascii_alphanumeric).collect();
     format!("{number}-{random}")
@@ -126,7 +140,7 @@ fn salt(folder: &TempDir, number: u64) -> String {
 
 /// The sockets on which the launcher is awaited. Each takes one connection, before anything else runs inside, and is gone.
 struct Sockets {
-    folder: TempDir,
+    folder: PrivateFolder,
     control: UnixListener,
     standard: Option<UnixListener>,
 }
@@ -134,7 +148,7 @@ struct Sockets {
 impl Sockets {
     /// The outer folder is ours alone; the inner one, which is mounted, may be entered by whoever the commands are.
     fn make(is_talked_to: bool) -> io::Result<Sockets> {
-        let folder = tempfile::Builder::new().prefix("patchwright-").tempdir()?;
+        let folder = PrivateFolder::new()?;
         let inside = folder.path().join("session");
         std::fs::create_dir(&inside)?;
         std::fs::set_permissions(&inside, PermissionsExt::from_mode(0o755))?;

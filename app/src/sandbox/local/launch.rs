@@ -15,14 +15,12 @@ use tokio::time::timeout;
 
 use crate::sandbox::local::session::Session;
 use crate::sandbox::output::Kept;
+use crate::sandbox::signals;
 use crate::sandbox::{Command, Limits, Output, Refusal, SandboxError};
 
 /// How long the launcher may take to kill everything of a command.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 const STATUS_BYTES_MAX: usize = 64 * 1024;
-/// Signals by which the kernel ends a process at its own limit.
-const SIGXCPU: i32 = 24;
-const SIGXFSZ: i32 = 25;
 
 /// What was seen of one command, from its start to its end.
 pub(super) struct Seen {
@@ -142,9 +140,7 @@ pub(super) fn exit(seen: &Seen, is_over: bool) -> Result<Exit, SandboxError> {
             Status::Refused { missing, remedy } => return Err(Refusal { missing, remedy }.into()),
             Status::Ready => {}
             Status::Exited { code } => exit = Some(Exit::Code(code)),
-            Status::Signaled { signal: SIGXCPU } => exit = Some(Exit::Exceeded(Limit::Cpu)),
-            Status::Signaled { signal: SIGXFSZ } => exit = Some(Exit::Exceeded(Limit::FileSize)),
-            Status::Signaled { signal } => exit = Some(Exit::Signal(signal)),
+            Status::Signaled { signal } => exit = Some(signals::end(signal)),
             Status::Exceeded { limit } => exceeded = Some(Exit::Exceeded(domain(limit))),
             Status::Lost { signal } => lost = Some(format!("signal {signal} from outside")),
         }

@@ -19,8 +19,6 @@ pub(super) struct Room {
     pub(super) spec: Spec,
     pub(super) settings: LocalSettings,
     pub(super) bridge: Option<Bridge>,
-    /// How often the sandbox was made.
-    pub(super) n_begun: u32,
     pub(super) state: State,
 }
 
@@ -45,17 +43,15 @@ impl Room {
         if let State::Shut = self.state {
             let (launcher, toolchains) = (self.launcher.clone(), self.toolchains.clone());
             let (mut spec, settings) = (self.spec.clone(), self.settings.clone());
-            self.n_begun += 1;
-            let n_begun = self.n_begun;
+            let has_outlet = self.bridge.is_some();
             self.state = State::Opening(tokio::spawn(async move {
                 if let Some(layer) = &mut spec.layer {
                     // The kernel uses each only once.
-                    layer.work.push(n_begun.to_string());
-                    let made = tokio::fs::create_dir(&layer.work).await;
-                    made.map_err(|error| machine("making a folder for the kernel's use", error))?;
+                    let made = tempfile::Builder::new().prefix("work-").tempdir_in(&layer.work);
+                    layer.work = made.map_err(|error| machine("making a folder for the kernel's use", error))?.keep();
                 }
                 let toolchains = toolchains.found().await;
-                equip(&mut spec, toolchains);
+                equip(&mut spec, toolchains, has_outlet);
                 let (session, workspace) = Session::open(&launcher, &spec).await?;
                 Ok(Open { session, environment: environment(&settings, toolchains), workspace })
             }));

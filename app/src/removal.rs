@@ -21,11 +21,20 @@ struct Level {
     names: Vec<(CString, FileType)>,
 }
 
+/// Removes a folder and everything below it.
+///
+/// # Errors
+/// What the system says of the first entry that stays.
+pub(crate) fn remove(folder: &Path) -> io::Result<()> {
+    empty(folder)?;
+    std::fs::remove_dir(folder)
+}
+
 /// Removes everything below a folder.
 ///
 /// # Errors
 /// What the system says of the first entry that stays.
-pub(super) fn empty(folder: &Path) -> io::Result<()> {
+pub(crate) fn empty(folder: &Path) -> io::Result<()> {
     let name = CString::new(folder.as_os_str().as_encoded_bytes())?;
     let mut open = vec![Level::open(CWD, name)?];
     let mut n_moved = 0_u64;

@@ -1,0 +1,166 @@
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+
+use tempfile::TempDir;
+
+use super::{Found, Sources, discover, merge};
+use crate::egress::name::Pattern;
+use crate::egress::rules::{Credential, Host};
+
+/// A machine with tools that say what they are told to, and files in a home directory.
+async fn found(tools: &[(&str, &str)], files: &[(&str, &str)], environment: &[(&str, &str)]) -> Found {
+    let folder = TempDir::new().unwrap();
+    let (bin, home) = (folder.path().join("bin"), folder.path().join("home"));
+    std::fs::create_dir_all(&bin).unwrap();
+    for (name, script) in tools {
+        std::fs::write(bin.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for (name, text) in files {
+        std::fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
+        std::fs::write(home.join(name), text).unwrap();
+    }
+    let environment: BTreeMap<_, _> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let path = bin.into_os_string();
+    discover(&Sources { path, home: Some(home), environment }).await
+}
+
+fn hosts(found: &Found) -> Vec<String> {
+    let name = |host: &Host| match &host.pattern {
+        Pattern::Exactly(name) => format!("{name}{}", if host.upgrade_to_tls { " upgraded" } else { "" }),
+        Pattern::Below(name) => format!("*.{name}"),
+    };
+    found.hosts.iter().map(name).collect()
+}
+
+fn variable<'a>(found: &'a Found, name: &str) -> Option<&'a str> {
+    found.carried.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+fn file<'a>(found: &'a Found, name: &str) -> Option<&'a str> {
+    found.carried.files.iter().find(|(path, _)| path.to_str() == Some(name)).map(|(_, text)| text.as_str())
+}
+
+/// Nothing that is carried in holds a secret.
+#[track_caller]
+fn is_clean(found: &Found) {
+    assert!(!format!("{:?}", found.carried).contains("hunter2"), "{:?}", found.carried);
+    assert!(!format!("{found:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_machine_without_tools_has_no_registries() {
+    let found = found(&[], &[(".npmrc", "registry=https://npm.test/\n")], &[("PIP_INDEX_URL", "https://pip.test/")]).await;
+    assert!(found.hosts.is_empty() && found.carried.environment.is_empty() && found.carried.files.is_empty());
+}
+
+#[tokio::test]
+async fn cargo_without_settings_has_its_own_registry() {
+    let found = found(&[("cargo", "")], &[], &[]).await;
+    assert_eq!(hosts(&found), super::defaults::CARGO);
+    assert!(found.carried.files.is_empty());
+}
+
+#[tokio::test]
+async fn cargos_replacement_is_followed_and_carried_without_its_password() {
+    let config = "[source.crates-io]\nreplace-with = \"a\"\n[source.a]\nreplace-with = \"b\"\n\
+                  [source.b]\nregistry = \"sparse+https://me:hunter2@crates.test:8443/index/\"\n\
+                  [source.unused]\nregistry = \"https://unused.test/\"\n\
+                  [registries.own]\nindex = \"sparse+https://own.test/index/\"\ntoken = \"hunter2\"\n";
+    let found =
+        found(&[("cargo", "")], &[(".cargo/config.toml", config)], &[("CARGO_REGISTRIES_X_INDEX", "https://x.test/")]).await;
+    assert_eq!(hosts(&found), ["crates.test upgraded", "own.test", "x.test"]);
+    assert_eq!(found.hosts[0].ports, [8443]);
+    insta::assert_snapshot!(file(&found, "/.cargo/config.toml").unwrap(), @r#"
+    [registries."own"]
+    index = "sparse+https://own.test/index/"
+    [source."a"]
+    replace-with = "b"
+    [source."b"]
+    registry = "sparse+http://crates.test:8443/index/"
+    [source."crates-io"]
+    replace-with = "a"
+    "#);
+    assert_eq!(variable(&found, "CARGO_REGISTRIES_X_INDEX"), Some("https://x.test/"));
+    is_clean(&found);
+}
+
+#[tokio::test]
+async fn npms_registries_are_what_it_says_and_their_tokens_stay_outside() {
+    let npm = r#"echo '{"registry": "https://npm.test/main/", "@corp:registry": "https://corp.test/npm/", "cache": "/x"}'"#;
+    let npmrc = "//corp.test/npm/:_authToken=${TOKEN}\n//npm.test/:_auth=bWU6aHVudGVyMg==\n";
+    let found = found(&[("npm", npm)], &[(".npmrc", npmrc)], &[("TOKEN", "hunter2")]).await;
+    assert_eq!(hosts(&found), ["corp.test upgraded", "npm.test upgraded"]);
+    assert!(matches!(found.hosts[0].credential, Some(Credential::Token(_))));
+    assert!(matches!(&found.hosts[1].credential, Some(Credential::Password { username, .. }) if username == "me"));
+    assert_eq!(file(&found, "/run/outlet-npmrc"), Some("@corp:registry=http://corp.test/npm/\nregistry=http://npm.test/main/\n"));
+    assert_eq!(variable(&found, "npm_config_globalconfig"), Some("/run/outlet-npmrc"));
+    is_clean(&found);
+}
+
+#[tokio::test]
+async fn what_the_hosts_node_trusts_is_trusted_inside() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "an authority").unwrap();
+    let path = file.path().to_str().unwrap();
+    let found = found(&[("npm", r#"echo '{"registry": "https://npm.test/"}'"#)], &[], &[("NODE_EXTRA_CA_CERTS", path)]).await;
+    assert_eq!(self::file(&found, variable(&found, "NODE_EXTRA_CA_CERTS").unwrap()), Some("an authority"));
+}
+
+#[tokio::test]
+async fn pip_tells_its_index_in_its_settings_or_in_its_help() {
+    let help = "[ $1 = download ] && echo '  -i, --index-url <url>  Base URL (default\n   https://index.test/simple). This'";
+    let plain = found(&[("pip", help)], &[], &[]).await;
+    assert_eq!((hosts(&plain), variable(&plain, "PIP_INDEX_URL")), (vec!["index.test".to_owned()], None));
+    let list = "[ $1 = config ] && printf '%s\\n' \"global.index-url='https://a.test/simple'\" \
+                \"global.extra-index-url='https://b.test/s\\nhttps://c.test/s'\" || true";
+    let told = found(&[("pip", list)], &[], &[]).await;
+    assert_eq!(hosts(&told), ["a.test", "b.test", "c.test"]);
+    assert_eq!(variable(&told, "PIP_EXTRA_INDEX_URL"), Some("https://b.test/s https://c.test/s"));
+    let set = found(&[("pip", list)], &[], &[("PIP_INDEX_URL", "https://me:hunter2@d.test:1/s")]).await;
+    assert_eq!(variable(&set, "PIP_INDEX_URL"), Some("http://d.test:1/s"));
+    assert_eq!(variable(&set, "PIP_TRUSTED_HOST"), Some("d.test:1"));
+    is_clean(&set);
+}
+
+#[tokio::test]
+async fn uvs_indexes_are_read_from_variables_and_files() {
+    let uv = "index-url = \"https://a.test/simple\"\n[[index]]\nname = \"x\"\nurl = \"https://b.test/simple\"\n";
+    let of_file = found(&[("uv", "")], &[(".config/uv/uv.toml", uv)], &[]).await;
+    assert_eq!(hosts(&of_file), ["a.test", "b.test"]);
+    assert_eq!(variable(&of_file, "UV_DEFAULT_INDEX"), Some("https://a.test/simple"));
+    let set = found(&[("uv", "")], &[], &[("UV_INDEX_URL", "https://c.test/simple"), ("UV_INDEX", "n=https://d.test/s")]).await;
+    assert_eq!(
+        (hosts(&set), variable(&set, "UV_INDEX")),
+        (vec!["c.test".to_owned(), "d.test".to_owned()], Some("https://d.test/s"))
+    );
+    assert!(hosts(&found(&[("uv", "")], &[], &[]).await).contains(&super::defaults::PYTHON.to_owned()));
+}
+
+#[tokio::test]
+async fn go_tells_its_proxies_and_its_checksums() {
+    let go = r#"echo '{"GOPROXY": "https://me:hunter2@a.test/go|https://b.test,direct", "GOSUMDB": "sum.test+key", "GOPRIVATE": "*.corp"}'"#;
+    let found = found(&[("go", go)], &[], &[]).await;
+    assert_eq!(hosts(&found), ["a.test upgraded", "b.test", "sum.test"]);
+    assert_eq!(variable(&found, "GOPROXY"), Some("http://a.test/go|https://b.test/,direct"));
+    is_clean(&found);
+}
+
+#[tokio::test]
+async fn a_registry_at_an_address_is_not_allowed() {
+    let found = found(&[("uv", "")], &[], &[("UV_DEFAULT_INDEX", "http://10.0.0.1:8080/simple")]).await;
+    assert_eq!(variable(&found, "UV_DEFAULT_INDEX"), None);
+    assert!(hosts(&found).is_empty());
+}
+
+#[test]
+fn what_the_operator_says_of_a_name_holds_for_the_tools_entry() {
+    let host = |name: &str| Host::new(Pattern::parse(name).unwrap());
+    let token = || Some(Credential::Token("t".into()));
+    let operator = [Host { private: true, ..host("a.test") }, Host { credential: token(), ..host("b.test") }];
+    let tools = [Host { credential: token(), ..host("a.test") }, host("b.test"), host("c.test")];
+    let merged = merge(&operator, &tools);
+    let first = |name: &str| merged.iter().find(|found| found.pattern == Pattern::parse(name).unwrap()).unwrap();
+    assert!(first("a.test").private && first("a.test").credential.is_some());
+    assert!(first("b.test").credential.is_some() && !first("c.test").private);
+}

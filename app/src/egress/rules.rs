@@ -1,0 +1,132 @@
+//! The list of hosts that a setup may reach, and the words in which everything else is refused.
+
+use http::StatusCode;
+use http::header::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::egress::name::{Authority, HostName, Pattern};
+
+/// The ports of a host for which none are named.
+pub const PORTS: [u16; 2] = [80, 443];
+
+/// What the proxy adds to requests to a host, and nobody inside sees.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A bearer token.
+    Token(SecretString),
+    /// A user's name and password.
+    Password {
+        /// The user's name.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+}
+
+impl Credential {
+    /// The value of the header `Authorization`.
+    ///
+    /// # Errors
+    /// Where it cannot stand in a header; it is not repeated.
+    pub fn header(&self) -> Result<HeaderValue, &'static str> {
+        let text = match self {
+            Self::Token(token) => format!("Bearer {}", token.expose_secret()),
+            Self::Password { username, password } => basic(username, password),
+        };
+        let mut value = HeaderValue::try_from(text).map_err(|_| "it cannot stand in a header")?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+/// The value that stands for a user's name and password.
+pub(super) fn basic(username: &str, password: &SecretString) -> String {
+    use base64::Engine as _;
+    let pair = format!("{username}:{}", password.expose_secret());
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+/// One host, or all below one, that a setup may reach.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Which names.
+    pub pattern: Pattern,
+    /// Which ports.
+    pub ports: Vec<u16>,
+    /// Whether its addresses may be this machine's or its networks'.
+    pub private: bool,
+    /// Whether a plain request to it goes out over TLS, so that the proxy can add to it.
+    pub upgrade_to_tls: bool,
+    /// What the proxy adds to plain requests.
+    pub credential: Option<Credential>,
+}
+
+impl Host {
+    /// A host on the internet, at the usual ports.
+    pub fn new(pattern: Pattern) -> Self {
+        Self { pattern, ports: PORTS.to_vec(), private: false, upgrade_to_tls: false, credential: None }
+    }
+}
+
+/// Why a request is refused, in the words that are told inside and written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Denial {
+    pub(super) status: StatusCode,
+    /// The reason, without the host.
+    pub(super) reason: String,
+    /// What the operator can do about it.
+    pub(super) remedy: String,
+}
+
+impl Denial {
+    fn new(status: StatusCode, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { status, reason: reason.into(), remedy: remedy.into() }
+    }
+
+    /// Against the rules.
+    pub(super) fn forbidden(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, reason, remedy)
+    }
+
+    /// No request that could be passed on.
+    pub(super) fn malformed(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason, "Ask by CONNECT for https, and with the whole address for http.")
+    }
+
+    /// Allowed, but the host cannot be reached.
+    pub(super) fn unreachable(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, reason, "Try again, or have the operator see whether the server reaches this host.")
+    }
+
+    /// The session has used up what it may.
+    pub(super) fn used_up(direction: &str, key: &str) -> Self {
+        Self::forbidden(format!("the session's limit of bytes {direction} is used up"), format!("The operator sets `{key}`."))
+    }
+}
+
+/// What may be reached; the first entry that fits counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules(pub(super) Vec<Host>);
+
+impl Rules {
+    /// The entry for a host and port, before anything is resolved.
+    pub(super) fn allows(&self, name: &HostName, port: u16) -> Result<&Host, Denial> {
+        let mut meant = self.0.iter().filter(|host| host.pattern.matches(name)).peekable();
+        if meant.peek().is_none() {
+            let remedy = format!("The operator allows it with `sandbox.egress.hosts = [\"{name}\"]`.");
+            return Err(Denial::forbidden("the host is not on the list", remedy));
+        }
+        meant.find(|host| host.ports.contains(&port)).ok_or_else(|| {
+            let remedy = format!("The operator allows it with `ports = [{port}]` in `[[sandbox.egress.host]]`, for this name.");
+            Denial::forbidden(format!("the port {port} is not on the list for this host"), remedy)
+        })
+    }
+}
+
+/// Reads the host and port of a request; `port` is what is meant where none is said.
+pub(super) fn authority(text: &str, port: Option<u16>) -> Result<(HostName, u16), Denial> {
+    let remedy = "Only names can be allowed, in `sandbox.egress.hosts`.";
+    let Authority { name, port: said } = Authority::parse(text).map_err(|reason| Denial::forbidden(reason, remedy))?;
+    let port = said.or(port).ok_or_else(|| Denial::malformed("the port is missing"))?;
+    Ok((name, port))
+}

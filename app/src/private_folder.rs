@@ -1,0 +1,85 @@
+//! Folders for the time of a process: nobody else may enter them, and those of processes that were killed are removed by
+//! whoever comes next.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+
+use crate::removal;
+
+/// How the names of all such folders begin. One has its name only once it is locked.
+const PREFIX: &str = "patchwright-";
+/// How a name begins until then.
+const UNLOCKED: &str = ".patchwright-";
+
+/// A folder that is removed with this value, whatever was left in it.
+#[derive(Debug)]
+pub struct PrivateFolder {
+    path: PathBuf,
+    /// Locked as long as this process lives, by which others know.
+    _lock: File,
+}
+
+impl PrivateFolder {
+    /// Makes a folder where temporary files are.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new() -> io::Result<Self> {
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// Makes a folder in another.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new_in(parent: &Path) -> io::Result<Self> {
+        let made = tempfile::Builder::new().prefix(UNLOCKED).tempdir_in(parent)?;
+        let lock = open(made.path())?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        let made = made.keep();
+        let name = made.file_name().map(|name| name.to_string_lossy().replacen(UNLOCKED, PREFIX, 1)).unwrap_or_default();
+        let path = parent.join(name);
+        std::fs::rename(&made, &path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PrivateFolder {
+    fn drop(&mut self) {
+        if let Err(error) = removal::remove(&self.path) {
+            tracing::warn!(%error, "a folder was not removed: {}", self.path.display());
+        }
+    }
+}
+
+fn open(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(CWD, folder, flags, Mode::empty())?.into())
+}
+
+/// Removes the folders in `parent` whose processes are gone. What cannot be removed now is left to the next time.
+pub fn sweep(parent: &Path) {
+    let own = rustix::process::geteuid().as_raw();
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let Ok(folder) = open(&entry.path()) else { continue };
+        let is_own = folder.metadata().is_ok_and(|found| found.uid() == own);
+        if is_own && rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            match removal::remove(&entry.path()) {
+                Ok(()) => tracing::info!("removed what a killed process left: {}", entry.path().display()),
+                Err(error) => tracing::warn!(%error, "a folder was not removed: {}", entry.path().display()),
+            }
+        }
+    }
+}

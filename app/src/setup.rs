@@ -1,0 +1,152 @@
+//! Trees that are ready to be worked or tested in: a repository's setup has run, and it alone had a way out.
+//!
+//! What a setup runs is the repository's code. Where it may reach out, it runs on the base, and what the agent has changed
+//! is put in its place only then: otherwise the agent's own code would run with a way out. The operator can give that up
+//! with `sandbox.egress.patched`. Where nothing can be reached, the setup runs on what it is for.
+
+use std::io;
+
+use patchwright_domain::event::RepoRef;
+use patchwright_domain::journal::{Change, CommitId};
+use patchwright_domain::proof::Colour;
+
+use crate::egress::log::Log;
+use crate::egress::{Egress, Gate};
+use crate::sandbox::{Command, Executor, Output, Profile, Refusal, Sandbox, SandboxError, Terms, Tree};
+use crate::workspace::{Scratch, WorkspaceError, Workspaces};
+
+/// What trees are made ready with.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// Where commits are.
+    pub workspaces: &'a Workspaces,
+    /// Where the setup runs.
+    pub sandbox: &'a dyn Sandbox,
+    /// Where it may reach out; nowhere without it.
+    pub egress: Option<&'a Egress>,
+}
+
+/// What an agent has made of a base.
+#[derive(Clone, Debug)]
+pub struct Patch<'a> {
+    /// The commit that holds it.
+    pub commit: &'a CommitId,
+    /// The files in which it differs from the base.
+    pub changes: &'a [Change],
+    /// The files that are as in the base all the same.
+    pub restored: Vec<String>,
+}
+
+/// A tree, and what its setup said, if there was one.
+#[derive(Debug)]
+pub struct Ready {
+    /// The tree. Where the setup failed, it is of no use.
+    pub tree: Scratch,
+    /// What the setup did.
+    pub said: Option<Said>,
+}
+
+/// What a setup did.
+#[derive(Debug)]
+pub struct Said {
+    /// Its end and its output.
+    pub output: Output,
+    /// What it asked for outside; none where it had no way out.
+    pub log: Option<Log>,
+}
+
+/// Why there is no tree.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The commits are not there, or there is no room.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The machine has no sandbox, or it broke.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The way out could not be opened.
+    #[error("opening the setup's way out")]
+    Gate(#[source] io::Error),
+}
+
+impl From<Refusal> for SetupError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Sandbox(refusal.into())
+    }
+}
+
+impl Ground<'_> {
+    /// Writes a tree of the base for what `profile` does with it, with the patch if there is one, and runs the setup if there
+    /// is one.
+    ///
+    /// # Errors
+    /// [`SetupError`]; a setup that fails is a result.
+    pub async fn ready(
+        &self,
+        repo: &RepoRef,
+        base: &CommitId,
+        patch: Option<Patch<'_>>,
+        setup: Option<&Command>,
+        profile: Profile,
+    ) -> Result<Ready, SetupError> {
+        let Some(setup) = setup else { return Ok(Ready { tree: self.patched(repo, base, patch, profile).await?, said: None }) };
+        let (first, later) = match (patch, self.egress) {
+            (Some(patch), Some(egress)) if !egress.is_for_patches() => (None, Some(patch)),
+            (patch, _) => (patch, None),
+        };
+        let mut tree = self.patched(repo, base, first, profile).await?;
+        let gate = match self.egress {
+            Some(egress) => Some(egress.open().await.map_err(SetupError::Gate)?),
+            None => None,
+        };
+        if let Some(gate) = &gate {
+            // What is fetched is for those who come after as well, and so is what says from where.
+            tree.keep_home()?;
+            tree.carry(&gate.outlet().read_only)?;
+        }
+        let terms = Terms { profile: Profile::Setup, outlet: gate.as_ref().map(Gate::outlet), image: None };
+        let mut executor = self.sandbox.open(Tree { read_only: &[], ..tree.tree() }, terms).await?;
+        let output = executor.execute(setup).await?;
+        // Closed before anything of the patch is there.
+        let log = match gate {
+            Some(gate) => Some(gate.close().await),
+            None => None,
+        };
+        if let (Some(patch), Colour::Green) = (later, output.exit.colour()) {
+            self.apply(repo, patch, executor.as_mut()).await?;
+        }
+        drop(executor);
+        Ok(Ready { tree, said: Some(Said { output, log }) })
+    }
+
+    /// Writes the tree, over that of the base where the sandbox can lay one over the other.
+    async fn patched(
+        &self,
+        repo: &RepoRef,
+        base: &CommitId,
+        patch: Option<Patch<'_>>,
+        profile: Profile,
+    ) -> Result<Scratch, WorkspaceError> {
+        if self.sandbox.layers(&self.workspaces.folder(), profile).await {
+            let (head, restored) = patch.map_or((base, Vec::new()), |patch| (patch.commit, patch.restored));
+            return self.workspaces.layered(repo, head, base, restored).await;
+        }
+        match patch {
+            None => self.workspaces.scratch(repo, base).await,
+            Some(patch) if patch.restored.is_empty() => self.workspaces.scratch(repo, patch.commit).await,
+            Some(patch) => self.workspaces.scratch_with(repo, patch.commit, base, patch.restored).await,
+        }
+    }
+
+    /// Puts the patch in its place, through the executor, for what the setup has left may be links that lead elsewhere.
+    async fn apply(&self, repo: &RepoRef, patch: Patch<'_>, executor: &mut dyn Executor) -> Result<(), SetupError> {
+        let paths = patch.changes.iter().map(|change| change.path.clone());
+        let paths = paths.filter(|path| !patch.restored.contains(path)).collect();
+        let states = self.workspaces.states(repo, patch.commit, paths).await?;
+        // What is gone first, so that a folder can stand where a file stood.
+        let (gone, there): (Vec<_>, Vec<_>) = states.into_iter().partition(|(_, state)| state.is_none());
+        executor.write(&gone).await?;
+        executor.write(&there).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! What is left of a process that was killed in the middle of a command: nothing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use patchwright::workspace::Workspaces;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::*;
+
+/// A command that leaves daemons, and says with a file that all of them run.
+const BUSY: &str = "setsid sleep 100000 & (trap '' TERM HUP; sleep 100000 & sleep 100000) & touch busy; sleep 100000";
+
+/// Files of this name below a folder.
+fn found(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name() == name {
+            all.push(entry.path());
+        } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            all.extend(found(&entry.path(), name));
+        }
+    }
+    all
+}
+
+/// All processes that a process has started, and theirs.
+fn descendants(process: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let children = tasks.flat_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        text.split_whitespace().filter_map(|number| number.parse().ok()).collect::<Vec<u32>>()
+    });
+    children.flat_map(|child| std::iter::once(child).chain(descendants(child))).collect()
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_no_process_and_the_next_one_removes_its_folders() {
+    let checkout = Checkout::with_model(vec![Step::Shell(BUSY.into())]).await;
+    let folder = checkout.folder.path().join("state");
+    let url = checkout.model.base_url();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchwright"));
+    command.args(["run", "--repo", "rocket", "--task", "Mend the mean"]).current_dir(checkout.folder.path()).env_clear();
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", checkout.folder.path()).env("USER", "ada");
+    command.env("PATCHWRIGHT__WORKSPACE__DIR", &folder).env("PATCHWRIGHT__MODEL__BASE_URL", url).kill_on_drop(true);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut running = command.spawn().expect("the program starts");
+    let busy = async {
+        while found(&folder.join("scratch"), "busy").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), busy).await.expect("the agent's command runs");
+    let processes = descendants(running.id().expect("it runs"));
+    assert!(processes.len() >= 5, "the launcher, the first process, a shell and three daemons at least: {processes:?}");
+    let number = |process: &u32| Pid::from_raw(process.cast_signed()).expect("no process is 0");
+    let handles: Vec<_> = processes.iter().filter_map(|process| pidfd_open(number(process), PidfdFlags::empty()).ok()).collect();
+
+    running.start_kill().expect("it runs");
+    running.wait().await.expect("it was ours");
+    for handle in &handles {
+        let limit = Timespec { tv_sec: 60, tv_nsec: 0 };
+        let n_ended = poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&limit)).expect("the handle is open");
+        assert_eq!(n_ended, 1, "every process ends");
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("it is there");
+    assert!(!mounts.contains(&*folder.to_string_lossy()), "no mount is left: {mounts}");
+    assert!(!found(&folder.join("scratch"), "busy").is_empty(), "nobody was left to remove the tree");
+
+    Workspaces::open(folder.clone(), None).await.expect("the folder is there");
+    let left: Vec<_> = std::fs::read_dir(folder.join("scratch")).expect("it is there").flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
