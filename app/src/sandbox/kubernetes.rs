@@ -185,15 +185,15 @@ impl Sandbox for KubernetesSandbox {
         if terms.outlet.is_some() {
             return Err(Refusal {
                 missing: "a way out of a Pod: the proxy listens on a socket of this machine, which no Pod reaches".to_owned(),
-                remedy: "use an image that has what the repositories need, or the executor `local` or `container` for \
-                         repositories whose setup fetches something"
+                remedy: "set `sandbox.egress.enabled` to false and use an image that has what the repositories need, or use the \
+                         executor `local` or `container`"
                     .to_owned(),
             });
         }
-        if tree.layer.is_some() {
+        if tree.layer.is_some() || !tree.read_only.is_empty() {
             return Err(Refusal {
-                missing: "a workspace over a shared tree: there is none in a Pod".to_owned(),
-                remedy: "open it on a tree of its own".to_owned(),
+                missing: "what of this machine the workspace is to lie over or beside: no Pod sees it".to_owned(),
+                remedy: "set `sandbox.egress.enabled` to false, or use the executor `local` or `container`".to_owned(),
             });
         }
         let mut executor = self.start(terms.profile, terms.image, &self.settings).await?;

@@ -99,6 +99,8 @@ type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 async fn run(socket: Socket, mut program: tokio::process::Command, says: Option<Vec<u8>>, cut: Option<usize>) {
     let (mut sending, mut receiving) = socket.split();
     if let Some(says) = says {
+        // Not before it was asked.
+        let _ = receiving.next().await;
         for chunk in says.chunks(16 << 10) {
             let _ = sending.send(message(STDOUT, chunk)).await;
         }
