@@ -202,6 +202,22 @@ async fn a_connection_that_is_cut_ends_what_it_ran_and_leaves_the_files() {
 }
 
 #[tokio::test]
+async fn a_command_that_took_too_much_memory_is_said_to_and_the_files_go_on_in_another_pod() {
+    let mut place = Place::new().await;
+    place.run("echo kept > file; echo kept > ~/file").await;
+    let first = place.double.pods()[0].clone();
+    let double = Arc::clone(&place.double);
+    let endless = command("while :; do sleep 1; done");
+    let (ended, ()) = tokio::join!(place.executor.execute(&endless), async { double.end_for_memory(&first) });
+    assert_eq!(ended.unwrap().exit, Exit::Exceeded(Limit::Memory));
+    assert_eq!(place.executor.read("file").await.unwrap(), Some(regular("kept\n")));
+    assert_eq!(place.prints("cat file ~/file src/lib.rs").await, "kept\nkept\nfn first() {}\n");
+    assert!(!place.double.pods().contains(&first));
+    assert_eq!(place.double.pods().len(), 1);
+    check_objects(&place.double);
+}
+
+#[tokio::test]
 async fn a_pod_is_deleted_with_its_executor() {
     let Place { double, executor, workspace } = Place::new().await;
     assert_eq!(double.pods().len(), 1);

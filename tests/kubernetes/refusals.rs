@@ -129,7 +129,8 @@ async fn a_cluster_that_does_not_answer_or_is_not_there_is_not_awaited_for_ever(
 async fn what_no_pod_can_be_given_is_refused_before_one_is_made() {
     let double = Double::start(Faults::default()).await;
     let workspace = tempfile::tempdir().unwrap();
-    let outlet = patchwright::sandbox::Outlet { socket: PathBuf::from("/run/proxy.sock"), environment: Vec::new(), read_only: Vec::new() };
+    let outlet =
+        patchwright::sandbox::Outlet { socket: PathBuf::from("/run/proxy.sock"), environment: Vec::new(), read_only: Vec::new() };
     let terms = patchwright::sandbox::Terms { outlet: Some(&outlet), ..Profile::Setup.into() };
     let refusal = sandbox(settings(&double)).open(Tree::alone(workspace.path()), terms).await.map(drop).unwrap_err();
     check(&refusal, &["a way out of a Pod"], "the executor `local` or `container`");

@@ -125,6 +125,18 @@ impl Double {
         self.version.send_modify(|version| *version += 1);
     }
 
+    /// Ends the commands' container of a Pod as a node does for the memory that it took; the other one goes on.
+    pub(crate) fn end_for_memory(&self, name: &str) {
+        let ended = locked(&self.pods).get_mut(name).and_then(|kept| {
+            let mut status = kept.object["status"].clone();
+            status["containerStatuses"][0]["state"] = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } });
+            Some((status, kept.kubelet.as_mut()?.take("commands")?))
+        });
+        let (status, running) = ended.unwrap();
+        self.set_status(name, status);
+        drop(running);
+    }
+
     fn checked(&self, kind: &str, object: &Value) {
         locked(&self.wrong).extend(schemas::errors(kind, object));
     }

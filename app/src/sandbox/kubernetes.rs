@@ -125,30 +125,48 @@ impl KubernetesSandbox {
         settings: &KubernetesSettings,
     ) -> Result<KubernetesExecutor, Refusal> {
         let (cluster, carried) = self.found().await?;
-        let image = chosen(settings.image.as_deref(), image)?;
-        let now = SystemClock.now();
-        let number = N_MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("patchwright-{:x}-{}-{number}", now.as_millisecond(), std::process::id());
-        let worker = leftovers::worker();
-        let lifetime = i64::try_from(settings.lifetime.as_secs()).unwrap_or(i64::MAX);
-        let expires = now.as_second().saturating_add(lifetime);
-        let pod = pod::pod(settings, carried, &Purpose { name: &name, worker: &worker, expires, profile, image });
-        let life = Life::start(cluster, &pod, settings.start_timeout).await?;
+        let image = chosen(settings.image.as_deref(), image)?.to_owned();
+        let maker =
+            Maker { cluster: Arc::clone(cluster), carried: Arc::clone(carried), settings: settings.clone(), profile, image };
+        let life = maker.make().await?;
         let limits = &settings.limits;
         let bounds = Bounds { n_bytes: limits.disk_bytes, n_entries: limits.n_files };
         Ok(KubernetesExecutor {
-            command: carried.command(ATTACHED),
             errands: Errands { program: settings.launcher_program.clone(), bounds },
+            maker,
             life: Some(life),
+            is_ended: false,
             session: None,
             kernel: String::new(),
             environment: environment(&settings.environment),
             limits: limits.clone(),
-            is_user_ours: !settings.host_users,
-            profile,
             workspace: PathBuf::new(),
             home: None,
+            objects: None,
         })
+    }
+}
+
+/// Makes the Pods of one executor, one after another.
+struct Maker {
+    cluster: Arc<Cluster>,
+    carried: Arc<Carried>,
+    settings: KubernetesSettings,
+    profile: Profile,
+    image: String,
+}
+
+impl Maker {
+    async fn make(&self) -> Result<Life, Refusal> {
+        let now = SystemClock.now();
+        let number = N_MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("patchwright-{:x}-{}-{number}", now.as_millisecond(), std::process::id());
+        let worker = leftovers::worker();
+        let lifetime = i64::try_from(self.settings.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let expires = now.as_second().saturating_add(lifetime);
+        let purpose = Purpose { name: &name, worker: &worker, expires, profile: self.profile, image: &self.image };
+        let pod = pod::pod(&self.settings, &self.carried, &purpose);
+        Life::start(&self.cluster, &pod, self.settings.start_timeout).await
     }
 }
 
@@ -229,22 +247,21 @@ fn told(error: &SandboxError) -> String {
 
 /// Runs commands in one Pod, and has its files read and written there.
 struct KubernetesExecutor {
-    /// What starts the launcher beside the first process of the commands' container.
-    command: Vec<String>,
+    maker: Maker,
     errands: Errands,
     /// Not there once the Pod is over: with it went the workspace.
     life: Option<Life>,
+    /// Whether the commands' container is over while that of the files still runs.
+    is_ended: bool,
     /// Not there before the first command, while one runs, and after one that was not awaited to its end.
     session: Option<Session>,
     /// What the kernel inside calls itself.
     kernel: String,
     environment: BTreeMap<String, String>,
     limits: Limits,
-    /// Whether the commands' user is no other Pod's, so that his processes can be counted.
-    is_user_ours: bool,
-    profile: Profile,
     workspace: PathBuf,
     home: Option<PathBuf>,
+    objects: Option<PathBuf>,
 }
 
 impl KubernetesExecutor {
@@ -252,13 +269,38 @@ impl KubernetesExecutor {
     async fn settle(&mut self, tree: Tree<'_>) -> Result<(), SandboxError> {
         self.workspace = tree.path.to_owned();
         self.home = tree.home.map(Path::to_owned);
-        let life = self.life()?;
-        let trees = [(Some(tree.path), Place::Workspace), (tree.home, Place::Home), (tree.objects, Place::Objects)];
+        self.objects = tree.objects.map(Path::to_owned);
+        self.fill(self.life()?, tree.path, tree.home).await
+    }
+
+    /// Carries a workspace, a home and the objects of git into a Pod.
+    async fn fill(&self, life: &Life, workspace: &Path, home: Option<&Path>) -> Result<(), SandboxError> {
+        let trees = [(Some(workspace), Place::Workspace), (home, Place::Home), (self.objects.as_deref(), Place::Objects)];
         for (folder, place) in trees {
             if let Some(folder) = folder {
                 self.errands.send(life, folder, place).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Moves the files into another Pod: a container that a limit has ended is not started again.
+    async fn move_on(&mut self) -> Result<(), SandboxError> {
+        let broken = |error| machine("moving the workspace to another Pod", error);
+        let old = self.life()?;
+        let beside = self.workspace.parent().unwrap_or(Path::new("/"));
+        let folder = tempfile::Builder::new().prefix(".patchwright-").tempdir_in(beside).map_err(broken)?;
+        let [workspace, home] = ["workspace", "home"].map(|name| folder.path().join(name));
+        for (place, into) in [(Place::Workspace, &workspace), (Place::Home, &home)] {
+            std::fs::create_dir(into).map_err(broken)?;
+            self.errands.fetch(old, place, into).await?;
+        }
+        let new = self.maker.make().await?;
+        self.fill(&new, &workspace, Some(&home)).await?;
+        if let Some(old) = self.life.replace(new) {
+            old.end().await;
+        }
+        self.is_ended = false;
         Ok(())
     }
 
@@ -272,8 +314,12 @@ impl KubernetesExecutor {
 
     /// Connects to the commands' container. What an earlier connection left running there is ended first.
     async fn attach(&mut self) -> Result<Session, SandboxError> {
+        if self.is_ended {
+            self.move_on().await?;
+        }
         let life = self.life()?;
-        let mut session = Session::new(life.cluster.execute(&life.name, pod::COMMANDS, self.command.clone()).await?);
+        let mut session =
+            Session::new(life.cluster.execute(&life.name, pod::COMMANDS, self.maker.carried.command(ATTACHED)).await?);
         let greeted = resident::greet(&mut session, GREETING_TIMEOUT).await;
         self.kernel = greeted.map_err(|error| Refusal {
             missing: format!("the launcher in Pod `{}`: {error}", life.name),
@@ -288,7 +334,8 @@ impl KubernetesExecutor {
             None => self.attach().await?,
         };
         let limits = TaskLimits {
-            n_processes: self.is_user_ours.then_some(self.limits.n_processes),
+            // Counted for the user, so only where no other Pod has the same one.
+            n_processes: (!self.maker.settings.host_users).then_some(self.limits.n_processes),
             n_open_files: self.limits.n_open_files,
             cpu_seconds: self.limits.cpu_seconds,
             file_bytes: self.limits.file_bytes,
@@ -330,6 +377,9 @@ impl KubernetesExecutor {
             status = life.cluster.pod(&life.name).await.ok()?.status?;
         }
         let containers = status.container_statuses.unwrap_or_default();
+        self.is_ended = containers.iter().any(|container| {
+            container.name == pod::COMMANDS && container.state.as_ref().is_some_and(|state| state.terminated.is_some())
+        });
         let ended = containers.iter().filter_map(|container| container.state.as_ref()?.terminated.as_ref());
         let is_out_of_memory = ended.into_iter().any(|ended| ended.reason.as_deref() == Some("OOMKilled"));
         let reason = status.reason.unwrap_or_default();
@@ -359,7 +409,7 @@ impl Executor for KubernetesExecutor {
             output_bytes_max: self.limits.output_bytes,
         };
         let ran = self.work(Work::Script(command.script.clone()), &command.directory, patience).await?;
-        if let (Profile::Setup, Some(home), Some(life)) = (self.profile, &self.home, &self.life) {
+        if let (Profile::Setup, Some(home), Some(life)) = (self.maker.profile, &self.home, &self.life) {
             // The next executor finds there what this one has fetched.
             self.errands.fetch(life, Place::Home, home).await?;
         }
@@ -386,7 +436,7 @@ impl Executor for KubernetesExecutor {
     }
 
     async fn write(&mut self, changes: &[(String, Option<FileState>)]) -> Result<(), SandboxError> {
-        if let (Profile::Reader, Some((path, _))) = (self.profile, changes.first()) {
+        if let (Profile::Reader, Some((path, _))) = (self.maker.profile, changes.first()) {
             return Err(SandboxError::Path { path: path.clone(), reason: "nothing can be changed here".to_owned() });
         }
         let changes = changes.iter().map(|(path, state)| (path.clone(), state.as_ref().map(Content::from))).collect();

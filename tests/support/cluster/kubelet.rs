@@ -48,9 +48,9 @@ pub(super) struct Kubelet {
     _folder: TempDir,
 }
 
-/// A container.
-struct Running {
-    /// Holds the namespaces; killed, it takes the first process with it.
+/// A container. Dropped, it is over.
+pub(super) struct Running {
+    /// The parent of the first process, which ends with that.
     holder: Child,
     /// The first process, as this machine numbers it.
     pid: u32,
@@ -103,7 +103,7 @@ impl Kubelet {
         let own = list(&container["env"]).iter().map(|variable| (text(&variable["name"]), text(&variable["value"])));
         let environment: Vec<_> = told.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(own).collect();
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]);
+        command.args(["--mount", "--pid", "--ipc", "--uts", "--fork"]);
         if !is_network_open {
             command.arg("--net");
         }
@@ -123,6 +123,11 @@ impl Kubelet {
         command.env_clear().envs(environment.clone());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         (command.spawn().unwrap(), environment)
+    }
+
+    /// Takes what holds a container out, to be ended.
+    pub(super) fn take(&mut self, container: &str) -> Option<Running> {
+        self.containers.remove(container)
     }
 
     /// How a program is started in a container.
@@ -146,12 +151,13 @@ impl Kubelet {
     }
 }
 
-impl Drop for Kubelet {
+impl Drop for Running {
     fn drop(&mut self) {
-        for running in self.containers.values_mut() {
-            let _ = running.holder.kill();
-            let _ = running.holder.wait();
+        // The first process is no longer its holder's user, so it does not end with that.
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
+        let _ = self.holder.wait();
     }
 }
 

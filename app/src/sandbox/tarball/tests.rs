@@ -113,7 +113,7 @@ fn what_is_over_a_bound_ends_it() {
     check(&many, "it is larger than the sandbox's limits");
     let large = vec![0; 700 << 10];
     check(&[(EntryType::Regular, "a", "", &large), (EntryType::Regular, "b", "", &large)], "it is larger");
-    let names = vec![(EntryType::GNULongName, "x", "", &b"f"[..]), (EntryType::Directory, "d", "", b"")];
+    let names = [(EntryType::GNULongName, "x", "", &b"f"[..]), (EntryType::Directory, "d", "", b"")];
     check(&names.repeat(200), "f");
     let deep = "d/".repeat(DEPTH_MAX + 2) + "file";
     check(
