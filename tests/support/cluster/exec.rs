@@ -117,14 +117,13 @@ async fn run(socket: Socket, mut program: tokio::process::Command, says: Option<
     drop(send);
     let writer = tokio::spawn(async move {
         while let Some(Ok(received)) = receiving.next().await {
-            match received {
-                Message::Binary(bytes) if bytes.first() == Some(&STDIN) => {
-                    if input.write_all(&bytes[1..]).await.is_err() || input.flush().await.is_err() {
-                        break;
-                    }
-                }
-                Message::Binary(bytes) if bytes.first() == Some(&CLOSE) => break,
-                _ => {}
+            let Message::Binary(bytes) = received else { continue };
+            let is_over = match bytes.first() {
+                Some(&STDIN) => input.write_all(&bytes[1..]).await.is_err() || input.flush().await.is_err(),
+                first => first == Some(&CLOSE),
+            };
+            if is_over {
+                break;
             }
         }
     });
