@@ -251,7 +251,7 @@ async fn an_outlet_is_the_one_way_out() {
         read_only: Vec::new(),
     };
     let workspace = tempfile::tempdir().unwrap();
-    let terms = Terms { profile: Profile::Setup, outlet: Some(&outlet), image: None };
+    let terms = Terms { outlet: Some(&outlet), ..Profile::Setup.into() };
     let executor = sandbox(engine.settings()).open(Tree::alone(workspace.path()), terms).await.unwrap();
     let mut place = Place { engine, workspace, executor };
     let client = "use Socket; use IO::Handle; socket(my $t, PF_INET, SOCK_STREAM, 0);

@@ -40,7 +40,7 @@ const BUBBLEWRAP: &str = "bubblewrap";
 const CLONE: &str = "git clone --shared";
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// Python's own tests that need neither a network nor much time.
-const SUITES: &str = "test_json test_re test_dict test_collections test_sqlite3";
+const SUITES: &str = "test_json test_re test_dict test_collections";
 
 fn main() -> anyhow::Result<()> {
     patchwright_launcher::run_if_launched();

@@ -10,8 +10,12 @@
 //!   format: npx prettier --check .   # what the agent's work must pass before it counts as done
 //!   lint: npx eslint .
 //! attempts: 3             # how often the work may be begun anew; the best attempt counts
+//! sandbox:
+//!   isolation: kernel     # the weakest walls for this code: landlock, namespaces, container, kernel
+//!   image: our/image:1    # what it runs in, where the server runs images
 //! ```
 
+use patchwright_domain::demands::{Demands, Isolation};
 use patchwright_domain::ecosystem::Commands;
 use patchwright_domain::event::Role;
 use patchwright_domain::policy::{DEFAULT_LABEL, Policy, Triggers};
@@ -26,6 +30,7 @@ struct File {
     triggers: TriggersSection,
     commands: CommandsSection,
     attempts: Option<u32>,
+    sandbox: SandboxSection,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +55,13 @@ struct CommandsSection {
     lint: Option<String>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SandboxSection {
+    isolation: Isolation,
+    image: Option<String>,
+}
+
 /// Reads the file's text.
 ///
 /// # Errors
@@ -69,7 +81,9 @@ pub fn parse(text: &str) -> Result<Policy, String> {
     let CommandsSection { setup, test, format, lint } = file.commands;
     let checks = format.into_iter().chain(lint).collect();
     let attempts = file.attempts.unwrap_or(1);
-    Ok(Policy { triggers: Triggers { label, minimum_role }, commands: Commands { setup, test, checks }, attempts })
+    let SandboxSection { isolation, image } = file.sandbox;
+    let demands = Demands { isolation, image };
+    Ok(Policy { triggers: Triggers { label, minimum_role }, commands: Commands { setup, test, checks }, attempts, demands })
 }
 
 /// What is wrong, without the picture of the line that the parser draws below it.

@@ -85,9 +85,19 @@ fn allow(parent: impl std::os::fd::AsFd, name: &CString) -> io::Result<()> {
 
 impl Level {
     fn open(parent: impl std::os::fd::AsFd, name: CString) -> io::Result<Self> {
-        allow(&parent, &name)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(parent, &name, flags, Mode::empty())?;
+        let opened = rustix::fs::openat(&parent, &name, flags, Mode::empty());
+        let directory = match opened {
+            Ok(directory) => directory,
+            Err(Errno::ACCESS) => {
+                allow(&parent, &name)?;
+                rustix::fs::openat(&parent, &name, flags, Mode::empty())?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !Mode::from_raw_mode(rustix::fs::fstat(&directory)?.st_mode).contains(Mode::RWXU) {
+            rustix::fs::fchmod(&directory, Mode::RWXU)?;
+        }
         let mut names = Vec::new();
         for entry in Dir::read_from(&directory)? {
             let entry = entry?;

@@ -19,7 +19,7 @@ use crate::agent::turns::{Backoff, ShellLimits, Turns};
 use crate::agent::{Agent as _, Assignment, Continued, Unmetered};
 use crate::egress::Egress;
 use crate::sandbox::{Command, Executor, Profile, Refusal, Sandbox, SandboxError};
-use crate::setup::{Ground, Patch, SetupError};
+use crate::setup::{Ground, Patch, SetupError, terms};
 use crate::store::{Store, StoreError};
 use crate::workspace::{Message, Scratch, WorkspaceError, Workspaces};
 
@@ -152,7 +152,7 @@ impl Replayer {
             None => None,
         };
         let tree = self.start(spec, recorded.run, prepared).await?;
-        let mut executor = self.open(spec, &tree).await?;
+        let mut executor = self.open(spec, prepared, &tree).await?;
         let (agent, brief, allowance, checks_max) = agent(&recording, before.as_deref()).ok_or_else(not_ours)?;
         let feedback = recorded.feedback.as_deref().map(brief::feedback);
         let continued = before.as_deref().zip(feedback.as_deref());
@@ -200,13 +200,18 @@ impl Replayer {
             timeout: self.setup_timeout,
             output_bytes_max: SETUP_OUTPUT_BYTES_MAX,
         });
-        let ground = Ground { workspaces: &self.workspaces, sandbox: self.sandbox.as_ref(), egress: self.egress.as_deref() };
+        let ground = Ground {
+            workspaces: &self.workspaces,
+            sandbox: self.sandbox.as_ref(),
+            egress: self.egress.as_deref(),
+            demands: &prepared.plan.demands,
+        };
         // Whatever came of it came of it then as well, and the tree tells.
         Ok(ground.ready(&spec.repo, &prepared.base, patch, setup.as_ref(), profile(spec)).await?.tree)
     }
 
-    async fn open(&self, spec: &JobSpec, tree: &Scratch) -> Result<Box<dyn Executor>, ReplayError> {
-        Ok(self.sandbox.open(tree.tree(), profile(spec).into()).await?)
+    async fn open(&self, spec: &JobSpec, prepared: &Prepared, tree: &Scratch) -> Result<Box<dyn Executor>, ReplayError> {
+        Ok(self.sandbox.open(tree.tree(), terms(profile(spec), &prepared.plan.demands)).await?)
     }
 }
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use patchwright_domain::demands::Isolation;
 use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 mod carried;
@@ -20,6 +20,7 @@ pub mod errand;
 mod files;
 pub mod kubernetes;
 pub mod local;
+pub mod minimum;
 mod output;
 pub mod ownership;
 pub mod patching;
@@ -80,11 +81,13 @@ pub struct Terms<'a> {
     pub outlet: Option<&'a Outlet>,
     /// The image that the repository names, for executors that run images; the operator's without it.
     pub image: Option<&'a str>,
+    /// The weakest walls that the repository takes.
+    pub isolation: Isolation,
 }
 
 impl From<Profile> for Terms<'static> {
     fn from(profile: Profile) -> Self {
-        Self { profile, outlet: None, image: None }
+        Self { profile, outlet: None, image: None, isolation: Isolation::None }
     }
 }
 
@@ -143,22 +146,6 @@ impl Default for Limits {
             grace: Duration::from_secs(2),
         }
     }
-}
-
-/// How strong a sandbox's walls are, the weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Isolation {
-    /// None: only for machines that are thrown away after the run.
-    None,
-    /// Rules on files alone, in the host's own namespaces.
-    Landlock,
-    /// Namespaces and a system-call filter on the host's kernel.
-    Namespaces,
-    /// A container engine's, with ours inside.
-    Container,
-    /// A kernel of its own: gVisor or a virtual machine.
-    Kernel,
 }
 
 /// How a limit is kept.
@@ -265,7 +252,7 @@ pub struct Capabilities {
 }
 
 /// The machine cannot give what a sandbox promises; nothing was run.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the sandbox cannot be made: {missing}")]
 pub struct Refusal {
     /// What is missing, in one line.

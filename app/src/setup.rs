@@ -6,6 +6,7 @@
 
 use std::io;
 
+use patchwright_domain::demands::Demands;
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::proof::Colour;
@@ -24,6 +25,8 @@ pub struct Ground<'a> {
     pub sandbox: &'a dyn Sandbox,
     /// Where it may reach out; nowhere without it.
     pub egress: Option<&'a Egress>,
+    /// What the repository demands of the sandbox.
+    pub demands: &'a Demands,
 }
 
 /// What an agent has made of a base.
@@ -75,6 +78,11 @@ impl From<Refusal> for SetupError {
     }
 }
 
+/// How an executor for a repository is to be.
+pub fn terms(profile: Profile, demands: &Demands) -> Terms<'_> {
+    Terms { profile, outlet: None, image: demands.image.as_deref(), isolation: demands.isolation }
+}
+
 impl Ground<'_> {
     /// Writes a tree of the base for what `profile` does with it, with the patch if there is one, and runs the setup if there
     /// is one.
@@ -104,7 +112,7 @@ impl Ground<'_> {
             tree.keep_home()?;
             tree.carry(&gate.outlet().read_only)?;
         }
-        let terms = Terms { profile: Profile::Setup, outlet: gate.as_ref().map(Gate::outlet), image: None };
+        let terms = Terms { outlet: gate.as_ref().map(Gate::outlet), ..terms(Profile::Setup, self.demands) };
         let mut executor = self.sandbox.open(Tree { read_only: &[], ..tree.tree() }, terms).await?;
         let output = executor.execute(setup).await?;
         // Closed before anything of the patch is there.

@@ -4,7 +4,7 @@ use super::*;
 
 async fn refused(settings: ContainerSettings, image: Option<&str>) -> Refusal {
     let workspace = tempfile::tempdir().unwrap();
-    let terms = Terms { profile: Profile::Proof, outlet: None, image };
+    let terms = Terms { image, ..Profile::Proof.into() };
     sandbox(settings).open(Tree::alone(workspace.path()), terms).await.map(drop).unwrap_err()
 }
 
@@ -25,7 +25,7 @@ async fn an_image_that_is_not_there_or_not_allowed_is_refused() {
     check(&refused(settings(), Some(BARE_IMAGE)).await, "not allowed", "sandbox.container.allowed_images");
     let allowed = ContainerSettings { allowed_images: vec!["localhost/patchwright-*".to_owned()], ..settings() };
     let workspace = tempfile::tempdir().unwrap();
-    let terms = Terms { profile: Profile::Proof, outlet: None, image: Some(BARE_IMAGE) };
+    let terms = Terms { image: Some(BARE_IMAGE), ..Profile::Proof.into() };
     sandbox(allowed).open(Tree::alone(workspace.path()), terms).await.map(drop).unwrap();
 }
 

@@ -131,7 +131,7 @@ impl World {
         };
         let workspace = tempfile::tempdir().expect("there is room for a folder");
         let sandbox = LocalSandbox::new(env!("CARGO_BIN_EXE_patchwright").into(), local);
-        let terms = Terms { profile, outlet: gate.as_ref().map(Gate::outlet), image: None };
+        let terms = Terms { outlet: gate.as_ref().map(Gate::outlet), ..profile.into() };
         let executor = sandbox.open(Tree::alone(workspace.path()), terms).await.expect("the machine has a sandbox");
         World { origin, names, gate, _workspace: workspace, executor }
     }

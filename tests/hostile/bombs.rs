@@ -18,7 +18,7 @@ pub(super) fn limits() -> Limits {
         file_bytes: 32 << 20,
         tmp_bytes: 64 << 20,
         disk_bytes: 64 << 20,
-        n_files: 2000,
+        n_files: 500,
         output_bytes: 1 << 20,
         grace: Duration::from_millis(100),
     }

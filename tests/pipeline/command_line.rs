@@ -117,6 +117,8 @@ async fn the_doctor_says_what_works_as_one_object() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&told["findings"].as_array().map(|list| list.iter().map(|finding| format!("{}", finding["what"])).collect::<Vec<_>>())).expect("it is JSON"), @r#"
     [
       "\"sandbox\"",
+      "\"limits\"",
+      "\"trees\"",
       "\"toolchains\"",
       "\"egress\"",
       "\"git\"",
@@ -126,6 +128,23 @@ async fn the_doctor_says_what_works_as_one_object() {
       "\"GitHub App\""
     ]
     "#);
+}
+
+#[tokio::test]
+async fn the_doctor_prints_a_profile_for_apparmor() {
+    let folder = folder();
+    let ended = patchwright(folder.path(), &["doctor", "--apparmor"], &[]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    insta::assert_snapshot!(ended.out.replace(env!("CARGO_BIN_EXE_patchwright"), "PROGRAM"), @r"
+    # Save as /etc/apparmor.d/patchwright, then: apparmor_parser -r /etc/apparmor.d/patchwright
+    abi <abi/4.0>,
+    include <tunables/global>
+
+    profile patchwright PROGRAM flags=(unconfined) {
+      userns,
+      include if exists <local/patchwright>
+    }
+    ");
 }
 
 /// A checkout of the sample, and a model.
@@ -337,6 +356,10 @@ async fn every_command_explains_itself() {
 
           --json
               Print one JSON object
+
+          --apparmor
+              Print the AppArmor profile that lets this program make user namespaces, as Ubuntu 24.04
+              and newer demand, and do nothing else
 
       -h, --help
               Print help (see a summary with '-h')

@@ -88,6 +88,22 @@ async fn a_policy_file_that_cannot_be_read_is_named_with_its_line() {
 }
 
 #[tokio::test]
+async fn a_repository_that_demands_stronger_walls_is_not_worked_on() {
+    let setup = Setup::default().file((".github/patchwright.yml", "sandbox:\n  isolation: kernel\n", false));
+    insta::assert_snapshot!(setup.ends(Outcome::EnvironmentFailed).await, @r"
+    mona: (eyes)
+        @codex fix this
+
+    patchwright[bot]:
+        **Environment failed.** The sandbox cannot be made: walls as strong as the repository's policy demands: `kernel`, and this machine gives `namespaces`.
+
+        Next step: Set `sandbox.executor` to `container` and `sandbox.container.runtime` to `runsc` (gVisor); or lower what is demanded. `patchwright doctor` says what each level takes.
+
+        <sub>No model has answered. Job JOB.</sub>
+    ");
+}
+
+#[tokio::test]
 async fn a_patch_to_the_workflows_is_refused() {
     let setup = Setup::model(does("mkdir -p .github/workflows; echo 'on: push' > .github/workflows/own.yml"));
     insta::assert_snapshot!(setup.ends(Outcome::BlockedByPolicy).await, @r"

@@ -24,7 +24,9 @@ use patchwright::rehearsal::scene::{RepositoryId, Role};
 use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
 use patchwright::replay::Replayer;
 use patchwright::sandbox::Executor;
+use patchwright::sandbox::Isolation;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
+use patchwright::sandbox::minimum::Minimum;
 use patchwright::server::{self, Server};
 use patchwright::store::ledger::Limits;
 use patchwright::store::sqlite::SqliteStore;
@@ -292,8 +294,8 @@ impl World {
             gate: Arc::clone(&gate),
         };
         let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");
-        let sandbox =
-            LocalSandbox::new(setup.launcher.clone(), LocalSettings { toolchain_path: None, ..LocalSettings::default() });
+        let local = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
+        let sandbox = Minimum::new(Arc::new(LocalSandbox::new(setup.launcher.clone(), local)), Isolation::Namespaces);
         let mut agents: Vec<Arc<dyn Agent>> = vec![Arc::new(agent)];
         let mut second = None;
         if let Some(script) = setup.second {

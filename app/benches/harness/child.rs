@@ -112,6 +112,7 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
             checks: Vec::new(),
             decided_by: Vec::new(),
             droppings: Vec::new(),
+            demands: patchwright_domain::demands::Demands::default(),
         },
         baseline: None,
         request: Digest::of(b""),

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::demands::Demands;
+
 mod cargo;
 mod go;
 mod make;
@@ -30,6 +32,9 @@ pub struct Plan {
     pub decided_by: Vec<String>,
     /// Names of files and folders that building and testing leaves behind and that are no part of a patch.
     pub droppings: Vec<String>,
+    /// In what the commands must run.
+    #[serde(default, skip_serializing_if = "Demands::is_empty")]
+    pub demands: Demands,
 }
 
 impl Plan {
@@ -196,7 +201,15 @@ pub fn plan(commands: &Commands, files: &dyn Files) -> Plan {
     let decided_by = decided_by.into_iter().map(str::to_owned).chain(named.filter(|_| source != "cargo")).collect();
     let source = source.to_owned();
     let droppings = ALL.iter().flat_map(|ecosystem| ecosystem.droppings()).map(|&name| name.to_owned()).collect();
-    Plan { source, setup: commands.setup.clone(), test, checks: commands.checks.clone(), decided_by, droppings }
+    Plan {
+        source,
+        setup: commands.setup.clone(),
+        test,
+        checks: commands.checks.clone(),
+        decided_by,
+        droppings,
+        demands: Demands::default(),
+    }
 }
 
 #[cfg(test)]

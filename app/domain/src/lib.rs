@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod brief;
+pub mod demands;
 pub mod ecosystem;
 pub mod effect;
 pub mod event;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::demands::Demands;
 use crate::ecosystem::Commands;
 use crate::event::{Event, Role};
 use crate::job::{Budget, JobKey, JobSpec};
@@ -18,6 +19,8 @@ pub struct Policy {
     pub commands: Commands,
     /// How often the work may be begun anew, as far as the operator allows it.
     pub attempts: u32,
+    /// In what its code must run.
+    pub demands: Demands,
 }
 
 /// What starts a run.
@@ -35,7 +38,7 @@ pub const DEFAULT_LABEL: &str = "codex";
 impl Default for Policy {
     fn default() -> Self {
         let triggers = Triggers { label: DEFAULT_LABEL.into(), minimum_role: Role::Write };
-        Self { triggers, commands: Commands::default(), attempts: 1 }
+        Self { triggers, commands: Commands::default(), attempts: 1, demands: Demands::default() }
     }
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn plan() -> Plan {
         checks: Vec::new(),
         decided_by: vec!["Cargo.toml".into()],
         droppings: vec!["target".into()],
+        demands: crate::demands::Demands::default(),
     }
 }
 

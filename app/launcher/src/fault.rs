@@ -86,9 +86,9 @@ impl Fault {
 }
 
 const BLOCKED: &str = "user namespaces are blocked here. On Ubuntu, allow them with an AppArmor profile for this binary \
-    (`userns,`) or with sysctl kernel.apparmor_restrict_unprivileged_userns=0; on Debian, with sysctl \
-    kernel.unprivileged_userns_clone=1; in a container, start it with seccomp=unconfined and systempaths=unconfined; under \
-    systemd, without RestrictNamespaces=. Until then no repository code runs.";
+    (`patchwright doctor --apparmor` prints it) or with sysctl kernel.apparmor_restrict_unprivileged_userns=0; on Debian, \
+    with sysctl kernel.unprivileged_userns_clone=1; in a container, start it with seccomp=unconfined and \
+    systempaths=unconfined; under systemd, without RestrictNamespaces=. Until then no repository code runs.";
 const FULL: &str = "raise /proc/sys/user/max_user_namespaces (and its neighbours max_mnt_namespaces, max_net_namespaces, \
     max_pid_namespaces) above 0 and above what is in use";
 const OLD_KERNEL: &str = "run Linux 5.12 or newer with user, pid, mount, network, ipc, uts and cgroup namespaces";

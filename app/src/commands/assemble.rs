@@ -32,6 +32,7 @@ use patchwright::sandbox::container::{ContainerSandbox, ContainerSettings};
 use patchwright::sandbox::kubernetes::cluster::Access;
 use patchwright::sandbox::kubernetes::{KubernetesSandbox, KubernetesSettings, template};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
+use patchwright::sandbox::minimum::Minimum;
 use patchwright::store::Store;
 use patchwright::store::memory::MemoryStore;
 use patchwright::store::sqlite::SqliteStore;
@@ -59,6 +60,10 @@ pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Fail
 }
 
 pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
+    Ok(Arc::new(Minimum::new(executors(config)?, config.isolation)))
+}
+
+fn executors(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
     Ok(match config.executor {
         ExecutorKind::Local => {
             let settings =

@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use patchwright::config::{Config, Format};
 use patchwright::http_client;
 use patchwright::model::messages;
 use patchwright::sandbox::toolchains;
+use patchwright::sandbox::{Enforcement, Profile, Sandbox};
+use patchwright_domain::proof::Limit;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -22,6 +25,10 @@ pub(super) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Print the AppArmor profile that lets this program make user namespaces, as Ubuntu 24.04 and newer demand, and do
+    /// nothing else
+    #[arg(long, conflicts_with = "json")]
+    apparmor: bool,
 }
 
 /// Whose fault it is that something does not work.
@@ -60,9 +67,17 @@ impl Finding {
 }
 
 pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if arguments.apparmor {
+        terminal::say(apparmor()?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = arguments.config.load()?;
+    let executor = assemble::sandbox(&config.sandbox)?;
+    let (walls, limits) = sandbox(executor.as_ref()).await;
     let findings = [
-        sandbox(&config).await,
+        walls,
+        limits,
+        trees(&config, executor.as_ref()).await,
         toolchains().await,
         egress(&config).await,
         git().await,
@@ -96,17 +111,74 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
     }))
 }
 
-async fn sandbox(config: &Config) -> Finding {
-    let sandbox = match assemble::sandbox(&config.sandbox) {
-        Ok(sandbox) => sandbox,
-        Err(failure) => {
-            return Finding::broken("sandbox", format!("{:#}", failure.error), "correct the configuration's `sandbox`");
-        }
-    };
+/// A profile for this program alone, wherever it is; everything else on the machine stays as it was.
+fn apparmor() -> Result<String, Failure> {
+    let program = std::env::current_exe().context("finding this program").map_err(Failure::environment)?;
+    Ok(format!(
+        "# Save as /etc/apparmor.d/patchwright, then: apparmor_parser -r /etc/apparmor.d/patchwright\n\
+         abi <abi/4.0>,\n\
+         include <tunables/global>\n\n\
+         profile patchwright {} flags=(unconfined) {{\n  userns,\n  include if exists <local/patchwright>\n}}",
+        program.display()
+    ))
+}
+
+/// The walls, and how each limit is kept; both by trying.
+async fn sandbox(sandbox: &dyn Sandbox) -> (Finding, Finding) {
     match sandbox.probe().await {
-        Ok(found) => Finding::works("sandbox", found.layers.join(", ")),
-        Err(refusal) => Finding::broken("sandbox", refusal.missing, refusal.remedy),
+        Ok(found) => {
+            let walls = Finding::works("sandbox", format!("{}: {}", found.isolation, found.layers.join(", ")));
+            (walls, limits(&found.limits))
+        }
+        Err(refusal) => {
+            let unknown = Finding::broken("limits", "without a sandbox there are none", refusal.remedy.clone());
+            (Finding::broken("sandbox", refusal.missing, refusal.remedy), unknown)
+        }
     }
+}
+
+fn limits(limits: &[(Limit, Enforcement)]) -> Finding {
+    let named = |wanted: Enforcement| {
+        let names: Vec<String> = limits.iter().filter(|(_, kept)| *kept == wanted).map(|(limit, _)| limit.to_string()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let kinds =
+        [(Enforcement::Exact, "exactly"), (Enforcement::Polled, "by looking again and again"), (Enforcement::Missing, "NOT")];
+    let detail: Vec<String> =
+        kinds.into_iter().filter_map(|(kept, how)| named(kept).map(|names| format!("kept {how}: {names}"))).collect();
+    let detail = detail.join("; ");
+    match named(Enforcement::Missing) {
+        None => Finding::works("limits", detail),
+        Some(missing) => Finding::broken(
+            "limits",
+            detail,
+            format!("the engine keeps no limit of {missing}: give it control groups of version 2, or use the executor `local`"),
+        ),
+    }
+}
+
+/// Whether trees share what they have in common.
+async fn trees(config: &Config, sandbox: &dyn Sandbox) -> Finding {
+    let Ok(workspaces) = assemble::workspaces(&config.workspace).await else {
+        return Finding::broken(
+            "trees",
+            "there is no folder for them",
+            "name a folder that this user may write to in `workspace.dir`",
+        );
+    };
+    let what = "trees";
+    let (agent, proof) =
+        (sandbox.layers(&workspaces.folder(), Profile::Agent).await, sandbox.layers(&workspaces.folder(), Profile::Proof).await);
+    Finding::works(
+        what,
+        match (agent, proof) {
+            (true, true) => "laid over one shared tree per commit",
+            (_, true) => {
+                "laid over one shared tree per commit for tests; agents have their own, since folders could not be renamed"
+            }
+            (_, false) => "written whole for every run: this executor, kernel or file system has no overlay mounts for us",
+        },
+    )
 }
 
 /// What setups reach, as the machine's tools are configured now.

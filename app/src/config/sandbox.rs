@@ -33,6 +33,7 @@ pub struct Sandbox {
     /// What runs the commands: `local`, namespaces of this machine's kernel, `container`, Docker or Podman, or `kubernetes`.
     pub executor: ExecutorKind,
     /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`.
+    #[schemars(with = "String")]
     pub isolation: Isolation,
     /// Further host folders that commands may read, such as a toolchain outside of `/usr`.
     pub read_only: Vec<PathBuf>,

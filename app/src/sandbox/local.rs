@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
-use patchwright_domain::proof::Exit;
+use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::probe::{Baits, Finding, N_FINDINGS};
 use patchwright_launcher::spec::{self, HOME, Program, ReadOnly, Spec};
 use tokio::sync::OnceCell;
@@ -23,8 +23,8 @@ use crate::sandbox::files::Files;
 use crate::sandbox::local::room::{Room, State};
 use crate::sandbox::toolchains::{self, Toolchains};
 use crate::sandbox::{
-    Capabilities, Command, Executor, Isolation, Limits, OBJECTS, OUTLET_PORT, Outlet, Output, Process, Profile, Refusal, Running,
-    Sandbox, SandboxError, Terms, Tree,
+    Capabilities, Command, Enforcement, Executor, Isolation, Limits, OBJECTS, OUTLET_PORT, Outlet, Output, Process, Profile,
+    Refusal, Running, Sandbox, SandboxError, Terms, Tree,
 };
 use crate::sandbox::{ownership, search};
 
@@ -35,6 +35,18 @@ mod session;
 
 /// Where an outlet's socket is inside.
 const OUTLET: &str = "/run/outlet.sock";
+/// How each limit is kept. Memory, disk and files are looked at by the launcher, the rest is refused by the kernel; what is
+/// printed is counted as it is read.
+const LIMITS: [(Limit, Enforcement); 8] = [
+    (Limit::Memory, Enforcement::Polled),
+    (Limit::Cpu, Enforcement::Exact),
+    (Limit::Processes, Enforcement::Exact),
+    (Limit::OpenFiles, Enforcement::Exact),
+    (Limit::FileSize, Enforcement::Exact),
+    (Limit::Disk, Enforcement::Polled),
+    (Limit::Files, Enforcement::Polled),
+    (Limit::Output, Enforcement::Exact),
+];
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
@@ -185,7 +197,7 @@ impl Sandbox for LocalSandbox {
         let layers = holding(&tried(&mut room, probe).await?)?;
         let shell = tried(&mut room, Program::Script { shell: shell(), script: "exit 0".to_owned() }).await?;
         match shell.exit {
-            Exit::Code(0) => Ok(Capabilities { isolation: Isolation::Namespaces, layers, limits: Vec::new() }),
+            Exit::Code(0) => Ok(Capabilities { isolation: Isolation::Namespaces, layers, limits: LIMITS.to_vec() }),
             exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => Err(Refusal {
                 missing: format!("a shell: `exit 0` ended with {exit:?}: {}", String::from_utf8_lossy(&shell.output)),
                 remedy: "install a working /bin/sh below /usr on this machine".to_owned(),

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::{StepError, Tools, conclusions};
 use crate::egress::log::Log;
 use crate::sandbox::{Command, Executor, Output, Profile};
-use crate::setup::{Ground, Patch, Ready};
+use crate::setup::{Ground, Patch, Ready, terms};
 use crate::workspace::Scratch;
 
 /// How much output of one command is kept, in bytes.
@@ -43,10 +43,16 @@ pub(super) async fn ready(
     spec: &JobSpec,
     base: &CommitId,
     patch: Option<Patch<'_>>,
+    plan: &Plan,
     setup: Option<&str>,
     profile: Profile,
 ) -> Result<Prepared, StepError> {
-    let ground = Ground { workspaces: &tools.workspaces, sandbox: tools.sandbox.as_ref(), egress: tools.egress.as_deref() };
+    let ground = Ground {
+        workspaces: &tools.workspaces,
+        sandbox: tools.sandbox.as_ref(),
+        egress: tools.egress.as_deref(),
+        demands: &plan.demands,
+    };
     let command = setup.map(|script| command(tools, script));
     let ready = ground.ready(&spec.repo, base, patch, command.as_ref(), profile).await;
     let Ready { tree, said } = ready.map_err(conclusions::setup)?;
@@ -85,19 +91,19 @@ pub(super) async fn test(
     plan: &Plan,
     test: &str,
 ) -> Result<Said, StepError> {
-    let Prepared { tree, setup } = ready(tools, spec, base, patch, plan.setup.as_deref(), Profile::Proof).await?;
+    let Prepared { tree, setup } = ready(tools, spec, base, patch, plan, plan.setup.as_deref(), Profile::Proof).await?;
     if let Some((evidence, refused)) = setup
         && evidence.exit.colour() != Colour::Green
     {
         return Ok(Said::SetupFailed(evidence, refused));
     }
-    let mut executor = open(tools, &tree, Profile::Proof).await?;
+    let mut executor = open(tools, &tree, plan, Profile::Proof).await?;
     run(tools, executor.as_mut(), test).await.map(Said::Tested)
 }
 
 /// Opens the sandbox on a tree.
-pub(super) async fn open(tools: &Tools, tree: &Scratch, profile: Profile) -> Result<Box<dyn Executor>, StepError> {
-    let opened = tools.sandbox.open(tree.tree(), profile.into()).await;
+pub(super) async fn open(tools: &Tools, tree: &Scratch, plan: &Plan, profile: Profile) -> Result<Box<dyn Executor>, StepError> {
+    let opened = tools.sandbox.open(tree.tree(), terms(profile, &plan.demands)).await;
     opened.map_err(|refusal| conclusions::refusal(&refusal).into())
 }
 

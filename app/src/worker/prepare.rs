@@ -38,7 +38,7 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, St
     };
     policy.commands.test = tools.settings.test_command.clone().or(policy.commands.test);
     let files = tools.workspaces.root_files(&spec.repo, base).await?;
-    Ok(ecosystem::plan(&policy.commands, &files))
+    Ok(Plan { demands: policy.demands, ..ecosystem::plan(&policy.commands, &files) })
 }
 
 async fn baseline(tools: &Tools, spec: &JobSpec, base: &CommitId, plan: &Plan) -> Result<Option<Evidence>, StepError> {

@@ -54,7 +54,7 @@ pub(super) async fn solve(
         None => None,
     };
     let brief = brief::brief(spec, &request, &prepared, &survey(tools, spec, &prepared.base).await?);
-    let mut executor = commands::open(tools, &tree, profile(spec)).await?;
+    let mut executor = commands::open(tools, &tree, &prepared.plan, profile(spec)).await?;
     let message = message(tools, spec, run, &request);
     let change_gate = ChangeGate::new(tools, spec, &prepared, message.clone());
     let gate: &dyn Gate = if mode.edits() { &change_gate } else { &AnswerGate };
@@ -136,7 +136,7 @@ async fn start(
         changes: &proposal.changes,
         restored: Vec::new(),
     });
-    Ok(commands::ready(tools, spec, &prepared.base, patch, setup, profile(spec)).await?.tree)
+    Ok(commands::ready(tools, spec, &prepared.base, patch, &prepared.plan, setup, profile(spec)).await?.tree)
 }
 
 /// The request as it was when the run was prepared.

@@ -157,3 +157,13 @@ async fn it_explains_itself() {
     trees. A configuration file is read only if it is named: the folder may be a repository.
     ");
 }
+
+#[tokio::test]
+async fn walls_that_are_weaker_than_the_operator_demands_are_refused() {
+    let folder = folder();
+    let demanded = [("PATCHWRIGHT__SANDBOX__ISOLATION", "kernel")];
+    let ended = patchwright(folder.path(), &["sandbox", "exec", "--workspace", ".", "--", "touch", "ran"], &demanded).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.err);
+    assert!(ended.err.contains("`sandbox.isolation` demands: `kernel`"), "{}", ended.err);
+    assert!(!folder.path().join("ran").exists());
+}
