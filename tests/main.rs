@@ -7,6 +7,7 @@ mod contract;
 mod egress;
 mod external_agent;
 mod hostile;
+mod kubernetes;
 mod mcp;
 mod meter;
 mod ordinary;

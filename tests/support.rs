@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub(crate) mod cluster;
 pub(crate) mod github;
 pub(crate) mod openapi;
 pub(crate) mod pipeline;

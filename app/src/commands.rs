@@ -10,6 +10,7 @@ mod apply_patch;
 mod assemble;
 mod demo;
 mod doctor;
+mod in_pod;
 mod replay;
 mod run;
 mod sandbox;
@@ -66,6 +67,9 @@ enum Command {
     /// Try the sandbox in which all commands run
     #[command(subcommand)]
     Sandbox(sandbox::Arguments),
+    /// What this program is in the Pods of the Kubernetes executor
+    #[command(subcommand, hide = true)]
+    InPod(in_pod::Arguments),
 }
 
 /// Where the configuration is; its keys can be given as variables too, such as PATCHWRIGHT__GITHUB__APP_ID.
@@ -131,6 +135,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(arguments) => block_on(replay::replay(arguments)),
         Command::Doctor(arguments) => block_on(doctor::doctor(arguments)),
         Command::Sandbox(arguments) => block_on(sandbox::sandbox(arguments)),
+        Command::InPod(arguments) => in_pod::in_pod(&arguments),
     };
     match done {
         Ok(code) => code,

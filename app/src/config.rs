@@ -18,6 +18,7 @@ use crate::store::ledger::{self, Quantity, Scope};
 pub mod container;
 pub mod egress;
 pub mod example;
+pub mod kubernetes;
 pub mod mcp;
 pub mod sandbox;
 

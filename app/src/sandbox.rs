@@ -14,15 +14,20 @@ use patchwright_domain::proof::{Exit, Limit};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+mod carried;
 pub mod container;
+pub mod errand;
 mod files;
+pub mod kubernetes;
 pub mod local;
 pub mod minimum;
 mod output;
 pub mod ownership;
 pub mod patching;
+mod resident;
 mod search;
 mod signals;
+mod tarball;
 pub mod toolchains;
 
 /// Where the git objects that a tree's `.git` borrows are found inside.

@@ -31,7 +31,7 @@ mod usage;
 pub const NAME: &str = "patchwright-launcher";
 
 /// Becomes the launcher and never returns, if the process was started under [`NAME`]; otherwise does nothing. With
-/// [`resident::orders::MODE`] as its argument it is the first process of a container, see [`resident`].
+/// [`resident::orders::MODE`] as its argument it is the first process of a container, see [`resident`] also for the others.
 ///
 /// It must be the first call of `main`: no thread may run yet, and nothing may have been printed.
 pub fn run_if_launched() {
@@ -39,10 +39,16 @@ pub fn run_if_launched() {
     if arguments.next().is_none_or(|name| Path::new(&name).file_name() != Some(NAME.as_ref())) {
         return;
     }
-    let is_resident = arguments.next().is_some_and(|mode| mode == resident::orders::MODE);
-    if is_resident {
-        if let Err(fault) = resident::serve() {
+    let served = match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some(resident::orders::MODE) => Some(resident::serve()),
+        Some(resident::orders::HOLD) => Some(resident::hold()),
+        Some(resident::orders::ATTACHED) => Some(resident::attend_attached()),
+        Some(_) | None => None,
+    };
+    if let Some(served) = served {
+        if let Err(fault) = served {
             let _ = io::stderr().write_all(fault.refusal().line().as_bytes());
+            sys::exit_now(1);
         }
     } else if let Ok(supervisor) = io::stdin().as_fd().try_clone_to_owned() {
         session::keep(&UnixStream::from(supervisor));

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::resident::orders::HOLD;
 use crate::spec::{HOME, WORKSPACE};
 use crate::sys::{self, Attack};
 
@@ -46,7 +47,7 @@ pub(crate) fn run(baits: &Baits, out: &mut impl Write) {
         ("no mounts", refused(Attack::Mount)),
         ("system-call filter", refused(Attack::VirtualSocket).and_then(|()| refused(Attack::IoUring))),
         ("no privileges", privileges()),
-        (if sys::landlock_version() > 0 { "Landlock" } else { "no Landlock in this kernel" }, rules()),
+        (landlock(), rules()),
     ];
     for (layer, found) in checks {
         let finding = Finding { layer: layer.to_owned(), broken: found.err() };
@@ -76,18 +77,34 @@ fn writable() -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the launcher is beside the first process and not that itself.
+fn is_attached() -> bool {
+    let first = fs::read("/proc/1/cmdline").unwrap_or_default();
+    std::os::unix::process::parent_id() != 1 && first.split(|byte| *byte == 0).any(|part| part == HOLD.as_bytes())
+}
+
+fn landlock() -> &'static str {
+    match (is_attached(), sys::landlock_version()) {
+        (true, _) => "no Landlock beside a first process",
+        (false, 0) => "no Landlock in this kernel",
+        (false, _) => "Landlock",
+    }
+}
+
 fn processes() -> Result<(), String> {
-    if std::os::unix::process::parent_id() != 1 {
+    let parent = std::os::unix::process::parent_id();
+    if parent != 1 && !is_attached() {
         return Err("the first process is not the launcher's".to_owned());
     }
+    let n_expected = if is_attached() { 3 } else { 2 };
     let numbers = fs::read_dir("/proc").map_err(|error| format!("/proc: {error}"))?;
     let n_processes = numbers.flatten().filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok()).count();
-    if n_processes != 2 {
-        return Err(format!("{n_processes} processes are visible, not 2"));
+    if n_processes != n_expected {
+        return Err(format!("{n_processes} processes are visible, not {n_expected}"));
     }
-    match fs::read("/proc/1/environ") {
-        Ok(_) => Err("the first process can be looked into".to_owned()),
-        Err(_) => Ok(()),
+    match ["/proc/1/environ".to_owned(), format!("/proc/{parent}/environ")].into_iter().find(|path| fs::read(path).is_ok()) {
+        Some(path) => Err(format!("{path} can be read: the launcher can be looked into")),
+        None => Ok(()),
     }
 }
 
@@ -107,7 +124,7 @@ fn loopback() -> Result<(), String> {
 
 /// Programs start from anywhere but `/dev`, which nothing else than the rules on files sees to.
 fn rules() -> Result<(), String> {
-    if sys::landlock_version() == 0 {
+    if sys::landlock_version() == 0 || is_attached() {
         return Ok(());
     }
     let program = "/dev/shm/.patchwright-probe";

@@ -3,6 +3,10 @@
 //! In a container no namespace can be made, so the walls are the engine's; here are the filter, the limits of each process,
 //! and the end of everything that a command started. Nothing inside can end or look into the first process of a process
 //! namespace that is not dumpable, and when it ends the kernel ends all others. It ends when its connection does.
+//!
+//! Where no socket of the host reaches inside, as in a Pod, the first process only [holds](hold) the container, and a second
+//! one, [attached](attend_attached) over its standard input and output, does the same work: no process but these two is left
+//! when it says so. It can be replaced by another after its connection is gone; the new one ends what the old one ran.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +18,7 @@ use std::process::ExitStatus;
 
 use crate::fault::{Fault, OrFault, Step};
 use crate::resident::memory::Memory;
-use crate::resident::orders::{CONTROL, FRAME_BYTES_MAX, OUTPUT, Order, REPORT, Report, STANDARD, Task, send};
+use crate::resident::orders::{CONTROL, FRAME_BYTES_MAX, HOLD, OUTPUT, Order, REPORT, Report, STANDARD, Task, send};
 use crate::status::Status;
 use crate::{bridge, filter, sys};
 
@@ -28,16 +32,72 @@ const POLL_MS: i32 = 50;
 
 /// Serves the supervisor until it is gone.
 pub(crate) fn serve() -> Result<(), Fault> {
-    if std::process::id() != 1 {
-        // It ends everything that it can see, which must be nothing but what it started.
-        let error = io::Error::new(io::ErrorKind::Unsupported, "this is not the first process of a container");
-        return Err(error).or_fault(Step::Process, "a process namespace");
-    }
-    let filter = filter::compile()?;
+    // It ends everything that it can see, which must be nothing but what it started.
+    be_only_process(1)?;
     let control = UnixStream::connect(CONTROL).or_fault(Step::Process, CONTROL)?;
     let is_wanted = Path::new(STANDARD).exists();
     let standard = is_wanted.then(|| UnixStream::connect(STANDARD).map(OwnedFd::from)).transpose();
-    let mut standard = standard.or_fault(Step::Process, STANDARD)?;
+    let standard = standard.or_fault(Step::Process, STANDARD)?;
+    let input = control.try_clone().or_fault(Step::Process, CONTROL)?;
+    obey(&Control { input: OwnedFd::from(input).into(), output: OwnedFd::from(control).into() }, standard)
+}
+
+/// Holds a container as its first process: nothing inside can end it, and its end is that of all others.
+pub(crate) fn hold() -> Result<(), Fault> {
+    be_only_process(1)?;
+    sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
+    let signals = sys::ending_signals().or_fault(Step::Process, "signalfd")?;
+    loop {
+        sys::poll_for([Some(signals.as_fd())], -1).or_fault(Step::Process, "poll")?;
+        if sys::is_asked_to_end(&signals) {
+            return Ok(());
+        }
+        while reap()?.is_some() {}
+    }
+}
+
+/// Serves the supervisor at the other end of standard input and output until it is gone, and leaves nothing behind.
+pub(crate) fn attend_attached() -> Result<(), Fault> {
+    // Everything that it can see it ends, which must be nothing but what another like it has started.
+    let first = std::fs::read("/proc/1/cmdline").unwrap_or_default();
+    let is_held = first.split(|byte| *byte == 0).any(|part| part == HOLD.as_bytes());
+    if std::process::id() == 1 || !is_held || !is_in_container(&first) {
+        let error = io::Error::new(io::ErrorKind::Unsupported, "the first process here is not the launcher's");
+        return Err(error).or_fault(Step::Process, "a process namespace");
+    }
+    sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
+    sys::adopt_orphans().or_fault(Step::Process, "prctl(PR_SET_CHILD_SUBREAPER)")?;
+    end_everything();
+    let ours = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
+    let control = ours(io::stdin().as_fd()).and_then(|input| Ok(Control { input, output: ours(io::stdout().as_fd())? }));
+    let control = control.or_fault(Step::Process, "standard input and output")?;
+    let served = obey(&control, None);
+    end_everything();
+    served
+}
+
+/// Whether the first process was started as the launcher.
+fn is_in_container(command_line: &[u8]) -> bool {
+    command_line.split(|byte| *byte == 0).any(|part| part.ends_with(crate::NAME.as_bytes()))
+}
+
+fn be_only_process(id: u32) -> Result<(), Fault> {
+    if std::process::id() == id {
+        return Ok(());
+    }
+    let error = io::Error::new(io::ErrorKind::Unsupported, "this is not the first process of a container");
+    Err(error).or_fault(Step::Process, "a process namespace")
+}
+
+/// The two ends of the connection to the supervisor.
+struct Control {
+    input: File,
+    output: File,
+}
+
+/// Does what the supervisor says until it is gone.
+fn obey(control: &Control, mut standard: Option<OwnedFd>) -> Result<(), Fault> {
+    let filter = filter::compile()?;
     // One byte, not none: a limit of zero still starts the core handler of the host, as root and outside.
     let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
     sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
@@ -45,14 +105,14 @@ pub(crate) fn serve() -> Result<(), Fault> {
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(&filter)?;
     let kernel = std::fs::read_to_string("/proc/version").unwrap_or_default().trim().to_owned();
-    tell(&control, &Report::Ready { kernel });
-    while let Some(order) = next(&control) {
+    tell(control, &Report::Ready { kernel });
+    while let Some(order) = next(control) {
         match order {
-            Order::Run(task) => match work(&control, &task, standard.take(), &signals) {
-                Ok(end) => tell(&control, &end),
+            Order::Run(task) => match work(control, &task, standard.take(), &signals) {
+                Ok(end) => tell(control, &end),
                 Err(fault) => {
                     end_everything();
-                    tell(&control, &refused(&fault));
+                    tell(control, &refused(&fault));
                 }
             },
             // They came too late for a task that is over.
@@ -63,15 +123,15 @@ pub(crate) fn serve() -> Result<(), Fault> {
 }
 
 /// The next order, once there is one; `None` when nobody is left to give any, or what is said is no order.
-fn next(mut control: &UnixStream) -> Option<Order> {
-    Order::read_from(&mut control).ok().flatten()
+fn next(control: &Control) -> Option<Order> {
+    Order::read_from(&mut &control.input).ok().flatten()
 }
 
 /// Says something to the supervisor; without one there is nothing left to do, and the kernel ends everything inside.
-fn tell(control: &UnixStream, report: &Report) {
-    let sent = serde_json::to_vec(report).map_err(io::Error::from).and_then(|json| send(control, REPORT, &json));
+fn tell(control: &Control, report: &Report) {
+    let sent = serde_json::to_vec(report).map_err(io::Error::from).and_then(|json| send(&control.output, REPORT, &json));
     if sent.is_err() {
-        sys::exit_now(0);
+        leave();
     }
 }
 
@@ -85,7 +145,7 @@ fn refused(fault: &Fault) -> Report {
 }
 
 /// Runs one task to its end and ends what it left behind.
-fn work(control: &UnixStream, task: &Task, standard: Option<OwnedFd>, signals: &OwnedFd) -> Result<Report, Fault> {
+fn work(control: &Control, task: &Task, standard: Option<OwnedFd>, signals: &OwnedFd) -> Result<Report, Fault> {
     let memory = Memory::now();
     if let Some(bridge) = &task.bridge {
         let listener = bridge::listen(bridge)?;
@@ -120,7 +180,7 @@ fn work(control: &UnixStream, task: &Task, standard: Option<OwnedFd>, signals: &
 
 /// Forwards output and orders until the command's main process has ended; whether it was ended for the memory it took.
 fn attend(
-    control: &UnixStream,
+    control: &Control,
     command: i32,
     output: &mut io::PipeReader,
     signals: &OwnedFd,
@@ -128,14 +188,14 @@ fn attend(
 ) -> Result<(ExitStatus, bool), Fault> {
     let (mut is_open, mut is_over) = (true, false);
     loop {
-        let ends = [Some(control.as_fd()), is_open.then(|| output.as_fd()), Some(signals.as_fd())];
+        let ends = [Some(control.input.as_fd()), is_open.then(|| output.as_fd()), Some(signals.as_fd())];
         let [ordered, printed, _child] = sys::poll_for(ends, POLL_MS).or_fault(Step::Process, "poll")?;
         if ordered {
             match next(control) {
                 Some(Order::Terminate) => sys::signal_everyone(libc::SIGTERM),
                 Some(Order::Kill) => sys::signal_everyone(libc::SIGKILL),
                 // Nobody wants the command any more.
-                Some(Order::Run(_)) | None => sys::exit_now(0),
+                Some(Order::Run(_)) | None => leave(),
             }
         }
         if printed {
@@ -156,11 +216,11 @@ fn attend(
 }
 
 /// Sends on what has been printed; false at its end.
-fn forward(control: &UnixStream, output: &mut io::PipeReader) -> Result<bool, Fault> {
+fn forward(control: &Control, output: &mut io::PipeReader) -> Result<bool, Fault> {
     let mut chunk = [0; FRAME_BYTES_MAX as usize];
     let n_bytes = output.read(&mut chunk).or_fault(Step::Process, "reading the output")?;
-    if n_bytes > 0 && send(control, OUTPUT, &chunk[..n_bytes]).is_err() {
-        sys::exit_now(0);
+    if n_bytes > 0 && send(&control.output, OUTPUT, &chunk[..n_bytes]).is_err() {
+        leave();
     }
     Ok(n_bytes > 0)
 }
@@ -173,7 +233,13 @@ fn reap() -> Result<Option<(i32, ExitStatus)>, Fault> {
     }
 }
 
-/// Ends every process but this one and waits until the last is gone.
+/// Ends everything and this process, for nobody is left to give orders.
+fn leave() -> ! {
+    sys::signal_everyone(libc::SIGKILL);
+    sys::exit_now(0)
+}
+
+/// Ends every process but this one and the first, and waits until the last is gone.
 ///
 /// The kernel lets no process that is to be killed start another, so one signal to all reaches all.
 fn end_everything() {

@@ -516,3 +516,43 @@ pub(crate) fn used_tmpfs_bytes(folder: &str) -> Option<u64> {
     let is_memory = found.f_type as u64 == TMPFS_MAGIC;
     is_memory.then(|| found.f_blocks.saturating_sub(found.f_bfree) * found.f_bsize as u64)
 }
+
+/// Makes this process the parent of what its descendants leave behind.
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    // SAFETY: only numbers are passed.
+    check(c_long::from(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })).map(drop)
+}
+
+/// Blocks the signals by which a container is asked to end, and `SIGCHLD`, and returns a descriptor that tells of them.
+pub(crate) fn ending_signals() -> io::Result<OwnedFd> {
+    // SAFETY: a zeroed signal set is valid memory, which sigemptyset then makes a valid set; both live across the calls.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT] {
+            libc::sigaddset(&raw mut set, signal);
+        }
+        check(c_long::from(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut())))?;
+        let fd = check(c_long::from(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)))?;
+        Ok(OwnedFd::from_raw_fd(fd as c_int))
+    }
+}
+
+/// Reads the notices of [`ending_signals`] away and says whether one of them came from outside and asked for the end.
+pub(crate) fn is_asked_to_end(signals: &OwnedFd) -> bool {
+    let mut is_asked = false;
+    loop {
+        // SAFETY: a zeroed structure is valid memory for the kernel to fill, and its size is the one given; the descriptor
+        // does not block.
+        let told = unsafe {
+            let mut told: libc::signalfd_siginfo = std::mem::zeroed();
+            let size = size_of::<libc::signalfd_siginfo>();
+            (libc::read(signals.as_raw_fd(), (&raw mut told).cast(), size) == size as isize).then_some(told)
+        };
+        match told {
+            // A process of this namespace has a number here; one outside of it has none.
+            Some(told) => is_asked |= told.ssi_signo != libc::SIGCHLD as u32 && told.ssi_pid == 0,
+            None => return is_asked,
+        }
+    }
+}

@@ -29,6 +29,8 @@ use patchwright::model::responses::ResponsesModel;
 use patchwright::sandbox::Sandbox;
 use patchwright::sandbox::container::image::Pull;
 use patchwright::sandbox::container::{ContainerSandbox, ContainerSettings};
+use patchwright::sandbox::kubernetes::cluster::Access;
+use patchwright::sandbox::kubernetes::{KubernetesSandbox, KubernetesSettings, template};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::sandbox::minimum::Minimum;
 use patchwright::store::Store;
@@ -57,19 +59,49 @@ pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Fail
     }
 }
 
-pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> Arc<dyn Sandbox> {
-    Arc::new(Minimum::new(executors(config), config.isolation))
+pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
+    Ok(Arc::new(Minimum::new(executors(config)?, config.isolation)))
 }
 
-fn executors(config: &config::sandbox::Sandbox) -> Arc<dyn Sandbox> {
-    match config.executor {
+fn executors(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
+    Ok(match config.executor {
         ExecutorKind::Local => {
             let settings =
                 LocalSettings { limits: config.limits.limits(), read_only: config.read_only.clone(), ..LocalSettings::default() };
             Arc::new(LocalSandbox::new(launcher(), settings))
         }
         ExecutorKind::Container => Arc::new(ContainerSandbox::new(launcher(), containers(config))),
+        ExecutorKind::Kubernetes => Arc::new(KubernetesSandbox::new(launcher(), pods(config)?)),
+    })
+}
+
+fn pods(config: &config::sandbox::Sandbox) -> Result<KubernetesSettings, Failure> {
+    let kubernetes = config.kubernetes.clone();
+    if config.egress.enabled {
+        let why = "no Pod reaches the proxy of this machine, so setups have no way out: set `sandbox.egress.enabled` to false";
+        return Err(Failure::usage(anyhow!("the executor `kubernetes`: {why}, and use an image that has what they need")));
     }
+    let launcher_image = kubernetes.launcher_image.ok_or_else(|| {
+        Failure::usage(anyhow!("`sandbox.kubernetes.launcher_image` is not set: name Patchwright's own image, of this version"))
+    })?;
+    let template = kubernetes.pod_template.as_deref().map(template::read).transpose();
+    Ok(KubernetesSettings {
+        access: Access { kubeconfig: kubernetes.kubeconfig, context: kubernetes.context, ..Access::default() },
+        namespace: kubernetes.namespace,
+        instance: kubernetes.instance,
+        image: kubernetes.image,
+        launcher_image,
+        launcher_program: kubernetes.launcher_program,
+        template: template.map_err(|refusal| Failure::usage(anyhow!("{refusal}; {}", refusal.remedy)))?.unwrap_or_default(),
+        runtime_class: kubernetes.runtime_class,
+        image_pull_secrets: kubernetes.image_pull_secrets,
+        host_users: kubernetes.host_users,
+        cpus: kubernetes.cpus.to_string(),
+        start_timeout: Duration::from_secs(kubernetes.start_timeout_seconds),
+        lifetime: Duration::from_secs(kubernetes.lifetime_seconds),
+        environment: Vec::new(),
+        limits: config.limits.limits(),
+    })
 }
 
 fn containers(config: &config::sandbox::Sandbox) -> ContainerSettings {

@@ -110,7 +110,7 @@ async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
     if !workspace.is_dir() {
         return Err(Failure::usage(anyhow!("`--workspace {}` is no folder", arguments.workspace.display())));
     }
-    let sandbox = assemble::sandbox(&config.sandbox);
+    let sandbox = assemble::sandbox(&config.sandbox)?;
     let egress = match arguments.profile {
         ProfileArgument::Setup => assemble::egress(&config.sandbox.egress)?,
         ProfileArgument::Agent | ProfileArgument::Reader | ProfileArgument::Proof => None,

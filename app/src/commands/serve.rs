@@ -35,7 +35,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.config.load()?;
     let github = assemble::github(&config.github)?;
     let agents = assemble::agents(&config)?;
-    let sandbox = assemble::sandbox(&config.sandbox);
+    let sandbox = assemble::sandbox(&config.sandbox)?;
     match sandbox.probe().await {
         Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
         Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),

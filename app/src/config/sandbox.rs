@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::container::Container;
 use crate::config::egress::Egress;
+use crate::config::kubernetes::Kubernetes;
 use crate::sandbox::{self, Isolation};
 
 const MIB: u64 = 1024 * 1024;
@@ -21,13 +22,15 @@ pub enum ExecutorKind {
     Local,
     /// Docker or Podman, behind their socket.
     Container,
+    /// A Kubernetes cluster.
+    Kubernetes,
 }
 
 /// What every command of an agent, a setup or a test is confined to.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
-    /// What runs the commands: `local`, namespaces of this machine's kernel, or `container`, Docker or Podman.
+    /// What runs the commands: `local`, namespaces of this machine's kernel, `container`, Docker or Podman, or `kubernetes`.
     pub executor: ExecutorKind,
     /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`.
     #[schemars(with = "String")]
@@ -40,6 +43,8 @@ pub struct Sandbox {
     pub egress: Egress,
     /// How Docker or Podman runs commands. Whoever can use its socket is as good as root there, unless it is rootless.
     pub container: Container,
+    /// How a Kubernetes cluster runs commands: one Pod for each executor, in a namespace of their own.
+    pub kubernetes: Kubernetes,
 }
 
 impl Default for Sandbox {
@@ -51,6 +56,7 @@ impl Default for Sandbox {
             limits: Limits::default(),
             egress: Egress::default(),
             container: Container::default(),
+            kubernetes: Kubernetes::default(),
         }
     }
 }

@@ -16,26 +16,24 @@ use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::resident::orders::Work;
 use tokio::sync::OnceCell;
 
+use crate::sandbox::carried::Carried;
 use crate::sandbox::container::blueprint::Blueprint;
-use crate::sandbox::container::carried::Carried;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
-use crate::sandbox::container::session::Patience;
 use crate::sandbox::files::Files;
+use crate::sandbox::resident::Patience;
 use crate::sandbox::{
     Capabilities, Command, Executor, Limits, Output, Process, Refusal, Running, Sandbox, SandboxError, Terms, Tree, ownership,
-    search,
+    resident, search,
 };
 
 mod blueprint;
-mod carried;
 mod engine;
 pub mod image;
 mod leftovers;
 mod life;
 mod probe;
 mod process;
-mod session;
 
 /// How containers are made.
 #[derive(Clone, Debug)]
@@ -198,7 +196,7 @@ impl Executor for ContainerExecutor {
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
         let blueprint = process::blueprint(&self.blueprint, process)?;
         let (container, standard) = Container::start(&self.engine, &self.carried, &blueprint, true).await?;
-        let standard = standard.ok_or_else(|| session::machine("starting a process", io::ErrorKind::NotConnected.into()))?;
+        let standard = standard.ok_or_else(|| resident::machine("starting a process", io::ErrorKind::NotConnected.into()))?;
         let task = process::task(&blueprint, Work::Program(process.argv.clone()), "");
         process::spawn(container, standard, task).await
     }
@@ -237,8 +235,8 @@ impl Container {
         patience: Patience,
     ) -> Result<Output, SandboxError> {
         let started = std::time::Instant::now();
-        let gone = || session::machine("keeping the container up", io::ErrorKind::NotConnected.into());
-        let ran = session::run(self.session.as_mut().ok_or_else(gone)?, task, patience).await;
+        let gone = || resident::machine("keeping the container up", io::ErrorKind::NotConnected.into());
+        let ran = resident::run(self.session.as_mut().ok_or_else(gone)?, task, patience).await;
         match ran {
             Err(SandboxError::Machine { .. }) if self.is_out_of_memory().await => Ok(Output {
                 exit: Exit::Exceeded(Limit::Memory),
@@ -257,6 +255,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, SandboxError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => Err(session::machine(context, io::Error::other(error))),
+        Err(error) => Err(resident::machine(context, io::Error::other(error))),
     }
 }

@@ -15,6 +15,13 @@ use crate::spec::Bridge;
 /// The first argument that makes the launcher a resident one.
 pub const MODE: &str = "resident";
 
+/// The first argument that makes the launcher hold a container, as its first process, for others to be attached to.
+pub const HOLD: &str = "hold";
+
+/// The first argument that makes the launcher a resident one whose orders come over its standard input, beside a first
+/// process that [holds](HOLD).
+pub const ATTACHED: &str = "attached";
+
 /// Where the supervisor listens for the resident launcher, inside.
 pub const CONTROL: &str = "/opt/patchwright/session/control";
 

@@ -8,7 +8,7 @@ use patchwright_launcher::resident::orders::TaskLimits;
 use patchwright_launcher::spec::{Bridge, HOME, WORKSPACE};
 use rustix::process::{Resource, getegid, geteuid, getrlimit};
 
-use crate::sandbox::container::carried::Carried;
+use crate::sandbox::carried::Carried;
 use crate::sandbox::container::engine::{Engine, Kind};
 use crate::sandbox::container::image::Image;
 use crate::sandbox::container::leftovers;

@@ -15,10 +15,10 @@ use tokio::time::timeout;
 
 use crate::private_folder::PrivateFolder;
 use crate::sandbox::Refusal;
+use crate::sandbox::carried::Carried;
 use crate::sandbox::container::blueprint::Blueprint;
-use crate::sandbox::container::carried::Carried;
 use crate::sandbox::container::engine::Engine;
-use crate::sandbox::container::session::{self, Session};
+use crate::sandbox::resident::{self, Session};
 
 /// How long the launcher may take from the container's start to its first word.
 /// How often an engine is asked how a container ended, and how long it is between two times.
@@ -63,7 +63,7 @@ impl Container {
         };
         let (control, standard) = accepted.map_err(|error| mute(engine, blueprint, &error))?;
         let mut session = Session::new(control);
-        container.kernel = session::greet(&mut session, START_TIMEOUT).await.map_err(|error| mute(engine, blueprint, &error))?;
+        container.kernel = resident::greet(&mut session, START_TIMEOUT).await.map_err(|error| mute(engine, blueprint, &error))?;
         container.session = Some(session);
         Ok((container, standard))
     }

@@ -10,12 +10,12 @@ use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::probe::{Baits, Finding, N_FINDINGS};
 use patchwright_launcher::resident::orders::Work;
 
+use crate::sandbox::carried::Carried;
 use crate::sandbox::container::blueprint::Blueprint;
-use crate::sandbox::container::carried::Carried;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
-use crate::sandbox::container::session::Patience;
 use crate::sandbox::container::{ContainerSandbox, owner, process, unusable};
+use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Isolation, Limits, Output, Profile, Refusal, SandboxError, Tree, ownership};
 
 const TIMEOUT: Duration = Duration::from_secs(30);

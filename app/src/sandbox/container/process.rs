@@ -21,8 +21,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::life::Container;
-use crate::sandbox::container::session::{Frame, KILL_TIMEOUT, ended, machine};
 use crate::sandbox::output::{Kept, Tail};
+use crate::sandbox::resident::{Frame, KILL_TIMEOUT, ended, machine};
 use crate::sandbox::{Handle, Process, Running, SandboxError};
 
 /// How much of the end of standard error is kept, in bytes.

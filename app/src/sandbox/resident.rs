@@ -1,4 +1,4 @@
-//! The connection to the resident launcher of one container, and one task over it.
+//! The connection to the resident launcher of one container or Pod, and one task over it.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf as _, Bytes, BytesMut};
 use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::resident::orders::{FRAME_BYTES_MAX, OUTPUT, Order, REPORT, Report, Task};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use crate::sandbox::output::Kept;
@@ -27,19 +26,25 @@ pub(super) enum Frame {
     Report(Report),
 }
 
+/// What carries the connection.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
 /// A connection to the launcher.
 pub(super) struct Session {
-    stream: UnixStream,
+    stream: Box<dyn Stream>,
     received: BytesMut,
 }
 
 impl Session {
-    pub(super) fn new(stream: UnixStream) -> Session {
-        Session { stream, received: BytesMut::new() }
+    pub(super) fn new(stream: impl Stream + 'static) -> Session {
+        Session { stream: Box::new(stream), received: BytesMut::new() }
     }
 
     pub(super) async fn order(&mut self, order: &Order) -> io::Result<()> {
-        self.stream.write_all(&order.frame()?).await
+        self.stream.write_all(&order.frame()?).await?;
+        self.stream.flush().await
     }
 
     /// The next frame; one of which only a part has come stays for the next call, however this one ends.

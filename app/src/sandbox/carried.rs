@@ -16,7 +16,7 @@ use crate::private_folder::PrivateFolder;
 use patchwright_launcher::resident::orders::MODE;
 
 /// Where all of it lies inside.
-const FOLDER: &str = "/opt/patchwright/launcher";
+pub(super) const FOLDER: &str = "/opt/patchwright/launcher";
 
 /// The launcher and what it needs.
 pub(super) struct Carried {
@@ -48,6 +48,25 @@ impl Carried {
             libraries.iter().flat_map(|path| names(path).into_iter().map(|name| (path.clone(), format!("{FOLDER}/{name}"))));
         let files = std::iter::once((program, own)).chain(libraries).collect();
         Ok(Carried { files, arguments, _copy: copy })
+    }
+
+    /// The command line of the launcher inside, in another mode.
+    pub(super) fn command(&self, mode: &str) -> Vec<String> {
+        let own = self.arguments.len().saturating_sub(1);
+        self.arguments[..own].iter().cloned().chain([mode.to_owned()]).collect()
+    }
+
+    /// Copies all of it into a folder that is [`FOLDER`] inside.
+    ///
+    /// What is executed can be executed only: the kernel lets nobody look into a process whose program he cannot read.
+    pub(super) fn lay_down(&self, folder: &Path) -> io::Result<()> {
+        for (source, inside) in &self.files {
+            let target = folder.join(inside.strip_prefix(FOLDER).unwrap_or(inside).trim_start_matches('/'));
+            fs::copy(source, &target)?;
+            let mode = if self.arguments.first() == Some(inside) { 0o111 } else { 0o555 };
+            fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        }
+        Ok(())
     }
 }
 
