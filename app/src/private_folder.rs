@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
@@ -11,9 +11,13 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use crate::removal;
 
 /// How the names of all such folders begin. One has its name only once it is locked.
-const PREFIX: &str = "patchwright-";
+const PREFIX: &str = "patchwright-private-";
 /// How a name begins until then.
-const UNLOCKED: &str = ".patchwright-";
+const UNLOCKED: &str = ".patchwright-private-";
+/// A file in each by which it is known to be one: what only has such a name is somebody else's.
+const MARK: &str = ".patchwright-private-folder";
+/// Nobody but the owner: what is in there may have been made for everybody.
+const MODE: u32 = 0o700;
 
 /// A folder that is removed with this value, whatever was left in it.
 #[derive(Debug)]
@@ -37,7 +41,9 @@ impl PrivateFolder {
     /// # Errors
     /// What the system says.
     pub fn new_in(parent: &Path) -> io::Result<Self> {
-        let made = tempfile::Builder::new().prefix(UNLOCKED).tempdir_in(parent)?;
+        let permissions = std::fs::Permissions::from_mode(MODE);
+        let made = tempfile::Builder::new().prefix(UNLOCKED).permissions(permissions).tempdir_in(parent)?;
+        File::create_new(made.path().join(MARK))?;
         let lock = open(made.path())?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         let made = made.keep();
@@ -74,7 +80,7 @@ pub fn sweep(parent: &Path) {
             continue;
         }
         let Ok(folder) = open(&entry.path()) else { continue };
-        let is_own = folder.metadata().is_ok_and(|found| found.uid() == own);
+        let is_own = folder.metadata().is_ok_and(|found| found.uid() == own) && entry.path().join(MARK).is_file();
         if is_own && rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
             match removal::remove(&entry.path()) {
                 Ok(()) => tracing::info!("removed what a killed process left: {}", entry.path().display()),
@@ -83,3 +89,6 @@ pub fn sweep(parent: &Path) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,7 +181,7 @@ impl Workspaces {
             .and_then(|()| std::fs::create_dir_all(folder.join("scratch")))
             .and_then(|()| std::fs::create_dir_all(folder.join("layers")));
         made.and_then(|()| private(&folder, 0o711))
-            .and_then(|()| private(&folder.join("mirrors"), 0o700))
+            .and_then(|()| ["mirrors", "scratch", "layers"].iter().try_for_each(|name| private(&folder.join(name), 0o700)))
             .map_err(|e| unavailable("making the workspace folder", &e))?;
         let folder = folder.canonicalize().map_err(|e| unavailable("finding the workspace folder", &e))?;
         private_folder::sweep(&folder.join("scratch"));

@@ -48,6 +48,10 @@ pub(super) async fn check(sandbox: &dyn Sandbox) {
     let proposed = desk.propose(&executor.collect().await.expect("it is here")).await;
     assert!(matches!(proposed, Ok(Some(_)) | Err(WorkspaceError::Refused(_))), "{proposed:?}");
     assert_eq!(baits.touched(), None);
+    // Whoever is careless keeps the tree where everybody can enter, and the mirror as well.
+    for folder in scratch.path().ancestors().skip(1).take(3).chain(scratch.objects().ancestors().skip(1).take(2)) {
+        std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
+    }
     careless(scratch.path(), scratch.objects());
     assert!(baits.touched().is_some(), "git itself was to run what was planted");
 }

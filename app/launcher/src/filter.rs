@@ -115,6 +115,9 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
     rules.insert(libc::SYS_socket, vec![SeccompRule::new(foreign)?, SeccompRule::new(netlink)?]);
     rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![is_not(libc::AF_UNIX)?])?]);
 
+    // The limits of another process, such as the first one, which must go on.
+    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![SeccompCondition::new(0, Dword, Ne, 0)?])?]);
+
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let rest: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, denied, architecture)?.try_into()?;

@@ -18,6 +18,9 @@ pub(crate) fn enter(spec: &Spec) -> Result<(), Fault> {
     if outer.uid != 0 {
         map_identity(outer, spec.uid, spec.gid)?;
     }
+    // As much System V shared memory as in one of the other private places. Only root can say so; what there is is counted.
+    let n_pages = spec.limits.tmp_bytes / rustix::param::page_size() as u64;
+    let _ = std::fs::write("/proc/sys/kernel/shmall", n_pages.to_string());
     sys::set_hostname("sandbox").or_fault(Step::Namespaces, "sethostname")?;
     sys::loopback_up().or_fault(Step::Network, "bringing lo up")
 }

@@ -32,7 +32,7 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc, output: &OwnedFd) -> Re
     sys::set_dumpable(true).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
     namespaces::map_identity(sys::Ids { uid: spec.uid, gid: spec.gid }, spec.uid, spec.gid)?;
     sys::set_dumpable(false).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
-    bound_counters(spec, proc);
+    bound_counters(proc);
     limit(&spec.limits)?;
     sys::drop_capabilities().or_fault(step, "dropping capabilities")?;
     sys::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
@@ -52,13 +52,11 @@ fn give_output(spec: &Spec, output: &OwnedFd) {
 /// the other commands that run as the same user at the time.
 ///
 /// Second belts, hence quiet where a kernel refuses them: namespaces are forbidden by the system-call filter already.
-fn bound_counters(spec: &Spec, proc: &mounts::Proc) {
+fn bound_counters(proc: &mounts::Proc) {
     let set = |name: &str, most: u64| {
         let _ = proc.open_for_writing(name).and_then(|file| File::from(file).write_all(most.to_string().as_bytes()));
     };
     set("sys/user/max_user_namespaces", 0);
-    // As much System V shared memory as there may be in the other private places.
-    set("sys/kernel/shmall", spec.limits.tmp_bytes / rustix::param::page_size() as u64);
     for kind in ["instances", "watches"] {
         let all = std::fs::read_to_string(format!("/proc/sys/fs/inotify/max_user_{kind}"));
         if let Some(all) = all.ok().and_then(|all| all.trim().parse::<u64>().ok()) {

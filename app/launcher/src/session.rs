@@ -14,7 +14,7 @@ use seccompiler::BpfProgram;
 
 use crate::fault::{Fault, OrFault, Step};
 use crate::spec::{Run, Spec};
-use crate::status::Status;
+use crate::status::{Limit, Status};
 use crate::usage::Watch;
 use crate::{filter, init, messages, mounts, namespaces, sys};
 
@@ -63,13 +63,16 @@ struct Started {
     pid: i32,
     pidfd: OwnedFd,
     status: OwnedFd,
-    /// How many of its first processes are copies of ourselves.
-    n_ours: u32,
+    is_apart: bool,
     is_killed: bool,
 }
 
 impl Session {
     fn make(spec: Spec) -> Result<(Session, Option<OwnedFd>), Fault> {
+        if let Some(score) = spec.limits.oom_score_adj {
+            // Only a hint to the kernel, for all that this process starts; a machine that refuses it is no less safe.
+            let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
+        }
         let filter = filter::compile()?;
         let alive = io::pipe().or_fault(Step::Process, "a pipe")?;
         // What the watch looks at must be found before the host's files are out of sight.
@@ -131,7 +134,8 @@ impl Session {
         let standard = descriptors.next();
         match self.spawn(run, lifeline, output, &status, standard) {
             Ok((pid, pidfd)) => {
-                self.commands.push(Started { pid, pidfd, status, n_ours: 1 + u32::from(run.bridge.is_some()), is_killed: false })
+                self.watch.begin(pid, 1 + u32::from(run.bridge.is_some()));
+                self.commands.push(Started { pid, pidfd, status, is_apart: run.is_apart, is_killed: false });
             }
             Err(fault) => report(status, &fault.refusal()),
         }
@@ -157,7 +161,7 @@ impl Session {
             None => {
                 let own = [&wires.lifeline, &wires.outer_alive, &wires.output, &wires.status].map(|fd| fd.as_raw_fd());
                 let own: Vec<_> = own.into_iter().chain(standard.as_ref().map(AsRawFd::as_raw_fd)).collect();
-                if sys::close_all_but(&own).is_err() {
+                if forget_supervisor().and_then(|()| sys::close_all_but(&own)).is_err() {
                     sys::exit_now(1);
                 }
                 init::run(&self.spec, run, &self.filter, &wires, standard)
@@ -182,15 +186,28 @@ impl Session {
         });
     }
 
-    /// Kills what has used more than it may.
+    /// Kills what has used more than it may. What the commands of a sandbox share is held against those that are not apart,
+    /// as long as there are any: whoever is apart was there before and is there after them.
     fn look(&mut self) {
+        let over = self.watch.exceeded();
+        let has_others = self.commands.iter().any(|command| !command.is_apart);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
-            if let Some(limit) = self.watch.exceeded(command.pid, command.n_ours) {
-                let _ = report_to(&command.status, &Status::Exceeded { limit });
+            let limit = over.iter().find(|(first, limit)| {
+                let is_shared = *limit != Limit::Memory;
+                *first == command.pid && !(is_shared && command.is_apart && has_others)
+            });
+            if let Some((_, limit)) = limit {
+                let _ = report_to(&command.status, &Status::Exceeded { limit: *limit });
                 command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
             }
         }
     }
+}
+
+/// Puts nothing in the place of the standard three, one of which is the connection to the supervisor.
+fn forget_supervisor() -> io::Result<()> {
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    (0..=2).try_for_each(|number| sys::place(&nothing, number))
 }
 
 /// Writes one status line. Nobody is left to be told when it fails: the supervisor reads a missing line as a refusal.

@@ -13,7 +13,7 @@ pub const SPEC_BYTES_MAX: u32 = 4 * 1024 * 1024;
 /// Where the workspace is inside.
 pub const WORKSPACE: &str = "/workspace";
 
-/// The home directory inside: empty, private to the command, writable.
+/// The home directory inside: private to the sandbox, writable.
 pub const HOME: &str = "/home/agent";
 
 /// One sandbox: the walls that its commands share. It lasts until the connection over which it came is closed.
@@ -62,7 +62,7 @@ pub struct Run {
     pub read_only: Vec<ReadOnly>,
     /// What is reached over TCP, if anything is.
     pub bridge: Option<Bridge>,
-    /// Whether its loopback, its System V objects and its temporary files are its own and not those of the sandbox.
+    /// Whether its loopback and its System V objects are its own and not those of the sandbox; temporary files are shared.
     pub is_apart: bool,
 }
 

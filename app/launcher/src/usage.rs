@@ -1,11 +1,11 @@
 //! What commands use beyond what the kernel limits by itself, looked at again and again while they run.
 //!
-//! Memory is that of all processes of a command together, and of the private file systems; what is mapped from those counts
-//! twice. The disk is walked only when so much of it went that the limit may be near. A burst between two looks is not
-//! seen, so the peak is somewhat higher than the limit.
+//! Memory is that of all processes of a command together, and what came into the private file systems since it began; what is
+//! mapped from those counts twice. The disk is walked only when so much of it went that the limit may be near. A burst between
+//! two looks is not seen, so the peak is somewhat higher than the limit. What only the kernel knows of is not seen at all:
+//! the buffers of sockets and pipes, and files that are on their way from one process to another.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -20,9 +20,12 @@ mod disk;
 mod memory;
 
 /// How long it is between two looks.
-const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long it is between two exact counts of memory, unless much was taken in between.
 const COUNT_PAUSE: Duration = Duration::from_millis(500);
+
+/// A look takes at most one part in this many of the time.
+const REST: u32 = 20;
 
 /// Looks at the commands of one sandbox.
 pub(crate) struct Watch {
@@ -31,11 +34,18 @@ pub(crate) struct Watch {
     private: Vec<&'static str>,
     commands: HashMap<i32, Known>,
     disk: Disk,
+    /// How long the last looks took.
+    took: Duration,
 }
 
 /// What is known of one command.
 struct Known {
-    processes: Processes,
+    /// How many of its first processes are copies of ourselves.
+    n_ours: u32,
+    /// Its `/proc` is not there in the first moments, in which nothing but our own code runs.
+    processes: Option<Processes>,
+    /// What the private file systems held when it began; that is not its doing.
+    kept_before: u64,
     /// When memory was counted exactly, and what the estimate was then.
     counted: Option<(Instant, u64)>,
 }
@@ -47,12 +57,20 @@ impl Watch {
         if spec.home.is_none() {
             private.push(HOME);
         }
-        Watch { memory_bytes_max: spec.limits.memory_bytes, private, commands: HashMap::new(), disk: Disk::new(spec) }
+        let (memory_bytes_max, disk) = (spec.limits.memory_bytes, Disk::new(spec));
+        Watch { memory_bytes_max, private, commands: HashMap::new(), disk, took: Duration::ZERO }
     }
 
     /// How long to wait until the next look.
     pub(crate) fn pause(&self) -> Timespec {
-        PAUSE
+        let pause = PAUSE.max(self.took * REST);
+        Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: pause.subsec_nanos().into() }
+    }
+
+    /// Gets to know a command; so many of its first processes are copies of ourselves.
+    pub(crate) fn begin(&mut self, first: i32, n_ours: u32) {
+        let known = Known { n_ours, processes: None, kept_before: self.kept(), counted: None };
+        self.commands.insert(first, known);
     }
 
     /// Forgets a command that has ended.
@@ -60,34 +78,60 @@ impl Watch {
         self.commands.remove(&first);
     }
 
-    /// The limit that a command is over, if it is; `first` is its first process, and so many of
-    /// its first ones are copies of ourselves.
-    pub(crate) fn exceeded(&mut self, first: i32, n_ours: u32) -> Option<Limit> {
-        let is_over = self.uses_too_much_memory(first, n_ours).unwrap_or_default();
-        if is_over { Some(Limit::Memory) } else { self.disk.exceeded() }
+    /// Looks at all commands, and names those that are over a limit by their first processes.
+    pub(crate) fn exceeded(&mut self) -> Vec<(i32, Limit)> {
+        let began = Instant::now();
+        let kept = self.kept();
+        let most = self.memory_bytes_max;
+        let mut over: Vec<(i32, Limit)> = Vec::new();
+        for (first, known) in &mut self.commands {
+            if known.uses_more_than(most, *first, kept).unwrap_or_default() {
+                over.push((*first, Limit::Memory));
+            }
+        }
+        let processes: Vec<&Processes> = self.commands.values().filter_map(|known| known.processes.as_ref()).collect();
+        if let Some(limit) = self.disk.exceeded(&processes) {
+            over.extend(self.commands.keys().map(|first| (*first, limit)));
+        }
+        self.took = began.elapsed();
+        over
     }
 
-    fn uses_too_much_memory(&mut self, first: i32, n_ours: u32) -> Option<bool> {
-        let kept = self.private.iter().map(|directory| taken(directory)).sum::<u64>();
-        let known = match self.commands.entry(first) {
-            Entry::Occupied(known) => known.into_mut(),
-            // Its `/proc` is not there in the first moments, in which nothing but our own code runs.
-            Entry::Vacant(place) => place.insert(Known { processes: Processes::of(first, n_ours)?, counted: None }),
-        };
-        let most = self.memory_bytes_max;
-        let estimate = known.processes.estimate() + kept;
+    /// What the private file systems hold, and System V shared memory, which needs no process, in bytes.
+    fn kept(&self) -> u64 {
+        self.private.iter().map(|directory| taken(directory)).sum::<u64>() + segments()
+    }
+}
+
+impl Known {
+    fn uses_more_than(&mut self, most: u64, first: i32, kept: u64) -> Option<bool> {
+        if self.processes.is_none() {
+            self.processes = Processes::of(first, self.n_ours);
+        }
+        let kept = kept.saturating_sub(self.kept_before);
+        let processes = self.processes.as_mut()?;
+        let estimate = processes.estimate() + kept;
         if estimate <= most {
-            known.counted = None;
+            self.counted = None;
             return Some(false);
         }
         // Processes that were forked share what they have not changed, so the estimate may be far too high.
         let is_fresh = |(at, then): &(Instant, u64)| at.elapsed() < COUNT_PAUSE && estimate < then + most / 8;
-        if known.counted.as_ref().is_some_and(is_fresh) {
+        if self.counted.as_ref().is_some_and(is_fresh) {
             return Some(false);
         }
-        known.counted = Some((Instant::now(), estimate));
-        Some(known.processes.count() + kept > most)
+        self.counted = Some((Instant::now(), estimate));
+        Some(processes.count() + kept > most)
     }
+}
+
+/// What System V shared memory of this sandbox holds, attached or not, in bytes.
+fn segments() -> u64 {
+    /// The place of `rss` in a line, see `proc_sysvipc(5)`.
+    const RSS: usize = 14;
+    let text = fs::read_to_string("/mnt/proc/sysvipc/shm").unwrap_or_default();
+    let resident = |line: &str| line.split_whitespace().nth(RSS)?.parse::<u64>().ok();
+    text.lines().skip(1).filter_map(resident).sum()
 }
 
 /// What a private file system holds, in bytes.

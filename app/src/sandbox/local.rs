@@ -1,4 +1,4 @@
-//! The sandbox on this machine: namespaces and a system-call filter, made by the launcher for each command anew.
+//! The sandbox on this machine: namespaces and a system-call filter, made by the launcher once for each executor.
 //!
 //! It knows how the launcher is started and what it is told; how the walls are built is the launcher's business. There is
 //! no weaker mode: where the machine cannot give a layer, there is a [`Refusal`] and nothing runs.

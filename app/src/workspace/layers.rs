@@ -64,28 +64,34 @@ impl Layers {
             return Ok(layer);
         }
         used.retain(|_, layer| layer.strong_count() > 0);
-        let path = self.folder.join(commit.as_str());
-        let lock = self.lock(commit, FlockOperation::LockShared).map_err(|e| unavailable(WHAT, &e))?;
+        // Only its owner could write to what is copied up from it.
+        let user = owner.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+        let name = format!("{commit}-{user}");
+        let path = self.folder.join(&name);
+        let lock = self.lock(&name, FlockOperation::LockShared).map_err(|e| unavailable(WHAT, &e))?;
         if !path.exists() {
             let made = PrivateFolder::new_in(&self.folder).map_err(|e| unavailable(WHAT, &e))?;
             let tree = made.path().join("tree");
             fs::create_dir(&tree).map_err(|e| unavailable(WHAT, &e))?;
             scratch::write(mirror, commit, None, &tree, owner)?;
+            // With its name it must be whole, even where the power fails right after.
+            let synced = File::open(&tree).and_then(|tree| Ok(rustix::fs::syncfs(&tree)?));
+            synced.map_err(|e| unavailable(WHAT, &e))?;
             if let Err(error) = fs::rename(&tree, &path) {
                 // Somebody else was first, with the same files.
                 if !path.exists() {
                     return Err(unavailable(WHAT, &error));
                 }
             }
-            self.make_room(commit);
+            self.make_room(&name);
         }
         let layer = Arc::new(Layer { path, _lock: lock });
         used.insert(commit.clone(), Arc::downgrade(&layer));
         Ok(layer)
     }
 
-    fn lock(&self, commit: &CommitId, operation: FlockOperation) -> io::Result<File> {
-        let path = self.lock_file(commit.as_str());
+    fn lock(&self, name: &str, operation: FlockOperation) -> io::Result<File> {
+        let path = self.lock_file(name);
         loop {
             let file = File::options().create(true).truncate(false).write(true).open(&path)?;
             rustix::fs::flock(&file, operation)?;
@@ -98,27 +104,29 @@ impl Layers {
         }
     }
 
-    fn lock_file(&self, commit: &str) -> PathBuf {
-        self.folder.join(format!("{commit}.lock"))
+    fn lock_file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.lock"))
     }
 
     /// Removes what was used least recently and is not used now. What cannot be removed is tried again next time.
-    fn make_room(&self, but: &CommitId) {
+    fn make_room(&self, but: &str) {
         let mut unused: Vec<(SystemTime, String)> = Vec::new();
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if let Some(commit) = name.strip_suffix(".lock").filter(|commit| *commit != but.as_str()) {
+            if let Some(layer) = name.strip_suffix(".lock").filter(|layer| *layer != but) {
                 let used = entry.metadata().and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-                unused.push((used, commit.to_owned()));
+                unused.push((used, layer.to_owned()));
             }
         }
         unused.sort();
         let n_over = (unused.len() + 1).saturating_sub(LAYERS_MAX);
-        for (_, commit) in unused.into_iter().take(n_over) {
-            let Ok(lock) = File::options().write(true).open(self.lock_file(&commit)) else { continue };
+        for (_, layer) in unused.into_iter().take(n_over) {
+            let Ok(lock) = File::options().write(true).open(self.lock_file(&layer)) else { continue };
             if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                let _ = fs::remove_dir_all(self.folder.join(&commit));
-                let _ = fs::remove_file(self.lock_file(&commit));
+                // It loses its name at once; half of it is never taken for the whole.
+                let Ok(grave) = PrivateFolder::new_in(&self.folder) else { continue };
+                let _ = fs::rename(self.folder.join(&layer), grave.path().join("tree"));
+                let _ = fs::remove_file(self.lock_file(&layer));
             }
         }
     }

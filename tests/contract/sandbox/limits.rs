@@ -52,6 +52,25 @@ async fn files_in_memory_count_as_memory() {
 }
 
 #[tokio::test]
+async fn shared_memory_that_nobody_is_attached_to_counts_as_well() {
+    if subject::is_container() {
+        return;
+    }
+    let mut place = limited(Limits { memory_bytes: 128 * MIB, ..Limits::default() }).await;
+    let segments = r#"perl -e '$b = "x" x (32 << 20); for (1..12) { $id = shmget(0, 32 << 20, 0600 | 01000) // last;
+        shmwrite($id, $b, 0, 32 << 20) } sleep 100000'"#;
+    is_stopped(&place.run(segments).await, Limit::Memory);
+    // What is left of it is not the next command's doing.
+    assert_eq!(place.prints("sleep 0.3; echo there").await, "there\n");
+}
+
+#[tokio::test]
+async fn the_kernel_kills_commands_before_the_server_when_memory_is_short() {
+    let mut place = limited(Limits::default()).await;
+    assert_eq!(place.prints("cat /proc/self/oom_score_adj").await, "500\n");
+}
+
+#[tokio::test]
 async fn the_workspace_takes_no_more_of_the_disk_than_it_may() {
     let limits = Limits { disk_bytes: 32 * MIB, n_files: 2000, ..Limits::default() };
     let mut place = limited(limits.clone()).await;
@@ -60,8 +79,13 @@ async fn the_workspace_takes_no_more_of_the_disk_than_it_may() {
     }
     is_stopped(&place.run("for n in $(seq 1 100); do head -c 1M /dev/zero > file$n; done; sleep 100000").await, Limit::Disk);
     assert!(fs::read_dir(place.path()).unwrap().count() < 100);
-    // As long as it is over the limit nothing runs for long.
-    is_stopped(&place.run("sleep 100000").await, Limit::Disk);
+    // Who is to tidy up is not killed for it, and who makes it worse is.
+    assert_eq!(place.prints("rm file1; sleep 0.5; echo there").await, "there\n");
+    is_stopped(&place.run("for n in $(seq 200 300); do head -c 1M /dev/zero > file$n; done; sleep 100000").await, Limit::Disk);
+    // A file without a name takes as much.
+    let mut place = limited(limits.clone()).await;
+    let unnamed = r#"exec perl -e 'open F, "+>", "f"; unlink "f"; syswrite F, "x" x (1 << 20) for 1..200; sleep 100000'"#;
+    is_stopped(&place.run(unnamed).await, Limit::Disk);
     let mut place = limited(limits).await;
     is_stopped(&place.run("mkdir d; n=0; while :; do : > d/$n; n=$((n + 1)); done").await, Limit::Files);
 }

@@ -9,9 +9,12 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::spec::Spec;
 use crate::status::Limit;
+use crate::usage::memory::Processes;
 
 /// Deeper directories count as too many files: nobody needs them, and each level holds a descriptor open.
 const DEPTH_MAX: usize = 512;
+/// A walk goes on behind the limit, so that it can be seen whether it gets better; up to so many times the limit.
+const FILES_OVER: u64 = 4;
 /// A walk takes at most one part in this many of the time.
 const REST: u32 = 10;
 /// The smallest share of a limit that must have gone before a walk looks for it.
@@ -26,9 +29,11 @@ pub(super) struct Disk {
     n_files_max: u64,
     /// What the last walk found and when the next one may be.
     last: Option<Walked>,
+    /// Whether the next walk only finds out where we are: the first, and the one after a command was killed.
+    is_fresh: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Used {
     bytes: u64,
     n_files: u64,
@@ -36,6 +41,7 @@ struct Used {
 
 struct Walked {
     used: Used,
+    /// What was free, and what of it has gone since without a walk having found where.
     free: Used,
     rested_at: Instant,
 }
@@ -49,30 +55,49 @@ impl Disk {
             bytes_max: spec.limits.disk_bytes,
             n_files_max: spec.limits.n_files,
             last: None,
+            is_fresh: true,
         }
     }
 
-    /// The limit that they are over, if they are.
-    pub(super) fn exceeded(&mut self) -> Option<Limit> {
+    /// The limit that they are over, if they are and it is not getting better: who is to tidy up must be able to.
+    pub(super) fn exceeded(&mut self, processes: &[&Processes]) -> Option<Limit> {
         let free = self.free();
         if let Some(last) = &self.last {
-            let gone = |then: u64, now: u64| then.saturating_sub(now);
             let near = |used: u64, most: u64| (most.saturating_sub(used) / 2).max(most / SHARE);
-            let is_near = gone(last.free.bytes, free.bytes) >= near(last.used.bytes, self.bytes_max)
-                || gone(last.free.n_files, free.n_files) >= near(last.used.n_files, self.n_files_max);
+            let is_near = last.free.bytes.saturating_sub(free.bytes) >= near(last.used.bytes, self.bytes_max)
+                || last.free.n_files.saturating_sub(free.n_files) >= near(last.used.n_files, self.n_files_max);
             if !is_near || Instant::now() < last.rested_at {
                 return None;
             }
         }
         let began = Instant::now();
-        let walked = walk(&self.directories, self.bytes_max, self.n_files_max);
+        let mut used = walk(&self.directories, self.n_files_max.saturating_mul(FILES_OVER));
+        used.bytes += self.deleted(processes);
         let took = began.elapsed().max(Duration::from_micros(1));
-        let used = match walked {
-            Ok(used) => used,
-            Err(limit) => return Some(limit),
+        let before = self.last.take();
+        // What was used up and not found here stays in doubt, and with it the next walk near.
+        let unfound = |then: u64, now: u64, grown: u64| now + then.saturating_sub(now).saturating_sub(grown);
+        let reference = before.as_ref().map_or(free, |before| Used {
+            bytes: unfound(before.free.bytes, free.bytes, used.bytes.saturating_sub(before.used.bytes)),
+            n_files: unfound(before.free.n_files, free.n_files, used.n_files.saturating_sub(before.used.n_files)),
+        });
+        self.last = Some(Walked { used, free: reference, rested_at: began + took * REST });
+        let before = before.filter(|_| !self.is_fresh).map_or(used, |before| before.used);
+        let exceeded = if used.bytes > self.bytes_max && used.bytes > before.bytes {
+            Some(Limit::Disk)
+        } else if used.n_files > self.n_files_max && used.n_files > before.n_files {
+            Some(Limit::Files)
+        } else {
+            None
         };
-        self.last = Some(Walked { used, free, rested_at: began + took * REST });
-        None
+        self.is_fresh = exceeded.is_some();
+        exceeded
+    }
+
+    /// What is still open and has no name any more, in bytes.
+    fn deleted(&self, processes: &[&Processes]) -> u64 {
+        let device = self.directories.first().and_then(|directory| rustix::fs::fstat(directory).ok());
+        device.map_or(0, |found| processes.iter().map(|processes| processes.deleted_files(found.st_dev)).sum())
     }
 
     fn free(&self) -> Used {
@@ -83,9 +108,9 @@ impl Disk {
     }
 }
 
-/// Adds up what is below, following no link; stops at the first limit that is passed.
-fn walk(directories: &[OwnedFd], bytes_max: u64, n_files_max: u64) -> Result<Used, Limit> {
-    let mut used = Used { bytes: 0, n_files: 0 };
+/// Adds up what is below, following no link, to the end or up to so many files.
+fn walk(directories: &[OwnedFd], n_files_max: u64) -> Used {
+    let mut used = Used::default();
     let mut shared = HashSet::new();
     for directory in directories {
         let mut open: Vec<Dir> = again(directory).into_iter().collect();
@@ -108,18 +133,15 @@ fn walk(directories: &[OwnedFd], bytes_max: u64, n_files_max: u64) -> Result<Use
             }
             used.n_files += 1;
             used.bytes += u64::try_from(found.st_blocks).unwrap_or_default() * 512;
-            if used.bytes > bytes_max {
-                return Err(Limit::Disk);
-            }
             if used.n_files > n_files_max || open.len() > DEPTH_MAX {
-                return Err(Limit::Files);
+                return Used { n_files: used.n_files.max(n_files_max + 1), ..used };
             }
             if is_directory && let Some(below) = open.last().and_then(|level| below(level, name)) {
                 open.push(below);
             }
         }
     }
-    Ok(used)
+    used
 }
 
 fn again(directory: &OwnedFd) -> Option<Dir> {

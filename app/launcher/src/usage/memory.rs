@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{kilobytes, shared_memory_of_machine};
 
@@ -38,41 +38,49 @@ impl Processes {
 
     /// What they have at most, in bytes: pages that several of them share count several times.
     pub(super) fn estimate(&mut self) -> u64 {
-        let page = rustix::param::page_size() as u64;
-        let mut n_pages = 0;
-        let mut shared = 0;
-        self.each(|process| {
-            let Ok(text) = fs::read_to_string(process.join("statm")) else { return };
-            let mut numbers = text.split(' ').skip(1).map(|number| number.trim().parse::<u64>().unwrap_or_default());
-            let (resident, of_files) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-            n_pages += resident.saturating_sub(of_files);
-            shared += of_files;
+        let (mut own, mut shared) = (0, 0);
+        self.each(|_, status| {
+            own += kilobytes(status, "RssAnon") + kilobytes(status, "VmPTE");
+            shared += kilobytes(status, "RssShmem");
         });
         let machine = shared_memory_of_machine();
         if machine >= self.nameless.1 + GROWTH_BYTES || machine + GROWTH_BYTES < self.nameless.1 {
             self.nameless = (self.nameless_files(), machine);
         }
-        // Shared pages are mostly those of programs and libraries, which are no memory of the command's own; where they
-        // could make a difference, the exact count tells them apart.
-        let mapped = if shared * page > self.nameless.0 + GROWTH_BYTES { self.mapped() } else { 0 };
-        n_pages * page + self.nameless.0 + mapped
+        own + self.nameless.0.max(shared)
     }
 
     /// What they have, each page counted once, in bytes.
     pub(super) fn count(&self) -> u64 {
-        let mut bytes = 0;
-        self.each(|process| {
-            let text = fs::read_to_string(process.join("smaps_rollup")).unwrap_or_default();
-            bytes += kilobytes(&text, "Pss_Anon") + kilobytes(&text, "Pss_Shmem");
+        let (mut own, mut shared) = (0, 0);
+        self.each(|process, status| {
+            match fs::read_to_string(process.join("smaps_rollup")) {
+                Ok(text) => {
+                    own += kilobytes(&text, "Pss_Anon");
+                    shared += kilobytes(&text, "Pss_Shmem");
+                }
+                // What cannot be told apart counts in full.
+                Err(_) => own += kilobytes(status, "RssAnon"),
+            }
+            own += kilobytes(status, "VmPTE");
         });
-        bytes + self.nameless_files()
+        own + self.nameless_files().max(shared)
     }
 
-    /// What they map of memory that is shared, in bytes; what several of them map counts several times.
-    fn mapped(&self) -> u64 {
+    /// What open files hold that have no name in any directory of this device any more, in bytes.
+    pub(super) fn deleted_files(&self, device: u64) -> u64 {
+        let mut seen = HashSet::new();
         let mut bytes = 0;
-        self.each(|process| {
-            bytes += fs::read_to_string(process.join("status")).map_or(0, |text| kilobytes(&text, "RssShmem"));
+        self.each(|process, _| {
+            for open in fs::read_dir(process.join("fd")).into_iter().flatten().flatten() {
+                if let Ok(found) = fs::metadata(open.path())
+                    && found.nlink() == 0
+                    && found.dev() == device
+                    && seen.insert(found.ino())
+                {
+                    bytes += found.blocks() * 512;
+                }
+            }
         });
         bytes
     }
@@ -85,10 +93,9 @@ impl Processes {
         let mut seen = HashSet::new();
         let mut bytes = 0;
         let mut is_hidden = false;
-        self.each(|process| {
+        self.each(|process, _| {
             let Ok(files) = fs::read_dir(process.join("fd")) else {
-                let number = process.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
-                is_hidden |= process.exists() && number.is_some_and(|number| number > self.n_ours);
+                is_hidden |= process.exists() && number(process).is_some_and(|number| number > self.n_ours);
                 return;
             };
             for open in files.flatten() {
@@ -105,14 +112,33 @@ impl Processes {
         if is_hidden { bytes.max(grown) } else { bytes }
     }
 
-    fn each(&self, mut look: impl FnMut(PathBuf)) {
-        for entry in fs::read_dir(&self.proc).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            if name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
-                look(entry.path());
+    /// Every process with its `status`; of one whose first thread has ended, a thread that lives.
+    fn each(&self, mut look: impl FnMut(&Path, &str)) {
+        for process in numbered(&self.proc) {
+            let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+            if status.contains("VmRSS:") {
+                look(&process, &status);
+                continue;
+            }
+            let alive = numbered(&process.join("task")).find_map(|thread| {
+                let status = fs::read_to_string(thread.join("status")).ok()?;
+                status.contains("VmRSS:").then_some((thread, status))
+            });
+            if let Some((thread, status)) = alive {
+                look(&thread, &status);
             }
         }
     }
+}
+
+/// What in a directory has a number for its name.
+fn numbered(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| number(path).is_some())
+}
+
+fn number(path: &Path) -> Option<u32> {
+    path.file_name()?.to_str()?.parse().ok()
 }
 
 /// Whether a directory is a `/proc` other than the host's.
