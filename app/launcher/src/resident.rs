@@ -27,6 +27,8 @@ mod memory;
 pub mod orders;
 mod trial;
 
+/// How gladly the kernel kills what is inside first when memory is short.
+const OOM_SCORE_ADJ: &str = "500";
 /// How often memory is looked at, in milliseconds.
 const POLL_MS: i32 = 50;
 
@@ -45,6 +47,7 @@ pub(crate) fn serve() -> Result<(), Fault> {
 /// Holds a container as its first process: nothing inside can end it, and its end is that of all others.
 pub(crate) fn hold() -> Result<(), Fault> {
     be_only_process(1)?;
+    give_way();
     sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
     let signals = sys::ending_signals().or_fault(Step::Process, "signalfd")?;
     loop {
@@ -65,6 +68,7 @@ pub(crate) fn attend_attached() -> Result<(), Fault> {
         let error = io::Error::new(io::ErrorKind::Unsupported, "the first process here is not the launcher's");
         return Err(error).or_fault(Step::Process, "a process namespace");
     }
+    give_way();
     sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
     sys::adopt_orphans().or_fault(Step::Process, "prctl(PR_SET_CHILD_SUBREAPER)")?;
     end_everything();
@@ -100,6 +104,7 @@ fn obey(control: &Control, mut standard: Option<OwnedFd>) -> Result<(), Fault> {
     let filter = filter::compile()?;
     // One byte, not none: a limit of zero still starts the core handler of the host, as root and outside.
     let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
+    give_way();
     sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
     sys::forbid_new_privileges().or_fault(Step::Privileges, "prctl(PR_SET_NO_NEW_PRIVS)")?;
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
@@ -120,6 +125,12 @@ fn obey(control: &Control, mut standard: Option<OwnedFd>) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Has the kernel kill this process and what it starts first when memory is short. Only a hint, and only as long as the
+/// process is dumpable, for then this file is its own; raising it takes no privilege.
+fn give_way() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
 }
 
 /// The next order, once there is one; `None` when nobody is left to give any, or what is said is no order.

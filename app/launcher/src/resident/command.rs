@@ -12,9 +12,6 @@ use crate::resident::{refused, trial};
 use crate::spec::WORKSPACE;
 use crate::{privileges, probe, rules, sys};
 
-/// How gladly the kernel kills a command first when memory is short.
-const OOM_SCORE_ADJ: &str = "500";
-
 /// Becomes the command. What fails here is written to `faults`: the command never ran.
 pub(crate) fn become_command(task: &Task, standard: Option<&OwnedFd>, output: OwnedFd, mut faults: File) -> ! {
     if let Err(fault) = prepare(task, standard, &output) {
@@ -63,8 +60,6 @@ fn prepare(task: &Task, standard: Option<&OwnedFd>, output: &OwnedFd) -> Result<
     sys::reset_signals().or_fault(step, "resetting signals")?;
     sys::new_session().or_fault(step, "setsid")?;
     sys::set_umask(0o022);
-    // Only a hint to the kernel; a machine that refuses it is no less safe. Raising it takes no privilege.
-    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
     let nothing = File::open("/dev/null").or_fault(step, "/dev/null")?;
     sys::place(&standard.map_or(nothing.as_fd(), AsFd::as_fd), 0).or_fault(step, "standard input")?;
     sys::place(standard.unwrap_or(output), 1).or_fault(step, "standard output")?;
