@@ -207,16 +207,12 @@ impl Replayer {
             demands: &prepared.plan.demands,
         };
         // Whatever came of it came of it then as well, and the tree tells.
-        Ok(ground.ready(&spec.repo, &prepared.base, patch, setup.as_ref(), profile(spec)).await?.tree)
+        Ok(ground.ready(&spec.repo, &prepared.base, patch, setup.as_ref(), Profile::of_agent(spec.task.mode())).await?.tree)
     }
 
     async fn open(&self, spec: &JobSpec, prepared: &Prepared, tree: &Scratch) -> Result<Box<dyn Executor>, ReplayError> {
-        Ok(self.sandbox.open(tree.tree(), terms(profile(spec), &prepared.plan.demands)).await?)
+        Ok(self.sandbox.open(tree.tree(), terms(Profile::of_agent(spec.task.mode()), &prepared.plan.demands)).await?)
     }
-}
-
-fn profile(spec: &JobSpec) -> Profile {
-    if spec.task.mode().edits() { Profile::Agent } else { Profile::Reader }
 }
 
 /// The transcript of a solve that has come to something, and the commit that it proposed.

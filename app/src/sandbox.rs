@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 pub use patchwright_domain::demands::Isolation;
 use patchwright_domain::excerpt::search::{Found, Search};
+use patchwright_domain::job::Mode;
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
 use serde::Serialize;
@@ -18,6 +19,7 @@ mod carried;
 pub mod container;
 pub mod errand;
 mod files;
+mod findings;
 pub mod kubernetes;
 pub mod local;
 pub mod minimum;
@@ -70,6 +72,13 @@ pub enum Profile {
     Reader,
     /// The repository's setup and test commands, in a tree that no agent has touched.
     Proof,
+}
+
+impl Profile {
+    /// What an agent's commands may do in a mode.
+    pub fn of_agent(mode: Mode) -> Self {
+        if mode.edits() { Self::Agent } else { Self::Reader }
+    }
 }
 
 /// How one executor is to be.

@@ -82,7 +82,7 @@ fn is_asked_to_end(lifeline: &OwnedFd) -> bool {
     if sys::read_some(lifeline) == 0 {
         return false;
     }
-    sys::terminate_all();
+    sys::signal_everyone(libc::SIGTERM);
     true
 }
 

@@ -123,12 +123,6 @@ pub(crate) fn pidfd_kill(pidfd: &OwnedFd) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, no_info, 0) }).map(drop)
 }
 
-/// Asks every process of this namespace but this one to end.
-pub(crate) fn terminate_all() {
-    // SAFETY: only numbers are passed; this process is the first of its namespace, so nothing outside is meant.
-    unsafe { libc::kill(-1, libc::SIGTERM) };
-}
-
 /// Reads what is there, and says how much it was; none is the end.
 pub(crate) fn read_some(descriptor: &OwnedFd) -> usize {
     let mut buffer = [0_u8; 16];
@@ -495,12 +489,6 @@ pub(crate) fn poll_for<const N: usize>(descriptors: [Option<BorrowedFd<'_>>; N],
             Err(error) => return Err(error),
         }
     }
-}
-
-/// The size of a page of memory, in bytes.
-pub(crate) fn page_bytes() -> u64 {
-    // SAFETY: only a number is passed.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 /// How much lies in a folder that is a file system in memory, in bytes; `None` for any other.

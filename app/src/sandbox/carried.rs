@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use patchwright_launcher::NAME;
 
 use crate::private_folder::PrivateFolder;
+use crate::sandbox::Refusal;
 use patchwright_launcher::resident::orders::MODE;
 
 /// Where all of it lies inside.
@@ -29,6 +30,19 @@ pub(super) struct Carried {
 }
 
 impl Carried {
+    /// Packs the launcher of this server.
+    ///
+    /// # Errors
+    /// [`Refusal`] where its file is not what was started.
+    pub(super) async fn packed(launcher: &Path) -> Result<Carried, Refusal> {
+        let program = launcher.to_owned();
+        let packed = tokio::task::spawn_blocking(move || Carried::pack(&program)).await;
+        packed.map_err(io::Error::other).flatten().map_err(|error| Refusal {
+            missing: format!("the launcher: {}: {error}", launcher.display()),
+            remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
+        })
+    }
+
     /// Packs the launcher at `program`, which must be what this process itself runs, or use no library that this does not.
     pub(super) fn pack(program: &Path) -> io::Result<Carried> {
         let (program, copy) = lasting(program)?;

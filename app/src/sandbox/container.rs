@@ -20,7 +20,7 @@ use crate::sandbox::carried::Carried;
 use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
-use crate::sandbox::files::Files;
+use crate::sandbox::files::{Files, blocking};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{
     Capabilities, Command, Executor, Limits, Output, Process, Refusal, Running, Sandbox, SandboxError, Terms, Tree, ownership,
@@ -79,12 +79,7 @@ impl ContainerSandbox {
     async fn found(&self) -> Result<&(Arc<Engine>, Arc<Carried>), Refusal> {
         self.found
             .get_or_try_init(|| async {
-                let launcher = self.launcher.clone();
-                let packed = tokio::task::spawn_blocking(move || Carried::pack(&launcher)).await;
-                let carried = packed.map_err(io::Error::other).flatten().map_err(|error| Refusal {
-                    missing: format!("the launcher: {}: {error}", self.launcher.display()),
-                    remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
-                })?;
+                let carried = Carried::packed(&self.launcher).await?;
                 Ok((Arc::new(Engine::find(&self.settings.sockets).await?), Arc::new(carried)))
             })
             .await
@@ -246,15 +241,5 @@ impl Container {
             }),
             ran => ran,
         }
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    context: &str,
-    work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static,
-) -> Result<T, SandboxError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(resident::machine(context, io::Error::other(error))),
     }
 }

@@ -197,3 +197,14 @@ pub(super) fn refused(path: &str, error: io::Error) -> SandboxError {
     }
     SandboxError::Machine { context: format!("working on {path}"), source: error }
 }
+
+/// Does work on files where it may wait for the disk.
+pub(super) async fn blocking<T: Send + 'static>(
+    context: &str,
+    work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static,
+) -> Result<T, SandboxError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(SandboxError::Machine { context: context.to_owned(), source: io::Error::other(error) }),
+    }
+}

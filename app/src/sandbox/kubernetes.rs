@@ -105,12 +105,7 @@ impl KubernetesSandbox {
     async fn found(&self) -> Result<&(Arc<Cluster>, Arc<Carried>), Refusal> {
         self.found
             .get_or_try_init(|| async {
-                let launcher = self.launcher.clone();
-                let packed = tokio::task::spawn_blocking(move || Carried::pack(&launcher)).await;
-                let carried = packed.map_err(io::Error::other).flatten().map_err(|error| Refusal {
-                    missing: format!("the launcher: {}: {error}", self.launcher.display()),
-                    remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
-                })?;
+                let carried = Carried::packed(&self.launcher).await?;
                 let cluster = Cluster::connect(&self.settings.access, &self.settings.namespace).await?;
                 Ok((Arc::new(cluster), Arc::new(carried)))
             })

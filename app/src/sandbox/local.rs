@@ -15,11 +15,12 @@ use async_trait::async_trait;
 use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
-use patchwright_launcher::probe::{Baits, Finding, N_FINDINGS};
+use patchwright_launcher::probe::Baits;
 use patchwright_launcher::spec::{self, HOME, Program, ReadOnly, Spec};
 use tokio::sync::OnceCell;
 
-use crate::sandbox::files::Files;
+use crate::sandbox::files::{Files, blocking};
+use crate::sandbox::findings::holding;
 use crate::sandbox::local::room::{Room, State};
 use crate::sandbox::toolchains::{self, Toolchains};
 use crate::sandbox::{
@@ -33,6 +34,8 @@ mod process;
 mod room;
 mod session;
 
+/// What to do about a layer that does not hold.
+const REMEDY: &str = "run on a host whose kernel and container settings let every layer hold; no repository code runs until then";
 /// Where an outlet's socket is inside.
 const OUTLET: &str = "/run/outlet.sock";
 /// How each limit is kept. Memory, disk and files are looked at by the launcher, the rest is refused by the kernel; what is
@@ -194,7 +197,7 @@ impl Sandbox for LocalSandbox {
         }
         let mut room = self.room(Tree::alone(workspace.path()), None)?;
         let probe = Program::Probe(Baits { file: bait.path().to_owned(), port });
-        let layers = holding(&tried(&mut room, probe).await?)?;
+        let layers = holding(&tried(&mut room, probe).await?, REMEDY)?;
         let shell = tried(&mut room, Program::Script { shell: shell(), script: "exit 0".to_owned() }).await?;
         match shell.exit {
             Exit::Code(0) => Ok(Capabilities { isolation: Isolation::Namespaces, layers, limits: LIMITS.to_vec() }),
@@ -301,25 +304,6 @@ async fn tried(room: &mut Room, program: Program) -> Result<Output, Refusal> {
     }
 }
 
-/// Returns the layers of a probe that all hold.
-fn holding(probe: &Output) -> Result<Vec<String>, Refusal> {
-    let text = String::from_utf8_lossy(&probe.output);
-    let findings: Vec<Finding> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let broken: Vec<String> = findings
-        .iter()
-        .filter_map(|finding| finding.broken.as_ref().map(|broken| format!("{} ({broken})", finding.layer)))
-        .collect();
-    if broken.is_empty() && findings.len() == N_FINDINGS {
-        return Ok(findings.into_iter().map(|finding| finding.layer).collect());
-    }
-    let unfinished = || format!("the whole probe: {} of {N_FINDINGS} checks answered, {:?}", findings.len(), probe.exit);
-    Err(Refusal {
-        missing: if broken.is_empty() { unfinished() } else { broken.join("; ") },
-        remedy: "run on a host whose kernel and container settings let every layer hold; no repository code runs until then"
-            .to_owned(),
-    })
-}
-
 /// Runs commands and touches files in one workspace.
 struct LocalExecutor {
     room: Room,
@@ -388,15 +372,5 @@ impl Executor for LocalExecutor {
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
         let (files, search) = (self.files().await?, search.clone());
         blocking("searching the workspace", move || search::search(&files, &search)).await
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    context: &str,
-    work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static,
-) -> Result<T, SandboxError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(SandboxError::Machine { context: context.to_owned(), source: io::Error::other(error) }),
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn solve(
         None => None,
     };
     let brief = brief::brief(spec, &request, &prepared, &survey(tools, spec, &prepared.base).await?);
-    let mut executor = commands::open(tools, &tree, &prepared.plan, profile(spec)).await?;
+    let mut executor = commands::open(tools, &tree, &prepared.plan, Profile::of_agent(spec.task.mode())).await?;
     let message = message(tools, spec, run, &request);
     let change_gate = ChangeGate::new(tools, spec, &prepared, message.clone());
     let gate: &dyn Gate = if mode.edits() { &change_gate } else { &AnswerGate };
@@ -87,11 +87,6 @@ pub(super) async fn solve(
     } else {
         answer(tools, executor.as_mut(), solution, kept).await
     }
-}
-
-/// What the agent's commands may do.
-fn profile(spec: &JobSpec) -> Profile {
-    if spec.task.mode().edits() { Profile::Agent } else { Profile::Reader }
 }
 
 /// Writes down the turns of an agent that works, until it ends; `None` where somebody asked for a cancel meanwhile.
@@ -136,7 +131,9 @@ async fn start(
         changes: &proposal.changes,
         restored: Vec::new(),
     });
-    Ok(commands::ready(tools, spec, &prepared.base, patch, &prepared.plan, setup, profile(spec)).await?.tree)
+    Ok(commands::ready(tools, spec, &prepared.base, patch, &prepared.plan, setup, Profile::of_agent(spec.task.mode()))
+        .await?
+        .tree)
 }
 
 /// The request as it was when the run was prepared.

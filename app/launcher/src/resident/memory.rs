@@ -36,7 +36,7 @@ fn n_kills() -> u64 {
 /// What all processes hold for themselves, and what lies in folders that are memory, in bytes.
 pub(crate) fn taken_bytes() -> u64 {
     let Ok(numbers) = fs::read_dir("/proc") else { return 0 };
-    let page_bytes = crate::sys::page_bytes();
+    let page_bytes = rustix::param::page_size() as u64;
     let own = numbers.flatten().filter_map(|entry| {
         let statm = fs::read_to_string(entry.path().join("statm")).ok()?;
         let pages: Vec<u64> = statm.split(' ').filter_map(|pages| pages.parse().ok()).collect();

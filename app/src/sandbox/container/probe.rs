@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use patchwright_domain::proof::{Exit, Limit};
-use patchwright_launcher::probe::{Baits, Finding, N_FINDINGS};
+use patchwright_launcher::probe::Baits;
 use patchwright_launcher::resident::orders::Work;
 
 use crate::sandbox::carried::Carried;
@@ -15,9 +15,12 @@ use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
 use crate::sandbox::container::{ContainerSandbox, owner, process, unusable};
+use crate::sandbox::findings::holding;
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Isolation, Limits, Output, Profile, Refusal, SandboxError, Tree, ownership};
 
+/// What to do about a layer that does not hold.
+const REMEDY: &str = "take what weakens its containers out of the engine's configuration; no repository code runs until then";
 const TIMEOUT: Duration = Duration::from_secs(30);
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// The limits that are tried: small, so that trying is quick and hurts nobody.
@@ -69,7 +72,7 @@ struct Trial {
 
 impl Trial {
     async fn all(&mut self, workspace: &Path, baits: Baits) -> Result<(Vec<String>, Vec<(Limit, Enforcement)>), Refusal> {
-        let findings = holding(&self.run(Work::Probe(baits)).await?)?;
+        let findings = holding(&self.run(Work::Probe(baits)).await?, REMEDY)?;
         self.shell(workspace).await?;
         let limits = vec![
             (Limit::Memory, self.memory().await?),
@@ -141,23 +144,4 @@ impl Trial {
             }
         }
     }
-}
-
-/// Returns the layers of a probe that all hold.
-fn holding(probe: &Output) -> Result<Vec<String>, Refusal> {
-    let text = String::from_utf8_lossy(&probe.output);
-    let findings: Vec<Finding> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let broken: Vec<String> = findings
-        .iter()
-        .filter_map(|finding| finding.broken.as_ref().map(|broken| format!("{} ({broken})", finding.layer)))
-        .collect();
-    if broken.is_empty() && findings.len() == N_FINDINGS {
-        return Ok(findings.into_iter().map(|finding| finding.layer).collect());
-    }
-    let unfinished = || format!("the whole probe: {} of {N_FINDINGS} checks answered, {:?}", findings.len(), probe.exit);
-    Err(Refusal {
-        missing: if broken.is_empty() { unfinished() } else { broken.join("; ") },
-        remedy: "take what weakens its containers out of the engine's configuration; no repository code runs until then"
-            .to_owned(),
-    })
 }

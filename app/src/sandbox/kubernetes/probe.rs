@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
-use patchwright_launcher::probe::{Baits, Finding, N_FINDINGS};
+use patchwright_launcher::probe::Baits;
 use patchwright_launcher::resident::orders::Work;
 
 use crate::sandbox::errand::{Answer, Errand};
+use crate::sandbox::findings::holding;
 use crate::sandbox::kubernetes::{KubernetesExecutor, KubernetesSandbox, KubernetesSettings, told};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Executor as _, Isolation, Limits, Output, Profile, Refusal, SandboxError};
 
+/// What to do about a layer that does not hold.
+const REMEDY: &str = "take what weakens its Pods out of the cluster (admission webhooks, a runtime without seccomp); no repository code runs until then";
 const TIMEOUT: Duration = Duration::from_secs(60);
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// The limits that are tried: small, so that trying is quick and hurts nobody.
@@ -56,7 +59,7 @@ pub(super) async fn probe(sandbox: &KubernetesSandbox) -> Result<Capabilities, R
 async fn all(executor: &mut KubernetesExecutor, sandbox: &KubernetesSandbox) -> Result<Capabilities, Refusal> {
     let namespace = &sandbox.settings.namespace;
     network(executor, namespace).await?;
-    let findings = holding(&run(executor, Work::Probe(Baits { file: NOWHERE.into(), port: NO_PORT })).await?)?;
+    let findings = holding(&run(executor, Work::Probe(Baits { file: NOWHERE.into(), port: NO_PORT })).await?, REMEDY)?;
     shell(executor).await?;
     let processes = processes(executor).await?;
     let limits = vec![
@@ -162,25 +165,4 @@ fn unstable(what: &str, why: &str) -> Refusal {
         remedy: "look what ends the Pods or their connections: `kubectl get events`, and proxies before the cluster's API"
             .to_owned(),
     }
-}
-
-/// Returns the layers of a probe that all hold.
-fn holding(probe: &Output) -> Result<Vec<String>, Refusal> {
-    let text = String::from_utf8_lossy(&probe.output);
-    let findings: Vec<Finding> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let broken: Vec<String> = findings
-        .iter()
-        .filter_map(|finding| finding.broken.as_ref().map(|broken| format!("{} ({broken})", finding.layer)))
-        .collect();
-    if broken.is_empty() && findings.len() == N_FINDINGS {
-        return Ok(findings.into_iter().map(|finding| finding.layer).collect());
-    }
-    let unfinished = || format!("the whole probe: {} of {N_FINDINGS} checks answered, {:?}", findings.len(), probe.exit);
-    Err(Refusal {
-        missing: if broken.is_empty() { unfinished() } else { broken.join("; ") },
-        remedy:
-            "take what weakens its Pods out of the cluster (admission webhooks, a runtime without seccomp); no repository code \
-                 runs until then"
-                .to_owned(),
-    })
 }
