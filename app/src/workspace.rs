@@ -21,6 +21,7 @@ use layers::{Layer, Layers};
 use relay::Relay;
 
 mod edit;
+mod files;
 mod layers;
 mod mirror;
 mod paths;

@@ -15,7 +15,7 @@ use git2::{Delta, Oid, Repository};
 use patchwright_domain::journal::CommitId;
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, Timespec, Timestamps, UTIME_NOW};
 
-use super::edit::{LINK, SUBMODULE};
+use super::files;
 use super::mirror::{git, open};
 use super::scratch::{self, Entry};
 use super::{WorkspaceError, unavailable};
@@ -154,19 +154,10 @@ pub(super) fn write_over(
     let (changed, gone) = differences(&repository, before, after).map_err(|e| git(WHAT, &e))?;
     let placed = || -> io::Result<()> {
         over.give(root)?;
-        for entry in &changed {
-            over.make_parents(&entry.path)?;
-            if entry.mode == SUBMODULE {
-                over.make_folder(&entry.path)?;
-            }
-        }
         gone.iter().try_for_each(|path| over.mark_gone(path))
     };
     placed().map_err(|e| unavailable(WHAT, &e))?;
-    let files: Vec<&Entry> = changed.iter().filter(|entry| entry.mode != LINK && entry.mode != SUBMODULE).collect();
-    scratch::write_part(mirror, root, &files, owner, &scratch::times(&repository, head)?)?;
-    let mut links = changed.iter().filter(|entry| entry.mode == LINK);
-    links.try_for_each(|link| scratch::write_link(&repository, root, link, owner))?;
+    let written = files::write(mirror, root, &changed, owner, &scratch::times(&repository, head)?)?;
     let kept = || -> io::Result<()> {
         let heads = root.join(".git/refs/heads");
         fs::create_dir_all(&heads)?;
@@ -176,7 +167,7 @@ pub(super) fn write_over(
     kept().map_err(|e| unavailable(WHAT, &e))?;
     let index = root.join(".git/index");
     forget(&index, &gone).map_err(|e| git(WHAT, &e))?;
-    scratch::write_index(root, &index, &changed)?;
+    scratch::write_index(&index, &written)?;
     let owned = owner.map_or(Ok(0), |owner| ensure_owner(&root.join(".git"), owner, owner));
     owned.map(drop).map_err(|e| unavailable(WHAT, &e))
 }
