@@ -116,6 +116,7 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
         },
         baseline: None,
         request: Digest::of(b""),
+        reach: None,
     };
     Ok((spec, request, prepared))
 }

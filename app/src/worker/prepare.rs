@@ -7,6 +7,7 @@ use patchwright_domain::journal::{CommitId, EntryKind, Prepared};
 use patchwright_domain::policy::Policy;
 use patchwright_domain::proof::Evidence;
 use patchwright_domain::report::Stage;
+use patchwright_domain::walls::{Reach, Walls};
 use tracing::info;
 
 use super::commands::{self, Said};
@@ -14,8 +15,8 @@ use super::{Answer, StepError, Tools, conclusions};
 use crate::forge::Access;
 use crate::policy_file;
 
-pub(super) async fn prepare(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Preparing).await;
+pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> Result<Answer, StepError> {
+    super::show(tools, spec, Stage::Preparing, walls).await;
     let request = tools.forge.context(spec).await?;
     let text = serde_json::to_vec(&request).expect("a request holds only text");
     let request = tools.store.put_artifact(text).await?;
@@ -23,8 +24,15 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec) -> Result<Answer, Ste
     let base = tools.workspaces.fetch(&spec.repo, access).await?;
     let plan = plan(tools, spec, &base).await?;
     let baseline = baseline(tools, spec, &base, &plan).await?;
+    let reach = reach(tools, &plan).await;
     info!(base = %base, "prepared; the tests are run with {:?}", plan.test);
-    Ok(Answer::entry(EntryKind::Prepared { prepared: Prepared { base, plan, baseline, request } }))
+    Ok(Answer::entry(EntryKind::Prepared { prepared: Prepared { base, plan, baseline, request, reach } }))
+}
+
+/// What the setups of this run can reach.
+async fn reach(tools: &Tools, plan: &Plan) -> Option<Reach> {
+    let (Some(egress), Some(_)) = (&tools.egress, &plan.setup) else { return None };
+    Some(Reach::of(egress.hosts().await.iter().map(|host| host.pattern.to_string()), egress.is_for_patches()))
 }
 
 async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, StepError> {
