@@ -1,6 +1,7 @@
 //! The whole pipeline, from a signed webhook to what a person reads on GitHub: one test for each way it can go.
 
 mod attempts;
+mod bare;
 mod cheats;
 mod command_line;
 mod crashes;

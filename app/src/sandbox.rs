@@ -15,6 +15,7 @@ use patchwright_domain::proof::{Exit, Limit};
 pub use patchwright_domain::walls::Enforcement;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub mod bare;
 mod carried;
 pub mod container;
 pub mod errand;

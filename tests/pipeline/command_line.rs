@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::support::github::git;
 use crate::support::pipeline::{SAMPLE, mends};
 
+mod bare;
 mod killed;
 mod modes;
 mod sandbox;
@@ -170,9 +171,14 @@ impl Checkout {
     }
 
     async fn run(&self, arguments: &[&str]) -> Ended {
+        self.run_with(arguments, &[]).await
+    }
+
+    async fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
         let url = self.model.base_url();
         let all = [["run", "--repo", "rocket", "--json"].as_slice(), arguments].concat();
-        patchwright(self.folder.path(), &all, &[("PATCHWRIGHT__MODEL__BASE_URL", &url), ("USER", "ada")]).await
+        let own = [("PATCHWRIGHT__MODEL__BASE_URL", url.as_str()), ("USER", "ada")];
+        patchwright(self.folder.path(), &all, &[own.as_slice(), variables].concat()).await
     }
 
     async fn branches(&self) -> Vec<String> {
@@ -287,6 +293,11 @@ async fn every_command_explains_itself() {
           --config <FILE>
               The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
 
+          --without-sandbox
+              Run the code of repositories and agents as this user, with nothing around it: only for a
+              machine that is thrown away after the run, and only where `sandbox.executor` is `none` as
+              well
+
           --repo <PATH>
               The checkout; the current folder if none is named
 
@@ -336,6 +347,11 @@ async fn every_command_explains_itself() {
           --config <FILE>
               The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
 
+          --without-sandbox
+              Run the code of repositories and agents as this user, with nothing around it: only for a
+              machine that is thrown away after the run, and only where `sandbox.executor` is `none` as
+              well
+
           --no-work
               Take and decide deliveries, but work on no job
 
@@ -353,6 +369,11 @@ async fn every_command_explains_itself() {
     Options:
           --config <FILE>
               The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
+
+          --without-sandbox
+              Run the code of repositories and agents as this user, with nothing around it: only for a
+              machine that is thrown away after the run, and only where `sandbox.executor` is `none` as
+              well
 
           --json
               Print one JSON object

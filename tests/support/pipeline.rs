@@ -23,10 +23,10 @@ use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::rehearsal::scene::{RepositoryId, Role};
 use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
 use patchwright::replay::Replayer;
-use patchwright::sandbox::Executor;
-use patchwright::sandbox::Isolation;
+use patchwright::sandbox::bare::BareSandbox;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::sandbox::minimum::Minimum;
+use patchwright::sandbox::{self, Executor, Isolation};
 use patchwright::server::{self, Server};
 use patchwright::store::ledger::Limits;
 use patchwright::store::sqlite::SqliteStore;
@@ -110,6 +110,8 @@ pub(crate) struct Setup {
     pub(crate) toolbox: Arc<dyn Toolbox>,
     /// Where setups may reach out; nowhere without it.
     pub(crate) egress: Option<Arc<Egress>>,
+    /// Whether commands run without a sandbox.
+    pub(crate) is_bare: bool,
     /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
     pub(crate) is_replayed: bool,
 }
@@ -136,6 +138,7 @@ impl Default for Setup {
             context_tokens: 200_000,
             toolbox: Arc::new(NoTools),
             egress: None,
+            is_bare: false,
             is_replayed: true,
         }
     }
@@ -294,8 +297,7 @@ impl World {
             gate: Arc::clone(&gate),
         };
         let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");
-        let local = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
-        let sandbox = Minimum::new(Arc::new(LocalSandbox::new(setup.launcher.clone(), local)), Isolation::Namespaces);
+        let sandbox = sandbox(&setup);
         let mut agents: Vec<Arc<dyn Agent>> = vec![Arc::new(agent)];
         let mut second = None;
         if let Some(script) = setup.second {
@@ -307,7 +309,9 @@ impl World {
             store: Arc::new(store),
             forge: Arc::new(forge(&github)),
             workspaces: Arc::new(
-                Workspaces::open(folder.path().join("workspace"), Some(SANDBOX_UID)).await.expect("the folder can be made"),
+                Workspaces::open(folder.path().join("workspace"), (!setup.is_bare).then_some(SANDBOX_UID))
+                    .await
+                    .expect("the folder can be made"),
             ),
             sandbox: Arc::new(sandbox),
             egress: setup.egress,
@@ -563,6 +567,17 @@ fn agent(base_url: String, context_tokens: u64) -> Turns {
     let model = ResponsesModel::new(settings).expect("the settings are right");
     let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 3, wait_max: Duration::from_millis(4) };
     Turns { backoff, context_tokens, ..Turns::new(Arc::new(model)) }
+}
+
+/// The sandbox as `serve` makes it.
+fn sandbox(setup: &Setup) -> Minimum {
+    let launcher = setup.launcher.clone();
+    if setup.is_bare {
+        let environment = BareSandbox::tools_of_this_machine();
+        return Minimum::new(Arc::new(BareSandbox::new(launcher, sandbox::Limits::default(), environment)), Isolation::None);
+    }
+    let local = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
+    Minimum::new(Arc::new(LocalSandbox::new(launcher, local)), Isolation::Namespaces)
 }
 
 fn settings(web_url: &str, limits_of_day: Limits) -> Settings {

@@ -173,7 +173,7 @@ async fn tools(arguments: &Arguments, config: &Config, store: Arc<dyn Store>) ->
     Ok(Tools {
         store,
         forge: Arc::new(LocalCheckout { path }),
-        workspaces: assemble::workspaces(&config.workspace).await?,
+        workspaces: assemble::workspaces(config).await?,
         sandbox: assemble::sandbox(&config.sandbox)?,
         egress: assemble::egress(&config.sandbox.egress)?,
         agents: assemble::agents(config)?,

@@ -52,7 +52,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let tools = Tools {
         store: assemble::store(&config.store).await?,
         forge: Arc::new(github),
-        workspaces: assemble::workspaces(&config.workspace).await?,
+        workspaces: assemble::workspaces(&config).await?,
         sandbox,
         egress: assemble::egress(&config.sandbox.egress)?,
         agents,

@@ -24,6 +24,20 @@ pub enum ExecutorKind {
     Container,
     /// A Kubernetes cluster.
     Kubernetes,
+    /// Nothing: commands are run as the server's own user.
+    None,
+}
+
+impl ExecutorKind {
+    /// Its name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Container => "container",
+            Self::Kubernetes => "kubernetes",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What every command of an agent, a setup or a test is confined to.
@@ -31,8 +45,11 @@ pub enum ExecutorKind {
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
     /// What runs the commands: `local`, namespaces of this machine's kernel, `container`, Docker or Podman, or `kubernetes`.
+    /// `none` contains nothing: it is for machines that are thrown away after the run, and has to be wanted twice, here and
+    /// with `--without-sandbox`; every pull request then says so.
     pub executor: ExecutorKind,
-    /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`.
+    /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`; `none` for
+    /// the executor `none` alone.
     #[schemars(with = "String")]
     pub isolation: Isolation,
     /// Further host folders that commands may read, such as a toolchain outside of `/usr`.
@@ -58,6 +75,29 @@ impl Default for Sandbox {
             container: Container::default(),
             kubernetes: Kubernetes::default(),
         }
+    }
+}
+
+impl Sandbox {
+    /// Says what does not go together, naming the keys.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.egress.check()?;
+        if self.executor != ExecutorKind::None {
+            return Ok(());
+        }
+        if self.isolation != Isolation::None {
+            let isolation = self.isolation;
+            return Err(format!(
+                "`sandbox.executor` is `none`, which contains nothing, and `sandbox.isolation` demands `{isolation}`: on a \
+                 machine that is thrown away after the run set `sandbox.isolation` to `none` too, otherwise use another executor"
+            ));
+        }
+        if self.egress.enabled {
+            return Err("`sandbox.executor` is `none`, which keeps nobody to the hosts of `sandbox.egress`: set \
+                 `sandbox.egress.enabled` to false, or use another executor"
+                .to_owned());
+        }
+        Ok(())
     }
 }
 
