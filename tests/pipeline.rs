@@ -5,6 +5,7 @@ mod bare;
 mod cheats;
 mod command_line;
 mod crashes;
+mod devcontainer;
 mod gate;
 mod hostile;
 mod limits;

@@ -112,6 +112,8 @@ pub(crate) struct Setup {
     pub(crate) egress: Option<Arc<Egress>>,
     /// Whether commands run without a sandbox.
     pub(crate) is_bare: bool,
+    /// Whether `devcontainer.json` is read, as for an executor that runs images.
+    pub(crate) reads_devcontainer: bool,
     /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
     pub(crate) is_replayed: bool,
 }
@@ -139,6 +141,7 @@ impl Default for Setup {
             toolbox: Arc::new(NoTools),
             egress: None,
             is_bare: false,
+            reads_devcontainer: false,
             is_replayed: true,
         }
     }
@@ -317,7 +320,10 @@ impl World {
             egress: setup.egress,
             agents,
             clock: clock.clone(),
-            settings: settings(github.web_url(), setup.limits_of_day),
+            settings: Settings {
+                reads_devcontainer: setup.reads_devcontainer,
+                ..settings(github.web_url(), setup.limits_of_day)
+            },
         });
         let listener = server::listen(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
@@ -590,6 +596,7 @@ fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
         email: "patchwright[bot]@users.noreply.github.test".into(),
         instruction_fallbacks: Vec::new(),
         test_command: None,
+        reads_devcontainer: false,
         limits_of_day,
     }
 }

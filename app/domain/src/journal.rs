@@ -254,6 +254,9 @@ pub struct Prepared {
     /// What the setup could reach; `None` where there was none, or it had no way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<Reach>,
+    /// What people have to know of how it was prepared, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What the agent proposes.

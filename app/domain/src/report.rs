@@ -233,6 +233,9 @@ fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
 
 /// What was in force while all of this ran; journals from before it was written down say nothing of it.
 fn confined(body: &mut String, story: &Story<'_>, prepared: &Prepared) {
+    for note in &prepared.notes {
+        let _ = write!(body, "\n\n{}", sentence(note, story.host));
+    }
     let lines: Vec<String> = story.walls.iter().map(|walls| plain(&walls.line(), SENTENCE_CHARS_MAX)).collect();
     if lines.is_empty() {
         return;

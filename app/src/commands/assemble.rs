@@ -314,6 +314,7 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         host,
         instruction_fallbacks: config.agent.instruction_fallbacks.clone(),
         test_command: None,
+        reads_devcontainer: config.sandbox.reads_devcontainer(),
         limits_of_day: config.limits.of_day(),
     }
 }

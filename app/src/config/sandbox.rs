@@ -52,6 +52,10 @@ pub struct Sandbox {
     /// the executor `none` alone.
     #[schemars(with = "String")]
     pub isolation: Isolation,
+    /// Whether containers and Pods run the image that a repository's `devcontainer.json` names, where its policy names none. It
+    /// is read from the base alone, and `sandbox.container.allowed_images` holds for it: an image is code of strangers, and
+    /// fetching one costs time and reaches a registry.
+    pub devcontainer: bool,
     /// Further host folders that commands may read, such as a toolchain outside of `/usr`.
     pub read_only: Vec<PathBuf>,
     /// What commands may use.
@@ -69,6 +73,7 @@ impl Default for Sandbox {
         Self {
             executor: ExecutorKind::default(),
             isolation: Isolation::Namespaces,
+            devcontainer: false,
             read_only: Vec::new(),
             limits: Limits::default(),
             egress: Egress::default(),
@@ -79,6 +84,15 @@ impl Default for Sandbox {
 }
 
 impl Sandbox {
+    /// Whether `devcontainer.json` is read: wanted, and of use to the executor.
+    pub fn reads_devcontainer(&self) -> bool {
+        let runs_images = match self.executor {
+            ExecutorKind::Container | ExecutorKind::Kubernetes => true,
+            ExecutorKind::Local | ExecutorKind::None => false,
+        };
+        self.devcontainer && runs_images
+    }
+
     /// Says what does not go together, naming the keys.
     pub(super) fn check(&self) -> Result<(), String> {
         self.egress.check()?;
