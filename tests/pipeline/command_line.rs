@@ -132,6 +132,23 @@ async fn the_doctor_says_what_works_as_one_object() {
 }
 
 #[tokio::test]
+async fn the_doctor_names_registries_that_no_setup_reaches() {
+    let folder = folder();
+    let (bin, path) = (folder.path().join("bin"), folder.path().join("bin/uv"));
+    std::fs::create_dir(&bin).expect("there is room");
+    std::fs::write(&path, "#!/bin/sh\n").expect("there is room");
+    let variables = [("UV_DEFAULT_INDEX", "http://10.1.2.3:8080/simple"), ("PATH", bin.to_str().expect("it is text"))];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchwright"));
+    command.args(["doctor", "--json"]).current_dir(folder.path()).env_clear().envs(variables).env("HOME", folder.path());
+    let output = command.output().await.expect("the program starts");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("it is one object");
+    let findings = told["findings"].as_array().expect("it is a list");
+    let egress = findings.iter().find(|finding| finding["what"] == "egress").expect("it is told");
+    assert_eq!(egress["status"], "broken");
+    insta::assert_snapshot!(egress["detail"].as_str().expect("it is text"), @"setups reach no host; not the registries that are configured by an address: 10.1.2.3");
+}
+
+#[tokio::test]
 async fn the_doctor_prints_a_profile_for_apparmor() {
     let folder = folder();
     let ended = patchwright(folder.path(), &["doctor", "--apparmor"], &[]).await;

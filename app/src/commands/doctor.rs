@@ -204,7 +204,14 @@ async fn egress(config: &Config) -> Finding {
                 } else {
                     format!("setups reach {}", hosts.join(", "))
                 };
-                Finding::works("egress", detail)
+                match egress.skipped().await {
+                    [] => Finding::works("egress", detail),
+                    skipped => Finding::broken(
+                        "egress",
+                        format!("{detail}; not the registries that are configured by an address: {}", skipped.join(", ")),
+                        "give them names, in DNS or in `/etc/hosts`, and configure the tools to those; see `sandbox.egress.host`",
+                    ),
+                }
             }
             Err(error) => Finding::broken("egress", error.to_string(), "see that the temporary folder can be written to"),
         },
