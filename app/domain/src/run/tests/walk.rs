@@ -76,6 +76,7 @@ fn alphabet() -> Vec<Entry> {
     let kinds = [
         claimed(),
         handed_back(),
+        confined(sample::walls()),
         prepared(),
         turn(sample::usage()),
         solved(),
