@@ -41,8 +41,11 @@ async fn a_run_that_fails_without_a_sandbox_is_marked_too() {
 
 #[tokio::test]
 async fn a_repository_that_demands_walls_is_not_run_without_them() {
-    let policy = "commands:\n  setup: touch /tmp/patchwright-ran-without-walls\n  test: sh tests/run.sh\nsandbox:\n  isolation: landlock\n";
-    let ran = std::path::Path::new("/tmp/patchwright-ran-without-walls");
+    let folder = tempfile::tempdir().expect("there is room");
+    let ran = folder.path().join("ran");
+    let policy =
+        format!("commands:\n  setup: touch {}\n  test: sh tests/run.sh\nsandbox:\n  isolation: landlock\n", ran.display());
+    let policy: &'static str = Box::leak(policy.into_boxed_str());
     for test in [policy, "sandbox:\n  isolation: namespaces\n"] {
         bare()
             .file((".github/patchwright.yml", test, false))

@@ -52,7 +52,7 @@ pub struct Sandbox {
     /// the executor `none` alone.
     #[schemars(with = "String")]
     pub isolation: Isolation,
-    /// Whether containers and Pods run the image that a repository's `devcontainer.json` names, where its policy names none. It
+    /// Whether containers run the image that a repository's `devcontainer.json` names, where its policy names none. It
     /// is read from the base alone, and `sandbox.container.allowed_images` holds for it: an image is code of strangers, and
     /// fetching one costs time and reaches a registry.
     pub devcontainer: bool,
@@ -87,8 +87,9 @@ impl Sandbox {
     /// Whether `devcontainer.json` is read: wanted, and of use to the executor.
     pub fn reads_devcontainer(&self) -> bool {
         let runs_images = match self.executor {
-            ExecutorKind::Container | ExecutorKind::Kubernetes => true,
-            ExecutorKind::Local | ExecutorKind::None => false,
+            ExecutorKind::Container => true,
+            // Pods run the operator's image alone.
+            ExecutorKind::Kubernetes | ExecutorKind::Local | ExecutorKind::None => false,
         };
         self.devcontainer && runs_images
     }
