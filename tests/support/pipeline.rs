@@ -23,10 +23,8 @@ use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
 use patchwright::rehearsal::scene::{RepositoryId, Role};
 use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
 use patchwright::replay::Replayer;
-use patchwright::sandbox::bare::BareSandbox;
-use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
-use patchwright::sandbox::minimum::Minimum;
-use patchwright::sandbox::{self, Executor, Isolation};
+use patchwright::sandbox::Executor;
+use patchwright::sandbox::local::SANDBOX_UID;
 use patchwright::server::{self, Server};
 use patchwright::store::ledger::Limits;
 use patchwright::store::sqlite::SqliteStore;
@@ -48,6 +46,7 @@ use super::github::APP_ID;
 mod inspect;
 mod look;
 pub(crate) mod post;
+mod walls;
 
 /// The secret that the rehearsed GitHub signs with.
 pub(crate) const WEBHOOK_SECRET: &str = "webhook-secret-canary-61c1e9";
@@ -300,7 +299,7 @@ impl World {
             gate: Arc::clone(&gate),
         };
         let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");
-        let sandbox = sandbox(&setup);
+        let sandbox = walls::sandbox(&setup);
         let mut agents: Vec<Arc<dyn Agent>> = vec![Arc::new(agent)];
         let mut second = None;
         if let Some(script) = setup.second {
@@ -573,17 +572,6 @@ fn agent(base_url: String, context_tokens: u64) -> Turns {
     let model = ResponsesModel::new(settings).expect("the settings are right");
     let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 3, wait_max: Duration::from_millis(4) };
     Turns { backoff, context_tokens, ..Turns::new(Arc::new(model)) }
-}
-
-/// The sandbox as `serve` makes it.
-fn sandbox(setup: &Setup) -> Minimum {
-    let launcher = setup.launcher.clone();
-    if setup.is_bare {
-        let environment = BareSandbox::tools_of_this_machine();
-        return Minimum::new(Arc::new(BareSandbox::new(launcher, sandbox::Limits::default(), environment)), Isolation::None);
-    }
-    let local = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
-    Minimum::new(Arc::new(LocalSandbox::new(launcher, local)), Isolation::Namespaces)
 }
 
 fn settings(web_url: &str, limits_of_day: Limits) -> Settings {

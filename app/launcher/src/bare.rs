@@ -28,7 +28,7 @@ pub const MODE: &str = "bare";
 pub const TERMINATE: u8 = b't';
 
 /// How often what is left of a command is looked for before it is given up.
-const ROUNDS_MAX: u32 = 500;
+const ROUNDS_MAX: u32 = 5_000;
 /// How long a round waits for what it has killed to be gone, in milliseconds.
 const ROUND_MS: i32 = 20;
 
@@ -61,18 +61,13 @@ pub(crate) fn serve() -> Result<(), Fault> {
     let control = UnixStream::from(control);
     let received = messages::receive::<Bare>(&control).or_fault(Step::Spec, "the command")?;
     let Some((bare, _)) = received else { return Ok(()) };
-    let status = match work(&control, &bare) {
-        Ok(end) => end
-            .code()
-            .map_or_else(|| Status::Signaled { signal: end.signal().unwrap_or(libc::SIGKILL) }, |code| Status::Exited { code }),
-        Err(fault) => fault.refusal(),
-    };
+    let status = work(&control, &bare).unwrap_or_else(|fault| fault.refusal());
     // Nobody may be left to hear it.
     let _ = (&control).write_all(status.line().as_bytes());
     Ok(())
 }
 
-fn work(control: &UnixStream, bare: &Bare) -> Result<ExitStatus, Fault> {
+fn work(control: &UnixStream, bare: &Bare) -> Result<Status, Fault> {
     let step = Step::Process;
     sys::new_session().or_fault(step, "setsid")?;
     sys::adopt_orphans().or_fault(step, "prctl(PR_SET_CHILD_SUBREAPER)")?;
@@ -95,8 +90,14 @@ fn work(control: &UnixStream, bare: &Bare) -> Result<ExitStatus, Fault> {
     }
     let end = attend(control, command, &signals);
     // The main process may have ended by itself while others that it started go on.
-    end_descendants(&signals);
-    end
+    if !end_descendants(&signals) {
+        return Ok(Status::Lost { signal: libc::SIGKILL });
+    }
+    let end = end?;
+    Ok(match end.code() {
+        Some(code) => Status::Exited { code },
+        None => Status::Signaled { signal: end.signal().unwrap_or(libc::SIGKILL) },
+    })
 }
 
 /// Waits for the command's main process, and does what the supervisor asks for meanwhile.
@@ -129,17 +130,30 @@ fn reap() -> Option<(i32, ExitStatus)> {
     sys::reap_one().ok().flatten()
 }
 
-/// Ends everything that the command left behind. What starts others faster than it is found is stopped first.
-fn end_descendants(signals: &OwnedFd) {
+/// Ends everything that the command left behind, and says whether nothing is left. What starts others faster than it is
+/// found is stopped first.
+fn end_descendants(signals: &OwnedFd) -> bool {
     for _ in 0..ROUNDS_MAX {
-        let found = descendants();
-        if found.is_empty() {
-            return;
+        if is_childless() {
+            return true;
         }
+        // What starts others while it is looked for may be missed, so that none was found means nothing.
+        let found = descendants();
         [Signal::STOP, Signal::KILL].into_iter().for_each(|signal| send(&found, signal));
         let _ = sys::poll_for([Some(signals.as_fd())], ROUND_MS);
         sys::drain(signals);
-        while reap().is_some() {}
+    }
+    false
+}
+
+/// Whether nothing is left: whatever this process has not lost descends from a child of it, for it adopts orphans.
+fn is_childless() -> bool {
+    loop {
+        match sys::reap_one() {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(error) => return error.raw_os_error() == Some(libc::ECHILD),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Checkout, folder, patchwright};
 use crate::support::pipeline::mends;
 
 /// All that the configuration says.
-const CONFIG: [(&str, &str); 3] = [
+pub(super) const CONFIG: [(&str, &str); 3] = [
     ("PATCHWRIGHT__SANDBOX__EXECUTOR", "none"),
     ("PATCHWRIGHT__SANDBOX__ISOLATION", "none"),
     ("PATCHWRIGHT__SANDBOX__EGRESS__ENABLED", "false"),

@@ -161,7 +161,9 @@ fn exit(text: &str, is_over: bool, is_flooded: bool) -> Result<Exit, SandboxErro
             Status::Ready | Status::Exceeded { .. } | Status::Lost { .. } => {}
         }
     }
-    let gone = || machine("keeping the command's launcher", io::Error::other("it is gone, by the command or from outside"));
+    let gone = || {
+        machine("keeping the command's launcher", io::Error::other("it is gone, or could not end all that the command started"))
+    };
     let ended = is_flooded.then_some(Exit::Exceeded(Limit::Output)).or(is_over.then_some(Exit::TimedOut));
     // What ended its launcher is at large, whatever else is known of it.
     exit.map(|exit| ended.unwrap_or(exit)).ok_or_else(gone)
