@@ -1,9 +1,11 @@
 //! The whole pipeline, from a signed webhook to what a person reads on GitHub: one test for each way it can go.
 
 mod attempts;
+mod bare;
 mod cheats;
 mod command_line;
 mod crashes;
+mod devcontainer;
 mod gate;
 mod hostile;
 mod limits;

@@ -90,7 +90,7 @@ fn an_adapter_knows_its_own_port_alone() {
 fn adapters(port: &str) -> Vec<&'static str> {
     match port {
         "model" => vec!["model::chat", "model::messages", "model::responses", "model::scripted"],
-        "sandbox" => vec!["sandbox::container", "sandbox::kubernetes", "sandbox::local", "sandbox::toolchains"],
+        "sandbox" => vec!["sandbox::bare", "sandbox::container", "sandbox::kubernetes", "sandbox::local", "sandbox::toolchains"],
         "store" => vec!["store::sqlite", "store::memory"],
         "forge" => vec!["forge::github", "forge::local"],
         _ => vec!["agent::turns"],

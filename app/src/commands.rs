@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 use patchwright::config::Config;
+use patchwright::config::sandbox::ExecutorKind;
 
 mod apply_patch;
 mod assemble;
@@ -78,6 +80,10 @@ struct ConfigArguments {
     /// The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Run the code of repositories and agents as this user, with nothing around it: only for a machine that is thrown away
+    /// after the run, and only where `sandbox.executor` is `none` as well
+    #[arg(long)]
+    without_sandbox: bool,
 }
 
 /// The configuration file that is used where none is named.
@@ -86,18 +92,39 @@ const DEFAULT_FILE: &str = "patchwright.toml";
 impl ConfigArguments {
     fn load(&self) -> Result<Config, Failure> {
         let default = PathBuf::from(DEFAULT_FILE);
-        Self::read(self.config.clone().or_else(|| default.is_file().then_some(default)))
+        self.read(self.config.clone().or_else(|| default.is_file().then_some(default)))
     }
 
     /// Reads only a file that was named: the folder may be a repository, and it must not say where the model's key goes.
     fn load_named(&self) -> Result<Config, Failure> {
-        Self::read(self.config.clone())
+        self.read(self.config.clone())
     }
 
-    fn read(file: Option<PathBuf>) -> Result<Config, Failure> {
+    fn read(&self, file: Option<PathBuf>) -> Result<Config, Failure> {
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Config::load(file.as_deref(), variables).map_err(|error| Failure::usage(error.into()))
+        let config = Config::load(file.as_deref(), variables).map_err(|error| Failure::usage(error.into()))?;
+        self.check_that_it_is_wanted_twice(&config).map_err(Failure::usage)?;
+        Ok(config)
+    }
+
+    /// Running without a sandbox takes two hands: a file or a variable may be a copy of another machine's, and a command line
+    /// may be.
+    fn check_that_it_is_wanted_twice(&self, config: &Config) -> anyhow::Result<()> {
+        let executor = config.sandbox.executor;
+        match (executor == ExecutorKind::None, self.without_sandbox) {
+            (true, true) | (false, false) => Ok(()),
+            (true, false) => Err(anyhow!(
+                "`sandbox.executor` is `none`, so the code of repositories and agents would run as this user with nothing \
+                 around it: if this machine is thrown away after the run, say so a second time with `--without-sandbox`; \
+                 otherwise use the executor `local`, `container` or `kubernetes`"
+            )),
+            (false, true) => Err(anyhow!(
+                "`--without-sandbox` is given, and `sandbox.executor` is `{}`: leave the flag out, or, if this machine is \
+                 thrown away after the run, set `sandbox.executor` to `none` as well",
+                executor.as_str()
+            )),
+        }
     }
 }
 

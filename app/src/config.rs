@@ -463,7 +463,7 @@ impl Config {
             return Err(ConfigError(format!("`{key}` must be at least 1")));
         }
         mcp::check(&self.mcp).map_err(ConfigError)?;
-        self.sandbox.egress.check().map_err(ConfigError)?;
+        self.sandbox.check().map_err(ConfigError)?;
         let is_none = |dollars: Option<f64>| dollars.is_some_and(|dollars| dollars.is_nan() || dollars <= 0.0);
         match self.limits.dollars().into_iter().find(|(_, dollars)| is_none(*dollars)) {
             Some((key, _)) => Err(ConfigError(format!("`{key}` must be above 0"))),

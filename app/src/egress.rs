@@ -170,6 +170,11 @@ impl Egress {
         ecosystems::merge(&self.settings.hosts, &self.found().await.hosts)
     }
 
+    /// Registries that the host's tools are configured to by an address, so that no setup reaches them.
+    pub async fn skipped(&self) -> &[String] {
+        &self.found().await.skipped
+    }
+
     /// Opens a gate for one setup.
     ///
     /// # Errors

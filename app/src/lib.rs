@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod clock;
 pub mod config;
+pub mod devcontainer;
 pub mod egress;
 pub mod forge;
 pub mod gateway;

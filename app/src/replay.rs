@@ -224,6 +224,7 @@ fn result(kind: &EntryKind) -> Option<(Digest, Option<CommitId>)> {
             matches!(conclusion.outcome, Outcome::NoChange | Outcome::NeedsInput).then_some((*transcript, None))
         }
         EntryKind::Claimed { .. }
+        | EntryKind::Confined { .. }
         | EntryKind::Prepared { .. }
         | EntryKind::TurnTaken { .. }
         | EntryKind::Verified { .. }

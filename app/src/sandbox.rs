@@ -12,9 +12,10 @@ use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::job::Mode;
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
-use serde::Serialize;
+pub use patchwright_domain::walls::Enforcement;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub mod bare;
 mod carried;
 pub mod container;
 pub mod errand;
@@ -26,6 +27,7 @@ pub mod minimum;
 mod output;
 pub mod ownership;
 pub mod patching;
+pub mod record;
 mod resident;
 mod search;
 mod signals;
@@ -157,18 +159,6 @@ impl Default for Limits {
     }
 }
 
-/// How a limit is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Enforcement {
-    /// The kernel refuses what is over it.
-    Exact,
-    /// It is looked at again and again, and what is over it is killed; the peak is somewhat higher.
-    Polled,
-    /// Not at all.
-    Missing,
-}
-
 /// One shell script to run in the workspace.
 #[derive(Clone, Debug)]
 pub struct Command {
@@ -298,11 +288,25 @@ pub enum SandboxError {
 /// Makes executors.
 #[async_trait]
 pub trait Sandbox: Send + Sync {
+    /// What it is called in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// What its commands may use.
+    fn limits(&self) -> Limits;
+
     /// Tries the sandbox for real and says what is in force.
     ///
     /// # Errors
     /// [`Refusal`] names what the machine lacks and the remedy.
     async fn probe(&self) -> Result<Capabilities, Refusal>;
+
+    /// What was found to be in force, by a probe that need not be new.
+    ///
+    /// # Errors
+    /// As for `probe`.
+    async fn found(&self) -> Result<Capabilities, Refusal> {
+        self.probe().await
+    }
 
     /// Opens an executor on a tree.
     ///

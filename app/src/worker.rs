@@ -11,6 +11,7 @@ use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Entry, EntryKind, Failure};
 use patchwright_domain::report::Stage;
 use patchwright_domain::run::{Run, Step};
+use patchwright_domain::walls::Walls;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 
@@ -18,7 +19,7 @@ use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::forge::{Forge, ForgeError};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
 use crate::workspace::{WorkspaceError, Workspaces};
@@ -88,6 +89,8 @@ pub struct Settings {
     pub instruction_fallbacks: Vec<String>,
     /// A test command that goes before what the repository says of itself.
     pub test_command: Option<String>,
+    /// Whether commands run in the image that `devcontainer.json` names, where the policy file names none.
+    pub reads_devcontainer: bool,
     /// What jobs may use together in a day.
     pub limits_of_day: Limits,
 }
@@ -255,8 +258,11 @@ impl Shift<'_> {
         // The renewal borrows the lease alone, so that the step may write.
         tokio::pin!(lease_lost);
         let step = async {
+            if confine(self.tools, &self.lease, &mut self.progress, &step).await? {
+                return Ok(Answer::Written);
+            }
             match step {
-                Step::Prepare => prepare::prepare(self.tools, &self.spec).await,
+                Step::Prepare => prepare::prepare(self.tools, &self.spec, self.progress.run.walls()).await,
                 Step::Solve { attempt, round, feedback } => {
                     let solve = solve::Solve { attempt, round, feedback };
                     solve::solve(self.tools, &self.spec, &self.lease, &mut self.progress, solve).await
@@ -317,7 +323,9 @@ impl Shift<'_> {
     }
 
     fn n_claims_without_progress(&self) -> usize {
-        let is_idle = |entry: &&Entry| matches!(entry.kind, EntryKind::Claimed { .. } | EntryKind::TurnTaken { .. });
+        let is_idle = |entry: &&Entry| {
+            matches!(entry.kind, EntryKind::Claimed { .. } | EntryKind::Confined { .. } | EntryKind::TurnTaken { .. })
+        };
         self.progress
             .journal
             .iter()
@@ -330,6 +338,23 @@ impl Shift<'_> {
     fn growing_delay(&self) -> i64 {
         5_i64.saturating_mul(1 << self.n_claims_without_progress().min(10)).min(600)
     }
+}
+
+/// Writes down what confines the code that a step runs, before any of it runs, and says whether somebody asked for a cancel
+/// meanwhile. Where nothing does that may be used, the run ends.
+async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<bool, StepError> {
+    let runs_code = match step {
+        Step::Prepare | Step::Solve { .. } | Step::Verify => true,
+        Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => false,
+    };
+    if !runs_code {
+        return Ok(false);
+    }
+    let walls = record::walls(tools.sandbox.as_ref()).await.map_err(|refusal| conclusions::refusal(&refusal))?;
+    if progress.run.walls().last() == Some(&walls) {
+        return Ok(false);
+    }
+    Ok(progress.record(tools, lease, EntryKind::Confined { walls }).await?)
 }
 
 fn name(step: &Step) -> &'static str {
@@ -357,10 +382,12 @@ async fn renew(tools: &Tools, lease: &Lease) -> StoreError {
 }
 
 /// Keeps the progress comment up to date. It is a courtesy: the run does not depend on it.
-async fn show(tools: &Tools, spec: &JobSpec, stage: Stage) {
+async fn show(tools: &Tools, spec: &JobSpec, stage: Stage, walls: &[Walls]) {
     let Some(issue) = spec.task.issue() else { return };
-    let effect =
-        patchwright_domain::effect::Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage) };
+    let effect = patchwright_domain::effect::Effect::EnsureComment {
+        issue,
+        body: patchwright_domain::report::progress(spec, stage, walls),
+    };
     if let Err(error) = tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await {
         warn!(error = %error, "the progress comment could not be written");
     }

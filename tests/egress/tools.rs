@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use patchwright::egress::ecosystems::Sources;
 use patchwright::egress::{Carried, Settings};
 use patchwright::sandbox::Profile;
 use patchwright::sandbox::local::LocalSettings;
@@ -128,19 +129,7 @@ async fn cargo_fetches_a_crate_from_what_replaces_its_registry() {
         Carried { environment: Vec::new(), files: vec![("/.cargo/config.toml".into(), config)] }
     };
     let mut world = equipped(carried).await;
-    let folder = TempDir::new().expect("there is room");
-    host(
-        folder.path(),
-        "mkdir -p demo-1.0.0/src && touch demo-1.0.0/src/lib.rs && \
-         printf '[package]\\nname = \"demo\"\\nversion = \"1.0.0\"\\n' > demo-1.0.0/Cargo.toml && tar czf demo.crate demo-1.0.0",
-    );
-    let package = std::fs::read(folder.path().join("demo.crate")).expect("it is readable");
-    let checksum = hex::encode(Sha256::digest(&package));
-    world.origin.put("/crates/demo/1.0.0/download", package);
-    let entry =
-        serde_json::json!({ "name": "demo", "vers": "1.0.0", "deps": [], "cksum": checksum, "features": {}, "yanked": false });
-    world.origin.put("/index/de/mo/demo", format!("{entry}\n"));
-    world.origin.put("/index/config.json", world.fill("{\"dl\": \"http://registry.test:{plain}/crates\"}"));
+    serve_crate(&world, "{\"dl\": \"http://registry.test:{plain}/crates\"}");
     world
         .prints(
             "mkdir -p a/src && cd a && touch src/lib.rs && \
@@ -148,4 +137,56 @@ async fn cargo_fetches_a_crate_from_what_replaces_its_registry() {
         )
         .await;
     assert!(world.origin.asked().iter().any(|asked| asked.line == "GET /crates/demo/1.0.0/download"));
+}
+
+/// What cargo's registry serves of one crate, and its settings.
+fn serve_crate(world: &World, settings: &str) {
+    let folder = TempDir::new().expect("there is room");
+    host(
+        folder.path(),
+        "mkdir -p demo-1.0.0/src && touch demo-1.0.0/src/lib.rs && \
+         printf '[package]\nname = \"demo\"\nversion = \"1.0.0\"\n' > demo-1.0.0/Cargo.toml && tar czf demo.crate demo-1.0.0",
+    );
+    let package = std::fs::read(folder.path().join("demo.crate")).expect("it is readable");
+    let checksum = hex::encode(Sha256::digest(&package));
+    world.origin.put("/crates/demo/1.0.0/download", package);
+    let entry =
+        serde_json::json!({ "name": "demo", "vers": "1.0.0", "deps": [], "cksum": checksum, "features": {}, "yanked": false });
+    world.origin.put("/index/de/mo/demo", format!("{entry}\n"));
+    world.origin.put("/index/config.json", world.fill(settings));
+}
+
+#[tokio::test]
+async fn cargo_fetches_from_a_registry_that_wants_a_token_and_never_sees_it() {
+    if !is_here("cargo") {
+        return;
+    }
+    let home = TempDir::new().expect("there is room");
+    let (origin, names) = origin().await;
+    let index = format!("sparse+https://private.registry.test:{}/index/", origin.tls);
+    std::fs::create_dir(home.path().join(".cargo")).expect("there is room");
+    let config = format!("[registries.own]\nindex = \"{index}\"\ntoken = \"hunter2\"\n");
+    std::fs::write(home.path().join(".cargo/config.toml"), config).expect("there is room");
+    let sources = Sources {
+        path: std::env::var_os("PATH").unwrap_or_default(),
+        home: Some(home.path().to_owned()),
+        environment: std::collections::BTreeMap::from([("PIP_CONFIG_FILE".to_owned(), "/dev/null".to_owned())]),
+    };
+    let settings = Settings { sources: Some(sources), ..settings(&names, vec![near("private.registry.test", &origin)]) };
+    let mut world = World::open(origin, names, Some(settings), LocalSettings::default(), Profile::Setup).await;
+    serve_crate(&world, "{\"dl\": \"https://private.registry.test:{tls}/crates\", \"auth-required\": true}");
+    world
+        .prints(
+            "mkdir -p a/src && cd a && touch src/lib.rs && \
+             printf '[package]\nname = \"a\"\nversion = \"0.1.0\"\n[dependencies]\ndemo = { version = \"1\", registry = \"own\" }\n' \
+             > Cargo.toml && cargo fetch -q",
+        )
+        .await;
+    assert_eq!(world.prints("env | grep -c hunter2; grep -rIls hunter2 /.cargo /run /home /tmp /workspace; true").await, "0\n");
+    let asked = world.origin.asked();
+    assert!(asked.iter().any(|asked| asked.line == "GET /crates/demo/1.0.0/download"));
+    for asked in asked {
+        let sent = asked.headers.get("authorization").map(|value| value.to_str().expect("it is text").to_owned());
+        assert_eq!(sent.as_deref(), Some("hunter2"), "{}", asked.line);
+    }
 }

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::support::github::git;
 use crate::support::pipeline::{SAMPLE, mends};
 
+mod bare;
 mod killed;
 mod modes;
 mod sandbox;
@@ -131,6 +132,23 @@ async fn the_doctor_says_what_works_as_one_object() {
 }
 
 #[tokio::test]
+async fn the_doctor_names_registries_that_no_setup_reaches() {
+    let folder = folder();
+    let (bin, path) = (folder.path().join("bin"), folder.path().join("bin/uv"));
+    std::fs::create_dir(&bin).expect("there is room");
+    std::fs::write(&path, "#!/bin/sh\n").expect("there is room");
+    let variables = [("UV_DEFAULT_INDEX", "http://10.1.2.3:8080/simple"), ("PATH", bin.to_str().expect("it is text"))];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchwright"));
+    command.args(["doctor", "--json"]).current_dir(folder.path()).env_clear().envs(variables).env("HOME", folder.path());
+    let output = command.output().await.expect("the program starts");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("it is one object");
+    let findings = told["findings"].as_array().expect("it is a list");
+    let egress = findings.iter().find(|finding| finding["what"] == "egress").expect("it is told");
+    assert_eq!(egress["status"], "broken");
+    insta::assert_snapshot!(egress["detail"].as_str().expect("it is text"), @"setups reach no host; not the registries that are configured by an address: 10.1.2.3");
+}
+
+#[tokio::test]
 async fn the_doctor_prints_a_profile_for_apparmor() {
     let folder = folder();
     let ended = patchwright(folder.path(), &["doctor", "--apparmor"], &[]).await;
@@ -170,9 +188,14 @@ impl Checkout {
     }
 
     async fn run(&self, arguments: &[&str]) -> Ended {
+        self.run_with(arguments, &[]).await
+    }
+
+    async fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
         let url = self.model.base_url();
         let all = [["run", "--repo", "rocket", "--json"].as_slice(), arguments].concat();
-        patchwright(self.folder.path(), &all, &[("PATCHWRIGHT__MODEL__BASE_URL", &url), ("USER", "ada")]).await
+        let own = [("PATCHWRIGHT__MODEL__BASE_URL", url.as_str()), ("USER", "ada")];
+        patchwright(self.folder.path(), &all, &[own.as_slice(), variables].concat()).await
     }
 
     async fn branches(&self) -> Vec<String> {
@@ -287,6 +310,11 @@ async fn every_command_explains_itself() {
           --config <FILE>
               The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
 
+          --without-sandbox
+              Run the code of repositories and agents as this user, with nothing around it: only for a
+              machine that is thrown away after the run, and only where `sandbox.executor` is `none` as
+              well
+
           --repo <PATH>
               The checkout; the current folder if none is named
 
@@ -336,6 +364,11 @@ async fn every_command_explains_itself() {
           --config <FILE>
               The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
 
+          --without-sandbox
+              Run the code of repositories and agents as this user, with nothing around it: only for a
+              machine that is thrown away after the run, and only where `sandbox.executor` is `none` as
+              well
+
           --no-work
               Take and decide deliveries, but work on no job
 
@@ -353,6 +386,11 @@ async fn every_command_explains_itself() {
     Options:
           --config <FILE>
               The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
+
+          --without-sandbox
+              Run the code of repositories and agents as this user, with nothing around it: only for a
+              machine that is thrown away after the run, and only where `sandbox.executor` is `none` as
+              well
 
           --json
               Print one JSON object

@@ -84,6 +84,8 @@ async fn tests_that_still_fail_after_all_rounds_make_a_draft_that_says_so() {
 
             Each ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.
 
+            Sandbox: `namespaces`, by the executor `local`; LIMITS.
+
             <details><summary>How to reproduce</summary>
 
             ```text

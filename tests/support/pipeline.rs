@@ -24,9 +24,7 @@ use patchwright::rehearsal::scene::{RepositoryId, Role};
 use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
 use patchwright::replay::Replayer;
 use patchwright::sandbox::Executor;
-use patchwright::sandbox::Isolation;
-use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
-use patchwright::sandbox::minimum::Minimum;
+use patchwright::sandbox::local::SANDBOX_UID;
 use patchwright::server::{self, Server};
 use patchwright::store::ledger::Limits;
 use patchwright::store::sqlite::SqliteStore;
@@ -48,6 +46,7 @@ use super::github::APP_ID;
 mod inspect;
 mod look;
 pub(crate) mod post;
+mod walls;
 
 /// The secret that the rehearsed GitHub signs with.
 pub(crate) const WEBHOOK_SECRET: &str = "webhook-secret-canary-61c1e9";
@@ -110,6 +109,10 @@ pub(crate) struct Setup {
     pub(crate) toolbox: Arc<dyn Toolbox>,
     /// Where setups may reach out; nowhere without it.
     pub(crate) egress: Option<Arc<Egress>>,
+    /// Whether commands run without a sandbox.
+    pub(crate) is_bare: bool,
+    /// Whether `devcontainer.json` is read, as for an executor that runs images.
+    pub(crate) reads_devcontainer: bool,
     /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
     pub(crate) is_replayed: bool,
 }
@@ -136,6 +139,8 @@ impl Default for Setup {
             context_tokens: 200_000,
             toolbox: Arc::new(NoTools),
             egress: None,
+            is_bare: false,
+            reads_devcontainer: false,
             is_replayed: true,
         }
     }
@@ -294,8 +299,7 @@ impl World {
             gate: Arc::clone(&gate),
         };
         let store = SqliteStore::open(folder.path().join("patchwright.db")).await.expect("the file can be made");
-        let local = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
-        let sandbox = Minimum::new(Arc::new(LocalSandbox::new(setup.launcher.clone(), local)), Isolation::Namespaces);
+        let sandbox = walls::sandbox(&setup);
         let mut agents: Vec<Arc<dyn Agent>> = vec![Arc::new(agent)];
         let mut second = None;
         if let Some(script) = setup.second {
@@ -307,13 +311,18 @@ impl World {
             store: Arc::new(store),
             forge: Arc::new(forge(&github)),
             workspaces: Arc::new(
-                Workspaces::open(folder.path().join("workspace"), Some(SANDBOX_UID)).await.expect("the folder can be made"),
+                Workspaces::open(folder.path().join("workspace"), (!setup.is_bare).then_some(SANDBOX_UID))
+                    .await
+                    .expect("the folder can be made"),
             ),
             sandbox: Arc::new(sandbox),
             egress: setup.egress,
             agents,
             clock: clock.clone(),
-            settings: settings(github.web_url(), setup.limits_of_day),
+            settings: Settings {
+                reads_devcontainer: setup.reads_devcontainer,
+                ..settings(github.web_url(), setup.limits_of_day)
+            },
         });
         let listener = server::listen(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
@@ -575,6 +584,7 @@ fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
         email: "patchwright[bot]@users.noreply.github.test".into(),
         instruction_fallbacks: Vec::new(),
         test_command: None,
+        reads_devcontainer: false,
         limits_of_day,
     }
 }

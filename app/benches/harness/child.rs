@@ -116,6 +116,8 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
         },
         baseline: None,
         request: Digest::of(b""),
+        reach: None,
+        notes: Vec::new(),
     };
     Ok((spec, request, prepared))
 }

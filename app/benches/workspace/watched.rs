@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use patchwright::agent::{Agent, Assignment, Ending, Solution};
 use patchwright::forge::github::GitHub;
 use patchwright::forge::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
-use patchwright::sandbox::{Capabilities, Executor, Refusal, Sandbox, Terms, Tree};
+use patchwright::sandbox::{Capabilities, Executor, Isolation, Limits, Refusal, Sandbox, Terms, Tree};
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, RawDelivery, RepoRef};
@@ -94,8 +94,16 @@ fn refusal() -> Refusal {
 
 #[async_trait]
 impl Sandbox for Refusing {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
     async fn probe(&self) -> Result<Capabilities, Refusal> {
-        Err(refusal())
+        Ok(Capabilities { isolation: Isolation::None, layers: Vec::new(), limits: Vec::new() })
     }
 
     async fn open(&self, tree: Tree<'_>, _: Terms<'_>) -> Result<Box<dyn Executor>, Refusal> {

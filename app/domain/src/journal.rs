@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::effect::{Effect, EffectKey, Receipt};
 use crate::job::Usage;
 use crate::proof::{Evidence, Verdict};
+use crate::walls::{Reach, Walls};
 
 /// A SHA-256 digest: the address of an artifact, or a link of the journal's chain.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -161,6 +162,11 @@ pub enum EntryKind {
         /// Whether the one before gave it back in good order, rather than dying with it.
         handed_back: bool,
     },
+    /// What confines the code that runs from here on, as it was found by trying; written again where it differs later.
+    Confined {
+        /// The walls.
+        walls: Walls,
+    },
     /// The base is fixed and its tests were run.
     Prepared {
         /// What was found.
@@ -245,6 +251,12 @@ pub struct Prepared {
     pub baseline: Option<Evidence>,
     /// The request as it was at that moment: title, body, comments.
     pub request: Digest,
+    /// What the setup could reach; `None` where there was none, or it had no way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
+    /// What people have to know of how it was prepared, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What the agent proposes.

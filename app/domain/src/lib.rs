@@ -19,6 +19,7 @@ pub mod proof;
 pub mod report;
 pub mod run;
 pub mod turn;
+pub mod walls;
 
 #[cfg(test)]
 mod sample;

@@ -11,6 +11,7 @@ use crate::job::{Budget, JobSpec, Task, Usage};
 use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Outcome, Prepared};
 use crate::proof::{Colour, Evidence, Verdict};
 use crate::run::Judged;
+use crate::walls::{self, Walls};
 
 pub mod neutral;
 
@@ -40,6 +41,8 @@ pub struct Story<'a> {
     pub spec: &'a JobSpec,
     /// How it ended.
     pub conclusion: &'a Conclusion,
+    /// What confined the repository's code, as far as any ran.
+    pub walls: &'a [Walls],
     /// What preparing found, if it came so far.
     pub prepared: Option<&'a Prepared>,
     /// The last proposal with its verdict, if there is one.
@@ -122,7 +125,20 @@ fn attempts(body: &mut String, story: &Story<'_>, chosen: &Judged) {
 }
 
 fn headline(story: &Story<'_>) -> String {
-    format!("**{}.** {}", heading(story.conclusion.outcome), sentence(&story.conclusion.cause, story.host))
+    let mut line = format!("**{}.** {}", heading(story.conclusion.outcome), sentence(&story.conclusion.cause, story.host));
+    if is_bare(story.walls) {
+        let _ = write!(
+            line,
+            "\n\n**{}** Nothing kept the repository's and the agent's code from the server's machine, its files and its network.",
+            walls::MARK
+        );
+    }
+    line
+}
+
+/// Whether any of it ran without a sandbox.
+fn is_bare(walls: &[Walls]) -> bool {
+    walls.iter().any(Walls::are_missing)
 }
 
 /// A cause or a next step: ours, but what is named in it may not be. It stands behind other words in a line.
@@ -196,7 +212,12 @@ fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
     );
     let _ = writeln!(body, "| result | {} | {} |", result(Some(base)), result(head));
     let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
-    body.push_str("\n\nEach ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.");
+    let network = if is_bare(story.walls) { "and without a sandbox" } else { "without network" };
+    let _ = write!(
+        body,
+        "\n\nEach ran in a fresh tree, {network}, by the harness. Existing test files were put back to the base's before the run on the patch."
+    );
+    confined(body, story, prepared);
     let _ =
         write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
     for (name, evidence) in [("base", Some(base)), ("this patch", head)] {
@@ -207,6 +228,21 @@ fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
                 fence(&tail(&evidence.excerpt))
             );
         }
+    }
+}
+
+/// What was in force while all of this ran; journals from before it was written down say nothing of it.
+fn confined(body: &mut String, story: &Story<'_>, prepared: &Prepared) {
+    for note in &prepared.notes {
+        let _ = write!(body, "\n\n{}", sentence(note, story.host));
+    }
+    let lines: Vec<String> = story.walls.iter().map(|walls| plain(&walls.line(), SENTENCE_CHARS_MAX)).collect();
+    if lines.is_empty() {
+        return;
+    }
+    let _ = write!(body, "\n\nSandbox: {}.", lines.join("; later "));
+    if let Some(reach) = &prepared.reach {
+        let _ = write!(body, " The setup could reach {}.", plain(&reach.line(), SENTENCE_CHARS_MAX));
     }
 }
 
@@ -306,7 +342,7 @@ pub enum Stage {
 }
 
 /// The progress comment while the run goes on.
-pub fn progress(spec: &JobSpec, stage: Stage) -> String {
+pub fn progress(spec: &JobSpec, stage: Stage, walls: &[Walls]) -> String {
     let place = match stage {
         Stage::Preparing => 0,
         Stage::Solving(_) => 1,
@@ -314,7 +350,7 @@ pub fn progress(spec: &JobSpec, stage: Stage) -> String {
     };
     let steps = [
         "Prepare: fetch the base and run its tests",
-        "Solve: work on the code in a sandbox",
+        if is_bare(walls) { "Solve: work on the code, without a sandbox" } else { "Solve: work on the code in a sandbox" },
         "Prove: run the tests on the result",
         "Publish: open a pull request",
     ];

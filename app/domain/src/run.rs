@@ -17,6 +17,7 @@ use crate::effect::{Effect, EffectKey, Receipt};
 use crate::job::{Allowance, Budget, JobId, JobSpec, Usage};
 use crate::journal::{Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
 use crate::proof::Verdict;
+use crate::walls::Walls;
 
 mod attempts;
 mod conclude;
@@ -78,6 +79,7 @@ pub struct Run {
     claims: u32,
     started_at: Option<Timestamp>,
     cancelled_by: Option<String>,
+    walls: Vec<Walls>,
     prepared: Option<Prepared>,
     finished: Vec<Judged>,
     current: Option<Judged>,
@@ -121,6 +123,7 @@ impl Run {
             claims: 0,
             started_at: None,
             cancelled_by: None,
+            walls: Vec::new(),
             prepared: None,
             finished: Vec::new(),
             current: None,
@@ -147,6 +150,11 @@ impl Run {
     /// What has been used so far.
     pub fn usage(&self) -> &Usage {
         &self.usage
+    }
+
+    /// What confined its code, the first walls first; more than one where they became others on the way.
+    pub fn walls(&self) -> &[Walls] {
+        &self.walls
     }
 
     /// What preparing found, once it is done.
@@ -297,6 +305,7 @@ impl Run {
     pub fn apply(&mut self, entry: &Entry) -> Result<(), Misfit> {
         let fits = match &entry.kind {
             EntryKind::Claimed { handed_back, .. } => self.claimed(entry.at, *handed_back),
+            EntryKind::Confined { walls } => self.confined(walls),
             EntryKind::Prepared { prepared } => self.on_prepared(prepared),
             EntryKind::TurnTaken { usage, .. } => self.turn_taken(usage),
             EntryKind::Solved { proposal } => self.solved(proposal),
@@ -319,6 +328,16 @@ impl Run {
         self.claims = if handed_back { self.claims.max(1) } else { self.claims.saturating_add(1) };
         self.started_at.get_or_insert(at);
         true
+    }
+
+    /// It is no progress: the claims before it may have died of the very step that it was written for.
+    fn confined(&mut self, walls: &Walls) -> bool {
+        let runs_code = matches!(self.phase, Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. });
+        let fits = runs_code && self.claims > 0 && self.walls.last() != Some(walls);
+        if fits {
+            self.walls.push(walls.clone());
+        }
+        fits
     }
 
     fn on_prepared(&mut self, prepared: &Prepared) -> bool {

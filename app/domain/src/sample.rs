@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
+use crate::demands::Isolation;
 use crate::ecosystem::Plan;
 use crate::effect::Effect;
 use crate::event::{Actor, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
 use crate::job::{Budget, JobKey, JobSpec, Mode, Task, Usage};
 use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal};
-use crate::proof::{Doubt, Evidence, Exit, Verdict};
+use crate::proof::{Doubt, Evidence, Exit, Limit, Verdict};
+use crate::walls::{Enforcement, KeptLimit, Walls};
 
 /// The limits of [`spec`].
 pub(crate) const BUDGET: Budget = Budget {
@@ -87,7 +89,28 @@ pub(crate) fn plan() -> Plan {
 /// A base whose tests fail.
 pub(crate) fn prepared() -> Prepared {
     let baseline = Some(ran(101, "test adds ... FAILED"));
-    Prepared { base: commit('a'), plan: plan(), baseline, request: Digest::of(b"request") }
+    Prepared { base: commit('a'), plan: plan(), baseline, request: Digest::of(b"request"), reach: None, notes: Vec::new() }
+}
+
+/// What a run on an ordinary machine is confined by.
+pub(crate) fn walls() -> Walls {
+    let kept = |limit, most, kept| KeptLimit { limit, most, kept };
+    Walls {
+        executor: "local".into(),
+        isolation: Isolation::Namespaces,
+        layers: vec!["user namespace".into(), "seccomp".into()],
+        limits: vec![
+            kept(Limit::Memory, 4 << 30, Enforcement::Polled),
+            kept(Limit::Cpu, 14_400, Enforcement::Exact),
+            kept(Limit::Processes, 1_024, Enforcement::Exact),
+        ],
+    }
+}
+
+/// What one on a machine that is thrown away may be confined by.
+pub(crate) fn no_walls() -> Walls {
+    let limits = vec![KeptLimit { limit: Limit::Memory, most: 4 << 30, kept: Enforcement::Missing }];
+    Walls { executor: "none".into(), isolation: Isolation::None, layers: Vec::new(), limits }
 }
 
 /// One changed file.

@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+pub mod bare;
 mod bridge;
 mod fault;
 mod filter;
@@ -31,7 +32,8 @@ mod usage;
 pub const NAME: &str = "patchwright-launcher";
 
 /// Becomes the launcher and never returns, if the process was started under [`NAME`]; otherwise does nothing. With
-/// [`resident::orders::MODE`] as its argument it is the first process of a container, see [`resident`] also for the others.
+/// [`resident::orders::MODE`] as its argument it is the first process of a container, see [`resident`] also for the others;
+/// with [`bare::MODE`] it runs one command without any walls.
 ///
 /// It must be the first call of `main`: no thread may run yet, and nothing may have been printed.
 pub fn run_if_launched() {
@@ -41,6 +43,7 @@ pub fn run_if_launched() {
     }
     let served = match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
         Some(resident::orders::MODE) => Some(resident::serve()),
+        Some(bare::MODE) => Some(bare::serve()),
         Some(resident::orders::HOLD) => Some(resident::hold()),
         Some(resident::orders::ATTACHED) => Some(resident::attend_attached()),
         Some(_) | None => None,

@@ -27,6 +27,7 @@ use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::messages::MessagesModel;
 use patchwright::model::responses::ResponsesModel;
 use patchwright::sandbox::Sandbox;
+use patchwright::sandbox::bare::BareSandbox;
 use patchwright::sandbox::container::image::Pull;
 use patchwright::sandbox::container::{ContainerSandbox, ContainerSettings};
 use patchwright::sandbox::kubernetes::cluster::Access;
@@ -71,6 +72,10 @@ fn executors(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Fail
             Arc::new(LocalSandbox::new(launcher(), settings))
         }
         ExecutorKind::Container => Arc::new(ContainerSandbox::new(launcher(), containers(config))),
+        ExecutorKind::None => {
+            let environment = BareSandbox::tools_of_this_machine();
+            Arc::new(BareSandbox::new(launcher(), config.limits.limits(), environment))
+        }
         ExecutorKind::Kubernetes => Arc::new(KubernetesSandbox::new(launcher(), pods(config)?)),
     })
 }
@@ -167,8 +172,10 @@ fn upstream() -> Result<Option<Upstream>, Failure> {
     upstream.map(Some)
 }
 
-pub(super) async fn workspaces(config: &config::Workspace) -> Result<Arc<Workspaces>, Failure> {
-    let workspaces = Workspaces::open(config.dir.clone(), Some(SANDBOX_UID)).await;
+pub(super) async fn workspaces(config: &Config) -> Result<Arc<Workspaces>, Failure> {
+    // Without a sandbox there is no user of its own.
+    let user = (config.sandbox.executor != ExecutorKind::None).then_some(SANDBOX_UID);
+    let workspaces = Workspaces::open(config.workspace.dir.clone(), user).await;
     workspaces.map(Arc::new).map_err(|e| Failure::environment(e.into()))
 }
 
@@ -307,6 +314,7 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         host,
         instruction_fallbacks: config.agent.instruction_fallbacks.clone(),
         test_command: None,
+        reads_devcontainer: config.sandbox.reads_devcontainer(),
         limits_of_day: config.limits.of_day(),
     }
 }

@@ -131,7 +131,7 @@ impl Stage {
         Ok(Tools {
             store: assemble::store(&config.store).await?,
             forge: Arc::new(github.context("setting up the App").map_err(Failure::environment)?),
-            workspaces: assemble::workspaces(&config.workspace).await?,
+            workspaces: assemble::workspaces(&config).await?,
             sandbox: assemble::sandbox(&config.sandbox)?,
             // Everything is on loopback, and so is what its setup needs: nothing.
             egress: None,

@@ -7,7 +7,7 @@ use patchwright::config::{Config, Format};
 use patchwright::http_client;
 use patchwright::model::messages;
 use patchwright::sandbox::toolchains;
-use patchwright::sandbox::{Enforcement, Profile, Sandbox};
+use patchwright::sandbox::{Enforcement, Isolation, Profile, Sandbox};
 use patchwright_domain::proof::Limit;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -123,12 +123,20 @@ fn apparmor() -> Result<String, Failure> {
     ))
 }
 
+/// What is said in the place of walls where there are none.
+const NOTHING: &str = "NONE. Nothing is contained: the code of repositories and agents runs as this user and reaches its files, its \
+    credentials, its processes and its network. Use it only on a machine that is thrown away after the run";
+
 /// The walls, and how each limit is kept; both by trying.
 async fn sandbox(sandbox: &dyn Sandbox) -> (Finding, Finding) {
     match sandbox.probe().await {
         Ok(found) => {
-            let walls = Finding::works("sandbox", format!("{}: {}", found.isolation, found.layers.join(", ")));
-            (walls, limits(&found.limits))
+            let detail = if found.isolation == Isolation::None {
+                NOTHING.to_owned()
+            } else {
+                format!("{}: {}", found.isolation, found.layers.join(", "))
+            };
+            (Finding::works("sandbox", detail), limits(&found.limits, found.isolation))
         }
         Err(refusal) => {
             let unknown = Finding::broken("limits", "without a sandbox there are none", refusal.remedy.clone());
@@ -137,7 +145,7 @@ async fn sandbox(sandbox: &dyn Sandbox) -> (Finding, Finding) {
     }
 }
 
-fn limits(limits: &[(Limit, Enforcement)]) -> Finding {
+fn limits(limits: &[(Limit, Enforcement)], isolation: Isolation) -> Finding {
     let named = |wanted: Enforcement| {
         let names: Vec<String> = limits.iter().filter(|(_, kept)| *kept == wanted).map(|(limit, _)| limit.to_string()).collect();
         (!names.is_empty()).then(|| names.join(", "))
@@ -149,6 +157,8 @@ fn limits(limits: &[(Limit, Enforcement)]) -> Finding {
     let detail = detail.join("; ");
     match named(Enforcement::Missing) {
         None => Finding::works("limits", detail),
+        // The operator has said twice that this is what he wants.
+        Some(_) if isolation == Isolation::None => Finding::works("limits", detail),
         Some(missing) => Finding::broken(
             "limits",
             detail,
@@ -159,7 +169,7 @@ fn limits(limits: &[(Limit, Enforcement)]) -> Finding {
 
 /// Whether trees share what they have in common.
 async fn trees(config: &Config, sandbox: &dyn Sandbox) -> Finding {
-    let Ok(workspaces) = assemble::workspaces(&config.workspace).await else {
+    let Ok(workspaces) = assemble::workspaces(config).await else {
         return Finding::broken(
             "trees",
             "there is no folder for them",
@@ -194,7 +204,14 @@ async fn egress(config: &Config) -> Finding {
                 } else {
                     format!("setups reach {}", hosts.join(", "))
                 };
-                Finding::works("egress", detail)
+                match egress.skipped().await {
+                    [] => Finding::works("egress", detail),
+                    skipped => Finding::broken(
+                        "egress",
+                        format!("{detail}; not the registries that are configured by an address: {}", skipped.join(", ")),
+                        "give them names, in DNS or in `/etc/hosts`, and configure the tools to those; see `sandbox.egress.host`",
+                    ),
+                }
             }
             Err(error) => Finding::broken("egress", error.to_string(), "see that the temporary folder can be written to"),
         },
@@ -222,7 +239,7 @@ async fn git() -> Finding {
 
 async fn workspace(config: &Config) -> Finding {
     let folder = config.workspace.dir.display().to_string();
-    match assemble::workspaces(&config.workspace).await {
+    match assemble::workspaces(config).await {
         Ok(_) => Finding::works("workspace", folder),
         Err(failure) => Finding::broken(
             "workspace",

@@ -173,7 +173,7 @@ async fn tools(arguments: &Arguments, config: &Config, store: Arc<dyn Store>) ->
     Ok(Tools {
         store,
         forge: Arc::new(LocalCheckout { path }),
-        workspaces: assemble::workspaces(&config.workspace).await?,
+        workspaces: assemble::workspaces(config).await?,
         sandbox: assemble::sandbox(&config.sandbox)?,
         egress: assemble::egress(&config.sandbox.egress)?,
         agents: assemble::agents(config)?,
@@ -221,6 +221,7 @@ fn report(arguments: &Arguments, conclusion: &Conclusion, run: &Run, left: Optio
             "branch": left.filter(|_| arguments.patch.is_none()), "patch": left.filter(|_| arguments.patch.is_some()),
             "attempt": run.judged().map(|judged| judged.attempt),
             "answer": said.text, "findings": said.findings, "usage": run.usage(),
+            "walls": run.walls(), "setup_reach": run.prepared().and_then(|prepared| prepared.reach.as_ref()),
         }));
         return;
     }

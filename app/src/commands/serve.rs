@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use patchwright::clock::SystemClock;
 use patchwright::forge::github::GitHub;
 use patchwright::private_folder;
+use patchwright::sandbox::Isolation;
 use patchwright::server;
 use patchwright::service::Service;
 use patchwright::worker::Tools;
@@ -37,6 +38,9 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let agents = assemble::agents(&config)?;
     let sandbox = assemble::sandbox(&config.sandbox)?;
     match sandbox.probe().await {
+        Ok(found) if found.isolation == Isolation::None => {
+            warn!("there is NO sandbox: the code of repositories and agents runs as this user, with its files and its network");
+        }
         Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
         Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),
     }
@@ -52,7 +56,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let tools = Tools {
         store: assemble::store(&config.store).await?,
         forge: Arc::new(github),
-        workspaces: assemble::workspaces(&config.workspace).await?,
+        workspaces: assemble::workspaces(&config).await?,
         sandbox,
         egress: assemble::egress(&config.sandbox.egress)?,
         agents,

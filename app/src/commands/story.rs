@@ -8,6 +8,7 @@ use patchwright_domain::ecosystem::runner;
 use patchwright_domain::job::JobId;
 use patchwright_domain::journal::{EntryKind, Outcome};
 use patchwright_domain::proof::{Colour, Evidence, Verdict};
+use patchwright_domain::walls::MARK;
 
 use super::{NEGATIVE, terminal};
 
@@ -36,6 +37,10 @@ pub(super) async fn tell(store: &dyn Store, job: &JobId, is_told: bool) {
 fn line(kind: &EntryKind) -> String {
     match kind {
         EntryKind::Claimed { worker, .. } => format!("claimed    by worker {worker}"),
+        EntryKind::Confined { walls } if walls.are_missing() => {
+            format!("confined   {} {}", MARK.to_uppercase(), walls.line())
+        }
+        EntryKind::Confined { walls } => format!("confined   {} ({})", walls.line(), walls.layers.join(", ")),
         EntryKind::Prepared { prepared } => match &prepared.baseline {
             Some(baseline) => format!("prepared   base {}: {}", prepared.base.short(), tested(baseline)),
             None if prepared.plan.test.is_some() => format!("prepared   base {}", prepared.base.short()),

@@ -24,6 +24,20 @@ pub enum ExecutorKind {
     Container,
     /// A Kubernetes cluster.
     Kubernetes,
+    /// Nothing: commands are run as the server's own user.
+    None,
+}
+
+impl ExecutorKind {
+    /// Its name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Container => "container",
+            Self::Kubernetes => "kubernetes",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What every command of an agent, a setup or a test is confined to.
@@ -31,10 +45,17 @@ pub enum ExecutorKind {
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
     /// What runs the commands: `local`, namespaces of this machine's kernel, `container`, Docker or Podman, or `kubernetes`.
+    /// `none` contains nothing: it is for machines that are thrown away after the run, and has to be wanted twice, here and
+    /// with `--without-sandbox`; every pull request then says so.
     pub executor: ExecutorKind,
-    /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`.
+    /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`; `none` for
+    /// the executor `none` alone.
     #[schemars(with = "String")]
     pub isolation: Isolation,
+    /// Whether containers run the image that a repository's `devcontainer.json` names, where its policy names none. It
+    /// is read from the base alone, and `sandbox.container.allowed_images` holds for it: an image is code of strangers, and
+    /// fetching one costs time and reaches a registry.
+    pub devcontainer: bool,
     /// Further host folders that commands may read, such as a toolchain outside of `/usr`.
     pub read_only: Vec<PathBuf>,
     /// What commands may use.
@@ -52,12 +73,46 @@ impl Default for Sandbox {
         Self {
             executor: ExecutorKind::default(),
             isolation: Isolation::Namespaces,
+            devcontainer: false,
             read_only: Vec::new(),
             limits: Limits::default(),
             egress: Egress::default(),
             container: Container::default(),
             kubernetes: Kubernetes::default(),
         }
+    }
+}
+
+impl Sandbox {
+    /// Whether `devcontainer.json` is read: wanted, and of use to the executor.
+    pub fn reads_devcontainer(&self) -> bool {
+        let runs_images = match self.executor {
+            ExecutorKind::Container => true,
+            // Pods run the operator's image alone.
+            ExecutorKind::Kubernetes | ExecutorKind::Local | ExecutorKind::None => false,
+        };
+        self.devcontainer && runs_images
+    }
+
+    /// Says what does not go together, naming the keys.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.egress.check()?;
+        if self.executor != ExecutorKind::None {
+            return Ok(());
+        }
+        if self.isolation != Isolation::None {
+            let isolation = self.isolation;
+            return Err(format!(
+                "`sandbox.executor` is `none`, which contains nothing, and `sandbox.isolation` demands `{isolation}`: on a \
+                 machine that is thrown away after the run set `sandbox.isolation` to `none` too, otherwise use another executor"
+            ));
+        }
+        if self.egress.enabled {
+            return Err("`sandbox.executor` is `none`, which keeps nobody to the hosts of `sandbox.egress`: set \
+                 `sandbox.egress.enabled` to false, or use another executor"
+                .to_owned());
+        }
+        Ok(())
     }
 }
 

@@ -175,3 +175,21 @@ fn every_key_is_documented() {
         assert!(key.doc.ends_with(['.', ')', '`']) || key.doc.contains(". "), "{}: {:?}", key.name, key.doc);
     }
 }
+
+#[test]
+fn a_devcontainer_is_read_only_where_it_is_wanted_and_images_are_run() {
+    for (executor, reads) in [("container", true), ("local", false), ("kubernetes", false)] {
+        let text = format!("[sandbox]\nexecutor = \"{executor}\"\ndevcontainer = true\n");
+        assert_eq!(load(&text, &[]).unwrap().sandbox.reads_devcontainer(), reads, "{executor}");
+    }
+    assert!(!load("[sandbox]\nexecutor = \"container\"\n", &[]).unwrap().sandbox.reads_devcontainer());
+}
+
+#[test]
+fn no_sandbox_goes_together_with_nothing_that_promises_one() {
+    let none = |more: &str| load(&format!("[sandbox]\nexecutor = \"none\"\n{more}"), &[]).map(drop);
+    let demands = none("[sandbox.egress]\nenabled = false\n").unwrap_err();
+    assert!(demands.contains("`sandbox.isolation` demands `namespaces`"), "{demands}");
+    assert!(none("isolation = \"none\"\n").unwrap_err().contains("sandbox.egress.enabled"));
+    assert_eq!(none("isolation = \"none\"\n[sandbox.egress]\nenabled = false\n"), Ok(()));
+}

@@ -23,8 +23,11 @@ use crate::egress::rules::{Credential, Host, PORTS};
 mod cargo;
 pub mod defaults;
 mod go;
+mod netrc;
 mod npm;
 mod python;
+
+use netrc::Login;
 
 /// How long a tool may take to say what it is configured to.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -105,11 +108,15 @@ pub struct Found {
     pub hosts: Vec<Host>,
     /// What is carried in.
     pub carried: Carried,
+    /// The hosts of registries that are configured by an address, so that no setup reaches them.
+    pub skipped: Vec<String>,
+    /// Whom tools are that read `~/.netrc`.
+    logins: Vec<Login>,
 }
 
 /// Asks cargo, npm, pip, uv and go, those of them that are there.
 pub async fn discover(sources: &Sources) -> Found {
-    let mut found = Found::default();
+    let mut found = Found { logins: netrc::logins(sources), ..Found::default() };
     let (npm, python, go) = tokio::join!(npm::ask(sources), python::ask(sources), go::ask(sources));
     cargo::add(sources, &mut found);
     npm::add(sources, npm, &mut found);
@@ -125,6 +132,15 @@ impl Found {
         self.registry_with(address, None)
     }
 
+    /// The same for tools that read `~/.netrc`, which holds where it goes out over TLS.
+    fn registry_with_login(&mut self, address: &str) -> Option<String> {
+        let host =
+            Url::parse(address).ok().filter(|url| url.scheme() == "https").and_then(|url| url.host_str().map(str::to_owned));
+        let login = host.and_then(|host| self.logins.iter().find(|login| login.machine.eq_ignore_ascii_case(&host)));
+        let credential = login.map(|login| login.credential.clone());
+        self.registry_with(address, credential)
+    }
+
     /// The same, with what the proxy is to add where the address itself has nothing.
     fn registry_with(&mut self, address: &str, credential: Option<Credential>) -> Option<String> {
         let (prefix, plain) = address.strip_prefix("sparse+").map_or(("", address), |plain| ("sparse+", plain));
@@ -132,6 +148,9 @@ impl Found {
         let host = url.host_str().unwrap_or_default().to_owned();
         let Ok(name) = HostName::parse(&host) else {
             warn!("a registry is configured by an address, {host}, which no setup reaches: give it a name");
+            if !self.skipped.contains(&host) {
+                self.skipped.push(host);
+            }
             return None;
         };
         let own = (!url.username().is_empty()).then(|| Credential::Password {

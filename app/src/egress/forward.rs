@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response};
-use http_body_util::BodyExt as _;
+use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use reqwest::dns::{Addrs, Name, Resolve as ReqwestResolve, Resolving};
 use reqwest::{Client, Proxy, Url};
@@ -24,6 +24,10 @@ use crate::egress::name::HostName;
 use crate::egress::rules::{Denial, Host};
 use crate::http_client;
 
+/// Cargo's settings of an index, at the index's root.
+const INDEX: &str = "/config.json";
+/// The longest of them, in bytes.
+const INDEX_BYTES_MAX: usize = 64 * 1024;
 /// How many names a gate keeps the addresses of at a time.
 const NAMES_MAX: usize = 256;
 /// What belongs to one connection and not to the request.
@@ -139,6 +143,11 @@ pub(super) async fn forward(
     };
     let mut headers = end_to_end(&parts.headers);
     headers.remove(header::HOST);
+    let is_index = host.upgrade_to_tls && host.credential.is_some() && parts.uri.path().ends_with(INDEX);
+    if is_index {
+        // What is packed could not be read.
+        headers.remove(header::ACCEPT_ENCODING);
+    }
     if let Some(credential) = &host.credential {
         let value = credential.header().map_err(|reason| Denial::unreachable(format!("the host's credential: {reason}")))?;
         headers.insert(header::AUTHORIZATION, value);
@@ -166,6 +175,13 @@ pub(super) async fn forward(
     if host.upgrade_to_tls {
         lead_back(&mut parts.headers, name);
     }
+    let body = if is_index && parts.status == StatusCode::OK {
+        let index = index_led_back(body, name).await?;
+        parts.headers.insert(header::CONTENT_LENGTH, index.len().into());
+        Either::Left(Full::new(index))
+    } else {
+        Either::Right(body)
+    };
     let (meter, exchange) = (Arc::clone(&shared.meter), exchange.take());
     let counted = Counted { body, meter, direction: Direction::Down, count, exchange };
     Ok(Response::from_parts(parts, counted.boxed_unsync()))
@@ -199,6 +215,18 @@ fn lead_back(headers: &mut HeaderMap, name: &HostName) {
     if let Some(location) = headers.get(header::LOCATION).and_then(plain) {
         headers.insert(header::LOCATION, location);
     }
+}
+
+/// What cargo's index says of where its crates are: those of the host's own https come through the proxy as plain again.
+async fn index_led_back(body: reqwest::Body, name: &HostName) -> Result<Bytes, Denial> {
+    let read = Limited::new(body, INDEX_BYTES_MAX).collect().await;
+    let bytes = read.map_err(|_| Denial::unreachable("the index's `config.json` is too long, or broke off"))?.to_bytes();
+    let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(bytes) };
+    let ends = ["/", ":", "\""];
+    let led = ends
+        .iter()
+        .fold(text.to_owned(), |text, end| text.replace(&format!("\"https://{name}{end}"), &format!("\"http://{name}{end}")));
+    Ok(Bytes::from(led))
 }
 
 /// A body whose bytes are counted as they pass, and which breaks off where the session has used up what it may.

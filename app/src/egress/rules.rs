@@ -14,6 +14,8 @@ pub const PORTS: [u16; 2] = [80, 443];
 pub enum Credential {
     /// A bearer token.
     Token(SecretString),
+    /// A token that stands in the header by itself, as cargo's registries take it.
+    Bare(SecretString),
     /// A user's name and password.
     Password {
         /// The user's name.
@@ -31,6 +33,7 @@ impl Credential {
     pub fn header(&self) -> Result<HeaderValue, &'static str> {
         let text = match self {
             Self::Token(token) => format!("Bearer {}", token.expose_secret()),
+            Self::Bare(token) => token.expose_secret().to_owned(),
             Self::Password { username, password } => basic(username, password),
         };
         let mut value = HeaderValue::try_from(text).map_err(|_| "it cannot stand in a header")?;
@@ -125,7 +128,8 @@ impl Rules {
 
 /// Reads the host and port of a request; `port` is what is meant where none is said.
 pub(super) fn authority(text: &str, port: Option<u16>) -> Result<(HostName, u16), Denial> {
-    let remedy = "Only names can be allowed, in `sandbox.egress.hosts`.";
+    let remedy =
+        "Only names can be allowed, in `sandbox.egress.hosts`: an address needs a name, in DNS or in the server's `/etc/hosts`.";
     let Authority { name, port: said } = Authority::parse(text).map_err(|reason| Denial::forbidden(reason, remedy))?;
     let port = said.or(port).ok_or_else(|| Denial::malformed("the port is missing"))?;
     Ok((name, port))

@@ -116,6 +116,14 @@ fn unusable(folder: &Path, error: &io::Error) -> Refusal {
 
 #[async_trait]
 impl Sandbox for ContainerSandbox {
+    fn name(&self) -> &'static str {
+        "container"
+    }
+
+    fn limits(&self) -> Limits {
+        self.settings.limits.clone()
+    }
+
     async fn probe(&self) -> Result<Capabilities, Refusal> {
         let (engine, carried) = self.found().await?;
         probe::probe(self, engine, carried).await

@@ -190,6 +190,14 @@ fn environment(further: &[(String, String)]) -> BTreeMap<String, String> {
 
 #[async_trait]
 impl Sandbox for KubernetesSandbox {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn limits(&self) -> Limits {
+        self.settings.limits.clone()
+    }
+
     async fn probe(&self) -> Result<Capabilities, Refusal> {
         probe::probe(self).await
     }

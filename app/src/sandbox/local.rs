@@ -186,6 +186,14 @@ fn unusable(workspace: &Path, error: &io::Error) -> Refusal {
 
 #[async_trait]
 impl Sandbox for LocalSandbox {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn limits(&self) -> Limits {
+        self.settings.limits.clone()
+    }
+
     async fn probe(&self) -> Result<Capabilities, Refusal> {
         let no_room = |error: io::Error| unusable(&std::env::temp_dir(), &error);
         let workspace = tempfile::tempdir().map_err(no_room)?;

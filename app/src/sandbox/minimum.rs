@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use crate::sandbox::{Capabilities, Executor, Isolation, Profile, Refusal, Sandbox, Terms, Tree};
+use crate::sandbox::{Capabilities, Executor, Isolation, Limits, Profile, Refusal, Sandbox, Terms, Tree};
 
 /// How long a probe is believed.
 const BELIEVED: Duration = Duration::from_secs(3600);
@@ -30,7 +30,7 @@ impl Minimum {
     }
 
     /// What the last probe found, or a new one where that is too old.
-    async fn found(&self) -> Result<Capabilities, Refusal> {
+    async fn last_found(&self) -> Result<Capabilities, Refusal> {
         let mut found = self.found.lock().await;
         if let Some((at, result)) = &*found {
             let believed = if result.is_ok() { BELIEVED } else { REFUSAL_BELIEVED };
@@ -46,6 +46,18 @@ impl Minimum {
 
 #[async_trait]
 impl Sandbox for Minimum {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    async fn found(&self) -> Result<Capabilities, Refusal> {
+        enough(self.last_found().await?, self.isolation, "the operator's `sandbox.isolation`")
+    }
+
     async fn probe(&self) -> Result<Capabilities, Refusal> {
         let mut found = self.found.lock().await;
         let result = self.inner.probe().await;
@@ -55,8 +67,7 @@ impl Sandbox for Minimum {
     }
 
     async fn open(&self, tree: Tree<'_>, terms: Terms<'_>) -> Result<Box<dyn Executor>, Refusal> {
-        let found = enough(self.found().await?, self.isolation, "the operator's `sandbox.isolation`")?;
-        enough(found, terms.isolation, "the repository's policy")?;
+        enough(self.found().await?, terms.isolation, "the repository's policy")?;
         self.inner.open(tree, terms).await
     }
 

@@ -7,27 +7,36 @@ use patchwright_domain::journal::{CommitId, EntryKind, Prepared};
 use patchwright_domain::policy::Policy;
 use patchwright_domain::proof::Evidence;
 use patchwright_domain::report::Stage;
+use patchwright_domain::walls::{Reach, Walls};
 use tracing::info;
 
 use super::commands::{self, Said};
 use super::{Answer, StepError, Tools, conclusions};
+use crate::devcontainer::{self, Named};
 use crate::forge::Access;
 use crate::policy_file;
 
-pub(super) async fn prepare(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Preparing).await;
+pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> Result<Answer, StepError> {
+    super::show(tools, spec, Stage::Preparing, walls).await;
     let request = tools.forge.context(spec).await?;
     let text = serde_json::to_vec(&request).expect("a request holds only text");
     let request = tools.store.put_artifact(text).await?;
     let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
     let base = tools.workspaces.fetch(&spec.repo, access).await?;
-    let plan = plan(tools, spec, &base).await?;
-    let baseline = baseline(tools, spec, &base, &plan).await?;
+    let (plan, notes) = plan(tools, spec, &base).await?;
+    let baseline = baseline(tools, spec, &base, &plan, &notes).await?;
+    let reach = reach(tools, &plan).await;
     info!(base = %base, "prepared; the tests are run with {:?}", plan.test);
-    Ok(Answer::entry(EntryKind::Prepared { prepared: Prepared { base, plan, baseline, request } }))
+    Ok(Answer::entry(EntryKind::Prepared { prepared: Prepared { base, plan, baseline, request, reach, notes } }))
 }
 
-async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, StepError> {
+/// What the setups of this run can reach.
+async fn reach(tools: &Tools, plan: &Plan) -> Option<Reach> {
+    let (Some(egress), Some(_)) = (&tools.egress, &plan.setup) else { return None };
+    Some(Reach::of(egress.hosts().await.iter().map(|host| host.pattern.to_string()), egress.is_for_patches()))
+}
+
+async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<(Plan, Vec<String>), StepError> {
     let file = tools.workspaces.read(&spec.repo, base, policy_file::PATH).await?;
     let mut policy = match file {
         None => Policy::default(),
@@ -38,20 +47,43 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Plan, St
     };
     policy.commands.test = tools.settings.test_command.clone().or(policy.commands.test);
     let files = tools.workspaces.root_files(&spec.repo, base).await?;
-    Ok(Plan { demands: policy.demands, ..ecosystem::plan(&policy.commands, &files) })
+    let mut notes = Vec::new();
+    if let (true, None) = (tools.settings.reads_devcontainer, &policy.demands.image)
+        && let Some(named) = devcontainer(tools, spec, base).await?
+    {
+        policy.demands.image = named.image;
+        notes.push(named.note);
+    }
+    Ok((Plan { demands: policy.demands, ..ecosystem::plan(&policy.commands, &files) }, notes))
 }
 
-async fn baseline(tools: &Tools, spec: &JobSpec, base: &CommitId, plan: &Plan) -> Result<Option<Evidence>, StepError> {
+/// What the base's `devcontainer.json` names; the patch's never counts.
+async fn devcontainer(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Option<Named>, StepError> {
+    for path in devcontainer::PATHS {
+        if let Some(bytes) = tools.workspaces.read(&spec.repo, base, path).await? {
+            return Ok(Some(devcontainer::read(path, &bytes)));
+        }
+    }
+    Ok(None)
+}
+
+async fn baseline(
+    tools: &Tools,
+    spec: &JobSpec,
+    base: &CommitId,
+    plan: &Plan,
+    notes: &[String],
+) -> Result<Option<Evidence>, StepError> {
     // Where nothing is changed there is nothing to compare with.
     let (true, Some(test)) = (spec.task.mode().edits(), &plan.test) else { return Ok(None) };
     match commands::test(tools, spec, base, None, plan, test).await? {
-        Said::SetupFailed(evidence, refused) => Err(unusable("setup", &evidence, &refused)),
-        Said::Tested(evidence) if runner::is_unusable(&evidence) => Err(unusable("test", &evidence, &[])),
+        Said::SetupFailed(evidence, refused) => Err(unusable("setup", &evidence, &refused, notes)),
+        Said::Tested(evidence) if runner::is_unusable(&evidence) => Err(unusable("test", &evidence, &[], notes)),
         Said::Tested(evidence) => Ok(Some(evidence)),
     }
 }
 
-fn unusable(what: &str, evidence: &Evidence, refused: &[String]) -> StepError {
+fn unusable(what: &str, evidence: &Evidence, refused: &[String], notes: &[String]) -> StepError {
     let last_line = evidence.excerpt.lines().last().unwrap_or_default();
     let cause =
         format!("The {what} command does not work on the base: `{}` ended with {}. {last_line}", evidence.command, evidence.exit);
@@ -61,5 +93,6 @@ fn unusable(what: &str, evidence: &Evidence, refused: &[String]) -> StepError {
         let hosts = refused.join("`, `");
         format!("It was refused `{hosts}`: have the operator allow what it needs in the server's `sandbox.egress.hosts`.")
     };
+    let next_step = notes.iter().fold(next_step, |step, note| format!("{step} {note}"));
     conclusions::environment(&cause, &next_step, cause.clone()).into()
 }

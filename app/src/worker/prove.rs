@@ -13,7 +13,7 @@ use crate::setup::Patch;
 use crate::store::StoreError;
 
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Verifying).await;
+    super::show(tools, spec, Stage::Verifying, run.walls()).await;
     let (Some(prepared), Some(proposal)) = (run.prepared(), run.proposal()) else {
         return Err(StoreError::Corrupt("a run without a proposal verifies".into()).into());
     };

@@ -25,6 +25,7 @@ pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: C
     let story = Story {
         spec,
         conclusion: &conclusion,
+        walls: run.walls(),
         prepared: run.prepared(),
         judged: run.judged(),
         finished: run.finished(),

@@ -42,8 +42,8 @@ pub(super) async fn solve(
     progress: &mut Progress,
     solve: Solve,
 ) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Solving(solve.round)).await;
     let run = &progress.run;
+    super::show(tools, spec, Stage::Solving(solve.round), run.walls()).await;
     let prepared = run.prepared().cloned().ok_or_else(|| StoreError::Corrupt("a run that is not prepared solves".into()))?;
     let request = request(tools, &prepared).await?;
     let mode = spec.task.mode();

@@ -35,8 +35,12 @@ const LAYERS_MAX: usize = 32;
 #[derive(Debug)]
 pub(super) struct Layers {
     folder: PathBuf,
-    used: Mutex<HashMap<CommitId, Weak<Layer>>>,
+    used: Mutex<HashMap<CommitId, Arc<Place>>>,
 }
+
+/// One commit's layer, as long as somebody uses it. Its lock is held while it is prepared, so that a slow one keeps waiting
+/// only those who want the same.
+type Place = Mutex<Weak<Layer>>;
 
 /// A tree that is not written any more.
 #[derive(Debug)]
@@ -59,11 +63,11 @@ impl Layers {
 
     /// The layer of a commit, written now if it is not there.
     pub(super) fn of(&self, mirror: &Path, commit: &CommitId, owner: Option<u32>) -> Result<Arc<Layer>, WorkspaceError> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(layer) = used.get(commit).and_then(Weak::upgrade) {
+        let place = self.place(commit);
+        let mut used = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layer) = used.upgrade() {
             return Ok(layer);
         }
-        used.retain(|_, layer| layer.strong_count() > 0);
         // Only its owner could write to what is copied up from it.
         let user = owner.unwrap_or_else(|| rustix::process::geteuid().as_raw());
         let name = format!("{commit}-{user}");
@@ -86,8 +90,16 @@ impl Layers {
             self.make_room(&name);
         }
         let layer = Arc::new(Layer { path, _lock: lock });
-        used.insert(commit.clone(), Arc::downgrade(&layer));
+        *used = Arc::downgrade(&layer);
         Ok(layer)
+    }
+
+    /// Where a commit's layer is; those that nobody uses or prepares are forgotten.
+    fn place(&self, commit: &CommitId) -> Arc<Place> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_used = |place: &Arc<Place>| place.try_lock().map_or(true, |layer| layer.strong_count() > 0);
+        used.retain(|_, place| Arc::strong_count(place) > 1 || is_used(place));
+        Arc::clone(used.entry(commit.clone()).or_default())
     }
 
     fn lock(&self, name: &str, operation: FlockOperation) -> io::Result<File> {

@@ -1,5 +1,7 @@
 //! A scratch tree over a shared one is the same tree as one that was written whole.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use git2::FileMode;
@@ -153,4 +155,41 @@ async fn a_reader_of_a_tree_over_another_changes_nothing() {
     let tree = desk.workspaces.layered(&desk.repo, &desk.base, &desk.base, Vec::new()).await.expect("it is there");
     let mut executor = open(&sandbox(), &tree, Profile::Reader).await;
     assert_eq!(prints(executor.as_mut(), "echo x >> kept/a.txt || cat kept/a.txt").await.lines().last(), Some("a"));
+}
+
+/// Waits until somebody waits for the lock of a file, as the kernel tells it.
+async fn is_waited_for(file: &File) {
+    let inode = format!(":{} ", file.metadata().expect("it is open").ino());
+    loop {
+        let locks = std::fs::read_to_string("/proc/locks").expect("the kernel tells");
+        if locks.lines().any(|line| line.contains(" -> ") && line.contains(&inode)) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_tree_that_takes_long_to_prepare_keeps_nobody_waiting_who_wants_another() {
+    let (desk, head) = desk().await;
+    let layered = async |base: &CommitId| {
+        desk.workspaces.layered(&desk.repo, base, base, Vec::new()).await.expect("it is there");
+    };
+    layered(&desk.base).await;
+    let names = std::fs::read_dir(desk.folder.path().join("workspaces/layers")).expect("it is there").flatten();
+    let lock = names.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "lock"));
+    let lock = File::open(lock.expect("a layer has a lock")).expect("it is ours");
+    // As a process does that is about to remove it, or is slow.
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("nobody uses it now");
+    let slow = layered(&desk.base);
+    tokio::pin!(slow);
+    tokio::select! {
+        () = &mut slow => panic!("the lock is held"),
+        () = is_waited_for(&lock) => {}
+    }
+    // Should they wait for one another after all, this has an end.
+    let other = tokio::time::timeout(Duration::from_secs(30), layered(&head)).await;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::Unlock).expect("it is held");
+    slow.await;
+    assert!(other.is_ok(), "another base waited for the slow one");
 }

@@ -120,6 +120,11 @@ async fn it_explains_itself() {
           --config <FILE>
               The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
 
+          --without-sandbox
+              Run the code of repositories and agents as this user, with nothing around it: only for a
+              machine that is thrown away after the run, and only where `sandbox.executor` is `none` as
+              well
+
           --workspace <DIR>
               The folder that is the workspace inside
 

@@ -56,6 +56,7 @@ fn planned(spec: &JobSpec, outcome: Outcome, verdict: Option<Verdict>) -> Vec<Ef
     plan(&Story {
         spec,
         conclusion: &conclusion,
+        walls: &[sample::walls()],
         prepared: Some(&sample::prepared()),
         judged: judged.as_ref(),
         finished: &[],

@@ -63,6 +63,7 @@ fn one_of_each() -> Vec<EntryKind> {
     let digest = Digest::of(b"x");
     vec![
         EntryKind::Claimed { worker: "worker-1".into(), handed_back: true },
+        EntryKind::Confined { walls: sample::walls() },
         EntryKind::Prepared { prepared: sample::prepared() },
         EntryKind::TurnTaken { usage: sample::usage(), note: "ran a command".into() },
         EntryKind::Solved { proposal: sample::proposal() },
@@ -87,8 +88,8 @@ fn a_journal_is_read_as_it_was_written() {
 #[test]
 fn a_changed_entry_breaks_the_chain() {
     let mut stored = Stored::write(&one_of_each());
-    stored.lines[2].0 = stored.lines[2].0.replace("\"turns\":7", "\"turns\":1");
-    stored.check_broken_at(2);
+    stored.lines[3].0 = stored.lines[3].0.replace("\"turns\":7", "\"turns\":1");
+    stored.check_broken_at(3);
 }
 
 #[test]
@@ -153,6 +154,7 @@ fn the_stored_format_stays() {
     let lines: Vec<String> = Stored::write(&one_of_each()).lines.into_iter().map(|(text, _)| text).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
     {"entry":"claimed","worker":"worker-1","handed_back":true}
+    {"entry":"confined","walls":{"executor":"local","isolation":"namespaces","layers":["user namespace","seccomp"],"limits":[{"limit":"memory","most":4294967296,"kept":"polled"},{"limit":"cpu","most":14400,"kept":"exact"},{"limit":"processes","most":1024,"kept":"exact"}]}}
     {"entry":"prepared","prepared":{"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","plan":{"source":"cargo","setup":null,"test":"cargo test","decided_by":["Cargo.toml"],"droppings":["target"]},"baseline":{"command":"cargo test","exit":{"exit":"code","value":101},"duration_ms":1234,"output":"06f274c49a448e487a26c9362f06e7df0c886e90953ca23d2e16ceca75debe53","excerpt":"test adds ... FAILED"},"request":"1f58b9145b24d108d7ac38887338b3ea3229833b9c1e418250343f907bfd1047"}}
     {"entry":"turn_taken","usage":{"turns":7,"input_tokens":12000,"cached_tokens":9000,"output_tokens":800,"cost_microusd":123456},"note":"ran a command"}
     {"entry":"solved","proposal":{"commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","pack":"4862f447f2c7f272fa2f4aaf89dadb3b1ac09105bd5864f8d1a0c9452bb0a226","diff":"df087996d45b03e7eb8c133c0298fd98d35113fca26aaba58612fef3cc212cad","answer":"0db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9","transcript":"54e6289e14c7b0e7ad9acc2dfc4c1e3d027d0eef7f5c4c3fe7c292761d0e06a6","changes":[{"path":"src/lib.rs","kind":"modified","lines_added":3,"lines_removed":1}]}}

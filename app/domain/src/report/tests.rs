@@ -5,6 +5,7 @@ use crate::journal::{Change, ChangeKind, Conclusion, Outcome, Prepared, Proposal
 use crate::proof::{Doubt, Verdict};
 use crate::run::Judged;
 use crate::sample::{self, changed, local_spec, proven, spec, unproven};
+use crate::walls::{Reach, Walls};
 
 mod hostile;
 
@@ -15,6 +16,7 @@ const GITHUB_CHARS_MAX: usize = 65_536;
 struct Tale {
     spec: JobSpec,
     conclusion: Conclusion,
+    walls: Vec<Walls>,
     prepared: Prepared,
     judged: Judged,
     finished: Vec<Judged>,
@@ -37,6 +39,7 @@ impl Tale {
         Self {
             spec: spec(),
             conclusion,
+            walls: vec![sample::walls()],
             prepared: sample::prepared(),
             judged: Judged { proposal: sample::proposal(), verdict, attempt: 1, tokens: 0 },
             finished: Vec::new(),
@@ -52,6 +55,7 @@ impl Tale {
         Story {
             spec: &self.spec,
             conclusion: &self.conclusion,
+            walls: &self.walls,
             prepared: Some(&self.prepared),
             judged: Some(&self.judged),
             finished: &self.finished,
@@ -109,6 +113,8 @@ fn a_proven_pull_request_tells_what_was_executed() {
     | time | 1.2 s | 1.2 s |
 
     Each ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.
+
+    Sandbox: `namespaces`, by the executor `local`; limits kept exactly: processor time, processes; limits looked at again and again: memory.
 
     <details><summary>How to reproduce</summary>
 
@@ -186,6 +192,8 @@ fn an_unproven_pull_request_says_so_first_and_last() {
     | time | 1.2 s | 1.2 s |
 
     Each ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.
+
+    Sandbox: `namespaces`, by the executor `local`; limits kept exactly: processor time, processes; limits looked at again and again: memory.
 
     <details><summary>How to reproduce</summary>
 
@@ -286,7 +294,8 @@ fn many_files_are_counted() {
 
 #[test]
 fn progress_is_told_at_each_stage() {
-    let told = [Stage::Preparing, Stage::Solving(1), Stage::Solving(2), Stage::Verifying].map(|stage| progress(&spec(), stage));
+    let told = [Stage::Preparing, Stage::Solving(1), Stage::Solving(2), Stage::Verifying]
+        .map(|stage| progress(&spec(), stage, &[sample::walls()]));
     insta::assert_snapshot!(told.join("\n\n=====\n\n"), @r"
     On it, for `octocat`.
 
@@ -404,6 +413,8 @@ fn a_check_run_tells_outcome_and_evidence() {
 
     Each ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.
 
+    Sandbox: `namespaces`, by the executor `local`; limits kept exactly: processor time, processes; limits looked at again and again: memory.
+
     <details><summary>How to reproduce</summary>
 
     ```text
@@ -474,4 +485,35 @@ fn the_attempts_that_lost_are_told() {
     ");
     tale.finished.truncate(1);
     assert!(!tale.pull_request().contains("Attempts"), "a single attempt is not worth a word");
+}
+
+#[test]
+fn a_run_without_a_sandbox_is_marked_wherever_its_result_is_told() {
+    let tale = Tale { walls: vec![sample::no_walls()], ..Tale::of(proven()) };
+    for text in [tale.pull_request(), tale.check().1, farewell(&tale.story(), true), farewell(&tale.story(), false)] {
+        let (_, below) = text.split_once("the harness ran both.\n\n").expect("it begins with the outcome");
+        assert!(below.starts_with("**This ran without a sandbox.** "), "{text}");
+    }
+    assert!(!tale.pull_request().contains("without network"), "nothing is claimed of a network that nothing kept");
+    let told = progress(&spec(), Stage::Solving(1), &tale.walls);
+    assert!(told.contains("work on the code, without a sandbox"), "{told}");
+    // One part of the run is enough.
+    let changed = Tale { walls: vec![sample::no_walls(), sample::walls()], ..Tale::of(proven()) };
+    assert!(changed.pull_request().contains("**This ran without a sandbox.**"));
+}
+
+#[test]
+fn the_walls_of_a_run_are_told_in_a_line() {
+    let line = |tale: &Tale| {
+        let body = tale.pull_request();
+        body.lines().find(|line| line.starts_with("Sandbox: ")).map(str::to_owned)
+    };
+    let tale = Tale::of(proven());
+    insta::assert_snapshot!(line(&tale).unwrap(), @"Sandbox: `namespaces`, by the executor `local`; limits kept exactly: processor time, processes; limits looked at again and again: memory.");
+    let hosts = (0..22).map(|n| format!("h{n}.test"));
+    let reached = Prepared { reach: Some(Reach::of(hosts, false)), ..sample::prepared() };
+    let changed = Tale { walls: vec![sample::walls(), sample::no_walls()], prepared: reached, ..Tale::of(proven()) };
+    insta::assert_snapshot!(line(&changed).unwrap(), @"Sandbox: `namespaces`, by the executor `local`; limits kept exactly: processor time, processes; limits looked at again and again: memory; later none, by the executor `none`; limits NOT kept: memory. The setup could reach h0.test, h1.test, h2.test, h3.test, h4.test, h5.test, h6.test, h7.test, h8.test, h9.test, h10.test, h11.test, h12.test, h13.test, h14.test, h15.test, h16.test, h17.test, h18.test, h19.test and 2 more, on the base alone.");
+    let of_old = Tale { walls: Vec::new(), ..Tale::of(proven()) };
+    assert_eq!(line(&of_old), None);
 }

@@ -371,3 +371,22 @@ fn nothing_is_published_without_a_verdict() {
         check(&[&early[..], &[planned(Outcome::Failed, &[comment()])]].concat(), "perform progress");
     }
 }
+
+fn confined(walls: crate::walls::Walls) -> EntryKind {
+    EntryKind::Confined { walls }
+}
+
+#[test]
+fn the_walls_are_written_down_before_code_runs_and_again_where_they_differ() {
+    let kinds = [claimed(), confined(sample::walls()), prepared(), confined(sample::no_walls()), solved()];
+    assert_eq!(run(&sample::spec(), &kinds).walls(), [sample::walls(), sample::no_walls()]);
+    let walls = || confined(sample::walls());
+    check_misfit(&[walls()], Misfit { seq: 0, phase: "preparing" });
+    check_misfit(&[claimed(), walls(), walls()], Misfit { seq: 2, phase: "preparing" });
+    check_misfit(&[claimed(), planned(Outcome::Failed, &[]), walls()], Misfit { seq: 2, phase: "publishing" });
+}
+
+#[test]
+fn a_journal_from_before_walls_were_written_down_folds() {
+    assert_eq!(run(&sample::spec(), &[claimed(), prepared(), solved()]).walls(), []);
+}

@@ -1,11 +1,20 @@
 //! Cargo: it reads files and variables and tells nothing, so they are read as it would.
 
+use std::path::PathBuf;
+
+use secrecy::SecretString;
 use toml::{Table, Value};
 
 use super::{Found, Sources, defaults};
+use crate::egress::rules::Credential;
 
 /// Where cargo finds settings inside, wherever it is started: above the workspace and the home directory.
 const CONFIG: &str = "/.cargo/config.toml";
+/// What stands inside in the place of a token: cargo asks a registry that wants one only with one, and the proxy puts the
+/// true one in its place.
+const TOKEN: &str = "added-outside";
+/// How cargo is to come by it.
+const PROVIDER: &str = "cargo:token";
 /// How many replacements of a source are followed.
 const REPLACEMENTS_MAX: usize = 8;
 
@@ -21,22 +30,34 @@ pub(super) fn add(sources: &Sources, found: &mut Found) {
         defaults::CARGO.iter().for_each(|host| found.host(host));
     }
     let registries = config.get("registries").and_then(Value::as_table);
+    let credentials = credentials(sources);
     let mut inside = Table::new();
     for (name, registry) in registries.into_iter().flatten() {
-        let index = registry.get("index").and_then(Value::as_str).and_then(|index| found.registry(index));
+        let token = token(sources, &credentials, name, registry);
+        let is_private = token.is_some();
+        let index = registry.get("index").and_then(Value::as_str).and_then(|index| found.registry_with(index, token));
         if let Some(index) = index {
-            inside.insert(name.clone(), Value::Table(Table::from_iter([("index".to_owned(), Value::String(index))])));
+            let known = [("index", index.as_str())];
+            let private = [("credential-provider", PROVIDER), ("token", TOKEN)];
+            let pairs = known.into_iter().chain(private.into_iter().filter(|_| is_private));
+            let pairs = pairs.map(|(key, value)| (key.to_owned(), Value::String(value.to_owned())));
+            inside.insert(name.clone(), Value::Table(pairs.collect()));
         }
     }
     if !inside.is_empty() {
         carried.insert("registries".to_owned(), Value::Table(inside));
     }
     for (name, value) in &sources.environment {
-        if name.starts_with("CARGO_REGISTRIES_")
-            && name.ends_with("_INDEX")
-            && let Some(index) = found.registry(value)
-        {
+        if name.starts_with("CARGO_REGISTRIES_") && name.ends_with("_INDEX") {
+            let set = name.trim_end_matches("_INDEX");
+            let token = sources.variable(&format!("{set}_TOKEN")).map(|token| Credential::Bare(SecretString::from(token)));
+            let is_private = token.is_some();
+            let Some(index) = found.registry_with(value, token) else { continue };
             found.set(name, index);
+            if is_private {
+                found.set(&format!("{set}_TOKEN"), TOKEN);
+                found.set(&format!("{set}_CREDENTIAL_PROVIDER"), PROVIDER);
+            }
         }
     }
     if !carried.is_empty() {
@@ -64,7 +85,9 @@ fn replacement(config: &Table, found: &mut Found, carried: &mut Table) -> bool {
         next.clone_into(&mut name);
     }
     let last = inside.get(&name).and_then(Value::as_table);
-    let is_replaced = name != "crates-io" && last.is_some_and(|last| last.contains_key("registry"));
+    // A replacement can also be a registry's name, which is carried with the registries.
+    let is_registry = config.get("registries").and_then(|all| all.get(&name)).is_some();
+    let is_replaced = name != "crates-io" && (is_registry || last.is_some_and(|last| last.contains_key("registry")));
     if is_replaced {
         carried.insert("source".to_owned(), Value::Table(inside));
     }
@@ -72,9 +95,28 @@ fn replacement(config: &Table, found: &mut Found, carried: &mut Table) -> bool {
 }
 
 fn config(sources: &Sources) -> Table {
-    let home = sources.variable("CARGO_HOME").map(Into::into).or_else(|| sources.below_home(".cargo"));
-    let text = home.and_then(|home| sources.read(&home.join("config.toml")).or_else(|| sources.read(&home.join("config"))));
+    settings(sources, ["config.toml", "config"])
+}
+
+/// Where `cargo login` keeps tokens.
+fn credentials(sources: &Sources) -> Table {
+    settings(sources, ["credentials.toml", "credentials"])
+}
+
+fn settings(sources: &Sources, names: [&str; 2]) -> Table {
+    let home: Option<PathBuf> = sources.variable("CARGO_HOME").map(Into::into).or_else(|| sources.below_home(".cargo"));
+    let text = home.and_then(|home| names.iter().find_map(|name| sources.read(&home.join(name))));
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// The token for a registry: of a variable, of the settings, or of `cargo login`. What another program would tell is not
+/// asked.
+fn token(sources: &Sources, credentials: &Table, name: &str, registry: &Value) -> Option<Credential> {
+    let variable = format!("CARGO_REGISTRIES_{}_TOKEN", name.to_uppercase().replace(['-', '.'], "_"));
+    let text = |value: &Value| value.get("token").and_then(Value::as_str).map(str::to_owned);
+    let kept = || credentials.get("registries").and_then(|all| all.get(name)).and_then(text);
+    let token = sources.variable(&variable).map(str::to_owned).or_else(|| text(registry)).or_else(kept);
+    token.map(|token| Credential::Bare(SecretString::from(token)))
 }
 
 /// The settings as text; there are only tables of texts in them.

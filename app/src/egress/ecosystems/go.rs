@@ -6,7 +6,10 @@ use super::{Found, Sources};
 
 /// What go says of itself.
 pub(super) async fn ask(sources: &Sources) -> Option<Value> {
-    serde_json::from_str(&sources.ask("go", &["env", "-json", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE"]).await?).ok()
+    serde_json::from_str(
+        &sources.ask("go", &["env", "-json", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY"]).await?,
+    )
+    .ok()
 }
 
 /// Adds the proxies of modules and the database of checksums.
@@ -19,7 +22,7 @@ pub(super) fn add(told: Option<Value>, found: &mut Found) {
     while !rest.is_empty() {
         let end = rest.find([',', '|']).unwrap_or(rest.len());
         let (proxy, mark) = (&rest[..end], rest[end..].chars().next());
-        inside.push_str(&found.registry(proxy).unwrap_or_else(|| proxy.to_owned()));
+        inside.push_str(&found.registry_with_login(proxy).unwrap_or_else(|| proxy.to_owned()));
         inside.extend(mark);
         rest = &rest[(end + mark.map_or(0, char::len_utf8))..];
     }
@@ -34,7 +37,7 @@ pub(super) fn add(told: Option<Value>, found: &mut Found) {
         None if name != "off" => found.host(name.split('+').next().unwrap_or_default()),
         None => {}
     }
-    for name in ["GOSUMDB", "GONOSUMDB", "GOPRIVATE"] {
+    for name in ["GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY"] {
         if !text(name).is_empty() {
             found.set(name, text(name));
         }

@@ -43,7 +43,7 @@ pub(super) fn add(sources: &Sources, told: &Option<Told>, found: &mut Found) {
 
 /// Allows the addresses and sets the variable to what they are inside.
 fn carry(found: &mut Found, variable: &str, addresses: &[String]) {
-    let inside: Vec<String> = addresses.iter().filter_map(|address| found.registry(address)).collect();
+    let inside: Vec<String> = addresses.iter().filter_map(|address| found.registry_with_login(address)).collect();
     if inside.is_empty() {
         return;
     }

@@ -69,11 +69,14 @@ async fn cargos_replacement_is_followed_and_carried_without_its_password() {
                   [registries.own]\nindex = \"sparse+https://own.test/index/\"\ntoken = \"hunter2\"\n";
     let found =
         found(&[("cargo", "")], &[(".cargo/config.toml", config)], &[("CARGO_REGISTRIES_X_INDEX", "https://x.test/")]).await;
-    assert_eq!(hosts(&found), ["crates.test upgraded", "own.test", "x.test"]);
+    assert_eq!(hosts(&found), ["crates.test upgraded", "own.test upgraded", "x.test"]);
+    assert!(matches!(found.hosts[1].credential, Some(Credential::Bare(_))));
     assert_eq!(found.hosts[0].ports, [8443]);
     insta::assert_snapshot!(file(&found, "/.cargo/config.toml").unwrap(), @r#"
     [registries."own"]
-    index = "sparse+https://own.test/index/"
+    credential-provider = "cargo:token"
+    index = "sparse+http://own.test/index/"
+    token = "added-outside"
     [source."a"]
     replace-with = "b"
     [source."b"]
@@ -82,6 +85,49 @@ async fn cargos_replacement_is_followed_and_carried_without_its_password() {
     replace-with = "a"
     "#);
     assert_eq!(variable(&found, "CARGO_REGISTRIES_X_INDEX"), Some("https://x.test/"));
+    is_clean(&found);
+}
+
+#[tokio::test]
+async fn cargos_tokens_stay_outside_wherever_they_are_kept() {
+    let config = "[source.crates-io]\nreplace-with = \"by-login\"\n[registries.by-login]\nindex = \"sparse+https://a.test/i/\"\n\
+                  [registries.by-variable]\nindex = \"sparse+https://b.test/i/\"\n[registries.open]\nindex = \"sparse+https://c.test/\"\n";
+    let files = [(".cargo/config.toml", config), (".cargo/credentials.toml", "[registries.by-login]\ntoken = \"hunter2\"\n")];
+    let variables = [
+        ("CARGO_REGISTRIES_BY_VARIABLE_TOKEN", "hunter2"),
+        ("CARGO_REGISTRIES_X_INDEX", "sparse+https://x.test/"),
+        ("CARGO_REGISTRIES_X_TOKEN", "hunter2"),
+    ];
+    let found = found(&[("cargo", "")], &files, &variables).await;
+    assert_eq!(hosts(&found), ["a.test upgraded", "b.test upgraded", "c.test", "x.test upgraded"]);
+    let carried = file(&found, "/.cargo/config.toml").unwrap();
+    assert!(carried.contains("[source.\"crates-io\"]\nreplace-with = \"by-login\""), "{carried}");
+    assert_eq!(
+        (carried.matches("token = \"added-outside\"").count(), carried.matches("sparse+http://").count()),
+        (2, 2),
+        "{carried}"
+    );
+    assert_eq!(variable(&found, "CARGO_REGISTRIES_X_INDEX"), Some("sparse+http://x.test/"));
+    assert_eq!(variable(&found, "CARGO_REGISTRIES_X_TOKEN"), Some("added-outside"));
+    is_clean(&found);
+}
+
+#[tokio::test]
+async fn what_netrc_says_of_a_host_is_added_outside() {
+    let netrc = "# ours\nmachine go.test login me password hunter2\nmacdef init\nmachine trap.test login x password hunter2\n\n\
+                 machine pip.test\n  login you\n  account z\n  password hunter2\nmachine plain.test login a password hunter2\n\
+                 default login anybody password hunter2\n";
+    let go = r#"echo '{"GOPROXY": "https://go.test|https://other.test,http://plain.test", "GONOPROXY": "*.corp"}'"#;
+    let variables = [("UV_DEFAULT_INDEX", "https://pip.test/simple"), ("UV_INDEX", "https://trap.test/s")];
+    let found = found(&[("go", go), ("uv", "")], &[(".netrc", netrc)], &variables).await;
+    assert_eq!(hosts(&found), ["pip.test upgraded", "trap.test", "go.test upgraded", "other.test", "plain.test"]);
+    assert_eq!(variable(&found, "GOPROXY"), Some("http://go.test/|https://other.test/,http://plain.test/"));
+    assert_eq!(variable(&found, "GONOPROXY"), Some("*.corp"));
+    let who = |host: &Host| match &host.credential {
+        Some(Credential::Password { username, .. }) => username.clone(),
+        Some(Credential::Token(_) | Credential::Bare(_)) | None => String::new(),
+    };
+    assert_eq!(found.hosts.iter().map(who).collect::<Vec<_>>(), ["you", "", "me", "", ""]);
     is_clean(&found);
 }
 
@@ -151,6 +197,7 @@ async fn a_registry_at_an_address_is_not_allowed() {
     let found = found(&[("uv", "")], &[], &[("UV_DEFAULT_INDEX", "http://10.0.0.1:8080/simple")]).await;
     assert_eq!(variable(&found, "UV_DEFAULT_INDEX"), None);
     assert!(hosts(&found).is_empty());
+    assert_eq!(found.skipped, ["10.0.0.1"], "and the operator can be told");
 }
 
 #[test]

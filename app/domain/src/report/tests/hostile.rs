@@ -40,7 +40,7 @@ fn bodies(tale: &Tale) -> Vec<String> {
         farewell(&tale.story(), true),
         farewell(&tale.story(), false),
         tale.check().1,
-        progress(&tale.spec, Stage::Solving(2)),
+        progress(&tale.spec, Stage::Solving(2), &tale.walls),
     ]
 }
 

@@ -61,7 +61,8 @@ impl Seen {
                 assert!(*outcome != Outcome::Proven || (self.has_proof && is_published), "an end as proven without proof");
                 self.is_completed = true;
             }
-            EntryKind::Prepared { .. }
+            EntryKind::Confined { .. }
+            | EntryKind::Prepared { .. }
             | EntryKind::TurnTaken { .. }
             | EntryKind::GaveUp { .. }
             | EntryKind::CancelRequested { .. }
@@ -75,6 +76,7 @@ fn alphabet() -> Vec<Entry> {
     let kinds = [
         claimed(),
         handed_back(),
+        confined(sample::walls()),
         prepared(),
         turn(sample::usage()),
         solved(),
@@ -123,6 +125,7 @@ fn answers(run: &Run, step: Step) -> Vec<EntryKind> {
             let effects = effect::plan(&Story {
                 spec: &sample::spec(),
                 conclusion: &conclusion,
+                walls: run.walls(),
                 prepared: run.prepared(),
                 judged: run.judged(),
                 finished: run.finished(),

@@ -1,0 +1,258 @@
+//! A command without walls, for machines that are thrown away: its limits, a session of its own, and the end of what it
+//! started.
+//!
+//! Nothing is contained here: the command is the server's own user, with that user's files and network. What is kept is
+//! order. This process adopts what the command leaves behind and ends it, by looking for its own descendants; a command
+//! that first ends this process gets away. It ends, with everything that it started, when its connection does.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, OrFault, Step};
+use crate::spec::Program;
+use crate::status::Status;
+use crate::{messages, privileges, sys};
+
+/// The launcher's argument that makes it this.
+pub const MODE: &str = "bare";
+/// A byte on the connection that asks the command to end.
+pub const TERMINATE: u8 = b't';
+
+/// How often what is left of a command is looked for before it is given up.
+const ROUNDS_MAX: u32 = 5_000;
+/// How long a round waits for what it has killed to be gone, in milliseconds.
+const ROUND_MS: i32 = 20;
+
+/// One command. The launcher's standard input is the connection over which this comes and on which
+/// [`Status`] lines go back; its standard output and error become the command's. For a [`Program::Process`] standard output
+/// is a socket, which becomes its standard input too.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bare {
+    /// What runs.
+    pub program: Program,
+    /// Where it starts.
+    pub directory: PathBuf,
+    /// The whole environment: nothing else is added or inherited.
+    pub environment: Vec<(String, String)>,
+    /// Open files of each process.
+    pub n_open_files: u64,
+    /// The largest file that can be written.
+    pub file_bytes: u64,
+    /// Processor time of each process, in seconds.
+    pub cpu_seconds: u64,
+    /// Private memory of each process; nothing counts what all have together.
+    pub process_memory_bytes: u64,
+}
+
+/// Runs the command that the connection brings, and says how it ended.
+pub(crate) fn serve() -> Result<(), Fault> {
+    let step = Step::Process;
+    let control = io::stdin().as_fd().try_clone_to_owned().or_fault(step, "standard input")?;
+    let control = UnixStream::from(control);
+    let received = messages::receive::<Bare>(&control).or_fault(Step::Spec, "the command")?;
+    let Some((bare, _)) = received else { return Ok(()) };
+    let status = work(&control, &bare).unwrap_or_else(|fault| fault.refusal());
+    // Nobody may be left to hear it.
+    let _ = (&control).write_all(status.line().as_bytes());
+    Ok(())
+}
+
+fn work(control: &UnixStream, bare: &Bare) -> Result<Status, Fault> {
+    let step = Step::Process;
+    sys::new_session().or_fault(step, "setsid")?;
+    sys::adopt_orphans().or_fault(step, "prctl(PR_SET_CHILD_SUBREAPER)")?;
+    let signals = sys::child_signals().or_fault(step, "signalfd")?;
+    let (mut faults, faults_end) = io::pipe().or_fault(step, "a pipe")?;
+    let Some(command) = sys::fork().or_fault(step, "fork")? else {
+        become_command(bare, File::from(OwnedFd::from(faults_end)));
+    };
+    // Copies kept here would hold the ends open after the command closed them.
+    drop(faults_end);
+    let nothing = File::options().read(true).write(true).open("/dev/null").or_fault(step, "/dev/null")?;
+    [1, 2].into_iter().try_for_each(|number| sys::place(&nothing, number)).or_fault(step, "standard output")?;
+    let mut said = Vec::new();
+    // It ends when the command's program replaces ours, which closes its end.
+    faults.read_to_end(&mut said).or_fault(step, "a pipe")?;
+    if !said.is_empty() {
+        end_descendants(&signals);
+        let said = String::from_utf8_lossy(&said).into_owned();
+        return Err(Fault::new(Step::Command, said, io::ErrorKind::NotFound.into()));
+    }
+    let end = attend(control, command, &signals);
+    // The main process may have ended by itself while others that it started go on.
+    if !end_descendants(&signals) {
+        return Ok(Status::Lost { signal: libc::SIGKILL });
+    }
+    let end = end?;
+    Ok(match end.code() {
+        Some(code) => Status::Exited { code },
+        None => Status::Signaled { signal: end.signal().unwrap_or(libc::SIGKILL) },
+    })
+}
+
+/// Waits for the command's main process, and does what the supervisor asks for meanwhile.
+fn attend(control: &UnixStream, command: i32, signals: &OwnedFd) -> Result<ExitStatus, Fault> {
+    let mut control = Some(control);
+    loop {
+        let ends = [control.map(AsFd::as_fd), Some(signals.as_fd())];
+        let [asked, _child] = sys::poll_for(ends, -1).or_fault(Step::Process, "poll")?;
+        if let (true, Some(mut connection)) = (asked, control) {
+            let mut word = [0];
+            match connection.read(&mut word) {
+                Ok(1) if word == [TERMINATE] => signal_descendants(Signal::TERM),
+                // Nobody wants the command any more.
+                Ok(_) | Err(_) => {
+                    control = None;
+                    signal_descendants(Signal::KILL);
+                }
+            }
+        }
+        sys::drain(signals);
+        while let Some((pid, end)) = reap() {
+            if pid == command {
+                return Ok(end);
+            }
+        }
+    }
+}
+
+fn reap() -> Option<(i32, ExitStatus)> {
+    sys::reap_one().ok().flatten()
+}
+
+/// Ends everything that the command left behind, and says whether nothing is left. What starts others faster than it is
+/// found is stopped first.
+fn end_descendants(signals: &OwnedFd) -> bool {
+    for _ in 0..ROUNDS_MAX {
+        if is_childless() {
+            return true;
+        }
+        // What starts others while it is looked for may be missed, so that none was found means nothing.
+        let found = descendants();
+        [Signal::STOP, Signal::KILL].into_iter().for_each(|signal| send(&found, signal));
+        let _ = sys::poll_for([Some(signals.as_fd())], ROUND_MS);
+        sys::drain(signals);
+    }
+    false
+}
+
+/// Whether nothing is left: whatever this process has not lost descends from a child of it, for it adopts orphans.
+fn is_childless() -> bool {
+    loop {
+        match sys::reap_one() {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(error) => return error.raw_os_error() == Some(libc::ECHILD),
+        }
+    }
+}
+
+fn signal_descendants(signal: Signal) {
+    send(&descendants(), signal);
+}
+
+/// A process at one moment: its parent, and when it was started, which tells it from a later one of the same number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    parent: i32,
+    started: u64,
+}
+
+fn send(processes: &[(i32, Seen)], signal: Signal) {
+    for (pid, seen) in processes {
+        let Some(number) = Pid::from_raw(*pid) else { continue };
+        let Ok(process) = pidfd_open(number, PidfdFlags::empty()) else { continue };
+        // The number may be another's by now; the descriptor stays with the one that is looked at here.
+        if look(*pid).is_some_and(|now| now.started == seen.started) {
+            let _ = pidfd_send_signal(&process, signal);
+        }
+    }
+}
+
+/// Every process that descends from this one and has not ended.
+fn descendants() -> Vec<(i32, Seen)> {
+    let own = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let all: BTreeMap<i32, Seen> = ids.filter_map(|id| Some((id, look(id)?))).collect();
+    let descends = |id: i32| {
+        let mut parents = std::iter::successors(all.get(&id), |seen| all.get(&seen.parent));
+        // The table is of one moment, almost: a loop in it would have no end.
+        parents.by_ref().take(all.len()).any(|seen| seen.parent == own)
+    };
+    all.iter().filter(|(id, _)| descends(**id)).map(|(id, seen)| (*id, *seen)).collect()
+}
+
+/// What the kernel says of a process; `None` where there is none, or it has ended and waits for its parent.
+fn look(id: i32) -> Option<Seen> {
+    // Its name, in parentheses, may be anything.
+    let text = fs::read(format!("/proc/{id}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    const STATE: usize = 0;
+    const PARENT: usize = 1;
+    const STARTED: usize = 19;
+    if matches!(*fields.get(STATE)?, "Z" | "X") {
+        return None;
+    }
+    Some(Seen { parent: fields.get(PARENT)?.parse().ok()?, started: fields.get(STARTED)?.parse().ok()? })
+}
+
+/// Becomes the command. What fails here is written to `faults`: the command never ran.
+fn become_command(bare: &Bare, mut faults: File) -> ! {
+    let (program, arguments) = match &bare.program {
+        Program::Script { shell, script } => {
+            let shell = shell.display().to_string();
+            (shell.clone(), vec![shell, "-c".to_owned(), script.clone()])
+        }
+        Program::Process { arguments } => (arguments.first().cloned().unwrap_or_default(), arguments.clone()),
+        Program::Probe(_) => {
+            let _ = faults.write_all(b"there are no walls to be tried");
+            sys::exit_now(127)
+        }
+    };
+    if let Err(error) = prepare(bare) {
+        let _ = write!(faults, "{}: {error}", bare.directory.display());
+        sys::exit_now(127)
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let Err(error) = sys::execute(&program, &arguments, &bare.environment);
+    if error.raw_os_error() == Some(libc::E2BIG) {
+        // The script's own fault, so its answer, and the one that a shell gives.
+        let _ = writeln!(io::stderr(), "{program}: the script is too long for one argument");
+        sys::exit_now(126);
+    }
+    let _ = write!(faults, "{program}: {error}");
+    sys::exit_now(127)
+}
+
+fn prepare(bare: &Bare) -> io::Result<()> {
+    sys::reset_signals()?;
+    sys::new_session()?;
+    sys::set_umask(0o022);
+    match bare.program {
+        Program::Process { .. } => sys::place(&io::stdout(), 0)?,
+        Program::Script { .. } | Program::Probe(_) => sys::place(&File::open("/dev/null")?, 0)?,
+    }
+    std::env::set_current_dir(&bare.directory)?;
+    // One byte, not none: a limit of zero still starts the core handler of the machine.
+    let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
+    let all = [
+        (libc::RLIMIT_FSIZE, bare.file_bytes),
+        (libc::RLIMIT_NOFILE, bare.n_open_files),
+        (libc::RLIMIT_DATA, bare.process_memory_bytes),
+    ];
+    all.into_iter().try_for_each(|(resource, most)| sys::lower_limit(resource, most))?;
+    privileges::limit_cpu(bare.cpu_seconds).map_err(|_| io::Error::last_os_error())?;
+    sys::close_others_on_exec()
+}

@@ -1,0 +1,234 @@
+//! One command without walls: its launcher, what it says, and its end.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use patchwright_domain::proof::{Exit, Limit};
+use patchwright_launcher::NAME;
+use patchwright_launcher::bare::{Bare, MODE, TERMINATE};
+use patchwright_launcher::spec;
+use patchwright_launcher::status::Status;
+use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::Command as Program;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::sandbox::output::{Kept, Tail};
+use crate::sandbox::{Command, Handle, Limits, Output, Refusal, Running, SandboxError, signals};
+
+/// How long the launcher may take to end everything of a command.
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long output is waited for that somebody still holds who got away.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much a launcher may say.
+const STATUS_BYTES_MAX: usize = 64 * 1024;
+/// How much of the end of standard error is kept of a program that is talked to, in bytes.
+const ERRORS_BYTES_MAX: usize = 8 * 1024;
+
+/// A launcher with its command. Dropping it, or only the connection, ends everything that the command started.
+struct Started {
+    connection: OwnedWriteHalf,
+    statuses: JoinHandle<io::Result<Kept>>,
+}
+
+/// Runs one command to its end.
+pub(super) async fn run(launcher: &Path, bare: &Bare, command: &Command, limits: &Limits) -> Result<Output, SandboxError> {
+    let began = Instant::now();
+    let (output, output_end) = io::pipe().map_err(|source| machine("making the command's pipes", source))?;
+    let errors_end = output_end.try_clone().map_err(|source| machine("making the command's pipes", source))?;
+    let mut started = start(launcher, bare, output_end.into(), errors_end.into()).await?;
+    let output = pipe::Receiver::from_owned_fd(output.into()).map_err(|source| machine("making the command's pipes", source))?;
+    let kept = Kept::new(command.output_bytes_max).at_most(limits.output_bytes);
+    let mut reading = tokio::spawn(kept.read(output));
+    let mut seen = None;
+    let (text, is_over) = tokio::select! {
+        text = ended(&mut started.statuses, &mut reading, &mut seen) => (text?, false),
+        () = tokio::time::sleep(command.timeout) => {
+            let _ = started.connection.write_all(&[TERMINATE]).await;
+            let text = match timeout(limits.grace, ended(&mut started.statuses, &mut reading, &mut seen)).await {
+                Ok(text) => text?,
+                Err(_) => Some(started.killed().await?),
+            };
+            (text, true)
+        }
+    };
+    let text = match text {
+        Some(text) => text,
+        // It prints more than it may.
+        None => started.killed().await?,
+    };
+    let kept = match seen {
+        Some(kept) => kept,
+        None => drained(reading).await?,
+    };
+    let exit = exit(&text, is_over, kept.is_over())?;
+    let (output, omitted_bytes) = kept.into_parts();
+    Ok(Output { exit, output, omitted_bytes, duration: began.elapsed() })
+}
+
+/// Waits until the launcher has said how the command ended; `None` where its output was over the limit before that.
+async fn ended(
+    statuses: &mut JoinHandle<io::Result<Kept>>,
+    reading: &mut JoinHandle<io::Result<Kept>>,
+    seen: &mut Option<Kept>,
+) -> Result<Option<String>, SandboxError> {
+    loop {
+        tokio::select! {
+            said = &mut *statuses => return text(said).map(Some),
+            read = &mut *reading, if seen.is_none() => {
+                let kept = joined(read)?;
+                let is_over = kept.is_over();
+                *seen = Some(kept);
+                if is_over {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// What was printed; where somebody who got away holds the other end, no more is waited for.
+async fn drained(mut reading: JoinHandle<io::Result<Kept>>) -> Result<Kept, SandboxError> {
+    match timeout(DRAIN_TIMEOUT, &mut reading).await {
+        Ok(read) => joined(read),
+        Err(_) => {
+            reading.abort();
+            Err(machine("ending the command", io::Error::other("something that it started got away and still runs")))
+        }
+    }
+}
+
+impl Started {
+    /// Ends everything of the command and waits until it is gone.
+    async fn killed(&mut self) -> Result<String, SandboxError> {
+        let shut: &UnixStream = self.connection.as_ref();
+        let _ = rustix::net::shutdown(shut, rustix::net::Shutdown::Write);
+        match timeout(KILL_TIMEOUT, &mut self.statuses).await {
+            Ok(said) => text(said),
+            Err(_) => Err(machine("ending the command", io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
+/// Starts a launcher with these as its standard output and error, and hands it the command.
+async fn start(launcher: &Path, bare: &Bare, output: OwnedFd, errors: OwnedFd) -> Result<Started, SandboxError> {
+    let connecting = |source| machine("making a connection", source);
+    let frame = spec::frame(bare).map_err(|source| machine("describing the command", source))?;
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(connecting)?;
+    ours.set_nonblocking(true).map_err(connecting)?;
+    let mut program = Program::new(launcher);
+    program.arg0(NAME).arg(MODE).env_clear().current_dir("/");
+    program.stdin(OwnedFd::from(theirs)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
+    let mut child = program.spawn().map_err(|error| Refusal {
+        missing: format!("the launcher: {}: {error}", launcher.display()),
+        remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
+    })?;
+    // It holds the ends that it was given; copies kept here would hold the pipes open after the command closed them.
+    drop(program);
+    // It ends when it has ended everything; somebody has to take notice.
+    tokio::spawn(async move { child.wait().await });
+    let (statuses, mut connection) = UnixStream::from_std(ours).map_err(connecting)?.into_split();
+    // A launcher that is gone already is seen by the missing answer.
+    let _ = connection.write_all(&frame).await;
+    Ok(Started { connection, statuses: tokio::spawn(Kept::new(STATUS_BYTES_MAX).read(statuses)) })
+}
+
+fn joined(read: Result<io::Result<Kept>, tokio::task::JoinError>) -> Result<Kept, SandboxError> {
+    read.map_err(io::Error::other).flatten().map_err(|source| machine("reading the command's output", source))
+}
+
+fn text(said: Result<io::Result<Kept>, tokio::task::JoinError>) -> Result<String, SandboxError> {
+    joined(said).map(|kept| String::from_utf8_lossy(&kept.into_parts().0).into_owned())
+}
+
+/// What was said about the end; `is_over` if it was we who ended it.
+fn exit(text: &str, is_over: bool, is_flooded: bool) -> Result<Exit, SandboxError> {
+    let mut exit = None;
+    for status in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        match status {
+            Status::Refused { missing, remedy } => return Err(Refusal { missing, remedy }.into()),
+            Status::Exited { code } => exit = Some(Exit::Code(code)),
+            Status::Signaled { signal } => exit = Some(signals::end(signal)),
+            Status::Ready | Status::Exceeded { .. } | Status::Lost { .. } => {}
+        }
+    }
+    let gone = || {
+        machine("keeping the command's launcher", io::Error::other("it is gone, or could not end all that the command started"))
+    };
+    let ended = is_flooded.then_some(Exit::Exceeded(Limit::Output)).or(is_over.then_some(Exit::TimedOut));
+    // What ended its launcher is at large, whatever else is known of it.
+    exit.map(|exit| ended.unwrap_or(exit)).ok_or_else(gone)
+}
+
+/// Starts a program that is talked to.
+pub(super) async fn spawn(launcher: &Path, bare: &Bare) -> Result<Running, SandboxError> {
+    let making = |source| machine("making the process's standard input and output", source);
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(making)?;
+    ours.set_nonblocking(true).map_err(making)?;
+    let (errors, errors_end) = io::pipe().map_err(making)?;
+    let started = start(launcher, bare, theirs.into(), errors_end.into()).await?;
+    let (kept, tail) = Kept::tail(ERRORS_BYTES_MAX);
+    tokio::spawn(kept.read(pipe::Receiver::from_owned_fd(errors.into()).map_err(making)?));
+    let (output, input) = UnixStream::from_std(ours).map_err(making)?.into_split();
+    let handle = BareHandle { started, errors: tail, end: None };
+    Ok(Running { input: Box::new(input), output: Box::new(Printed(output)), handle: Box::new(handle) })
+}
+
+/// What the process prints. One that ends before it has read all its input resets the connection, behind everything that
+/// it printed: that is an end like any other.
+struct Printed(OwnedReadHalf);
+
+impl AsyncRead for Printed {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.0).poll_read(context, buffer) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Poll::Ready(Ok(())),
+            polled => polled,
+        }
+    }
+}
+
+/// The process, which is killed when this is dropped.
+struct BareHandle {
+    started: Started,
+    errors: Tail,
+    end: Option<Exit>,
+}
+
+#[async_trait]
+impl Handle for BareHandle {
+    fn errors(&self) -> String {
+        self.errors.text()
+    }
+
+    async fn wait(&mut self) -> Result<Exit, SandboxError> {
+        if let Some(end) = self.end {
+            return Ok(end);
+        }
+        let text = text((&mut self.started.statuses).await)?;
+        let exit = exit(&text, false, false)?;
+        self.end = Some(exit);
+        Ok(exit)
+    }
+
+    async fn kill(&mut self) -> Result<Exit, SandboxError> {
+        if let Some(end) = self.end {
+            return Ok(end);
+        }
+        let exit = exit(&self.started.killed().await?, true, false)?;
+        self.end = Some(exit);
+        Ok(exit)
+    }
+}
+
+fn machine(context: &str, source: io::Error) -> SandboxError {
+    SandboxError::Machine { context: context.to_owned(), source }
+}
