@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 mod bait;
 mod bombs;
+mod containers;
 mod files;
 mod kernel;
 mod leftovers;
