@@ -43,6 +43,8 @@ struct Used {
     n_files: u64,
     /// Whether something is too deep to be looked at.
     is_too_deep: bool,
+    /// Whether there is a directory that the one who looks, who is the commands' own user, may not open.
+    has_shut: bool,
 }
 
 struct Walked {
@@ -98,6 +100,7 @@ impl Disk {
             bytes: unfound(before.free.bytes, free.bytes, used.bytes.saturating_sub(before.used.bytes)),
             n_files: unfound(before.free.n_files, free.n_files, used.n_files.saturating_sub(before.used.n_files)),
             is_too_deep: false,
+            has_shut: false,
         });
         self.last = Some(Walked {
             used,
@@ -109,6 +112,11 @@ impl Disk {
         let exceeded = if used.bytes > self.bytes_max && used.bytes > before.bytes {
             Some(Limit::Disk)
         } else if used.n_files > self.n_files_max && used.n_files > before.n_files {
+            Some(Limit::Files)
+        } else if used.has_shut && reference.bytes.saturating_sub(free.bytes) > self.bytes_max {
+            // More has gone than there may be, and there is where it cannot be seen.
+            Some(Limit::Disk)
+        } else if used.has_shut && reference.n_files.saturating_sub(free.n_files) > self.n_files_max {
             Some(Limit::Files)
         } else if used.is_too_deep && !before.is_too_deep && is_asked_for {
             // What is below there cannot be told, and a lot has gone.
@@ -128,9 +136,9 @@ impl Disk {
 
     fn free(&self) -> Used {
         let Some(found) = self.directories.first().and_then(|directory| rustix::fs::fstatvfs(directory).ok()) else {
-            return Used { bytes: u64::MAX, n_files: u64::MAX, is_too_deep: false };
+            return Used { bytes: u64::MAX, n_files: u64::MAX, is_too_deep: false, has_shut: false };
         };
-        Used { bytes: found.f_bfree * found.f_frsize, n_files: found.f_ffree, is_too_deep: false }
+        Used { bytes: found.f_bfree * found.f_frsize, n_files: found.f_ffree, is_too_deep: false, has_shut: false }
     }
 }
 
@@ -139,7 +147,7 @@ fn walk(directories: &[OwnedFd], n_files_max: u64) -> Used {
     let mut used = Used::default();
     let mut shared = HashSet::new();
     for directory in directories {
-        let mut open: Vec<Dir> = again(directory).into_iter().collect();
+        let mut open: Vec<Dir> = again(directory).ok().into_iter().collect();
         while let Some(level) = open.last_mut() {
             let Some(entry) = level.read() else {
                 open.pop();
@@ -164,23 +172,27 @@ fn walk(directories: &[OwnedFd], n_files_max: u64) -> Used {
             }
             if open.len() > DEPTH_MAX {
                 used.is_too_deep = true;
-            } else if is_directory && let Some(below) = open.last().and_then(|level| below(level, name)) {
-                open.push(below);
+            } else if is_directory {
+                match open.last().map(|level| below(level, name)) {
+                    Some(Ok(below)) => open.push(below),
+                    Some(Err(rustix::io::Errno::ACCESS)) => used.has_shut = true,
+                    // It vanished meanwhile, or became something else.
+                    Some(Err(_)) | None => {}
+                }
             }
         }
     }
     used
 }
 
-fn again(directory: &OwnedFd) -> Option<Dir> {
+fn again(directory: &OwnedFd) -> rustix::io::Result<Dir> {
     below_fd(directory, Path::new("."))
 }
 
-fn below(level: &Dir, name: &std::ffi::CStr) -> Option<Dir> {
-    below_fd(&level.fd().ok()?, name)
+fn below(level: &Dir, name: &std::ffi::CStr) -> rustix::io::Result<Dir> {
+    below_fd(&level.fd()?, name)
 }
 
-fn below_fd(directory: &impl AsFd, name: impl rustix::path::Arg) -> Option<Dir> {
-    let opened = rustix::fs::openat(directory, name, DIRECTORY, Mode::empty()).ok()?;
-    Dir::new(opened).ok()
+fn below_fd(directory: &impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<Dir> {
+    Dir::new(rustix::fs::openat(directory, name, DIRECTORY, Mode::empty())?)
 }
