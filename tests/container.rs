@@ -27,6 +27,7 @@ use crate::support::podman::{self, BARE_IMAGE, Engine};
 #[expect(clippy::duplicate_mod, reason = "the contract is the same for every sandbox, and compiled for each")]
 #[path = "contract/sandbox.rs"]
 mod contract;
+mod gvisor;
 mod refusals;
 mod subject;
 
@@ -186,7 +187,8 @@ async fn the_probe_says_what_the_engine_really_keeps() {
     assert!(found.layers[0].starts_with("containers of "), "{:?}", found.layers);
     let of = |limit| found.limits.iter().find(|(of, _)| *of == limit).unwrap().1;
     assert_ne!(of(Limit::Memory), Enforcement::Missing);
-    assert_eq!((of(Limit::Processes), of(Limit::Disk)), (Enforcement::Exact, Enforcement::Missing));
+    assert_eq!((of(Limit::Processes), of(Limit::FileSize)), (Enforcement::Exact, Enforcement::Exact));
+    assert_eq!((of(Limit::Disk), of(Limit::Files)), (Enforcement::Polled, Enforcement::Polled));
 }
 
 #[tokio::test]

@@ -16,14 +16,17 @@ use tempfile::TempDir;
 
 mod bait;
 mod bombs;
+mod containers;
 mod files;
 mod kernel;
 mod leftovers;
 mod lifetimes;
 mod network;
+mod planted;
 mod processes;
 mod races;
 mod repository;
+mod set_id;
 mod terminal;
 mod trial;
 mod weapons;
@@ -84,6 +87,16 @@ async fn no_daemon_outlives_its_command() {
 #[tokio::test]
 async fn names_that_change_lead_nowhere() {
     races::check(&local(Limits::default())).await;
+}
+
+#[tokio::test]
+async fn a_link_that_a_command_leaves_leads_no_mount() {
+    planted::check(&local(Limits::default())).await;
+}
+
+#[tokio::test]
+async fn a_file_made_inside_cannot_be_setuid_outside() {
+    set_id::check(&local(Limits::default())).await;
 }
 
 #[tokio::test]

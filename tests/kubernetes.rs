@@ -276,6 +276,38 @@ async fn what_comes_out_is_as_hostile_as_what_ran_there() {
 }
 
 #[tokio::test]
+async fn a_tree_that_is_too_large_to_be_carried_out_is_refused_and_what_to_do_is_said() {
+    let limits = Limits { disk_bytes: 1 << 20, n_files: 50, ..Limits::default() };
+    let mut place = Place::with(Faults::default(), |settings| settings.limits = limits, Profile::Agent).await;
+    let hole = regular(&"x".repeat(600 << 10));
+    for name in ["one", "two"] {
+        place.executor.write(&[(name.to_owned(), Some(hole.clone()))]).await.unwrap();
+    }
+    let error = place.executor.collect().await.unwrap_err();
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        why.contains("larger than what may be carried: 1 MiB in 50 entries") && why.contains("remove what they build"),
+        "{why}"
+    );
+    assert_eq!(fs::read_to_string(place.tree().join("src/lib.rs")).unwrap(), "fn first() {}\n");
+    place.executor.write(&[("one".to_owned(), None)]).await.unwrap();
+    assert!(place.executor.collect().await.unwrap().join("two").exists());
+}
+
+#[tokio::test]
+async fn what_a_command_takes_of_a_pods_disk_is_held_against_its_limit() {
+    let limits = Limits { disk_bytes: 16 << 20, n_files: 200, ..Limits::default() };
+    let mut place = Place::with(Faults::default(), |settings| settings.limits = limits, Profile::Agent).await;
+    let files = "perl -e 'for (1 .. 1000) { open my $file, \">\", \"f$_\" or die } sleep 100000'";
+    assert_eq!(place.run(files).await.exit, Exit::Exceeded(Limit::Files));
+    place.prints("rm -f f*").await;
+    let disk =
+        "perl -e 'open my $file, \">\", \"big\" or die; print $file \"x\" x (1 << 20) for 1 .. 40; close $file; sleep 100000'";
+    assert_eq!(place.run(disk).await.exit, Exit::Exceeded(Limit::Disk));
+    assert_eq!(place.prints("rm big; echo on it goes").await, "on it goes\n");
+}
+
+#[tokio::test]
 async fn links_and_pipes_that_commands_leave_are_carried_as_they_are() {
     let mut place = Place::new().await;
     place.run("ln -s /etc/passwd secret; ln -s .. up; mkfifo pipe; mkdir shut; echo x > shut/file; chmod 0 shut/file shut").await;

@@ -46,6 +46,7 @@ pub(super) const WATCHED: &[(Case, Limit)] = &[
     bomb("shared memory", "weapons/bombs shm 384", Limit::Memory),
     bomb("files", "weapons/bombs files 3000", Limit::Files),
     bomb("disk space", "weapons/bombs disk 96", Limit::Disk),
+    bomb("disk space in a folder that is shut", "weapons/bombs shut 1024", Limit::Disk),
     bomb("output", "weapons/bombs output 8", Limit::Output),
     bomb("processor time", r#"weapons/bombs cpu 2; [ $? -le 128 ] || echo "HELD: a signal ended it""#, Limit::Cpu),
 ];

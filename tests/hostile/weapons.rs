@@ -22,6 +22,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("onterminal", include_str!("../fixtures/hostile/onterminal.c")),
     ("privileges", include_str!("../fixtures/hostile/privileges.c")),
     ("processes", include_str!("../fixtures/hostile/processes.c")),
+    ("set_id", include_str!("../fixtures/hostile/set_id.c")),
     ("sockets", include_str!("../fixtures/hostile/sockets.c")),
     ("swap", include_str!("../fixtures/hostile/swap.c")),
     ("whoami", include_str!("../fixtures/hostile/whoami.c")),

@@ -161,7 +161,7 @@ async fn a_probe_finds_what_holds() {
     no mounts
     system-call filter
     no privileges
-    no Landlock beside a first process
+    Landlock
     ");
     double.empty().await;
     check_objects(&double);

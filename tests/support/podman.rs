@@ -22,6 +22,9 @@ use tokio::sync::OnceCell;
 
 /// What the machine needs, in the words of the shell.
 const INSTALL: &str = "apt-get install -y --no-install-recommends podman runc uidmap fuse-overlayfs slirp4netns";
+const INSTALL_GVISOR: &str = "apt-get install -y --no-install-recommends podman runsc uidmap";
+/// gVisor as Podman's runtime. Its own network would need an interface; without one it still has a loopback.
+const RUNSC: [&str; 6] = ["--runtime", "runsc", "--runtime-flag", "network=none", "--runtime-flag", "host-uds=open"];
 /// The image with this machine's shell, perl and small programs.
 pub(crate) const IMAGE: &str = "localhost/patchwright-machine:latest";
 /// The image with nothing but a shell that needs no library.
@@ -86,6 +89,7 @@ pub(crate) fn settings(socket: &Path) -> ContainerSettings {
 }
 
 static ENGINE: OnceCell<Option<Engine>> = OnceCell::const_new();
+static GVISOR: OnceCell<Option<Engine>> = OnceCell::const_new();
 
 /// The engine, or none where Podman is not installed; then the test's words say what to install.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
@@ -94,13 +98,12 @@ pub(crate) async fn engine() -> Option<&'static Engine> {
         .get_or_init(|| async {
             if is_here() {
                 let given = std::env::var_os(GIVEN).map(|socket| Engine { socket: socket.into(), _service: None });
-                let engine = given.unwrap_or_else(start);
+                let engine = given.unwrap_or_else(|| start(&["--runtime", "runc"]));
                 import(&engine, BARE_IMAGE, bare).await;
                 import(&engine, IMAGE, machine).await;
                 return Some(engine);
             }
-            let required = std::env::var("PATCHWRIGHT_REQUIRE").unwrap_or_default();
-            assert!(!required.split(',').any(|name| name == "podman"), "podman is required and not installed: {INSTALL}");
+            assert!(!is_required("podman"), "podman is required and not installed: {INSTALL}");
             None
         })
         .await;
@@ -110,23 +113,49 @@ pub(crate) async fn engine() -> Option<&'static Engine> {
     found.as_ref()
 }
 
-/// Whether there is a Podman on this machine, or an engine was named.
-pub(crate) fn is_here() -> bool {
-    if std::env::var_os(GIVEN).is_some() {
-        return true;
+/// A second engine, whose containers have gVisor's kernel, or none where that is not installed; then the test says so. As a
+/// plain user there is none: gVisor without root makes no container whose processes are a plain user's.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
+pub(crate) async fn gvisor() -> Option<&'static Engine> {
+    let found = GVISOR
+        .get_or_init(|| async {
+            if rustix::process::geteuid().is_root() && has("podman") && has("runsc") {
+                let engine = start(&RUNSC);
+                import(&engine, IMAGE, machine).await;
+                return Some(engine);
+            }
+            assert!(!is_required("runsc"), "runsc is required, as root: {INSTALL_GVISOR}");
+            None
+        })
+        .await;
+    if found.is_none() {
+        eprintln!("runsc is not installed, or this is not root, so gVisor is not tried: {INSTALL_GVISOR}");
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let has = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    has("podman") && has("runc")
+    found.as_ref()
 }
 
-fn start() -> Engine {
+/// Whether what is not here is a failure.
+fn is_required(name: &str) -> bool {
+    std::env::var("PATCHWRIGHT_REQUIRE").unwrap_or_default().split(',').any(|required| required == name)
+}
+
+/// Whether there is a Podman on this machine, or an engine was named.
+pub(crate) fn is_here() -> bool {
+    std::env::var_os(GIVEN).is_some() || (has("podman") && has("runc"))
+}
+
+fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn start(runtime: &[&str]) -> Engine {
     let folder = tempfile::Builder::new().prefix("patchwright-podman-").tempdir().unwrap().keep();
     let own = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let mut command = Command::new("sh");
     command.args(["-c", SERVICE, "service"]).arg(&folder).args(["podman", "--root", &own("root"), "--runroot", &own("run")]);
     command.args(["--tmpdir", &own("tmp"), "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs"]);
-    command.args(["--runtime", "runc", "--events-backend", "none"]);
+    command.args(["--events-backend", "none"]).args(runtime);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let service = command.spawn().unwrap();
@@ -174,9 +203,9 @@ fn bare(stage: &Path) {
 
 /// The machine's own shell, perl and small programs, with what they load.
 fn machine(stage: &Path) {
-    const PROGRAMS: [&str; 24] = [
-        "bash", "cat", "chmod", "cut", "echo", "env", "grep", "head", "id", "ln", "ls", "mkdir", "mount", "mv", "perl", "rm",
-        "sed", "sh", "sleep", "sort", "tail", "touch", "tr", "true",
+    const PROGRAMS: [&str; 29] = [
+        "bash", "cat", "chmod", "cp", "cut", "echo", "env", "find", "git", "grep", "head", "id", "ln", "ls", "mkdir", "mkfifo",
+        "mount", "mv", "perl", "readlink", "rm", "sed", "sh", "sleep", "sort", "tail", "touch", "tr", "true",
     ];
     let programs: Vec<PathBuf> =
         PROGRAMS.iter().map(|name| Path::new("/usr/bin").join(name)).filter(|path| path.exists()).collect();

@@ -12,6 +12,8 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, Se
 
 use crate::fault::{Fault, OrFault, Step};
 
+pub(crate) mod set_id;
+
 /// System calls that fail with `EPERM`, whatever their arguments.
 const CLOSED: &[libc::c_long] = &[
     // Mounts and roots.
@@ -127,18 +129,21 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
 /// Answers `ENOSYS` to `clone3`, whose flags no filter can see (the C library then uses `clone`), and to the x32 calls
 /// of x86_64, which share its architecture number under other call numbers. The rest falls through to the rules.
 fn prologue() -> Vec<sock_filter> {
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const IF_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+    const X32_BIT: u32 = 0x4000_0000;
+    let mut steps = absent(libc::SYS_clone3);
+    // On other architectures no call number has this bit, so the check is merely idle there.
+    steps.insert(1, sock_filter { code: IF_AT_LEAST, jt: 1, jf: 0, k: X32_BIT });
+    steps
+}
+
+/// Answers `ENOSYS` to one call, as a kernel without it does, and lets all others fall through.
+fn absent(call: libc::c_long) -> Vec<sock_filter> {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    const X32_BIT: u32 = 0x4000_0000;
-    let absent = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    let answer = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
     let step = |code, jt, jf, k| sock_filter { code, jt, jf, k };
-    // On other architectures no call number has this bit, so the check is merely idle there. Offset 0 is the number.
-    vec![
-        step(LOAD, 0, 0, 0),
-        step(IF_AT_LEAST, 1, 0, X32_BIT),
-        step(IF_EQUAL, 0, 1, libc::SYS_clone3 as u32),
-        step(RETURN, 0, 0, absent),
-    ]
+    // Offset 0 is the number.
+    vec![step(LOAD, 0, 0, 0), step(IF_EQUAL, 0, 1, call as u32), step(RETURN, 0, 0, answer)]
 }

@@ -41,6 +41,9 @@ fn serve(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: O
     rules::confine(spec.is_workspace_read_only)?;
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(filter)?;
+    if spec.refuses_set_id {
+        filter::set_id::refuse()?;
+    }
     if let Some(bridge) = &run.bridge {
         let listener = bridge::listen(bridge)?;
         // It listens already, so the command finds it whenever it starts; from here on only the copy does.

@@ -7,16 +7,19 @@
 
 use std::ffi::{CStr, CString};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown, symlink};
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
 use crate::fault::{Fault, OrFault, Step};
+use crate::mounts::root::Root;
 use crate::spec::{HOME, Layer, ReadOnly, Run, Spec, WORKSPACE};
 use crate::sys::{self, NODEV, NOEXEC, NOSUID, RDONLY};
+
+mod root;
 
 /// Directories of programs; links among them are made again, as on systems where `/bin` is `usr/bin`.
 const PROGRAMS: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -190,16 +193,17 @@ pub(crate) fn build(spec: &Spec) -> Result<Option<OwnedFd>, Fault> {
     // Any directory does as a place for the new root: this namespace is ours, and the trees are already in hand.
     mount_tmpfs("/usr", "mode=0755,size=16m")?;
     std::env::set_current_dir("/usr").or_fault(step, "entering the new root")?;
+    let root = Root::fresh(spec)?;
     for import in &base {
-        place(import, spec)?;
+        root.place(import)?;
     }
-    write_settings(spec).or_fault(step, "writing /etc")?;
-    private_directories(spec)?;
+    write_settings(&root, spec).or_fault(step, "writing /etc")?;
+    private_directories(&root, spec)?;
     for (points_to, link) in DEVICE_LINKS {
         symlink(points_to, link).or_fault(step, *link)?;
     }
     for import in &asked {
-        place(import, spec)?;
+        root.place(import)?;
     }
     fs::DirBuilder::new().mode(0o755).create(BEHIND.0).or_fault(step, BEHIND.0)?;
     sys::change_root(c"mnt").or_fault(step, "pivot_root")?;
@@ -219,8 +223,9 @@ pub(crate) fn enter(spec: &Spec, run: &Run) -> Result<Proc, Fault> {
     let proc = mount_proc()?;
     let asked = if run.read_only.is_empty() { Vec::new() } else { Host::at("/mnt")?.read_only(spec, &run.read_only)? };
     sys::detach(BEHIND.1).or_fault(step, "letting go of the host's root")?;
-    for import in &asked {
-        place(import, spec)?;
+    if !asked.is_empty() {
+        let root = Root::used(spec)?;
+        asked.iter().try_for_each(|import| root.place(import))?;
     }
     sys::restrict_mount(c"/", RDONLY | NOSUID | NODEV).or_fault(step, "making the root read only")?;
     Ok(proc)
@@ -237,67 +242,29 @@ fn base_imports(host: &Host) -> Result<Vec<Import>, Fault> {
     Ok(imports)
 }
 
-fn place(import: &Import, spec: &Spec) -> Result<(), Fault> {
-    let (Import::Link { target, .. } | Import::Tree { target, .. }) = import;
-    let placed = || -> io::Result<()> {
-        if let Some((parents, _)) = target.rsplit_once('/') {
-            make_directories(parents, spec)?;
-        }
-        match import {
-            Import::Link { points_to, target } => symlink(points_to, target),
-            Import::Tree { tree, target, is_directory: true } => {
-                make_directories(target, spec)?;
-                sys::attach(tree, target)
-            }
-            Import::Tree { tree, target, is_directory: false } => {
-                fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(target)?;
-                sys::attach(tree, target)
-            }
-        }
-    };
-    placed().or_fault(Step::Mount, format!("/{target}"))
-}
-
-/// Makes the directories of a path; those below the home directory belong to the command's user.
-fn make_directories(path: &str, spec: &Spec) -> io::Result<()> {
-    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-    for directory in ends.map(|end| &path[..end]) {
-        match fs::DirBuilder::new().mode(0o755).create(directory) {
-            Ok(()) if directory.starts_with(&HOME[1..]) => chown(directory, Some(spec.uid), Some(spec.gid))?,
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            // A read-only mount says so even of a directory that is there.
-            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && Path::new(directory).is_dir() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn write_settings(spec: &Spec) -> io::Result<()> {
+fn write_settings(root: &Root<'_>, spec: &Spec) -> io::Result<()> {
     let (uid, gid) = (spec.uid, spec.gid);
-    let write = |path: &str, text: &str| {
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?.write_all(text.as_bytes())
-    };
-    make_directories("etc", spec)?;
-    write(
+    root.write(
         "etc/passwd",
         &format!(
             "root:x:0:0::/nonexistent:/bin/false\nagent:x:{uid}:{gid}::{HOME}:/bin/sh\n\
              nobody:x:65534:65534::/nonexistent:/bin/false\n"
         ),
     )?;
-    write("etc/group", &format!("root:x:0:\nagent:x:{gid}:\nnogroup:x:65534:\n"))?;
-    write("etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost ip6-localhost\n")?;
-    write("etc/hostname", "sandbox\n")?;
-    write("etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\nprotocols: files\n")
+    root.write("etc/group", &format!("root:x:0:\nagent:x:{gid}:\nnogroup:x:65534:\n"))?;
+    root.write("etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost ip6-localhost\n")?;
+    root.write("etc/hostname", "sandbox\n")?;
+    root.write(
+        "etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\nprotocols: files\n",
+    )
 }
 
-fn private_directories(spec: &Spec) -> Result<(), Fault> {
+fn private_directories(root: &Root<'_>, spec: &Spec) -> Result<(), Fault> {
     let (bytes, uid, gid) = (spec.limits.tmp_bytes, spec.uid, spec.gid);
     let home = &HOME[1..];
     for directory in ["tmp", home, "dev/shm", "dev/pts", "proc", "run", "var"] {
-        make_directories(directory, spec).or_fault(Step::Mount, format!("/{directory}"))?;
+        root.make_directories(directory).or_fault(Step::Mount, format!("/{directory}"))?;
     }
     mount_tmpfs("tmp", &format!("mode=1777,size={bytes}"))?;
     if spec.home.is_none() {
@@ -335,11 +302,15 @@ fn mount_proc() -> Result<Proc, Fault> {
 }
 
 fn clone_of(path: &str) -> io::Result<OwnedFd> {
-    sys::open_tree(&rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    sys::open_tree(&found(path)?)
+}
+
+fn found(path: &str) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 fn cover(source: &str, target: &str, restrictions: u64) -> io::Result<()> {
     let tree = clone_of(source)?;
     sys::restrict_tree(&tree, restrictions)?;
-    sys::attach(&tree, target)
+    sys::attach(&tree, &found(target)?)
 }

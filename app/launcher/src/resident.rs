@@ -17,19 +17,20 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 use crate::fault::{Fault, OrFault, Step};
-use crate::resident::memory::Memory;
 use crate::resident::orders::{CONTROL, FRAME_BYTES_MAX, HOLD, OUTPUT, Order, REPORT, Report, STANDARD, Task, send};
-use crate::status::Status;
+use crate::resident::watch::Watch;
+use crate::status::{Limit, Status};
 use crate::{bridge, filter, sys};
 
 mod command;
 mod memory;
 pub mod orders;
 mod trial;
+mod watch;
 
 /// How gladly the kernel kills what is inside first when memory is short.
 const OOM_SCORE_ADJ: &str = "500";
-/// How often memory is looked at, in milliseconds.
+/// How often what commands take is looked at, in milliseconds.
 const POLL_MS: i32 = 50;
 
 /// Serves the supervisor until it is gone.
@@ -111,9 +112,10 @@ fn obey(control: &Control, mut standard: Option<OwnedFd>) -> Result<(), Fault> {
     filter::install(&filter)?;
     let kernel = std::fs::read_to_string("/proc/version").unwrap_or_default().trim().to_owned();
     tell(control, &Report::Ready { kernel });
+    let mut watch = Watch::default();
     while let Some(order) = next(control) {
         match order {
-            Order::Run(task) => match work(control, &task, standard.take(), &signals) {
+            Order::Run(task) => match work(control, &task, standard.take(), &signals, &mut watch) {
                 Ok(end) => tell(control, &end),
                 Err(fault) => {
                     end_everything();
@@ -156,8 +158,14 @@ fn refused(fault: &Fault) -> Report {
 }
 
 /// Runs one task to its end and ends what it left behind.
-fn work(control: &Control, task: &Task, standard: Option<OwnedFd>, signals: &OwnedFd) -> Result<Report, Fault> {
-    let memory = Memory::now();
+fn work(
+    control: &Control,
+    task: &Task,
+    standard: Option<OwnedFd>,
+    signals: &OwnedFd,
+    watch: &mut Watch,
+) -> Result<Report, Fault> {
+    watch.begin(&task.limits);
     if let Some(bridge) = &task.bridge {
         let listener = bridge::listen(bridge)?;
         // It listens already, so the command finds it whenever it starts; from here on only the copy does.
@@ -181,23 +189,22 @@ fn work(control: &Control, task: &Task, standard: Option<OwnedFd>, signals: &Own
         return serde_json::from_slice(&said).map_err(io::Error::from).or_fault(Step::Process, "a pipe");
     }
     tell(control, &Report::Started);
-    let polled = task.limits.polled_memory_bytes;
-    let (end, is_out_of_memory) = attend(control, command, &mut output, signals, (&memory, polled))?;
+    let (end, exceeded) = attend(control, command, &mut output, signals, watch)?;
     // The main process may have ended by itself while others that it started go on.
     end_everything();
     while forward(control, &mut output)? {}
-    Ok(Report::Ended { code: end.code(), signal: end.signal(), is_out_of_memory })
+    Ok(Report::Ended { code: end.code(), signal: end.signal(), exceeded })
 }
 
-/// Forwards output and orders until the command's main process has ended; whether it was ended for the memory it took.
+/// Forwards output and orders until the command's main process has ended; what it was ended for having too much of.
 fn attend(
     control: &Control,
     command: i32,
     output: &mut io::PipeReader,
     signals: &OwnedFd,
-    (memory, bytes_max): (&Memory, Option<u64>),
-) -> Result<(ExitStatus, bool), Fault> {
-    let (mut is_open, mut is_over) = (true, false);
+    watch: &mut Watch,
+) -> Result<(ExitStatus, Option<Limit>), Fault> {
+    let (mut is_open, mut exceeded) = (true, None);
     loop {
         let ends = [Some(control.input.as_fd()), is_open.then(|| output.as_fd()), Some(signals.as_fd())];
         let [ordered, printed, _child] = sys::poll_for(ends, POLL_MS).or_fault(Step::Process, "poll")?;
@@ -212,15 +219,17 @@ fn attend(
         if printed {
             is_open = forward(control, output)?;
         }
-        // The kernel kills one process alone; what is left of the command would go on without it.
-        if !is_over && (memory.has_killed() || bytes_max.is_some_and(|most| memory::taken_bytes() > most)) {
-            is_over = true;
-            sys::signal_everyone(libc::SIGKILL);
+        if exceeded.is_none() {
+            exceeded = watch.exceeded();
+            // The kernel kills one process alone; what is left of the command would go on without it.
+            if exceeded.is_some() {
+                sys::signal_everyone(libc::SIGKILL);
+            }
         }
         sys::drain(signals);
         while let Some((pid, end)) = reap()? {
             if pid == command {
-                return Ok((end, is_over || memory.has_killed()));
+                return Ok((end, exceeded.or_else(|| watch.killed())));
             }
         }
     }

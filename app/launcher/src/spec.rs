@@ -26,6 +26,8 @@ pub struct Spec {
     pub layer: Option<Layer>,
     /// Whether commands may look at the workspace only.
     pub is_workspace_read_only: bool,
+    /// Whether setuid and setgid bits are refused to files, because the tree is somebody's on the host and stays there.
+    pub refuses_set_id: bool,
     /// The host directory that becomes [`HOME`]; without one it is empty and lasts as long as the sandbox.
     pub home: Option<PathBuf>,
     /// Further host paths, mounted read only and in order. A Unix socket among them can be connected to.

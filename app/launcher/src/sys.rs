@@ -25,6 +25,7 @@ pub(crate) const NOEXEC: u64 = 0x8;
 
 const OPEN_TREE_CLONE: c_int = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: c_int = 4;
+const MOVE_MOUNT_T_EMPTY_PATH: c_int = 0x40;
 const AT_RECURSIVE: c_int = 0x8000;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
@@ -217,12 +218,11 @@ fn set_attributes(at: c_int, path: &CStr, flags: c_int, set: u64, propagation: c
     check(done).map(drop)
 }
 
-/// Attaches a detached tree at `target`.
-pub(crate) fn attach(tree: &OwnedFd, target: &str) -> io::Result<()> {
-    let target = no_nul(target)?;
-    let (from, to, flags) = (tree.as_raw_fd(), libc::AT_FDCWD, MOVE_MOUNT_F_EMPTY_PATH);
+/// Attaches a detached tree to what `place` is open on.
+pub(crate) fn attach(tree: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
+    let (from, to, flags) = (tree.as_raw_fd(), place.as_raw_fd(), MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
     // SAFETY: both paths are C strings that live across the call.
-    check(unsafe { libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), to, target.as_ptr(), flags) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), to, c"".as_ptr(), flags) }).map(drop)
 }
 
 /// Mounts a file system of the kernel's own.
@@ -324,6 +324,12 @@ pub(crate) fn forbid_new_privileges() -> io::Result<()> {
     check(c_long::from(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })).map(drop)
 }
 
+/// Whether no program that this process starts can give it privileges.
+pub(crate) fn are_new_privileges_forbidden() -> bool {
+    // SAFETY: only numbers are passed.
+    unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 }
+}
+
 /// Empties all five capability sets.
 pub(crate) fn drop_capabilities() -> io::Result<()> {
     #[repr(C)]
@@ -402,7 +408,19 @@ pub(crate) fn place(descriptor: &impl AsRawFd, number: c_int) -> io::Result<()> 
 /// Marks every descriptor but the standard three to be closed by exec.
 pub(crate) fn close_others_on_exec() -> io::Result<()> {
     // SAFETY: nothing is closed here; the mark takes effect only when this program is replaced.
-    check(c_long::from(unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as c_int) })).map(drop)
+    match check(c_long::from(unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as c_int) })) {
+        // gVisor's kernel knows the call without the flag, and older ones not even that.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {}
+        done => return done.map(drop),
+    }
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse::<c_int>().ok());
+        if let Some(number) = number.filter(|number| *number > 2) {
+            // SAFETY: only numbers are passed; the descriptor of the listing itself is among them.
+            check(c_long::from(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }))?;
+        }
+    }
+    Ok(())
 }
 
 /// Becomes another program; returns only to say why not.

@@ -16,8 +16,8 @@ use crate::status::Limit;
 use crate::usage::disk::Disk;
 use crate::usage::memory::Processes;
 
-mod disk;
-mod memory;
+pub(crate) mod disk;
+pub(crate) mod memory;
 
 /// How long it is between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -99,7 +99,7 @@ impl Watch {
 
     /// What the private file systems hold, and System V shared memory, which needs no process, in bytes.
     fn kept(&self) -> u64 {
-        self.private.iter().map(|directory| taken(directory)).sum::<u64>() + segments()
+        self.private.iter().map(|directory| taken(directory)).sum::<u64>() + segments("/mnt/proc/sysvipc/shm")
     }
 }
 
@@ -125,11 +125,11 @@ impl Known {
     }
 }
 
-/// What System V shared memory of this sandbox holds, attached or not, in bytes.
-fn segments() -> u64 {
+/// What System V shared memory of a table in `/proc` holds, attached or not, in bytes.
+pub(crate) fn segments(table: &str) -> u64 {
     /// The place of `rss` in a line, see `proc_sysvipc(5)`.
     const RSS: usize = 14;
-    let text = fs::read_to_string("/mnt/proc/sysvipc/shm").unwrap_or_default();
+    let text = fs::read_to_string(table).unwrap_or_default();
     let resident = |line: &str| line.split_whitespace().nth(RSS)?.parse::<u64>().ok();
     text.lines().skip(1).filter_map(resident).sum()
 }
@@ -140,12 +140,12 @@ fn taken(directory: &str) -> u64 {
 }
 
 /// The value of a line such as `Shmem:  12 kB`, in bytes.
-fn kilobytes(text: &str, name: &str) -> u64 {
+pub(crate) fn kilobytes(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.and_then(|value| value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap_or_default() * 1024
 }
 
 /// What all processes of the machine together share in memory, private file systems among it, in bytes.
-fn shared_memory_of_machine() -> u64 {
-    fs::read_to_string("/mnt/proc/meminfo").map_or(0, |text| kilobytes(&text, "Shmem"))
+fn shared_memory_of_machine(meminfo: &str) -> u64 {
+    fs::read_to_string(meminfo).map_or(0, |text| kilobytes(&text, "Shmem"))
 }

@@ -1,5 +1,6 @@
 //! What the launcher's own attacks found, whichever sandbox they were run in.
 
+use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::probe::{Finding, N_FINDINGS};
 
 use crate::sandbox::{Output, Refusal};
@@ -17,4 +18,10 @@ pub(super) fn holding(probe: &Output, remedy: &str) -> Result<Vec<String>, Refus
     }
     let unfinished = || format!("the whole probe: {} of {N_FINDINGS} checks answered, {:?}", findings.len(), probe.exit);
     Err(Refusal { missing: if broken.is_empty() { unfinished() } else { broken.join("; ") }, remedy: remedy.to_owned() })
+}
+
+/// Whether a file that was to be longer than `bytes_max` did not come to be. Linux ends whoever tries; gVisor only refuses.
+pub(super) fn is_file_refused(output: &Output, bytes_max: u64) -> bool {
+    let n_bytes = String::from_utf8_lossy(&output.output).trim().parse::<u64>();
+    output.exit == Exit::Exceeded(Limit::FileSize) || n_bytes.is_ok_and(|n_bytes| n_bytes <= bytes_max)
 }

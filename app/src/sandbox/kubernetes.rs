@@ -343,9 +343,15 @@ impl KubernetesExecutor {
             cpu_seconds: self.limits.cpu_seconds,
             file_bytes: self.limits.file_bytes,
             polled_memory_bytes: None,
+            disk_bytes: self.limits.disk_bytes,
+            n_files: self.limits.n_files,
+            // A volume in every Pod.
+            is_home_kept: true,
         };
         let environment = self.environment.clone();
-        let task = Task { work, directory: PathBuf::from(directory), environment, bridge: None, limits };
+        // What is carried out of a Pod loses these bits on the way.
+        let refuses_set_id = false;
+        let task = Task { work, directory: PathBuf::from(directory), environment, bridge: None, refuses_set_id, limits };
         let started = std::time::Instant::now();
         let ran = resident::run(&mut session, task, patience).await;
         match ran {

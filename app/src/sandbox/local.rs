@@ -130,6 +130,7 @@ impl LocalSandbox {
             workspace: tree.path.to_owned(),
             layer: tree.layer.map(|(lower, work)| spec::Layer { lower: lower.to_owned(), work: work.to_owned() }),
             is_workspace_read_only: false,
+            refuses_set_id: !tree.is_owned,
             home: tree.home.map(Path::to_owned),
             read_only: extra.chain(objects).chain(carried).collect(),
             uid: settings.uid,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf as _, Bytes, BytesMut};
 use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::resident::orders::{FRAME_BYTES_MAX, OUTPUT, Order, REPORT, Report, Task};
+use patchwright_launcher::status;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -143,7 +144,11 @@ pub(super) async fn run(session: &mut Session, task: Task, patience: Patience) -
 pub(super) fn ended(report: Report) -> Result<Exit, SandboxError> {
     match report {
         Report::Ended { code: Some(0), .. } => Ok(Exit::Code(0)),
-        Report::Ended { is_out_of_memory: true, .. } => Ok(Exit::Exceeded(Limit::Memory)),
+        Report::Ended { exceeded: Some(limit), .. } => Ok(Exit::Exceeded(match limit {
+            status::Limit::Memory => Limit::Memory,
+            status::Limit::Disk => Limit::Disk,
+            status::Limit::Files => Limit::Files,
+        })),
         Report::Ended { signal: Some(signal), .. } => Ok(signals::end(signal)),
         Report::Ended { code, signal: None, .. } => Ok(Exit::Code(code.unwrap_or(255))),
         Report::Refused { missing, remedy } => Err(Refusal { missing, remedy }.into()),

@@ -18,6 +18,9 @@ const DEPTH_MAX: usize = 256;
 /// The longest path, and the longest text of a link, in bytes.
 const PATH_BYTES_MAX: u64 = 4096;
 
+/// What is said of a tree that is over its bounds, wherever it is packed or laid down.
+pub(super) const TOO_LARGE: &str = "it is larger than what may be carried";
+
 /// What a tree may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -34,11 +37,14 @@ impl Left {
     fn take(&mut self, n_bytes: u64) -> io::Result<()> {
         let Bounds { n_bytes: bytes, n_entries: entries } = self.0;
         let left = bytes.checked_sub(n_bytes).zip(entries.checked_sub(1));
-        let (n_bytes, n_entries) =
-            left.ok_or_else(|| refused(Path::new("the tree"), "it is larger than the sandbox's limits"))?;
+        let (n_bytes, n_entries) = left.ok_or_else(too_large)?;
         self.0 = Bounds { n_bytes, n_entries };
         Ok(())
     }
+}
+
+fn too_large() -> io::Error {
+    refused(Path::new("the tree"), TOO_LARGE)
 }
 
 fn refused(path: &Path, why: &str) -> io::Error {
@@ -139,7 +145,7 @@ pub(super) fn unpack(root: &Dir, stream: impl Read, bounds: Bounds) -> io::Resul
         let mut entry = entry?;
         n_headers += 1;
         if n_headers > bounds.n_entries.saturating_mul(3) {
-            return Err(refused(Path::new("the tree"), "it is larger than the sandbox's limits"));
+            return Err(too_large());
         }
         let kind = entry.header().entry_type();
         if matches!(kind, EntryType::GNULongName | EntryType::GNULongLink) {

@@ -67,7 +67,8 @@ async fn shared_memory_that_nobody_is_attached_to_counts_as_well() {
 #[tokio::test]
 async fn the_kernel_kills_commands_before_the_server_when_memory_is_short() {
     let mut place = limited(Limits::default()).await;
-    assert_eq!(place.prints("cat /proc/self/oom_score_adj").await, "500\n");
+    let score = place.prints("cat /proc/self/oom_score_adj").await;
+    assert!(score.trim().parse::<i32>().unwrap() >= 500, "{score}");
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use crate::fault::{Fault, OrFault, Step};
 use crate::resident::orders::{Task, TaskLimits, Work};
 use crate::resident::{refused, trial};
 use crate::spec::WORKSPACE;
-use crate::{privileges, probe, rules, sys};
+use crate::{filter, privileges, probe, rules, sys};
+
+/// How gladly the kernel kills a command first when memory is short: more gladly than anything else.
+const OOM_SCORE_ADJ: &str = "1000";
 
 /// Becomes the command. What fails here is written to `faults`: the command never ran.
 pub(crate) fn become_command(task: &Task, standard: Option<&OwnedFd>, output: OwnedFd, mut faults: File) -> ! {
@@ -36,6 +39,18 @@ pub(crate) fn become_command(task: &Task, standard: Option<&OwnedFd>, output: Ow
         Work::TakeProcesses(n_processes) => {
             drop(faults);
             trial::take_processes(*n_processes)
+        }
+        Work::TakeFile(bytes) => {
+            drop(faults);
+            trial::take_file(*bytes)
+        }
+        Work::TakeDisk(bytes) => {
+            drop(faults);
+            trial::take_disk(*bytes)
+        }
+        Work::TakeFiles(n_files) => {
+            drop(faults);
+            trial::take_files(*n_files)
         }
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -66,12 +81,24 @@ fn prepare(task: &Task, standard: Option<&OwnedFd>, output: &OwnedFd) -> Result<
     sys::place(output, 2).or_fault(step, "standard error")?;
     let directory = Path::new(WORKSPACE).join(&task.directory);
     std::env::set_current_dir(&directory).or_fault(step, directory.display().to_string())?;
+    go_first()?;
     limit(&task.limits)?;
+    if task.refuses_set_id {
+        filter::set_id::refuse()?;
+    }
     // An engine's own filter may keep the system calls from us. Where nothing may be changed, the mount sees to it.
     if sys::landlock_version() > 0 {
         rules::confine(false)?;
     }
     sys::close_others_on_exec().or_fault(step, "close_range")
+}
+
+/// Has the kernel kill this process before the launcher when memory is short: what some of it is in has no process, and then
+/// any may be chosen. Only a hint, which the kernel takes of a process whose files are its own; none of a command runs yet.
+fn go_first() -> Result<(), Fault> {
+    sys::set_dumpable(true).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
+    sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")
 }
 
 fn limit(limits: &TaskLimits) -> Result<(), Fault> {

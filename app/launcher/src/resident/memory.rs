@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use crate::usage::memory::Processes;
+use crate::usage::{kilobytes, segments};
+
 /// Files that say how often the kernel killed a process of this container for its memory, by version of control groups.
 const COUNTERS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
 
@@ -33,15 +36,20 @@ fn n_kills() -> u64 {
     kills.max().unwrap_or(0)
 }
 
-/// What all processes hold for themselves, and what lies in folders that are memory, in bytes.
-pub(crate) fn taken_bytes() -> u64 {
-    let Ok(numbers) = fs::read_dir("/proc") else { return 0 };
-    let page_bytes = rustix::param::page_size() as u64;
-    let own = numbers.flatten().filter_map(|entry| {
-        let statm = fs::read_to_string(entry.path().join("statm")).ok()?;
-        let pages: Vec<u64> = statm.split(' ').filter_map(|pages| pages.parse().ok()).collect();
-        // Resident pages without those of files, which are shared.
-        Some(pages.get(1)?.saturating_sub(*pages.get(2)?) * page_bytes)
-    });
-    own.sum::<u64>() + MEMORY_FOLDERS.iter().filter_map(|folder| crate::sys::used_tmpfs_bytes(folder)).sum::<u64>()
+/// Whether all processes together, with what has none, take more than this, in bytes.
+pub(crate) fn is_over(processes: &mut Processes, most: u64) -> bool {
+    // gVisor's kernel does not tell which pages of a process are those of its program. It is the container's alone, and its
+    // sum of what is no file of the host has everything.
+    if !tells_of_files() {
+        let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        return kilobytes(&text, "AnonPages") > most;
+    }
+    let folders = MEMORY_FOLDERS.iter().filter_map(|folder| crate::sys::used_tmpfs_bytes(folder)).sum::<u64>();
+    let kept = folders + segments("/proc/sysvipc/shm");
+    // Pages that forked processes share are in the estimate several times, so it is only asked whether to count.
+    processes.estimate() + kept > most && processes.count() + kept > most
+}
+
+fn tells_of_files() -> bool {
+    fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("RssFile:"))
 }

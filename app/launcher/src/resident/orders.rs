@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe::Baits;
 use crate::spec::Bridge;
+use crate::status::Limit;
 
 /// The first argument that makes the launcher a resident one.
 pub const MODE: &str = "resident";
@@ -64,6 +65,8 @@ pub struct Task {
     pub environment: BTreeMap<String, String>,
     /// What is reached over TCP, if anything is.
     pub bridge: Option<Bridge>,
+    /// Whether setuid and setgid bits are refused to files, because the tree is somebody's on the host and stays there.
+    pub refuses_set_id: bool,
     /// What each of its processes may use.
     pub limits: TaskLimits,
 }
@@ -82,6 +85,12 @@ pub enum Work {
     TakeMemory(u64),
     /// Starts this many processes and prints how many it got.
     TakeProcesses(u64),
+    /// Writes a file of this many bytes and prints how much it got.
+    TakeFile(u64),
+    /// Writes this many bytes into the workspace and prints how much it got, unless it is ended for it before.
+    TakeDisk(u64),
+    /// Makes this many files in the workspace and prints how many it got, unless it is ended for it before.
+    TakeFiles(u64),
 }
 
 /// What one task's processes may use, beside the engine's limits on the container.
@@ -98,6 +107,12 @@ pub struct TaskLimits {
     pub file_bytes: u64,
     /// Memory of all processes together, in bytes, to be looked at again and again where the engine keeps no limit.
     pub polled_memory_bytes: Option<u64>,
+    /// What the workspace, and the home directory where it is kept, may take on the disk, in bytes; looked at likewise.
+    pub disk_bytes: u64,
+    /// How many files and directories they may have.
+    pub n_files: u64,
+    /// Whether the home directory is kept, and not memory.
+    pub is_home_kept: bool,
 }
 
 /// What the resident launcher says.
@@ -124,8 +139,8 @@ pub enum Report {
         code: Option<i32>,
         /// The signal's number.
         signal: Option<i32>,
-        /// Whether a process was killed meanwhile for taking more memory than there may be.
-        is_out_of_memory: bool,
+        /// What it had too much of, if it was ended for that, or one of its processes was.
+        exceeded: Option<Limit>,
     },
 }
 

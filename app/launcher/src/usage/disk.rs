@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
@@ -11,19 +11,23 @@ use crate::spec::Spec;
 use crate::status::Limit;
 use crate::usage::memory::Processes;
 
-/// Deeper directories count as too many files: nobody needs them, and each level holds a descriptor open.
+/// Deeper directories are not looked into, for each level holds a descriptor open; where much has gone they count as too
+/// many files.
 const DEPTH_MAX: usize = 512;
 /// A walk goes on behind the limit, so that it can be seen whether it gets better; up to so many times the limit.
 const FILES_OVER: u64 = 4;
 /// A walk takes at most one part in this many of the time.
 const REST: u32 = 10;
+/// How long it is at most between two walks, where one that nothing asks for takes at most one part in so many of the time.
+const WALK_PAUSE: Duration = Duration::from_secs(2);
+const LONG_REST: u32 = 100;
 /// The smallest share of a limit that must have gone before a walk looks for it.
 const SHARE: u64 = 64;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Looks at the directories that commands write to and that last.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     directories: Vec<OwnedFd>,
     bytes_max: u64,
     n_files_max: u64,
@@ -37,6 +41,10 @@ pub(super) struct Disk {
 struct Used {
     bytes: u64,
     n_files: u64,
+    /// Whether something is too deep to be looked at.
+    is_too_deep: bool,
+    /// Whether there is a directory that the one who looks, who is the commands' own user, may not open.
+    has_shut: bool,
 }
 
 struct Walked {
@@ -44,31 +52,42 @@ struct Walked {
     /// What was free, and what of it has gone since without a walk having found where.
     free: Used,
     rested_at: Instant,
+    /// When the next one is due although little went: somebody else may have given back what was taken here.
+    due_at: Instant,
 }
 
 impl Disk {
     pub(super) fn new(spec: &Spec) -> Disk {
         let directories = [Some(&spec.workspace), spec.home.as_ref()].into_iter().flatten();
-        let open = |path: &std::path::PathBuf| rustix::fs::open(path.as_path(), DIRECTORY, Mode::empty()).ok();
-        Disk {
-            directories: directories.filter_map(open).collect(),
-            bytes_max: spec.limits.disk_bytes,
-            n_files_max: spec.limits.n_files,
-            last: None,
-            is_fresh: true,
+        Disk::of(directories.map(PathBuf::as_path), spec.limits.disk_bytes, spec.limits.n_files)
+    }
+
+    pub(crate) fn of<'a>(directories: impl Iterator<Item = &'a Path>, bytes_max: u64, n_files_max: u64) -> Disk {
+        let open = |path: &Path| rustix::fs::open(path, DIRECTORY, Mode::empty()).ok();
+        Disk { directories: directories.filter_map(open).collect(), bytes_max, n_files_max, last: None, is_fresh: true }
+    }
+
+    /// Finds out where we are, unless that is known, so that what a command then takes is its own from the first byte on.
+    pub(crate) fn settle(&mut self) {
+        if self.is_fresh {
+            self.last = None;
+            self.exceeded(&[]);
         }
     }
 
     /// The limit that they are over, if they are and it is not getting better: who is to tidy up must be able to.
-    pub(super) fn exceeded(&mut self, processes: &[&Processes]) -> Option<Limit> {
+    pub(crate) fn exceeded(&mut self, processes: &[&Processes]) -> Option<Limit> {
         let free = self.free();
+        let mut is_asked_for = true;
         if let Some(last) = &self.last {
             let near = |used: u64, most: u64| (most.saturating_sub(used) / 2).max(most / SHARE);
             let is_near = last.free.bytes.saturating_sub(free.bytes) >= near(last.used.bytes, self.bytes_max)
                 || last.free.n_files.saturating_sub(free.n_files) >= near(last.used.n_files, self.n_files_max);
-            if !is_near || Instant::now() < last.rested_at {
+            let now = Instant::now();
+            if now < last.rested_at || (!is_near && now < last.due_at) {
                 return None;
             }
+            is_asked_for = is_near;
         }
         let began = Instant::now();
         let mut used = walk(&self.directories, self.n_files_max.saturating_mul(FILES_OVER));
@@ -80,12 +99,27 @@ impl Disk {
         let reference = before.as_ref().map_or(free, |before| Used {
             bytes: unfound(before.free.bytes, free.bytes, used.bytes.saturating_sub(before.used.bytes)),
             n_files: unfound(before.free.n_files, free.n_files, used.n_files.saturating_sub(before.used.n_files)),
+            is_too_deep: false,
+            has_shut: false,
         });
-        self.last = Some(Walked { used, free: reference, rested_at: began + took * REST });
+        self.last = Some(Walked {
+            used,
+            free: reference,
+            rested_at: began + took * REST,
+            due_at: began + WALK_PAUSE.max(took * LONG_REST),
+        });
         let before = before.filter(|_| !self.is_fresh).map_or(used, |before| before.used);
         let exceeded = if used.bytes > self.bytes_max && used.bytes > before.bytes {
             Some(Limit::Disk)
         } else if used.n_files > self.n_files_max && used.n_files > before.n_files {
+            Some(Limit::Files)
+        } else if used.has_shut && reference.bytes.saturating_sub(free.bytes) > self.bytes_max {
+            // More has gone than there may be, and there is where it cannot be seen.
+            Some(Limit::Disk)
+        } else if used.has_shut && reference.n_files.saturating_sub(free.n_files) > self.n_files_max {
+            Some(Limit::Files)
+        } else if used.is_too_deep && !before.is_too_deep && is_asked_for {
+            // What is below there cannot be told, and a lot has gone.
             Some(Limit::Files)
         } else {
             None
@@ -102,9 +136,9 @@ impl Disk {
 
     fn free(&self) -> Used {
         let Some(found) = self.directories.first().and_then(|directory| rustix::fs::fstatvfs(directory).ok()) else {
-            return Used { bytes: u64::MAX, n_files: u64::MAX };
+            return Used { bytes: u64::MAX, n_files: u64::MAX, is_too_deep: false, has_shut: false };
         };
-        Used { bytes: found.f_bfree * found.f_frsize, n_files: found.f_ffree }
+        Used { bytes: found.f_bfree * found.f_frsize, n_files: found.f_ffree, is_too_deep: false, has_shut: false }
     }
 }
 
@@ -113,7 +147,7 @@ fn walk(directories: &[OwnedFd], n_files_max: u64) -> Used {
     let mut used = Used::default();
     let mut shared = HashSet::new();
     for directory in directories {
-        let mut open: Vec<Dir> = again(directory).into_iter().collect();
+        let mut open: Vec<Dir> = again(directory).ok().into_iter().collect();
         while let Some(level) = open.last_mut() {
             let Some(entry) = level.read() else {
                 open.pop();
@@ -133,26 +167,32 @@ fn walk(directories: &[OwnedFd], n_files_max: u64) -> Used {
             }
             used.n_files += 1;
             used.bytes += u64::try_from(found.st_blocks).unwrap_or_default() * 512;
-            if used.n_files > n_files_max || open.len() > DEPTH_MAX {
-                return Used { n_files: used.n_files.max(n_files_max + 1), ..used };
+            if used.n_files > n_files_max {
+                return used;
             }
-            if is_directory && let Some(below) = open.last().and_then(|level| below(level, name)) {
-                open.push(below);
+            if open.len() > DEPTH_MAX {
+                used.is_too_deep = true;
+            } else if is_directory {
+                match open.last().map(|level| below(level, name)) {
+                    Some(Ok(below)) => open.push(below),
+                    Some(Err(rustix::io::Errno::ACCESS)) => used.has_shut = true,
+                    // It vanished meanwhile, or became something else.
+                    Some(Err(_)) | None => {}
+                }
             }
         }
     }
     used
 }
 
-fn again(directory: &OwnedFd) -> Option<Dir> {
+fn again(directory: &OwnedFd) -> rustix::io::Result<Dir> {
     below_fd(directory, Path::new("."))
 }
 
-fn below(level: &Dir, name: &std::ffi::CStr) -> Option<Dir> {
-    below_fd(&level.fd().ok()?, name)
+fn below(level: &Dir, name: &std::ffi::CStr) -> rustix::io::Result<Dir> {
+    below_fd(&level.fd()?, name)
 }
 
-fn below_fd(directory: &impl AsFd, name: impl rustix::path::Arg) -> Option<Dir> {
-    let opened = rustix::fs::openat(directory, name, DIRECTORY, Mode::empty()).ok()?;
-    Dir::new(opened).ok()
+fn below_fd(directory: &impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<Dir> {
+    Dir::new(rustix::fs::openat(directory, name, DIRECTORY, Mode::empty())?)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use super::{kilobytes, shared_memory_of_machine};
 const GROWTH_BYTES: u64 = 16 << 20;
 
 /// The processes of a command, by the `/proc` that shows them alone.
-pub(super) struct Processes {
+pub(crate) struct Processes {
     proc: PathBuf,
     /// Keeps the path above.
     _held: File,
@@ -20,6 +21,8 @@ pub(super) struct Processes {
     n_ours: u32,
     /// What files without a name held, and the machine's shared memory when they were looked for.
     nameless: (u64, u64),
+    /// Where the machine tells of its memory.
+    meminfo: &'static str,
     /// The machine's shared memory in the beginning.
     machine_before: u64,
 }
@@ -33,17 +36,35 @@ impl Processes {
         let seen = |process: String| File::open(format!("/mnt/proc/{process}/root/proc")).ok();
         let held = processes.filter_map(seen).find(is_own_proc)?;
         let proc = PathBuf::from(format!("/mnt/proc/self/fd/{}", held.as_raw_fd()));
-        Some(Processes { proc, _held: held, n_ours, nameless: (0, 0), machine_before: shared_memory_of_machine() })
+        let meminfo = "/mnt/proc/meminfo";
+        Some(Processes {
+            proc,
+            _held: held,
+            n_ours,
+            nameless: (0, 0),
+            meminfo,
+            machine_before: shared_memory_of_machine(meminfo),
+        })
+    }
+
+    /// All that this process can see, where a container has no others.
+    pub(crate) fn here() -> io::Result<Processes> {
+        let held = File::open("/proc")?;
+        let (proc, meminfo) = (PathBuf::from("/proc"), "/proc/meminfo");
+        // The launcher, which nobody looks into.
+        let n_ours = 1;
+        let machine_before = shared_memory_of_machine(meminfo);
+        Ok(Processes { proc, _held: held, n_ours, nameless: (0, machine_before), meminfo, machine_before })
     }
 
     /// What they have at most, in bytes: pages that several of them share count several times.
-    pub(super) fn estimate(&mut self) -> u64 {
+    pub(crate) fn estimate(&mut self) -> u64 {
         let (mut own, mut shared) = (0, 0);
         self.each(|_, status| {
             own += kilobytes(status, "RssAnon") + kilobytes(status, "VmPTE");
             shared += kilobytes(status, "RssShmem");
         });
-        let machine = shared_memory_of_machine();
+        let machine = shared_memory_of_machine(self.meminfo);
         if machine >= self.nameless.1 + GROWTH_BYTES || machine + GROWTH_BYTES < self.nameless.1 {
             self.nameless = (self.nameless_files(), machine);
         }
@@ -51,7 +72,7 @@ impl Processes {
     }
 
     /// What they have, each page counted once, in bytes.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         let (mut own, mut shared) = (0, 0);
         self.each(|process, status| {
             match fs::read_to_string(process.join("smaps_rollup")) {
@@ -108,7 +129,7 @@ impl Processes {
                 }
             }
         });
-        let grown = shared_memory_of_machine().saturating_sub(self.machine_before);
+        let grown = shared_memory_of_machine(self.meminfo).saturating_sub(self.machine_before);
         if is_hidden { bytes.max(grown) } else { bytes }
     }
 

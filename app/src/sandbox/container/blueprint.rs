@@ -20,6 +20,11 @@ const SESSION: &str = "/opt/patchwright/session";
 const OUTLET: &str = "/opt/patchwright/outlet";
 /// The bridge, and two threads for each of its connections.
 const BRIDGE_PROCESSES_MAX: u64 = 1 + 2 * 64;
+/// Runtimes whose containers have a kernel of their own, by a part of their names. What the engine counts for those is
+/// processes and memory of the machine, of which such a kernel takes some for itself, and more than one process for one inside.
+const OWN_KERNELS: [&str; 2] = ["runsc", "kata"];
+const KERNEL_PROCESSES_MAX: u64 = 512;
+const KERNEL_MEMORY_BYTES: u64 = 256 << 20;
 /// The size of the places that nobody writes much to.
 const SMALL_BYTES: u64 = 16 << 20;
 
@@ -39,6 +44,8 @@ pub(super) struct Blueprint {
     pub(super) user: User,
     pub(super) workspace: PathBuf,
     pub(super) is_workspace_read_only: bool,
+    /// Whether setuid and setgid bits are refused, for a tree that stays after the executor.
+    pub(super) refuses_set_id: bool,
     home: Option<PathBuf>,
     /// Host files and folders and where they are inside, read only.
     pub(super) read_only: Vec<(PathBuf, String)>,
@@ -49,6 +56,8 @@ pub(super) struct Blueprint {
     pub(super) runtime: Option<String>,
     pub(super) cpus: Option<f64>,
     keeps_limits: bool,
+    /// The runtime that the engine uses where none is named.
+    default_runtime: String,
 }
 
 /// Who the commands are, so that what they write is ours: as root the sandbox's own user, otherwise we.
@@ -91,6 +100,7 @@ impl Blueprint {
             user,
             workspace: absolute(tree.path),
             is_workspace_read_only,
+            refuses_set_id: !tree.is_owned,
             home: tree.home.map(absolute),
             read_only: objects.into_iter().chain(outlet).chain(carried).collect(),
             bridge: terms.outlet.map(|_| Bridge { port: OUTLET_PORT, socket: OUTLET.into() }),
@@ -98,6 +108,7 @@ impl Blueprint {
             runtime: None,
             cpus: None,
             keeps_limits: engine.keeps_limits,
+            default_runtime: engine.default_runtime.clone(),
         }
     }
 
@@ -116,12 +127,16 @@ impl Blueprint {
     /// What the launcher is told about each command.
     pub(super) fn task_limits(&self) -> TaskLimits {
         TaskLimits {
-            // Counted for the user, so only where each container has a user of its own.
-            n_processes: (!self.keeps_limits && self.user.is_kept).then_some(self.limits.n_processes),
+            // Counted for the user, so only where each container has a user or a kernel of its own.
+            n_processes: (self.has_own_kernel() || (!self.keeps_limits && self.user.is_kept)).then_some(self.limits.n_processes),
             n_open_files: self.limits.n_open_files,
             cpu_seconds: self.limits.cpu_seconds,
             file_bytes: self.limits.file_bytes,
-            polled_memory_bytes: (!self.keeps_limits).then_some(self.limits.memory_bytes),
+            // A kernel of its own is ended whole by the machine's, so the launcher comes first.
+            polled_memory_bytes: (self.has_own_kernel() || !self.keeps_limits).then_some(self.limits.memory_bytes),
+            disk_bytes: self.limits.disk_bytes,
+            n_files: self.limits.n_files,
+            is_home_kept: self.home.is_some(),
         }
     }
 
@@ -148,7 +163,8 @@ impl Blueprint {
     }
 
     fn host(&self, mounts: Vec<Mount>) -> HostConfig {
-        let memory = signed(self.limits.memory_bytes);
+        let own_kernel = if self.has_own_kernel() { KERNEL_MEMORY_BYTES } else { 0 };
+        let memory = signed(self.limits.memory_bytes.saturating_add(own_kernel));
         HostConfig {
             mounts: Some(mounts),
             tmpfs: Some(self.places_in_memory()),
@@ -161,17 +177,28 @@ impl Blueprint {
             userns_mode: self.user.is_kept.then(|| "keep-id".to_owned()),
             memory: Some(memory),
             memory_swap: Some(memory),
-            pids_limit: Some(signed(self.limits.n_processes.saturating_add(self.n_own_processes()))),
+            pids_limit: Some(signed(self.n_pids())),
             nano_cpus: self.cpus.map(|cpus| (cpus * 1e9) as i64),
             ulimits: Some(vec![
                 ulimit("nofile", Some(self.limits.n_open_files), Resource::Nofile),
-                ulimit("nproc", n_pids(), Resource::Nproc),
+                ulimit("nproc", pid_max(), Resource::Nproc),
             ]),
             // What commands print comes by the launcher's connection; a log of it would fill the disk.
             log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
             runtime: self.runtime.clone(),
             ..HostConfig::default()
         }
+    }
+
+    fn has_own_kernel(&self) -> bool {
+        let runtime = self.runtime.as_ref().unwrap_or(&self.default_runtime);
+        OWN_KERNELS.iter().any(|part| runtime.contains(part))
+    }
+
+    /// The processes of the machine that the container may take.
+    fn n_pids(&self) -> u64 {
+        let inside = self.limits.n_processes.saturating_add(self.n_own_processes());
+        if self.has_own_kernel() { inside.saturating_mul(2).saturating_add(KERNEL_PROCESSES_MAX) } else { inside }
     }
 
     /// The processes that are ours: the launcher, and the bridge if there is one.
@@ -226,7 +253,7 @@ fn ulimit(name: &str, most: Option<u64>, resource: Resource) -> ResourcesUlimits
 }
 
 /// How many processes the machine can number. Podman lowers its own limit to that, and may then raise no container's above.
-fn n_pids() -> Option<u64> {
+fn pid_max() -> Option<u64> {
     std::fs::read_to_string("/proc/sys/kernel/pid_max").ok()?.trim().parse().ok()
 }
 

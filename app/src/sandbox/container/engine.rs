@@ -41,7 +41,7 @@ pub(super) struct Engine {
     /// says so and keeps none.
     pub(super) keeps_limits: bool,
     /// The runtime that it uses unless told otherwise; Podman cannot be told otherwise over this interface.
-    default_runtime: String,
+    pub(super) default_runtime: String,
 }
 
 /// What is behind a socket.

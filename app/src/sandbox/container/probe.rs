@@ -15,7 +15,7 @@ use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
 use crate::sandbox::container::{ContainerSandbox, owner, process, unusable};
-use crate::sandbox::findings::holding;
+use crate::sandbox::findings::{holding, is_file_refused};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Isolation, Limits, Output, Profile, Refusal, SandboxError, Tree, ownership};
 
@@ -29,6 +29,12 @@ const MEMORY_BYTES_TRIED: u64 = 2 * MEMORY_BYTES;
 const N_PROCESSES: u64 = 32;
 /// More than the limit and what of the engine's is ours.
 const N_PROCESSES_TRIED: u64 = 512;
+const DISK_BYTES: u64 = 16 << 20;
+const DISK_BYTES_TRIED: u64 = 2 * DISK_BYTES;
+const N_FILES: u64 = 256;
+const N_FILES_TRIED: u64 = 4 * N_FILES;
+/// No more than the disk, so that the file alone is over its limit.
+const FILE_BYTES: u64 = 8 << 20;
 
 const MARK: &str = ".patchwright-mark";
 
@@ -43,6 +49,9 @@ pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carr
         memory_bytes: MEMORY_BYTES,
         n_processes: N_PROCESSES,
         tmp_bytes: sandbox.settings.limits.tmp_bytes.min(MEMORY_BYTES),
+        disk_bytes: DISK_BYTES,
+        n_files: N_FILES,
+        file_bytes: FILE_BYTES,
         ..sandbox.settings.limits.clone()
     };
     let tree = Tree::alone(workspace.path());
@@ -79,9 +88,9 @@ impl Trial {
             (Limit::Cpu, Enforcement::Exact),
             (Limit::Processes, self.processes().await?),
             (Limit::OpenFiles, Enforcement::Exact),
-            (Limit::FileSize, Enforcement::Exact),
-            (Limit::Disk, Enforcement::Missing),
-            (Limit::Files, Enforcement::Missing),
+            (Limit::FileSize, self.file().await?),
+            (Limit::Disk, self.looked_at(Work::TakeDisk(DISK_BYTES_TRIED), Limit::Disk).await?),
+            (Limit::Files, self.looked_at(Work::TakeFiles(N_FILES_TRIED), Limit::Files).await?),
             (Limit::Output, Enforcement::Polled),
         ];
         Ok((findings, limits))
@@ -126,6 +135,17 @@ impl Trial {
         let output = self.run(Work::TakeProcesses(N_PROCESSES_TRIED)).await?;
         let n_started = String::from_utf8_lossy(&output.output).trim().parse::<u64>().unwrap_or(u64::MAX);
         Ok(if n_started < N_PROCESSES_TRIED { Enforcement::Exact } else { Enforcement::Missing })
+    }
+
+    async fn file(&mut self) -> Result<Enforcement, Refusal> {
+        let output = self.run(Work::TakeFile(2 * FILE_BYTES)).await?;
+        Ok(if is_file_refused(&output, FILE_BYTES) { Enforcement::Exact } else { Enforcement::Missing })
+    }
+
+    /// What only the launcher keeps, which looks again and again.
+    async fn looked_at(&mut self, work: Work, limit: Limit) -> Result<Enforcement, Refusal> {
+        let output = self.run(work).await?;
+        Ok(if output.exit == Exit::Exceeded(limit) { Enforcement::Polled } else { Enforcement::Missing })
     }
 
     async fn run(&mut self, work: Work) -> Result<Output, Refusal> {

@@ -54,6 +54,7 @@ pub(super) fn task(blueprint: &Blueprint, work: Work, directory: &str) -> Task {
         directory: PathBuf::from(directory),
         environment: BTreeMap::clone(&blueprint.environment),
         bridge: blueprint.bridge.clone(),
+        refuses_set_id: blueprint.refuses_set_id,
         limits: blueprint.task_limits(),
     }
 }

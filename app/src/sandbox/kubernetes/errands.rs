@@ -24,6 +24,11 @@ const ERRAND_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long carrying a tree may take.
 const TREE_TIMEOUT: Duration = Duration::from_secs(1800);
 
+/// What is carried out of a Pod at most, below what the workspace may have there: it goes through the cluster's API, and all
+/// of it is written here. In bytes of all files together, and in files, directories and links.
+const COLLECTED_BYTES_MAX: u64 = 4 << 30;
+const COLLECTED_ENTRIES_MAX: u64 = 1_000_000;
+
 /// Who does errands in one Pod.
 pub(super) struct Errands {
     /// Our program in the image that keeps the files.
@@ -58,15 +63,21 @@ impl Errands {
         let made = tempfile::Builder::new().prefix(".patchwright-").tempdir_in(beside).map_err(broken)?;
         let tree = made.path().join("tree");
         std::fs::create_dir(&tree).map_err(broken)?;
-        let bounds = self.bounds;
+        let bounds = self.collected();
         let errand = Errand::Pack { place, n_bytes: bounds.n_bytes, n_entries: bounds.n_entries };
         let into = tree.clone();
         let answer = self.start(life, CONTEXT, TREE_TIMEOUT, errand, move |stream| {
             let root = Dir::open_ambient_dir(&into, ambient_authority())?;
             tarball::unpack(&root, stream, bounds)
         });
-        answered(CONTEXT, answer.await?)?;
+        answer.await.and_then(|answer| answered(CONTEXT, answer)).map_err(|error| advised(error, bounds))?;
         put(tree, folder.to_owned(), made).await.map_err(broken)
+    }
+
+    /// What may come out.
+    fn collected(&self) -> Bounds {
+        let Bounds { n_bytes, n_entries } = self.bounds;
+        Bounds { n_bytes: n_bytes.min(COLLECTED_BYTES_MAX), n_entries: n_entries.min(COLLECTED_ENTRIES_MAX) }
     }
 
     async fn start(
@@ -101,6 +112,21 @@ impl Errands {
             }
             Err(error) => Err(machine(context, error)),
         }
+    }
+}
+
+/// Says of a tree that is too large what to do about it.
+fn advised(error: SandboxError, bounds: Bounds) -> SandboxError {
+    match error {
+        SandboxError::Machine { context, source } if source.to_string().contains(tarball::TOO_LARGE) => {
+            let (n_mib, n_entries) = (bounds.n_bytes >> 20, bounds.n_entries);
+            let most = format!(
+                "{source}: {n_mib} MiB in {n_entries} entries. Have the repository's commands remove what they build, or keep it \
+                 in /tmp; where `sandbox.limits.disk_mib` or `files` is lower than that, raise it"
+            );
+            SandboxError::Machine { context, source: io::Error::new(source.kind(), most) }
+        }
+        error @ (SandboxError::Machine { .. } | SandboxError::Path { .. } | SandboxError::Refused(_)) => error,
     }
 }
 

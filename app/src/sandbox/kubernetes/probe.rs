@@ -8,7 +8,7 @@ use patchwright_launcher::probe::Baits;
 use patchwright_launcher::resident::orders::Work;
 
 use crate::sandbox::errand::{Answer, Errand};
-use crate::sandbox::findings::holding;
+use crate::sandbox::findings::{holding, is_file_refused};
 use crate::sandbox::kubernetes::{KubernetesExecutor, KubernetesSandbox, KubernetesSettings, told};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Executor as _, Isolation, Limits, Output, Profile, Refusal, SandboxError};
@@ -22,6 +22,9 @@ const MEMORY_BYTES: u64 = 192 << 20;
 const MEMORY_BYTES_TRIED: u64 = 2 * MEMORY_BYTES;
 const N_PROCESSES: u64 = 32;
 const N_PROCESSES_TRIED: u64 = 512;
+const N_FILES: u64 = 256;
+const N_FILES_TRIED: u64 = 4 * N_FILES;
+const FILE_BYTES: u64 = 8 << 20;
 /// How long an address may take to answer that must not.
 const REACH_TIMEOUT_MS: u64 = 3000;
 /// What is in the workspace that is tried.
@@ -45,6 +48,8 @@ pub(super) async fn probe(sandbox: &KubernetesSandbox) -> Result<Capabilities, R
         memory_bytes: MEMORY_BYTES,
         n_processes: N_PROCESSES,
         tmp_bytes: sandbox.settings.limits.tmp_bytes.min(MEMORY_BYTES),
+        n_files: N_FILES,
+        file_bytes: FILE_BYTES,
         ..sandbox.settings.limits.clone()
     };
     let settings = KubernetesSettings { limits, ..sandbox.settings.clone() };
@@ -62,16 +67,19 @@ async fn all(executor: &mut KubernetesExecutor, sandbox: &KubernetesSandbox) -> 
     let findings = holding(&run(executor, Work::Probe(Baits { file: NOWHERE.into(), port: NO_PORT })).await?, REMEDY)?;
     shell(executor).await?;
     let processes = processes(executor).await?;
+    let file = is_file_refused(&run(executor, Work::TakeFile(2 * FILE_BYTES)).await?, FILE_BYTES);
+    let files = run(executor, Work::TakeFiles(N_FILES_TRIED)).await?.exit == Exit::Exceeded(Limit::Files);
+    let kept = |is_kept: bool, how: Enforcement| if is_kept { how } else { Enforcement::Missing };
     let limits = vec![
         // The last that is tried: with it the cluster may end the whole container.
         (Limit::Memory, memory(executor).await?),
         (Limit::Cpu, Enforcement::Exact),
         (Limit::Processes, processes),
         (Limit::OpenFiles, Enforcement::Exact),
-        (Limit::FileSize, Enforcement::Exact),
-        // The node looks at them again and again, and evicts the Pod.
+        (Limit::FileSize, kept(file, Enforcement::Exact)),
+        // The launcher looks at it as at the files, and the node besides, which evicts the Pod.
         (Limit::Disk, Enforcement::Polled),
-        (Limit::Files, Enforcement::Missing),
+        (Limit::Files, kept(files, Enforcement::Polled)),
         (Limit::Output, Enforcement::Polled),
     ];
     let is_shared = std::fs::read_to_string("/proc/version").is_ok_and(|own| own.trim() == executor.kernel);

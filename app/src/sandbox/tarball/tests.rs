@@ -110,7 +110,7 @@ fn nothing_is_taken_that_no_tree_has() {
 fn what_is_over_a_bound_ends_it() {
     let many: Vec<String> = (0..101).map(|number| format!("f{number}")).collect();
     let many: Vec<_> = many.iter().map(|path| (EntryType::Regular, path.as_str(), "", &b""[..])).collect();
-    check(&many, "it is larger than the sandbox's limits");
+    check(&many, super::TOO_LARGE);
     let large = vec![0; 700 << 10];
     check(&[(EntryType::Regular, "a", "", &large), (EntryType::Regular, "b", "", &large)], "it is larger");
     let names = [(EntryType::GNULongName, "x", "", &b"f"[..]), (EntryType::Directory, "d", "", b"")];
