@@ -13,6 +13,7 @@ use std::path::Path;
 mod bridge;
 mod fault;
 mod filter;
+mod group;
 mod init;
 pub mod messages;
 mod mounts;

@@ -36,6 +36,8 @@ pub struct Spec {
     pub gid: u32,
     /// What commands may use.
     pub limits: Limits,
+    /// Whether the directory of a control group comes with this, in which each command gets one of its own.
+    pub has_group: bool,
 }
 
 /// A tree that others share: the workspace then holds only what differs from it.
@@ -72,6 +74,9 @@ impl Run {
     ///
     /// A byte on the lifeline asks the command to end; once the lifeline is closed, everything of the command is killed.
     pub const DESCRIPTORS: std::ops::RangeInclusive<usize> = 3..=4;
+
+    /// The place of the status channel among them.
+    pub const STATUS: usize = 2;
 }
 
 /// What runs inside.

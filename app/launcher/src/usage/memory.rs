@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -28,8 +29,7 @@ impl Processes {
     /// `None` as long as the command has no `/proc` of its own.
     pub(super) fn of(first: i32, n_ours: u32) -> Option<Processes> {
         // Without being root we may look into what has become another program, not into the copy of ourselves before it.
-        let children = fs::read_to_string(format!("/mnt/proc/{first}/task/{first}/children")).ok()?;
-        let processes = [first.to_string()].into_iter().chain(children.split_whitespace().map(str::to_owned));
+        let processes = [first.to_string()].into_iter().chain(children_of(first)?);
         let seen = |process: String| File::open(format!("/mnt/proc/{process}/root/proc")).ok();
         let held = processes.filter_map(seen).find(is_own_proc)?;
         let proc = PathBuf::from(format!("/mnt/proc/self/fd/{}", held.as_raw_fd()));
@@ -128,6 +128,21 @@ impl Processes {
                 look(&thread, &status);
             }
         }
+    }
+}
+
+/// The processes that a process has started; `None` where it is gone.
+fn children_of(first: i32) -> Option<Vec<String>> {
+    match fs::read_to_string(format!("/mnt/proc/{first}/task/{first}/children")) {
+        Ok(listed) => Some(listed.split_whitespace().map(str::to_owned).collect()),
+        // Kernels can be built without this list (CONFIG_PROC_CHILDREN); then every process says whose it is.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new(&format!("/mnt/proc/{first}")).exists() => {
+            let parent = format!("\nPPid:\t{first}\n");
+            let is_child = |path: &PathBuf| fs::read_to_string(path.join("status")).is_ok_and(|status| status.contains(&parent));
+            let children = numbered(Path::new("/mnt/proc")).filter(is_child);
+            Some(children.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+        }
+        Err(_) => None,
     }
 }
 
