@@ -6,6 +6,7 @@ mod container;
 mod contract;
 mod egress;
 mod external_agent;
+mod groups;
 mod hostile;
 mod kubernetes;
 mod mcp;

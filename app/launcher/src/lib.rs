@@ -26,6 +26,7 @@ mod session;
 pub mod spec;
 pub mod status;
 mod sys;
+pub mod trial;
 mod usage;
 
 /// The name (`argv[0]`) under which the binary is the launcher.

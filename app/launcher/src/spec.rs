@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::probe::Baits;
+use crate::trial::Take;
 
 /// The longest message that is read, in bytes.
 pub const SPEC_BYTES_MAX: u32 = 4 * 1024 * 1024;
@@ -97,6 +98,8 @@ pub enum Program {
     },
     /// The launcher's own attacks; they print [`crate::probe::Finding`] lines.
     Probe(Baits),
+    /// The launcher takes more than it may, if it can.
+    Take(Take),
 }
 
 /// A port of the sandbox's own loopback that leads to a Unix socket, for programs that speak TCP only.

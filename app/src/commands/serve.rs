@@ -37,7 +37,10 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let agents = assemble::agents(&config)?;
     let sandbox = assemble::sandbox(&config.sandbox)?;
     match sandbox.probe().await {
-        Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
+        Ok(found) => {
+            info!("the sandbox holds: {}", found.layers.join(", "));
+            found.advice.iter().for_each(|advice| warn!("limits could be kept better: {advice}"));
+        }
         Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),
     }
     private_folder::sweep(&std::env::temp_dir());

@@ -61,7 +61,8 @@ pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carr
         layers.push("kernel of its own".to_owned());
     }
     layers.extend(findings);
-    Ok(Capabilities { isolation: if is_own_kernel { Isolation::Kernel } else { Isolation::Container }, layers, limits })
+    let isolation = if is_own_kernel { Isolation::Kernel } else { Isolation::Container };
+    Ok(Capabilities { isolation, layers, limits, advice: Vec::new() })
 }
 
 /// A container to try things in.

@@ -80,7 +80,7 @@ async fn all(executor: &mut KubernetesExecutor, sandbox: &KubernetesSandbox) -> 
         Some(_) | None => (Isolation::Container, "the nodes' own runtime".to_owned()),
     };
     let layers = [format!("Pods in namespace `{namespace}`"), runtime, "no network beyond the Pod".to_owned()];
-    Ok(Capabilities { isolation, layers: layers.into_iter().chain(findings).collect(), limits })
+    Ok(Capabilities { isolation, layers: layers.into_iter().chain(findings).collect(), limits, advice: Vec::new() })
 }
 
 /// The Role that is missing, as it can be applied.
