@@ -9,6 +9,7 @@ mod external_agent;
 mod groups;
 mod hostile;
 mod kubernetes;
+mod launcher;
 mod mcp;
 mod meter;
 mod ordinary;

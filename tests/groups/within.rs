@@ -69,7 +69,7 @@ impl Place {
 }
 
 fn small() -> Limits {
-    Limits { memory_bytes: 96 * MIB, n_processes: 50, ..Limits::default() }
+    Limits { memory_bytes: 48 * MIB, n_processes: 50, ..Limits::default() }
 }
 
 /// The control group that holds this process's and its sandboxes' groups.
@@ -100,7 +100,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 async fn what_is_taken_between_two_looks_is_stopped() {
     let Some(mut place) = Place::with(small()).await else { return };
     // Each takes less than a process may have, and all are over before anybody could have looked.
-    let burst = "perl -e 'pipe R, W; for (1..4) { fork or do { $x = \"x\" x (30 << 20); print \"taken\\n\"; close W; <R>; exit } } \
+    let burst = "perl -e 'pipe R, W; for (1..4) { fork or do { $x = \"x\" x (15 << 20); print \"taken\\n\"; close W; <R>; exit } } \
                  close W; wait for 1..4; print \"over\\n\"'";
     let output = place.run(burst).await;
     assert_eq!(output.exit, Exit::Exceeded(Limit::Memory), "{}", String::from_utf8_lossy(&output.output));
@@ -111,7 +111,7 @@ async fn what_is_taken_between_two_looks_is_stopped() {
 async fn the_sandbox_outlives_a_command_that_the_kernel_kills() {
     let Some(mut place) = Place::with(small()).await else { return };
     place.prints("echo before > /tmp/file").await;
-    let hog = "for n in 1 2 3 4; do perl -e '$x = \"x\" x (40 << 20); sleep 100000' & done; wait";
+    let hog = "for n in 1 2 3 4; do perl -e '$x = \"x\" x (20 << 20); sleep 100000' & done; wait";
     assert_eq!(place.run(hog).await.exit, Exit::Exceeded(Limit::Memory));
     assert_eq!(place.prints("cat /tmp/file; set -- /proc/[0-9]*; echo $#").await, "before\n2\n");
 }
@@ -121,7 +121,7 @@ async fn only_the_command_that_has_too_much_is_killed() {
     let Some(mut place) = Place::with(small()).await else { return };
     let argv = ["/bin/sh", "-c", "read line; echo \"heard $line\""].map(str::to_owned).to_vec();
     let mut running = place.executor.spawn(&Process { argv, ..Process::default() }).await.unwrap();
-    let hog = "for n in 1 2 3 4; do perl -e '$x = \"x\" x (40 << 20); sleep 100000' & done; wait";
+    let hog = "for n in 1 2 3 4; do perl -e '$x = \"x\" x (20 << 20); sleep 100000' & done; wait";
     assert_eq!(place.run(hog).await.exit, Exit::Exceeded(Limit::Memory));
     running.input.write_all(b"it\n").await.unwrap();
     let mut heard = String::new();
@@ -148,7 +148,7 @@ async fn a_command_that_runs_is_in_a_group_with_its_limits() {
     let groups = groups_of(std::process::id());
     let leaf = groups.iter().map(|group| group.join("command-1")).find(|leaf| leaf.is_dir()).unwrap();
     let file = |name: &str| fs::read_to_string(leaf.join(name)).unwrap().trim().to_owned();
-    assert_eq!(file("memory.max"), (96 * MIB).to_string());
+    assert_eq!(file("memory.max"), (48 * MIB).to_string());
     assert_eq!(["memory.oom.group", "memory.swap.max", "pids.max"].map(file), ["1", "0", "50"]);
     // The first process, and the shell.
     assert_eq!(file("pids.current"), "2");

@@ -15,6 +15,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::hostile::weapons::armoury;
+
 /// What the machine needs, in the words of the shell.
 const INSTALL: &str = "apt-get install -y --no-install-recommends user-mode-linux";
 const KERNEL: &str = "/usr/bin/linux.uml";
@@ -41,7 +43,8 @@ mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 PROGRAMS=/run/programs UNIT=/sys/fs/cgroup/unit.service
 mkdir -p /dev/shm /dev/pts
 for place in /run /var/tmp /dev/shm; do mount -t tmpfs tmpfs $place; done
-mkdir $PROGRAMS; mount --bind "$BINARIES" $PROGRAMS
+mkdir $PROGRAMS /run/armoury; mount --bind "$BINARIES" $PROGRAMS; mount --bind "$ARMOURY" /run/armoury
+export PATCHWRIGHT_ARMOURY=/run/armoury
 export PATCHWRIGHT_BINARY=$PROGRAMS/patchwright TESTS=$PROGRAMS/deps/"$TEST_BINARY"
 mount -t tmpfs tmpfs /tmp
 ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || true
@@ -68,8 +71,9 @@ pub(crate) async fn run(script: &str) -> Option<String> {
     let binaries = Path::new(env!("CARGO_BIN_EXE_patchwright")).parent().unwrap();
     let init = folder.path().join("init");
     let variables = format!(
-        "#!/bin/bash\nBINARIES='{}' TEST_BINARY='{}' PLAIN_USER={PLAIN_USER}\n",
+        "#!/bin/bash\nBINARIES='{}' ARMOURY='{}' TEST_BINARY='{}' PLAIN_USER={PLAIN_USER}\n",
         binaries.display(),
+        armoury().display(),
         tests.file_name().unwrap().to_string_lossy(),
     );
     fs::write(&init, format!("{variables}{PRELUDE}{script}{EPILOGUE}")).unwrap();

@@ -12,7 +12,14 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use crate::spec::Limits;
 
 /// As much of a file of the kernel's as is looked at, in bytes; those here are much shorter.
-const FILE_BYTES_MAX: u64 = 4096;
+const FILE_BYTES_MAX: u64 = 16 * 1024;
+/// A command that is at its limit and has less than this of files in memory, in bytes, or as a share of its limit, reads its
+/// own programs again and again.
+const CACHE_BYTES_MIN: u64 = 8 << 20;
+const CACHE_SHARE: u64 = 64;
+/// How often that must be seen from one look to the next, and at how many looks one after another.
+const N_EVENTS: u64 = 10;
+const LOOKS_STARVED: u32 = 20;
 
 /// The group of a sandbox.
 pub(crate) struct Group {
@@ -26,6 +33,18 @@ pub(crate) struct Group {
 pub(crate) struct Leaf {
     directory: OwnedFd,
     name: String,
+    cache_bytes_min: u64,
+    last: Reclaimed,
+    n_starved: u32,
+}
+
+/// What the kernel has taken back from a group so that it stays within its limit.
+#[derive(Clone, Copy, Default)]
+struct Reclaimed {
+    /// How often the group was at its limit.
+    n_limited: u64,
+    /// How many pages of files it has read again right after they were taken from it.
+    n_refaults: u64,
 }
 
 impl Group {
@@ -43,7 +62,10 @@ impl Group {
             Ok(directory)
         });
         match limited {
-            Ok(directory) => Ok(Leaf { directory, name }),
+            Ok(directory) => {
+                let cache_bytes_min = (self.memory_bytes / CACHE_SHARE).max(CACHE_BYTES_MIN);
+                Ok(Leaf { directory, name, cache_bytes_min, last: Reclaimed::default(), n_starved: 0 })
+            }
             Err(error) => {
                 let _ = rustix::fs::unlinkat(&self.directory, name.as_str(), AtFlags::REMOVEDIR);
                 Err(error)
@@ -87,6 +109,26 @@ impl Leaf {
     pub(crate) fn is_out_of_memory(&self) -> bool {
         let events = read(self.directory.as_fd(), "memory.events").unwrap_or_default();
         count(&events, "oom") > 0 && count(&events, "oom_kill") > 0
+    }
+
+    /// Whether it has been held at its limit for a while with nothing left but what it cannot do without. The kernel goes on
+    /// for hours then: what it takes away are the pages of programs, which come back at the next step, so that it always finds
+    /// something to take. To be asked at every look.
+    pub(crate) fn is_starved(&mut self) -> bool {
+        let file = |name| read(self.directory.as_fd(), name).unwrap_or_default();
+        let n_limited = count(&file("memory.events"), "max");
+        if n_limited < self.last.n_limited + N_EVENTS {
+            self.last.n_limited = n_limited;
+            self.n_starved = 0;
+            return false;
+        }
+        let found = file("memory.stat");
+        let cache_bytes = count(&found, "file").saturating_sub(count(&found, "shmem"));
+        let now = Reclaimed { n_limited, n_refaults: count(&found, "workingset_refault_file") };
+        let is_starved = cache_bytes < self.cache_bytes_min && now.n_refaults >= self.last.n_refaults + N_EVENTS;
+        self.n_starved = if is_starved { self.n_starved + 1 } else { 0 };
+        self.last = now;
+        self.n_starved >= LOOKS_STARVED
     }
 }
 

@@ -224,6 +224,12 @@ impl Session {
             let _ = report_to(&command.status, &unwatched());
             command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
         }
+        for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
+            if command.leaf.as_mut().is_some_and(Leaf::is_starved) {
+                let _ = report_to(&command.status, &Status::Exceeded { limit: Limit::Memory });
+                command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+            }
+        }
         let has_others = self.commands.iter().any(|command| !command.is_apart);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
             let limit = over.iter().find(|(first, limit)| {

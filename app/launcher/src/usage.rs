@@ -171,3 +171,6 @@ fn kilobytes(text: &str, name: &str) -> u64 {
 fn shared_memory_of_machine() -> u64 {
     fs::read_to_string("/mnt/proc/meminfo").map_or(0, |text| kilobytes(&text, "Shmem"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ pub(super) fn advice(kept: &Kept, workspace: &Path) -> Vec<String> {
     let mut advice = Vec::new();
     if let (Err(unavailable), Some(Enforcement::Polled | Enforcement::Missing)) = (groups::of_this_process(), how(Limit::Memory))
     {
-        advice.push(format!("for an exact limit of memory there is no {}: {}", unavailable.missing, unavailable.remedy));
+        advice.push(format!("memory could be kept exactly, but {} is missing; {}", unavailable.missing, unavailable.remedy));
     }
     if is_missing(&Limit::Memory) {
         advice.push("let the server see its own processes in /proc (no hidepid, no ProtectProc= but `default`)".to_owned());

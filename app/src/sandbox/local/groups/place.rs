@@ -42,7 +42,7 @@ pub(super) fn is_ours(group: &Path) -> Result<(), Unavailable> {
     let is_missing = |wanted: &&&str| !controllers.split_whitespace().any(|controller| controller == **wanted);
     let missing: Vec<&str> = CONTROLLERS.iter().filter(is_missing).copied().collect();
     if !missing.is_empty() {
-        return Err(unavailable(format!("the controllers {} in {}", missing.join(" and "), group.display())));
+        return Err(unavailable(format!("the controller {} in the control group {}", missing.join(" and "), group.display())));
     }
     may_use(group)
         .map_err(|error| unavailable(format!("a control group that this user may divide: {}: {error}", group.display())))?;
