@@ -88,7 +88,12 @@ pub(crate) async fn run(script: &str) -> Option<String> {
     let console = kernel.stdout.take().unwrap();
     let ended = timeout(TIMEOUT, console.take(CONSOLE_BYTES_MAX).read_to_end(&mut said)).await;
     let said = String::from_utf8_lossy(&said).replace('\r', "");
-    ended.unwrap_or_else(|_| panic!("the kernel did not end in time: {said}")).unwrap();
+    if ended.is_err() {
+        // Each of its processes is one of the machine's.
+        let group = kernel.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        group.map(|group| rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+        panic!("the kernel did not end in time: {said}");
+    }
     assert!(said.lines().any(|line| line == PASSED), "in the kernel of the test:\n{said}");
     Some(said)
 }

@@ -17,6 +17,10 @@ const DEPTH_MAX: usize = 512;
 const FILES_OVER: u64 = 4;
 /// A walk takes at most one part in this many of the time.
 const REST: u32 = 10;
+/// What others free meanwhile hides what is taken here, so there is a walk now and then even where nothing seems to have gone:
+/// it takes at most one part in this many of the time, and is not sooner than this after the last.
+const REST_UNPROVOKED: u32 = 100;
+const PAUSE_UNPROVOKED: Duration = Duration::from_millis(500);
 /// The smallest share of a limit that must have gone before a walk looks for it.
 const SHARE: u64 = 64;
 
@@ -44,6 +48,7 @@ struct Walked {
     /// What was free, and what of it has gone since without a walk having found where.
     free: Used,
     rested_at: Instant,
+    due_at: Instant,
 }
 
 impl Disk {
@@ -66,7 +71,8 @@ impl Disk {
             let near = |used: u64, most: u64| (most.saturating_sub(used) / 2).max(most / SHARE);
             let is_near = last.free.bytes.saturating_sub(free.bytes) >= near(last.used.bytes, self.bytes_max)
                 || last.free.n_files.saturating_sub(free.n_files) >= near(last.used.n_files, self.n_files_max);
-            if !is_near || Instant::now() < last.rested_at {
+            let now = Instant::now();
+            if now < last.rested_at || (!is_near && now < last.due_at) {
                 return None;
             }
         }
@@ -81,7 +87,12 @@ impl Disk {
             bytes: unfound(before.free.bytes, free.bytes, used.bytes.saturating_sub(before.used.bytes)),
             n_files: unfound(before.free.n_files, free.n_files, used.n_files.saturating_sub(before.used.n_files)),
         });
-        self.last = Some(Walked { used, free: reference, rested_at: began + took * REST });
+        self.last = Some(Walked {
+            used,
+            free: reference,
+            rested_at: began + took * REST,
+            due_at: began + (took * REST_UNPROVOKED).max(PAUSE_UNPROVOKED),
+        });
         let before = before.filter(|_| !self.is_fresh).map_or(used, |before| before.used);
         let exceeded = if used.bytes > self.bytes_max && used.bytes > before.bytes {
             Some(Limit::Disk)

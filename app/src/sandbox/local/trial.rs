@@ -89,7 +89,11 @@ pub(super) fn advice(kept: &Kept, workspace: &Path) -> Vec<String> {
     {
         advice.push(format!("memory could be kept exactly, but {} is missing; {}", unavailable.missing, unavailable.remedy));
     }
-    if is_missing(&Limit::Memory) {
+    if is_missing(&Limit::Memory) && groups::of_this_process().is_ok() {
+        advice.push(
+            "the kernel was told a limit of memory and does not keep it: run another kernel, and report this one".to_owned(),
+        );
+    } else if is_missing(&Limit::Memory) {
         advice.push("let the server see its own processes in /proc (no hidepid, no ProtectProc= but `default`)".to_owned());
     }
     if [Limit::Disk, Limit::Files].iter().any(is_missing) {
