@@ -51,6 +51,13 @@ struct Walked {
     due_at: Instant,
 }
 
+/// Why there is a walk. Folders that are too deep are held against nobody who has not taken much.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Growth,
+    Time,
+}
+
 impl Disk {
     pub(super) fn new(spec: &Spec) -> Disk {
         let directories = [Some(&spec.workspace), spec.home.as_ref()].into_iter().flatten();
@@ -67,6 +74,7 @@ impl Disk {
     /// The limit that they are over, if they are and it is not getting better: who is to tidy up must be able to.
     pub(super) fn exceeded(&mut self, processes: &[&Processes]) -> Option<Limit> {
         let free = self.free();
+        let mut occasion = Occasion::Growth;
         if let Some(last) = &self.last {
             let near = |used: u64, most: u64| (most.saturating_sub(used) / 2).max(most / SHARE);
             let is_near = last.free.bytes.saturating_sub(free.bytes) >= near(last.used.bytes, self.bytes_max)
@@ -75,9 +83,12 @@ impl Disk {
             if now < last.rested_at || (!is_near && now < last.due_at) {
                 return None;
             }
+            if !is_near {
+                occasion = Occasion::Time;
+            }
         }
         let began = Instant::now();
-        let mut used = walk(&self.directories, self.n_files_max.saturating_mul(FILES_OVER));
+        let mut used = walk(&self.directories, self.n_files_max.saturating_mul(FILES_OVER), occasion);
         used.bytes += self.deleted(processes);
         let took = began.elapsed().max(Duration::from_micros(1));
         let before = self.last.take();
@@ -120,7 +131,7 @@ impl Disk {
 }
 
 /// Adds up what is below, following no link, to the end or up to so many files.
-fn walk(directories: &[OwnedFd], n_files_max: u64) -> Used {
+fn walk(directories: &[OwnedFd], n_files_max: u64, occasion: Occasion) -> Used {
     let mut used = Used::default();
     let mut shared = HashSet::new();
     for directory in directories {
@@ -144,10 +155,13 @@ fn walk(directories: &[OwnedFd], n_files_max: u64) -> Used {
             }
             used.n_files += 1;
             used.bytes += u64::try_from(found.st_blocks).unwrap_or_default() * 512;
-            if used.n_files > n_files_max || open.len() > DEPTH_MAX {
+            if used.n_files > n_files_max || (occasion == Occasion::Growth && open.len() > DEPTH_MAX) {
                 return Used { n_files: used.n_files.max(n_files_max + 1), ..used };
             }
-            if is_directory && let Some(below) = open.last().and_then(|level| below(level, name)) {
+            if is_directory
+                && open.len() <= DEPTH_MAX
+                && let Some(below) = open.last().and_then(|level| below(level, name))
+            {
                 open.push(below);
             }
         }
