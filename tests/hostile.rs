@@ -14,6 +14,8 @@ use patchwright::sandbox::Limits;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use tempfile::TempDir;
 
+use crate::groups::within;
+
 mod bait;
 mod bombs;
 mod containers;
@@ -29,7 +31,7 @@ mod repository;
 mod set_id;
 mod terminal;
 mod trial;
-mod weapons;
+pub(crate) mod weapons;
 
 /// The user of the attackers. No account has this id, and no other test uses it.
 const ATTACKER: u32 = 60_871;
@@ -122,6 +124,14 @@ async fn what_is_over_a_limit_is_refused() {
 #[tokio::test]
 async fn bombs_are_stopped_at_their_limit() {
     trial::check_bombs(&local(bombs::limits()), bombs::WATCHED).await;
+}
+
+#[tokio::test]
+async fn what_only_the_kernel_counts_is_stopped_at_its_limit() {
+    let Some(_) = within::sandbox(Limits::default()).await else { return };
+    // What is held at its limit may compute for a while before it is ended.
+    let limits = Limits { cpu_seconds: 60, ..bombs::limits() };
+    trial::check_bombs(&local(limits), bombs::COUNTED).await;
 }
 
 #[test]

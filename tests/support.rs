@@ -5,3 +5,4 @@ pub(crate) mod github;
 pub(crate) mod openapi;
 pub(crate) mod pipeline;
 pub(crate) mod podman;
+pub(crate) mod uml;

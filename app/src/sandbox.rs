@@ -248,6 +248,8 @@ pub struct Capabilities {
     pub layers: Vec<String>,
     /// How each limit is kept.
     pub limits: Vec<(Limit, Enforcement)>,
+    /// What an operator can do so that limits are kept better, one sentence each.
+    pub advice: Vec<String>,
 }
 
 /// The machine cannot give what a sandbox promises; nothing was run.

@@ -44,9 +44,21 @@ pub(super) const WATCHED: &[(Case, Limit)] = &[
     bomb("memory of many processes", "weapons/bombs memories 384", Limit::Memory),
     bomb("memory without a process", "weapons/bombs memfd 384", Limit::Memory),
     bomb("shared memory", "weapons/bombs shm 384", Limit::Memory),
+    bomb(
+        "memory of processes without a first thread",
+        "weapons/bombs leaderless 192 & weapons/bombs leaderless 192; wait",
+        Limit::Memory,
+    ),
+    bomb("page tables", "for n in 1 2 3 4; do weapons/bombs tables 96 & done; wait", Limit::Memory),
     bomb("files", "weapons/bombs files 3000", Limit::Files),
     bomb("disk space", "weapons/bombs disk 96", Limit::Disk),
     bomb("disk space in a folder that is shut", "weapons/bombs shut 1024", Limit::Disk),
     bomb("output", "weapons/bombs output 8", Limit::Output),
     bomb("processor time", r#"weapons/bombs cpu 2; [ $? -le 128 ] || echo "HELD: a signal ended it""#, Limit::Cpu),
+];
+
+/// What nobody but the kernel sees: only control groups count it.
+pub(super) const COUNTED: &[(Case, Limit)] = &[
+    bomb("buffers of sockets", "weapons/bombs sockets 384", Limit::Memory),
+    bomb("files in memory on their way", "weapons/bombs flight 384", Limit::Memory),
 ];

@@ -47,9 +47,13 @@ pub(super) fn lay_out(workspace: &Path) {
     }
 }
 
-fn armoury() -> &'static Path {
+/// The folder of the programs; one that was made before can be named where compiling takes long.
+pub(crate) fn armoury() -> &'static Path {
     static ARMOURY: OnceLock<PathBuf> = OnceLock::new();
     ARMOURY.get_or_init(|| {
+        if let Some(folder) = std::env::var_os("PATCHWRIGHT_ARMOURY") {
+            return folder.into();
+        }
         let folder = TempDir::with_prefix("patchwright-armoury-").expect("there is room").keep();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("the folder is ours");
         let sources = TempDir::new().expect("there is room");

@@ -103,7 +103,7 @@ impl Sandbox for Refusing {
     }
 
     async fn probe(&self) -> Result<Capabilities, Refusal> {
-        Ok(Capabilities { isolation: Isolation::None, layers: Vec::new(), limits: Vec::new() })
+        Ok(Capabilities { isolation: Isolation::None, layers: Vec::new(), limits: Vec::new(), advice: Vec::new() })
     }
 
     async fn open(&self, tree: Tree<'_>, _: Terms<'_>) -> Result<Box<dyn Executor>, Refusal> {

@@ -216,7 +216,7 @@ fn become_command(bare: &Bare, mut faults: File) -> ! {
             (shell.clone(), vec![shell, "-c".to_owned(), script.clone()])
         }
         Program::Process { arguments } => (arguments.first().cloned().unwrap_or_default(), arguments.clone()),
-        Program::Probe(_) => {
+        Program::Probe(_) | Program::Take(_) => {
             let _ = faults.write_all(b"there are no walls to be tried");
             sys::exit_now(127)
         }
@@ -242,7 +242,7 @@ fn prepare(bare: &Bare) -> io::Result<()> {
     sys::set_umask(0o022);
     match bare.program {
         Program::Process { .. } => sys::place(&io::stdout(), 0)?,
-        Program::Script { .. } | Program::Probe(_) => sys::place(&File::open("/dev/null")?, 0)?,
+        Program::Script { .. } | Program::Probe(_) | Program::Take(_) => sys::place(&File::open("/dev/null")?, 0)?,
     }
     std::env::set_current_dir(&bare.directory)?;
     // One byte, not none: a limit of zero still starts the core handler of the machine.

@@ -9,6 +9,7 @@ use crate::status::Status;
 pub(crate) enum Step {
     Spec,
     Process,
+    Group,
     Namespaces,
     Identity,
     Network,
@@ -49,6 +50,7 @@ impl Fault {
         let layer = match self.step {
             Step::Spec => "a readable spec",
             Step::Process => "processes",
+            Step::Group => "a control group for the command",
             Step::Namespaces => "namespaces",
             Step::Identity => "a user namespace with an identity of its own",
             Step::Network => "a network namespace with its own loopback",
@@ -74,6 +76,7 @@ impl Fault {
             Step::Mount if blocked => MOUNT_BLOCKED,
             Step::Mount => "make the path exist, or take it out of the sandbox's read-only paths",
             Step::Layer => "keep `workspace.dir` on a file system that overlayfs can write to, such as ext4, XFS or Btrfs",
+            Step::Group => GROUP_TAKEN,
             Step::Filter => "run a kernel built with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
             Step::Command => "install a shell at the path named, and start in a directory of the workspace",
             Step::Spec => "start the server and the launcher from the same binary",
@@ -94,6 +97,8 @@ const FULL: &str = "raise /proc/sys/user/max_user_namespaces (and its neighbours
 const OLD_KERNEL: &str = "run Linux 5.12 or newer with user, pid, mount, network, ipc, uts and cgroup namespaces";
 const UNMAPPED: &str = "let the sandbox's user exist: a server that is root in a container needs that id in the container's \
     range (65536 ids are usual), or can run as a plain user instead";
+const GROUP_TAKEN: &str = "leave the server's control group to the server while it runs (under systemd: `Delegate=memory pids`), \
+    and start it again. Until then no repository code runs.";
 const MOUNT_BLOCKED: &str = "the kernel refused a mount: in a container, start it with seccomp=unconfined and \
     systempaths=unconfined (a masked /proc forbids a fresh one); on Ubuntu, give this binary an AppArmor profile with \
     `userns,`; make the path readable for the server's user. Until then no repository code runs.";

@@ -16,7 +16,7 @@ use crate::fault::{Fault, OrFault, Step};
 use crate::session::{Wires, report_to};
 use crate::spec::{Program, Run, Spec, WORKSPACE};
 use crate::status::Status;
-use crate::{bridge, filter, mounts, namespaces, privileges, probe, rules, sys};
+use crate::{bridge, filter, mounts, namespaces, privileges, probe, rules, sys, trial};
 
 /// Runs one command in these namespaces and ends them.
 pub(crate) fn run(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> ! {
@@ -116,6 +116,7 @@ fn become_command(run: &Run, wires: &Wires, standard: Option<&OwnedFd>) -> ! {
             probe::run(baits, &mut io::stdout());
             sys::exit_now(0)
         }
+        Program::Take(take) => trial::run(*take),
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let Err(error) = sys::execute(&program, &arguments, &run.environment);

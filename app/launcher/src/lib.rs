@@ -14,6 +14,7 @@ pub mod bare;
 mod bridge;
 mod fault;
 mod filter;
+mod group;
 mod init;
 pub mod messages;
 mod mounts;
@@ -26,6 +27,7 @@ mod session;
 pub mod spec;
 pub mod status;
 mod sys;
+pub mod trial;
 mod usage;
 
 /// The name (`argv[0]`) under which the binary is the launcher.

@@ -5,7 +5,7 @@ use crate::spec::{Run, Spec};
 use crate::sys;
 
 /// What all commands of a sandbox share.
-const OF_SANDBOX: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+const OF_SANDBOX: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
 /// What each command has for itself: its processes, and a copy of the mounts in which `/proc` shows them alone.
 const OF_COMMAND: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
@@ -32,6 +32,8 @@ pub(crate) fn of_command(run: &Run) -> i32 {
 
 /// Finishes what only the inside of a command's namespaces can do.
 pub(crate) fn settle(run: &Run) -> Result<(), Fault> {
+    // Its root is the group that this process is in, so it cannot be made together with those that clone makes.
+    sys::unshare(libc::CLONE_NEWCGROUP).or_fault(Step::Namespaces, "unshare")?;
     if run.is_apart { sys::loopback_up().or_fault(Step::Network, "bringing lo up") } else { Ok(()) }
 }
 

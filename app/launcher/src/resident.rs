@@ -25,7 +25,6 @@ use crate::{bridge, filter, sys};
 mod command;
 mod memory;
 pub mod orders;
-mod trial;
 mod watch;
 
 /// How gladly the kernel kills what is inside first when memory is short.

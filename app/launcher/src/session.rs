@@ -13,6 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use seccompiler::BpfProgram;
 
 use crate::fault::{Fault, OrFault, Step};
+use crate::group::{Group, Leaf};
+use crate::messages::{Inbox, Incoming};
 use crate::spec::{Run, Spec};
 use crate::status::{Limit, Status};
 use crate::usage::Watch;
@@ -31,9 +33,12 @@ pub(crate) struct Wires {
 
 /// Makes the sandbox that the supervisor asks for and serves it to the end.
 pub(crate) fn keep(supervisor: &UnixStream) {
-    let made = match messages::receive::<Spec>(supervisor).and_then(|asked| asked.map(|(spec, _)| spec.checked()).transpose()) {
+    let made = match messages::receive::<Spec>(supervisor) {
         Ok(None) => return,
-        Ok(Some(spec)) => Session::make(spec),
+        Ok(Some((spec, descriptors))) => match spec.checked() {
+            Ok(spec) => Session::make(spec, descriptors),
+            Err(error) => Err(Fault::new(Step::Spec, "the spec", error)),
+        },
         Err(error) => Err(Fault::new(Step::Spec, "the spec", error)),
     };
     // Nobody is left to be told when this fails: the supervisor takes a missing answer for a refusal.
@@ -54,8 +59,11 @@ struct Session {
     filter: BpfProgram,
     /// Held open until this process ends, by which the commands' first processes learn of it.
     alive: (PipeReader, PipeWriter),
+    inbox: Inbox,
     commands: Vec<Started>,
     watch: Watch,
+    /// Where each command gets a control group of its own, if the supervisor has any.
+    group: Option<Group>,
 }
 
 /// A command that runs.
@@ -63,12 +71,13 @@ struct Started {
     pid: i32,
     pidfd: OwnedFd,
     status: OwnedFd,
+    leaf: Option<Leaf>,
     is_apart: bool,
     is_killed: bool,
 }
 
 impl Session {
-    fn make(spec: Spec) -> Result<(Session, Option<OwnedFd>), Fault> {
+    fn make(spec: Spec, descriptors: Vec<OwnedFd>) -> Result<(Session, Option<OwnedFd>), Fault> {
         if let Some(score) = spec.limits.oom_score_adj {
             // Only a hint to the kernel, for all that this process starts; a machine that refuses it is no less safe.
             let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
@@ -77,9 +86,13 @@ impl Session {
         let alive = io::pipe().or_fault(Step::Process, "a pipe")?;
         // What the watch looks at must be found before the host's files are out of sight.
         let watch = Watch::new(&spec);
+        let group = descriptors.into_iter().next().map(|directory| Group::new(directory, &spec.limits));
+        if spec.has_group && group.is_none() {
+            return Err(Fault::new(Step::Spec, "the control group", io::ErrorKind::NotFound.into()));
+        }
         namespaces::enter(&spec)?;
         let workspace = mounts::build(&spec)?;
-        Ok((Session { spec, filter, alive, commands: Vec::new(), watch }, workspace))
+        Ok((Session { spec, filter, alive, inbox: Inbox::default(), commands: Vec::new(), watch, group }, workspace))
     }
 
     /// Starts what is asked for and reaps what has ended, until the supervisor is gone.
@@ -91,9 +104,11 @@ impl Session {
                 Err(_) => break,
             };
             if ready[0] {
-                match messages::receive::<Run>(supervisor) {
-                    Ok(Some((run, descriptors))) => self.start(&run, descriptors),
-                    Ok(None) | Err(_) => break,
+                match self.inbox.take::<Run>(supervisor) {
+                    Ok(Incoming::Message(run, descriptors)) => self.start(&run, descriptors),
+                    Ok(Incoming::Unusable(error, descriptors)) => refuse(descriptors, error),
+                    Ok(Incoming::Partial) => {}
+                    Ok(Incoming::End) | Err(_) => break,
                 }
             }
             self.reap(&ready[1..]);
@@ -106,6 +121,7 @@ impl Session {
         }
         for command in self.commands.drain(..) {
             let _ = sys::wait_for(command.pid);
+            self.group.iter().zip(&command.leaf).for_each(|(group, leaf)| group.remove(leaf));
         }
     }
 
@@ -133,22 +149,22 @@ impl Session {
         };
         let standard = descriptors.next();
         match self.spawn(run, lifeline, output, &status, standard) {
-            Ok((pid, pidfd)) => {
-                self.watch.begin(pid, 1 + u32::from(run.bridge.is_some()));
-                self.commands.push(Started { pid, pidfd, status, is_apart: run.is_apart, is_killed: false });
+            Ok((pid, pidfd, leaf)) => {
+                self.watch.begin(pid, 1 + u32::from(run.bridge.is_some()), leaf.is_some());
+                self.commands.push(Started { pid, pidfd, status, leaf, is_apart: run.is_apart, is_killed: false });
             }
             Err(fault) => report(status, &fault.refusal()),
         }
     }
 
     fn spawn(
-        &self,
+        &mut self,
         run: &Run,
         lifeline: OwnedFd,
         output: OwnedFd,
         status: &OwnedFd,
         standard: Option<OwnedFd>,
-    ) -> Result<(i32, OwnedFd), Fault> {
+    ) -> Result<(i32, OwnedFd, Option<Leaf>), Fault> {
         if self.commands.len() >= COMMANDS_MAX {
             let full = io::Error::other(format!("{COMMANDS_MAX} commands run already"));
             return Err(Fault::new(Step::Process, "one more command", full));
@@ -156,8 +172,16 @@ impl Session {
         let outer_alive = self.alive.0.try_clone().or_fault(Step::Process, "a pipe")?.into();
         let status = status.try_clone().or_fault(Step::Process, "a pipe")?;
         let wires = Wires { lifeline, outer_alive, output, status };
-        match sys::clone_process(namespaces::of_command(run)).or_fault(Step::Namespaces, "clone")? {
-            Some(started) => Ok(started),
+        let leaf = self.group.as_mut().map(Group::leaf).transpose().or_fault(Step::Group, "making it")?;
+        let cloned = match &leaf {
+            None => sys::clone_process(namespaces::of_command(run)),
+            Some(leaf) => sys::clone_into_group(namespaces::of_command(run), leaf.directory()),
+        };
+        if let (Err(_), Some(group), Some(leaf)) = (&cloned, &self.group, &leaf) {
+            group.remove(leaf);
+        }
+        match cloned.or_fault(Step::Namespaces, "clone")? {
+            Some((pid, pidfd)) => Ok((pid, pidfd, leaf)),
             None => {
                 let own = [&wires.lifeline, &wires.outer_alive, &wires.output, &wires.status].map(|fd| fd.as_raw_fd());
                 let own: Vec<_> = own.into_iter().chain(standard.as_ref().map(AsRawFd::as_raw_fd)).collect();
@@ -178,9 +202,14 @@ impl Session {
             }
             // The kernel lets the first process of a namespace be reaped only after every other one of it is gone.
             let end = sys::wait_for(command.pid);
-            if let (Some(signal), false) = (end.ok().and_then(|end| end.signal()), command.is_killed) {
+            let signal = end.ok().and_then(|end| end.signal());
+            if command.leaf.as_ref().is_some_and(Leaf::is_out_of_memory) {
+                let _ = report_to(&command.status, &Status::Exceeded { limit: Limit::Memory });
+            } else if let (Some(signal), false) = (signal, command.is_killed) {
                 let _ = report_to(&command.status, &Status::Lost { signal });
             }
+            // Before the supervisor hears of the end, which it does when the status channel is closed.
+            self.group.iter().zip(&command.leaf).for_each(|(group, leaf)| group.remove(leaf));
             self.watch.forget(command.pid);
             false
         });
@@ -190,6 +219,17 @@ impl Session {
     /// as long as there are any: whoever is apart was there before and is there after them.
     fn look(&mut self) {
         let over = self.watch.exceeded();
+        let unseen = self.watch.unseen();
+        for command in self.commands.iter_mut().filter(|command| !command.is_killed && unseen.contains(&command.pid)) {
+            let _ = report_to(&command.status, &unwatched());
+            command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+        }
+        for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
+            if command.leaf.as_mut().is_some_and(Leaf::is_starved) {
+                let _ = report_to(&command.status, &Status::Exceeded { limit: Limit::Memory });
+                command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+            }
+        }
         let has_others = self.commands.iter().any(|command| !command.is_apart);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
             let limit = over.iter().find(|(first, limit)| {
@@ -201,6 +241,24 @@ impl Session {
                 command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
             }
         }
+    }
+}
+
+/// A command that cannot be watched is ended: a limit that nobody keeps is none.
+fn unwatched() -> Status {
+    Status::Refused {
+        missing: "a limit of memory: the command's processes cannot be found in /proc".to_owned(),
+        remedy: "let the server see its own processes in /proc (no hidepid, no ProtectProc= but `default`), or give it control \
+                 groups, which `patchwright doctor` says how to do"
+            .to_owned(),
+    }
+}
+
+/// Says that what was asked for cannot be understood, on the status channel that came with it; there is none where even
+/// that is wrong, and the supervisor takes a missing line for a refusal.
+fn refuse(descriptors: Vec<OwnedFd>, error: io::Error) {
+    if let Some(status) = descriptors.into_iter().nth(Run::STATUS) {
+        report(status, &Fault::new(Step::Spec, "the command", error).refusal());
     }
 }
 

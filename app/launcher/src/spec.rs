@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::probe::Baits;
+use crate::trial::Take;
 
 /// The longest message that is read, in bytes.
 pub const SPEC_BYTES_MAX: u32 = 4 * 1024 * 1024;
@@ -38,6 +39,8 @@ pub struct Spec {
     pub gid: u32,
     /// What commands may use.
     pub limits: Limits,
+    /// Whether the directory of a control group comes with this, in which each command gets one of its own.
+    pub has_group: bool,
 }
 
 /// A tree that others share: the workspace then holds only what differs from it.
@@ -74,6 +77,9 @@ impl Run {
     ///
     /// A byte on the lifeline asks the command to end; once the lifeline is closed, everything of the command is killed.
     pub const DESCRIPTORS: std::ops::RangeInclusive<usize> = 3..=4;
+
+    /// The place of the status channel among them.
+    pub const STATUS: usize = 2;
 }
 
 /// What runs inside.
@@ -94,6 +100,8 @@ pub enum Program {
     },
     /// The launcher's own attacks; they print [`crate::probe::Finding`] lines.
     Probe(Baits),
+    /// The launcher takes more than it may, if it can.
+    Take(Take),
 }
 
 /// A port of the sandbox's own loopback that leads to a Unix socket, for programs that speak TCP only.

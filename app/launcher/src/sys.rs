@@ -74,6 +74,42 @@ pub(crate) fn clone_process(namespaces: c_int) -> io::Result<Option<(i32, OwnedF
     }
 }
 
+/// As [`clone_process`], with the copy born in a control group, whose directory is given.
+pub(crate) fn clone_into_group(namespaces: c_int, group: BorrowedFd<'_>) -> io::Result<Option<(i32, OwnedFd)>> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    /// The arguments of `clone3(2)`, as far as kernels know them that can do this.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Arguments {
+        flags: u64,
+        pidfd: u64,
+        child_tid: u64,
+        parent_tid: u64,
+        exit_signal: u64,
+        stack: u64,
+        stack_size: u64,
+        tls: u64,
+        set_tid: u64,
+        set_tid_size: u64,
+        cgroup: u64,
+    }
+    let mut pidfd: c_int = -1;
+    let arguments = Arguments {
+        flags: u64::from((namespaces | libc::CLONE_PIDFD).cast_unsigned()) | CLONE_INTO_CGROUP,
+        pidfd: (&raw mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: group.as_raw_fd() as u64,
+        ..Arguments::default()
+    };
+    // SAFETY: as above; the arguments live across the call, and their size is the one given.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<Arguments>()) };
+    match check(pid)? {
+        0 => Ok(None),
+        // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
+        pid => Ok(Some((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))),
+    }
+}
+
 /// Starts a copy of this process; `None` in the copy.
 pub(crate) fn fork() -> io::Result<Option<i32>> {
     // SAFETY: there is one thread, so the copy may do whatever the original may.

@@ -1,6 +1,6 @@
 //! What commands use beyond what the kernel limits by itself, looked at again and again while they run.
 //!
-//! Memory is that of all processes of a command together, and what came into the private file systems since it began; what is
+//! In a control group the kernel limits memory, too, and only the disk is looked at. Otherwise memory is that of all processes of a command together, and what came into the private file systems since it began; what is
 //! mapped from those counts twice. The disk is walked only when so much of it went that the limit may be near. A burst between
 //! two looks is not seen, so the peak is somewhat higher than the limit. What only the kernel knows of is not seen at all:
 //! the buffers of sockets and pipes, and files that are on their way from one process to another.
@@ -24,6 +24,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long it is between two exact counts of memory, unless much was taken in between.
 const COUNT_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often the processes of a command that lives may be looked for in vain; then it is taken for one that cannot be watched.
+/// In the first moments there is nothing to be found, for some time where the machine is slow.
+const BLIND_LOOKS_MAX: u32 = 200;
+
 /// A look takes at most one part in this many of the time.
 const REST: u32 = 20;
 
@@ -42,6 +46,10 @@ pub(crate) struct Watch {
 struct Known {
     /// How many of its first processes are copies of ourselves.
     n_ours: u32,
+    /// Whether the kernel counts its memory, so that nobody else has to.
+    is_in_group: bool,
+    /// How often its processes were looked for in vain.
+    n_blind: u32,
     /// Its `/proc` is not there in the first moments, in which nothing but our own code runs.
     processes: Option<Processes>,
     /// What the private file systems held when it began; that is not its doing.
@@ -67,9 +75,11 @@ impl Watch {
         Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: pause.subsec_nanos().into() }
     }
 
-    /// Gets to know a command; so many of its first processes are copies of ourselves.
-    pub(crate) fn begin(&mut self, first: i32, n_ours: u32) {
-        let known = Known { n_ours, processes: None, kept_before: self.kept(), counted: None };
+    /// Gets to know a command; so many of its first processes are copies of ourselves, and it is or is not in a control group
+    /// that limits its memory.
+    pub(crate) fn begin(&mut self, first: i32, n_ours: u32, is_in_group: bool) {
+        let kept_before = if is_in_group { 0 } else { self.kept() };
+        let known = Known { n_ours, is_in_group, n_blind: 0, processes: None, kept_before, counted: None };
         self.commands.insert(first, known);
     }
 
@@ -81,11 +91,13 @@ impl Watch {
     /// Looks at all commands, and names those that are over a limit by their first processes.
     pub(crate) fn exceeded(&mut self) -> Vec<(i32, Limit)> {
         let began = Instant::now();
-        let kept = self.kept();
+        let is_counted = self.commands.values().all(|known| known.is_in_group);
+        let kept = if is_counted { 0 } else { self.kept() };
         let most = self.memory_bytes_max;
         let mut over: Vec<(i32, Limit)> = Vec::new();
         for (first, known) in &mut self.commands {
-            if known.uses_more_than(most, *first, kept).unwrap_or_default() {
+            known.find(*first);
+            if !known.is_in_group && known.uses_more_than(most, kept).unwrap_or_default() {
                 over.push((*first, Limit::Memory));
             }
         }
@@ -97,6 +109,12 @@ impl Watch {
         over
     }
 
+    /// The first processes of commands whose memory nobody keeps, for their processes cannot be found.
+    pub(crate) fn unseen(&self) -> Vec<i32> {
+        let is_unseen = |known: &Known| !known.is_in_group && known.n_blind > BLIND_LOOKS_MAX;
+        self.commands.iter().filter(|(_, known)| is_unseen(known)).map(|(first, _)| *first).collect()
+    }
+
     /// What the private file systems hold, and System V shared memory, which needs no process, in bytes.
     fn kept(&self) -> u64 {
         self.private.iter().map(|directory| taken(directory)).sum::<u64>() + segments("/mnt/proc/sysvipc/shm")
@@ -104,10 +122,14 @@ impl Watch {
 }
 
 impl Known {
-    fn uses_more_than(&mut self, most: u64, first: i32, kept: u64) -> Option<bool> {
+    fn find(&mut self, first: i32) {
         if self.processes.is_none() {
             self.processes = Processes::of(first, self.n_ours);
+            self.n_blind += 1;
         }
+    }
+
+    fn uses_more_than(&mut self, most: u64, kept: u64) -> Option<bool> {
         let kept = kept.saturating_sub(self.kept_before);
         let processes = self.processes.as_mut()?;
         let estimate = processes.estimate() + kept;
@@ -149,3 +171,6 @@ pub(crate) fn kilobytes(text: &str, name: &str) -> u64 {
 fn shared_memory_of_machine(meminfo: &str) -> u64 {
     fs::read_to_string(meminfo).map_or(0, |text| kilobytes(&text, "Shmem"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,7 @@ use patchwright::config::{Config, Format};
 use patchwright::http_client;
 use patchwright::model::messages;
 use patchwright::sandbox::toolchains;
-use patchwright::sandbox::{Enforcement, Isolation, Profile, Sandbox};
-use patchwright_domain::proof::Limit;
+use patchwright::sandbox::{Capabilities, Enforcement, Isolation, Profile, Sandbox};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -136,7 +135,7 @@ async fn sandbox(sandbox: &dyn Sandbox) -> (Finding, Finding) {
             } else {
                 format!("{}: {}", found.isolation, found.layers.join(", "))
             };
-            (Finding::works("sandbox", detail), limits(&found.limits, found.isolation))
+            (Finding::works("sandbox", detail), limits(&found))
         }
         Err(refusal) => {
             let unknown = Finding::broken("limits", "without a sandbox there are none", refusal.remedy.clone());
@@ -145,9 +144,10 @@ async fn sandbox(sandbox: &dyn Sandbox) -> (Finding, Finding) {
     }
 }
 
-fn limits(limits: &[(Limit, Enforcement)], isolation: Isolation) -> Finding {
+fn limits(found: &Capabilities) -> Finding {
     let named = |wanted: Enforcement| {
-        let names: Vec<String> = limits.iter().filter(|(_, kept)| *kept == wanted).map(|(limit, _)| limit.to_string()).collect();
+        let limits = found.limits.iter().filter(|(_, kept)| *kept == wanted);
+        let names: Vec<String> = limits.map(|(limit, _)| limit.to_string()).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     let kinds =
@@ -155,15 +155,19 @@ fn limits(limits: &[(Limit, Enforcement)], isolation: Isolation) -> Finding {
     let detail: Vec<String> =
         kinds.into_iter().filter_map(|(kept, how)| named(kept).map(|names| format!("kept {how}: {names}"))).collect();
     let detail = detail.join("; ");
+    let advice = (!found.advice.is_empty()).then(|| found.advice.join("; "));
     match named(Enforcement::Missing) {
-        None => Finding::works("limits", detail),
+        None => Finding { remedy: advice, ..Finding::works("limits", detail) },
         // The operator has said twice that this is what he wants.
-        Some(_) if isolation == Isolation::None => Finding::works("limits", detail),
-        Some(missing) => Finding::broken(
-            "limits",
-            detail,
-            format!("the engine keeps no limit of {missing}: give it control groups of version 2, or use the executor `local`"),
-        ),
+        Some(_) if found.isolation == Isolation::None => Finding::works("limits", detail),
+        Some(missing) => {
+            let engines = || {
+                format!(
+                    "the engine keeps no limit of {missing}: give it control groups of version 2, or use the executor `local`"
+                )
+            };
+            Finding::broken("limits", detail, advice.unwrap_or_else(engines))
+        }
     }
 }
 

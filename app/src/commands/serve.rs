@@ -41,7 +41,10 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         Ok(found) if found.isolation == Isolation::None => {
             warn!("there is NO sandbox: the code of repositories and agents runs as this user, with its files and its network");
         }
-        Ok(found) => info!("the sandbox holds: {}", found.layers.join(", ")),
+        Ok(found) => {
+            info!("the sandbox holds: {}", found.layers.join(", "));
+            found.advice.iter().for_each(|advice| warn!("limits could be kept better: {advice}"));
+        }
         Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),
     }
     private_folder::sweep(&std::env::temp_dir());

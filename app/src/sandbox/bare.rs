@@ -147,7 +147,7 @@ impl Sandbox for BareSandbox {
         let broken = |missing: String| Refusal { missing, remedy: "install a working /bin/sh on this machine".to_owned() };
         match executor.execute(&command).await {
             Ok(Output { exit: Exit::Code(0), .. }) => {
-                Ok(Capabilities { isolation: Isolation::None, layers: Vec::new(), limits: LIMITS.to_vec() })
+                Ok(Capabilities { isolation: Isolation::None, layers: Vec::new(), limits: LIMITS.to_vec(), advice: Vec::new() })
             }
             Ok(output) => Err(broken(format!("a shell: `exit 0` ended with {}", output.exit))),
             Err(SandboxError::Refused(refusal)) => Err(refusal),

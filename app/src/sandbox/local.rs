@@ -14,42 +14,33 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
-use patchwright_domain::proof::{Exit, Limit};
+use patchwright_domain::proof::Exit;
 use patchwright_launcher::probe::Baits;
 use patchwright_launcher::spec::{self, HOME, Program, ReadOnly, Spec};
 use tokio::sync::OnceCell;
 
 use crate::sandbox::files::{Files, blocking};
 use crate::sandbox::findings::holding;
+use crate::sandbox::local::groups::Groups;
 use crate::sandbox::local::room::{Room, State};
 use crate::sandbox::toolchains::{self, Toolchains};
 use crate::sandbox::{
-    Capabilities, Command, Enforcement, Executor, Isolation, Limits, OBJECTS, OUTLET_PORT, Outlet, Output, Process, Profile,
-    Refusal, Running, Sandbox, SandboxError, Terms, Tree,
+    Capabilities, Command, Executor, Isolation, Limits, OBJECTS, OUTLET_PORT, Outlet, Output, Process, Profile, Refusal, Running,
+    Sandbox, SandboxError, Terms, Tree,
 };
 use crate::sandbox::{ownership, search};
 
+mod groups;
 mod launch;
 mod process;
 mod room;
 mod session;
+mod trial;
 
 /// What to do about a layer that does not hold.
 const REMEDY: &str = "run on a host whose kernel and container settings let every layer hold; no repository code runs until then";
 /// Where an outlet's socket is inside.
 const OUTLET: &str = "/run/outlet.sock";
-/// How each limit is kept. Memory, disk and files are looked at by the launcher, the rest is refused by the kernel; what is
-/// printed is counted as it is read.
-const LIMITS: [(Limit, Enforcement); 8] = [
-    (Limit::Memory, Enforcement::Polled),
-    (Limit::Cpu, Enforcement::Exact),
-    (Limit::Processes, Enforcement::Exact),
-    (Limit::OpenFiles, Enforcement::Exact),
-    (Limit::FileSize, Enforcement::Exact),
-    (Limit::Disk, Enforcement::Polled),
-    (Limit::Files, Enforcement::Polled),
-    (Limit::Output, Enforcement::Exact),
-];
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
@@ -146,6 +137,7 @@ impl LocalSandbox {
                 n_files: settings.limits.n_files,
                 oom_score_adj: Some(500),
             },
+            has_group: false,
         })
     }
 }
@@ -209,7 +201,11 @@ impl Sandbox for LocalSandbox {
         let layers = holding(&tried(&mut room, probe).await?, REMEDY)?;
         let shell = tried(&mut room, Program::Script { shell: shell(), script: "exit 0".to_owned() }).await?;
         match shell.exit {
-            Exit::Code(0) => Ok(Capabilities { isolation: Isolation::Namespaces, layers, limits: LIMITS.to_vec() }),
+            Exit::Code(0) => {
+                let limits = self.limits(workspace.path()).await?;
+                let advice = trial::advice(&limits, workspace.path());
+                Ok(Capabilities { isolation: Isolation::Namespaces, layers, limits, advice })
+            }
             exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => Err(Refusal {
                 missing: format!("a shell: `exit 0` ended with {exit:?}: {}", String::from_utf8_lossy(&shell.output)),
                 remedy: "install a working /bin/sh below /usr on this machine".to_owned(),
@@ -250,11 +246,26 @@ impl Sandbox for LocalSandbox {
     }
 
     async fn sweep(&self) -> Result<(), Refusal> {
-        Ok(())
+        let swept = tokio::task::spawn_blocking(|| groups::of_this_process().map_or(Ok(()), Groups::sweep)).await;
+        swept.map_err(io::Error::other).flatten().map_err(|error| Refusal {
+            missing: format!("the removal of control groups that a killed server left: {error}"),
+            remedy: "see what still runs in them (`cgroup.procs`) and end it".to_owned(),
+        })
     }
 }
 
 impl LocalSandbox {
+    /// How each limit is kept, by trying in an empty workspace.
+    async fn limits(&self, workspace: &Path) -> Result<trial::Kept, Refusal> {
+        let small = LocalSandbox {
+            launcher: self.launcher.clone(),
+            settings: LocalSettings { limits: trial::limits(), ..self.settings.clone() },
+            toolchains: self.toolchains.clone(),
+            can_layer: OnceCell::new(),
+        };
+        trial::kept(|| small.room(Tree::alone(workspace), None)).await
+    }
+
     /// Lays one folder over another and looks through it.
     async fn try_to_layer(&self, place: &Path) -> bool {
         let tried = async {

@@ -92,6 +92,27 @@ async fn the_workspace_takes_no_more_of_the_disk_than_it_may() {
 }
 
 #[tokio::test]
+async fn what_others_free_hides_nothing_that_is_taken() {
+    if subject::is_container() {
+        return;
+    }
+    let limits = Limits { disk_bytes: 32 * MIB, ..Limits::default() };
+    let mut place = limited(limits).await;
+    let mut others = tempfile::NamedTempFile::new_in(std::env::temp_dir()).unwrap();
+    std::io::Write::write_all(&mut others, &vec![1; 128 << 20]).unwrap();
+    let pipe = named_pipe(&place, "pipe");
+    // By then it was seen how much there is.
+    let script = "sleep 0.3; read -r _ < pipe; for n in $(seq 1 60); do head -c 1M /dev/zero > file$n; done; sleep 100000";
+    let frees = tokio::task::spawn_blocking(move || {
+        let mut pipe = fs::OpenOptions::new().write(true).open(pipe).unwrap();
+        others.close().unwrap();
+        std::io::Write::write_all(&mut pipe, b"now\n").unwrap();
+    });
+    is_stopped(&place.run(script).await, Limit::Disk);
+    frees.await.unwrap();
+}
+
+#[tokio::test]
 async fn output_without_end_is_stopped() {
     let mut place = limited(Limits { output_bytes: 4 * MIB, ..Limits::default() }).await;
     let flood = r#"exec perl -e '$SIG{PIPE} = sub {}; $| = 1; print "begin\n"; print "y\n" while 1'"#;

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use crate::fault::{Fault, OrFault, Step};
 use crate::resident::orders::{Task, TaskLimits, Work};
-use crate::resident::{refused, trial};
+use crate::resident::refused;
 use crate::spec::WORKSPACE;
-use crate::{filter, privileges, probe, rules, sys};
+use crate::{filter, privileges, probe, rules, sys, trial};
 
 /// How gladly the kernel kills a command first when memory is short: more gladly than anything else.
 const OOM_SCORE_ADJ: &str = "1000";
@@ -32,25 +32,9 @@ pub(crate) fn become_command(task: &Task, standard: Option<&OwnedFd>, output: Ow
             probe::run(baits, &mut io::stdout());
             sys::exit_now(0)
         }
-        Work::TakeMemory(bytes) => {
+        Work::Take(take) => {
             drop(faults);
-            trial::take_memory(*bytes)
-        }
-        Work::TakeProcesses(n_processes) => {
-            drop(faults);
-            trial::take_processes(*n_processes)
-        }
-        Work::TakeFile(bytes) => {
-            drop(faults);
-            trial::take_file(*bytes)
-        }
-        Work::TakeDisk(bytes) => {
-            drop(faults);
-            trial::take_disk(*bytes)
-        }
-        Work::TakeFiles(n_files) => {
-            drop(faults);
-            trial::take_files(*n_files)
+            trial::run(*take)
         }
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

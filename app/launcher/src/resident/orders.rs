@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::probe::Baits;
 use crate::spec::Bridge;
 use crate::status::Limit;
+use crate::trial::Take;
 
 /// The first argument that makes the launcher a resident one.
 pub const MODE: &str = "resident";
@@ -81,16 +82,8 @@ pub enum Work {
     Program(Vec<String>),
     /// The launcher's own attacks; they print [`crate::probe::Finding`] lines.
     Probe(Baits),
-    /// Takes this much memory, in bytes, and prints how much it got.
-    TakeMemory(u64),
-    /// Starts this many processes and prints how many it got.
-    TakeProcesses(u64),
-    /// Writes a file of this many bytes and prints how much it got.
-    TakeFile(u64),
-    /// Writes this many bytes into the workspace and prints how much it got, unless it is ended for it before.
-    TakeDisk(u64),
-    /// Makes this many files in the workspace and prints how many it got, unless it is ended for it before.
-    TakeFiles(u64),
+    /// The launcher takes more than it may, if it can.
+    Take(Take),
 }
 
 /// What one task's processes may use, beside the engine's limits on the container.

@@ -19,7 +19,7 @@ const FILES_OVER: u64 = 4;
 /// A walk takes at most one part in this many of the time.
 const REST: u32 = 10;
 /// How long it is at most between two walks, where one that nothing asks for takes at most one part in so many of the time.
-const WALK_PAUSE: Duration = Duration::from_secs(2);
+const WALK_PAUSE: Duration = Duration::from_millis(500);
 const LONG_REST: u32 = 100;
 /// The smallest share of a limit that must have gone before a walk looks for it.
 const SHARE: u64 = 64;

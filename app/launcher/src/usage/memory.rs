@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::{kilobytes, shared_memory_of_machine};
 
+/// The `/proc` of the host for the process that keeps the sandbox.
+const PROC: &str = "/mnt/proc";
 /// A file without a name is looked for again when the machine's shared memory has grown by this much, in bytes.
 const GROWTH_BYTES: u64 = 16 << 20;
 
@@ -31,8 +33,7 @@ impl Processes {
     /// `None` as long as the command has no `/proc` of its own.
     pub(super) fn of(first: i32, n_ours: u32) -> Option<Processes> {
         // Without being root we may look into what has become another program, not into the copy of ourselves before it.
-        let children = fs::read_to_string(format!("/mnt/proc/{first}/task/{first}/children")).ok()?;
-        let processes = [first.to_string()].into_iter().chain(children.split_whitespace().map(str::to_owned));
+        let processes = [first.to_string()].into_iter().chain(children_of(Path::new(PROC), first)?);
         let seen = |process: String| File::open(format!("/mnt/proc/{process}/root/proc")).ok();
         let held = processes.filter_map(seen).find(is_own_proc)?;
         let proc = PathBuf::from(format!("/mnt/proc/self/fd/{}", held.as_raw_fd()));
@@ -152,6 +153,24 @@ impl Processes {
     }
 }
 
+/// The processes that a process has started; `None` where it is gone.
+fn children_of(proc: &Path, first: i32) -> Option<Vec<String>> {
+    let own = proc.join(first.to_string());
+    match fs::read_to_string(own.join(format!("task/{first}/children"))) {
+        Ok(listed) => Some(listed.split_whitespace().map(str::to_owned).collect()),
+        // Kernels can be built without this list (CONFIG_PROC_CHILDREN); then every process says whose it is.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && own.exists() => {
+            let parent = format!("PPid:\t{first}");
+            let is_child = |path: &PathBuf| {
+                fs::read_to_string(path.join("status")).is_ok_and(|status| status.lines().any(|line| line == parent))
+            };
+            let children = numbered(proc).filter(is_child);
+            Some(children.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+        }
+        Err(_) => None,
+    }
+}
+
 /// What in a directory has a number for its name.
 fn numbered(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -168,3 +187,6 @@ fn is_own_proc(directory: &File) -> bool {
     let device = |metadata: std::io::Result<fs::Metadata>| metadata.map(|found| found.dev()).ok();
     kind == Ok(rustix::fs::PROC_SUPER_MAGIC) && device(directory.metadata()) != device(fs::metadata("/mnt/proc"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::probe::Baits;
 use patchwright_launcher::resident::orders::Work;
+use patchwright_launcher::trial::Take;
 
 use crate::sandbox::carried::Carried;
 use crate::sandbox::container::blueprint::Blueprint;
@@ -70,7 +71,8 @@ pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carr
         layers.push("kernel of its own".to_owned());
     }
     layers.extend(findings);
-    Ok(Capabilities { isolation: if is_own_kernel { Isolation::Kernel } else { Isolation::Container }, layers, limits })
+    let isolation = if is_own_kernel { Isolation::Kernel } else { Isolation::Container };
+    Ok(Capabilities { isolation, layers, limits, advice: Vec::new() })
 }
 
 /// A container to try things in.
@@ -89,8 +91,8 @@ impl Trial {
             (Limit::Processes, self.processes().await?),
             (Limit::OpenFiles, Enforcement::Exact),
             (Limit::FileSize, self.file().await?),
-            (Limit::Disk, self.looked_at(Work::TakeDisk(DISK_BYTES_TRIED), Limit::Disk).await?),
-            (Limit::Files, self.looked_at(Work::TakeFiles(N_FILES_TRIED), Limit::Files).await?),
+            (Limit::Disk, self.looked_at(Take::Disk { bytes: DISK_BYTES_TRIED }, Limit::Disk).await?),
+            (Limit::Files, self.looked_at(Take::Files { n_files: N_FILES_TRIED }, Limit::Files).await?),
             (Limit::Output, Enforcement::Polled),
         ];
         Ok((findings, limits))
@@ -123,7 +125,7 @@ impl Trial {
 
     async fn memory(&mut self) -> Result<Enforcement, Refusal> {
         let is_polled = self.blueprint.task_limits().polled_memory_bytes.is_some();
-        let output = self.run(Work::TakeMemory(MEMORY_BYTES_TRIED)).await?;
+        let output = self.run(Work::Take(Take::Memory { bytes: MEMORY_BYTES_TRIED })).await?;
         Ok(match output.exit {
             Exit::Code(0) => Enforcement::Missing,
             Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_) if is_polled => Enforcement::Polled,
@@ -132,19 +134,19 @@ impl Trial {
     }
 
     async fn processes(&mut self) -> Result<Enforcement, Refusal> {
-        let output = self.run(Work::TakeProcesses(N_PROCESSES_TRIED)).await?;
+        let output = self.run(Work::Take(Take::Processes { n_processes: N_PROCESSES_TRIED })).await?;
         let n_started = String::from_utf8_lossy(&output.output).trim().parse::<u64>().unwrap_or(u64::MAX);
         Ok(if n_started < N_PROCESSES_TRIED { Enforcement::Exact } else { Enforcement::Missing })
     }
 
     async fn file(&mut self) -> Result<Enforcement, Refusal> {
-        let output = self.run(Work::TakeFile(2 * FILE_BYTES)).await?;
+        let output = self.run(Work::Take(Take::File { bytes: 2 * FILE_BYTES })).await?;
         Ok(if is_file_refused(&output, FILE_BYTES) { Enforcement::Exact } else { Enforcement::Missing })
     }
 
     /// What only the launcher keeps, which looks again and again.
-    async fn looked_at(&mut self, work: Work, limit: Limit) -> Result<Enforcement, Refusal> {
-        let output = self.run(work).await?;
+    async fn looked_at(&mut self, take: Take, limit: Limit) -> Result<Enforcement, Refusal> {
+        let output = self.run(Work::Take(take)).await?;
         Ok(if output.exit == Exit::Exceeded(limit) { Enforcement::Polled } else { Enforcement::Missing })
     }
 

@@ -6,6 +6,7 @@ use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::probe::Baits;
 use patchwright_launcher::resident::orders::Work;
+use patchwright_launcher::trial::Take;
 
 use crate::sandbox::errand::{Answer, Errand};
 use crate::sandbox::findings::{holding, is_file_refused};
@@ -67,8 +68,8 @@ async fn all(executor: &mut KubernetesExecutor, sandbox: &KubernetesSandbox) -> 
     let findings = holding(&run(executor, Work::Probe(Baits { file: NOWHERE.into(), port: NO_PORT })).await?, REMEDY)?;
     shell(executor).await?;
     let processes = processes(executor).await?;
-    let file = is_file_refused(&run(executor, Work::TakeFile(2 * FILE_BYTES)).await?, FILE_BYTES);
-    let files = run(executor, Work::TakeFiles(N_FILES_TRIED)).await?.exit == Exit::Exceeded(Limit::Files);
+    let file = is_file_refused(&run(executor, Work::Take(Take::File { bytes: 2 * FILE_BYTES })).await?, FILE_BYTES);
+    let files = run(executor, Work::Take(Take::Files { n_files: N_FILES_TRIED })).await?.exit == Exit::Exceeded(Limit::Files);
     let kept = |is_kept: bool, how: Enforcement| if is_kept { how } else { Enforcement::Missing };
     let limits = vec![
         // The last that is tried: with it the cluster may end the whole container.
@@ -88,7 +89,7 @@ async fn all(executor: &mut KubernetesExecutor, sandbox: &KubernetesSandbox) -> 
         Some(_) | None => (Isolation::Container, "the nodes' own runtime".to_owned()),
     };
     let layers = [format!("Pods in namespace `{namespace}`"), runtime, "no network beyond the Pod".to_owned()];
-    Ok(Capabilities { isolation, layers: layers.into_iter().chain(findings).collect(), limits })
+    Ok(Capabilities { isolation, layers: layers.into_iter().chain(findings).collect(), limits, advice: Vec::new() })
 }
 
 /// The Role that is missing, as it can be applied.
@@ -145,12 +146,12 @@ async fn shell(executor: &mut KubernetesExecutor) -> Result<(), Refusal> {
 }
 
 async fn memory(executor: &mut KubernetesExecutor) -> Result<Enforcement, Refusal> {
-    let output = run(executor, Work::TakeMemory(MEMORY_BYTES_TRIED)).await?;
+    let output = run(executor, Work::Take(Take::Memory { bytes: MEMORY_BYTES_TRIED })).await?;
     Ok(if output.exit == Exit::Code(0) { Enforcement::Missing } else { Enforcement::Exact })
 }
 
 async fn processes(executor: &mut KubernetesExecutor) -> Result<Enforcement, Refusal> {
-    let output = run(executor, Work::TakeProcesses(N_PROCESSES_TRIED)).await?;
+    let output = run(executor, Work::Take(Take::Processes { n_processes: N_PROCESSES_TRIED })).await?;
     let n_started = String::from_utf8_lossy(&output.output).trim().parse::<u64>().unwrap_or(u64::MAX);
     Ok(if n_started < N_PROCESSES_TRIED { Enforcement::Exact } else { Enforcement::Missing })
 }

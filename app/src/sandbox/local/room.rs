@@ -1,11 +1,13 @@
 //! The sandbox of one executor: made in the background as soon as the executor is opened, and again should it break.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use patchwright_launcher::spec::{Bridge, Program, Run, Spec};
 use tokio::task::JoinHandle;
 
+use crate::sandbox::local::groups::{self, Groups};
 use crate::sandbox::local::launch::machine;
 use crate::sandbox::local::session::Session;
 use crate::sandbox::local::{Discovery, LocalSettings, environment, equip, launch, process};
@@ -52,7 +54,10 @@ impl Room {
                 }
                 let toolchains = toolchains.found().await;
                 equip(&mut spec, toolchains, has_outlet);
-                let (session, workspace) = Session::open(&launcher, &spec).await?;
+                let made = tokio::task::spawn_blocking(|| groups::of_this_process().ok().map(Groups::group).transpose()).await;
+                let group = made.map_err(io::Error::other).flatten().map_err(|error| machine("making a control group", error))?;
+                spec.has_group = group.is_some();
+                let (session, workspace) = Session::open(&launcher, &spec, group).await?;
                 Ok(Open { session, environment: environment(&settings, toolchains), workspace })
             }));
         }

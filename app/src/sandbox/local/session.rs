@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::sandbox::local::groups::Group;
 use crate::sandbox::local::launch::machine;
 use crate::sandbox::output::Kept;
 use crate::sandbox::{Refusal, SandboxError};
@@ -29,9 +30,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Starts a launcher and has it make a sandbox; where the workspace lies over another tree, returns it too.
-    pub(super) async fn open(launcher: &Path, spec: &Spec) -> Result<(Session, Option<OwnedFd>), SandboxError> {
-        let frame = spec::frame(spec).map_err(|source| machine("describing the sandbox", source))?;
+    /// Starts a launcher and has it make a sandbox, in a control group if there is one; where the workspace lies over another
+    /// tree, returns it too.
+    pub(super) async fn open(
+        launcher: &Path,
+        spec: &Spec,
+        group: Option<Group>,
+    ) -> Result<(Session, Option<OwnedFd>), SandboxError> {
+        let frame = spec::frame(spec).map_err(|_| too_long("the description of a sandbox"))?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|source| machine("making a connection", source))?;
         let mut child = launch(launcher, theirs.into())?;
         let connected = || -> io::Result<UnixStream> {
@@ -41,13 +47,17 @@ impl Session {
         let mut session = Session { control: connected().map_err(|source| machine("making a connection", source))? };
         let asked = timeout(READY_TIMEOUT, async {
             // A launcher that is gone already is seen by the missing answer.
-            let _ = session.send(&frame, &[]).await;
+            let directory: Vec<BorrowedFd<'_>> = group.iter().map(AsFd::as_fd).collect();
+            let _ = session.send(&frame, &directory).await;
             session.answer().await
         });
         match asked.await {
             Ok(Ok(Some((Status::Ready, mut files)))) => {
                 // It ends when the session is dropped; somebody has to take notice.
-                tokio::spawn(async move { child.wait().await });
+                tokio::spawn(async move {
+                    let _ = child.wait().await;
+                    tokio::task::spawn_blocking(move || drop(group)).await
+                });
                 Ok((session, files.pop()))
             }
             Ok(Ok(Some((Status::Refused { missing, remedy }, _)))) => Err(Refusal { missing, remedy }.into()),
@@ -57,7 +67,7 @@ impl Session {
 
     /// Hands a command over with its descriptors.
     pub(super) async fn start(&mut self, run: &Run, descriptors: &[BorrowedFd<'_>]) -> Result<(), SandboxError> {
-        let frame = spec::frame(run).map_err(|source| machine("describing the command", source))?;
+        let frame = spec::frame(run).map_err(|_| too_long("a command with its environment"))?;
         self.send(&frame, descriptors).await.map_err(|source| machine("keeping the sandbox up", source))
     }
 
@@ -80,6 +90,14 @@ impl Session {
         let mut json = vec![0; spec::length(length)?];
         self.control.read_exact(&mut json).await?;
         Ok(Some((serde_json::from_slice(&json)?, descriptors)))
+    }
+}
+
+/// What the launcher would not read; the sandbox itself is as good as before.
+fn too_long(what: &str) -> Refusal {
+    Refusal {
+        missing: format!("{what} that fits into {} MiB", spec::SPEC_BYTES_MAX >> 20),
+        remedy: "keep long data in files of the workspace, and paths in UTF-8".to_owned(),
     }
 }
 

@@ -1,0 +1,146 @@
+//! Taking more than a command may, to see whether its limits are kept and not only claimed; run inside in place of a command.
+//!
+//! What is looked at only now and then is given time to be seen: whoever gets everything and is left alone with it has found
+//! no limit, and prints how much it was.
+
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys;
+
+/// What is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Take {
+    /// Memory of several processes together, none of which has more than a fourth.
+    Memory {
+        /// How much, in bytes.
+        bytes: u64,
+    },
+    /// Processes.
+    Processes {
+        /// How many.
+        n_processes: u64,
+    },
+    /// One file of the workspace.
+    File {
+        /// How long, in bytes.
+        bytes: u64,
+    },
+    /// Room on the workspace's disk.
+    Disk {
+        /// How much, in bytes.
+        bytes: u64,
+    },
+    /// Empty files in the workspace.
+    Files {
+        /// How many.
+        n_files: u64,
+    },
+}
+
+const STEP_BYTES: u64 = 1 << 20;
+const N_TAKERS: u64 = 4;
+/// What is made in the workspace, which is there for the trial only.
+const TRIAL: &str = ".patchwright-trial";
+/// How long memory is held where nobody has objected so far.
+const HOLD: Duration = Duration::from_millis(1500);
+/// How long whoever looks at the disk may take to see what was written.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Takes it, and prints how much it got of what was to be refused.
+pub(crate) fn run(take: Take) -> ! {
+    let taken = match take {
+        Take::Memory { bytes } => memory(bytes),
+        Take::Processes { n_processes } => Ok(processes(n_processes)),
+        Take::File { bytes } => file(bytes),
+        Take::Disk { bytes } => Ok(disk(bytes)),
+        Take::Files { n_files } => Ok(files(n_files)),
+    };
+    // A lost answer is a limit that was not found to hold.
+    match taken {
+        Ok(taken) => {
+            let _ = writeln!(io::stdout(), "{taken}");
+            sys::exit_now(0)
+        }
+        Err(error) => {
+            let _ = writeln!(io::stdout(), "{error}");
+            sys::exit_now(1)
+        }
+    }
+}
+
+/// Each process has a pipe of its own, so that it is seen where only one of them is killed.
+fn memory(bytes: u64) -> io::Result<u64> {
+    let mut takers = Vec::new();
+    for _ in 0..N_TAKERS {
+        let (full, mut is_full) = io::pipe()?;
+        if sys::fork()?.is_none() {
+            let mut held: Vec<Vec<u8>> = Vec::new();
+            for step in 0..bytes / N_TAKERS / STEP_BYTES {
+                let mut block = vec![0; STEP_BYTES as usize];
+                block.fill((step % 251) as u8 + 1);
+                held.push(black_box(block));
+            }
+            let _ = is_full.write_all(b"x");
+            loop {
+                thread::park();
+            }
+        }
+        takers.push(full);
+    }
+    takers.iter_mut().try_for_each(|full| full.read_exact(&mut [0]))?;
+    thread::sleep(HOLD);
+    Ok(bytes)
+}
+
+fn processes(n_processes: u64) -> u64 {
+    let mut n_started = 0;
+    while n_started < n_processes {
+        match sys::fork() {
+            Ok(None) => loop {
+                thread::park();
+            },
+            Ok(Some(_)) => n_started += 1,
+            Err(_) => break,
+        }
+    }
+    n_started
+}
+
+/// All of it is hole, so that nothing is taken of the disk; the limit counts its length.
+fn file(bytes: u64) -> io::Result<u64> {
+    let file = File::create(TRIAL)?;
+    let _ = file.set_len(bytes);
+    Ok(file.metadata()?.len())
+}
+
+fn disk(bytes: u64) -> u64 {
+    tidy();
+    let block: Vec<u8> = (0..STEP_BYTES).map(|at| (at % 251) as u8).collect();
+    let written = |step: u64| fs::write(format!("{TRIAL}-{step}"), &block).is_ok();
+    let n_steps = (0..bytes / STEP_BYTES).take_while(|step| written(*step)).count();
+    thread::sleep(LOOK_TIMEOUT);
+    n_steps as u64 * STEP_BYTES
+}
+
+fn files(n_files: u64) -> u64 {
+    tidy();
+    let n_made = (0..n_files).take_while(|number| File::create(format!("{TRIAL}-{number}")).is_ok()).count();
+    thread::sleep(LOOK_TIMEOUT);
+    n_made as u64
+}
+
+/// Removes what an earlier trial was ended over.
+fn tidy() {
+    for entry in fs::read_dir(".").into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(TRIAL.as_bytes()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Whether the limits of a command are kept here: more than they allow is taken, of limits that are small, so that trying is
+//! quick and hurts nobody.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use patchwright_domain::proof::{Exit, Limit};
+use patchwright_launcher::spec::Program;
+use patchwright_launcher::trial::Take;
+
+use crate::sandbox::local::room::Room;
+use crate::sandbox::local::{groups, tried};
+use crate::sandbox::{Enforcement, Limits, Refusal};
+
+/// How long it is believed by all sandboxes of this process.
+const BELIEVED: Duration = Duration::from_secs(600);
+
+const MIB: u64 = 1 << 20;
+const MEMORY_BYTES: u64 = 48 * MIB;
+const N_PROCESSES: u64 = 32;
+const FILE_BYTES: u64 = MIB;
+const DISK_BYTES: u64 = 4 * MIB;
+/// How many times a limit is taken.
+const TIMES: u64 = 2;
+/// The disk is seen less often, so more of it is taken.
+const TIMES_OF_DISK: u64 = 8;
+
+/// How each limit is kept.
+pub(super) type Kept = Vec<(Limit, Enforcement)>;
+
+/// The limits that are tried with.
+pub(super) fn limits() -> Limits {
+    Limits {
+        memory_bytes: MEMORY_BYTES,
+        n_processes: N_PROCESSES,
+        file_bytes: FILE_BYTES,
+        disk_bytes: DISK_BYTES,
+        tmp_bytes: MEMORY_BYTES,
+        ..Limits::default()
+    }
+}
+
+/// Tries all in a room with these limits, unless that was done a short while ago.
+pub(super) async fn kept(room: impl FnOnce() -> Result<Room, Refusal>) -> Result<Kept, Refusal> {
+    static LAST: Mutex<Option<(Instant, Kept)>> = Mutex::new(None);
+    let last = LAST.lock().map(|last| last.clone()).unwrap_or_default();
+    if let Some((at, kept)) = last
+        && at.elapsed() < BELIEVED
+    {
+        return Ok(kept);
+    }
+    let kept = all(&mut room()?).await?;
+    if let Ok(mut last) = LAST.lock() {
+        *last = Some((Instant::now(), kept.clone()));
+    }
+    Ok(kept)
+}
+
+async fn all(room: &mut Room) -> Result<Kept, Refusal> {
+    let in_group = if groups::of_this_process().is_ok() { Enforcement::Exact } else { Enforcement::Polled };
+    let mut take = async |take, limit| tried(room, Program::Take(take)).await.map(|output| output.exit == Exit::Exceeded(limit));
+    let or_missing = |is_kept, kept| if is_kept { kept } else { Enforcement::Missing };
+    let memory = take(Take::Memory { bytes: TIMES * MEMORY_BYTES }, Limit::Memory).await?;
+    let file = take(Take::File { bytes: TIMES * FILE_BYTES }, Limit::FileSize).await?;
+    let disk = take(Take::Disk { bytes: TIMES_OF_DISK * DISK_BYTES }, Limit::Disk).await?;
+    let n_processes = TIMES * N_PROCESSES;
+    let started = tried(room, Program::Take(Take::Processes { n_processes })).await?;
+    let started = String::from_utf8_lossy(&started.output).trim().parse::<u64>();
+    let processes = started.is_ok_and(|n_started| n_started < N_PROCESSES);
+    Ok(vec![
+        (Limit::Memory, or_missing(memory, in_group)),
+        (Limit::Cpu, Enforcement::Exact),
+        (Limit::Processes, or_missing(processes, Enforcement::Exact)),
+        (Limit::OpenFiles, Enforcement::Exact),
+        (Limit::FileSize, or_missing(file, Enforcement::Exact)),
+        (Limit::Disk, or_missing(disk, Enforcement::Polled)),
+        (Limit::Files, or_missing(disk, Enforcement::Polled)),
+        (Limit::Output, Enforcement::Exact),
+    ])
+}
+
+/// What an operator can do about limits that could be kept better.
+pub(super) fn advice(kept: &Kept, workspace: &Path) -> Vec<String> {
+    let how = |limit| kept.iter().find(|(found, _)| *found == limit).map(|(_, how)| *how);
+    let is_missing = |limit: &Limit| how(*limit) == Some(Enforcement::Missing);
+    let mut advice = Vec::new();
+    if let (Err(unavailable), Some(Enforcement::Polled | Enforcement::Missing)) = (groups::of_this_process(), how(Limit::Memory))
+    {
+        advice.push(format!("memory could be kept exactly, but {} is missing; {}", unavailable.missing, unavailable.remedy));
+    }
+    if is_missing(&Limit::Memory) && groups::of_this_process().is_ok() {
+        advice.push(
+            "the kernel was told a limit of memory and does not keep it: run another kernel, and report this one".to_owned(),
+        );
+    } else if is_missing(&Limit::Memory) {
+        advice.push("let the server see its own processes in /proc (no hidepid, no ProtectProc= but `default`)".to_owned());
+    }
+    if [Limit::Disk, Limit::Files].iter().any(is_missing) {
+        advice.push(format!("keep workspaces on a file system that says how full it is; {} does not", workspace.display()));
+    }
+    if [Limit::Processes, Limit::FileSize].iter().any(is_missing) {
+        advice.push(
+            "start the server with limits of processes and file sizes that it may lower (`ulimit -u`, `ulimit -f`)".to_owned(),
+        );
+    }
+    advice
+}

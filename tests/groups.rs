@@ -1,0 +1,39 @@
+//! The local sandbox where control groups of version 2 were handed over: limits that the kernel keeps exactly.
+//!
+//! `within` has the tests that take such groups, which pass unseen where there are none; here they are run in a kernel that
+//! has them, as root and as a plain user, together with what every sandbox promises of its limits.
+
+use crate::support::uml;
+
+pub(crate) mod within;
+
+/// What is run in there: what is new with groups, and the attacks that nothing else stops.
+const TESTS: &str = "--test-threads 1 groups::within hostile::what_only";
+/// What every sandbox promises of memory.
+const CONTRACT: &str = "contract::sandbox::limits::files contract::sandbox::limits::shared";
+
+#[tokio::test]
+async fn limits_are_exact_for_a_server_that_is_root() {
+    uml::run(&format!("in_unit $TESTS {TESTS} {CONTRACT}\n")).await;
+}
+
+#[tokio::test]
+async fn limits_are_exact_for_a_server_that_is_a_plain_user() {
+    uml::run(&format!("hand_over $PLAIN_USER\nas_user $TESTS {TESTS}\n")).await;
+}
+
+/// Somebody else's process is in the group that was handed over: it is left where it is, limits are looked at, and the remedy
+/// names it.
+#[tokio::test]
+async fn a_group_with_others_in_it_is_left_alone() {
+    let script = r#"
+        in_unit sleep 1000 &
+        in_unit $PATCHWRIGHT_BINARY doctor >/tmp/said || true
+        grep limits -A1 /tmp/said
+        ls -d $UNIT/*/ 2>/dev/null | wc -l
+    "#;
+    let Some(said) = uml::run(script).await else { return };
+    assert!(said.contains("kept by looking again and again: memory"), "{said}");
+    assert!(said.contains("are also sleep ("), "{said}");
+    assert!(said.lines().any(|line| line == "0"), "{said}");
+}
