@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 use crate::sandbox::files::{Files, blocking};
 use crate::sandbox::findings::holding;
 use crate::sandbox::local::groups::Groups;
+use crate::sandbox::local::launchers::Launchers;
 use crate::sandbox::local::room::{Room, State};
 use crate::sandbox::toolchains::{self, Toolchains};
 use crate::sandbox::{
@@ -32,6 +33,7 @@ use crate::sandbox::{ownership, search};
 
 mod groups;
 mod launch;
+mod launchers;
 mod process;
 mod room;
 mod session;
@@ -79,7 +81,7 @@ impl Default for LocalSettings {
 
 /// Makes executors on this machine.
 pub struct LocalSandbox {
-    launcher: PathBuf,
+    launchers: Launchers,
     settings: LocalSettings,
     toolchains: Discovery,
     can_layer: OnceCell<bool>,
@@ -102,7 +104,7 @@ impl LocalSandbox {
     /// Makes a sandbox whose launcher is the `patchwright` binary at `launcher` (`/proc/self/exe` when that is ourselves).
     pub fn new(launcher: PathBuf, settings: LocalSettings) -> LocalSandbox {
         let toolchains = Discovery { found: Arc::default(), path: settings.toolchain_path.clone() };
-        LocalSandbox { launcher, settings, toolchains, can_layer: OnceCell::new() }
+        LocalSandbox { launchers: Launchers::new(launcher), settings, toolchains, can_layer: OnceCell::new() }
     }
 
     /// The walls, but for the toolchains.
@@ -258,7 +260,7 @@ impl LocalSandbox {
     /// How each limit is kept, by trying in an empty workspace.
     async fn limits(&self, workspace: &Path) -> Result<trial::Kept, Refusal> {
         let small = LocalSandbox {
-            launcher: self.launcher.clone(),
+            launchers: self.launchers.clone(),
             settings: LocalSettings { limits: trial::limits(), ..self.settings.clone() },
             toolchains: self.toolchains.clone(),
             can_layer: OnceCell::new(),
@@ -296,7 +298,7 @@ impl LocalSandbox {
         }
         let bridge = outlet.map(|_| spec::Bridge { port: OUTLET_PORT, socket: OUTLET.into() });
         Ok(Room {
-            launcher: self.launcher.clone(),
+            launchers: self.launchers.clone(),
             toolchains: self.toolchains.clone(),
             spec,
             settings,

@@ -9,13 +9,14 @@ use tokio::task::JoinHandle;
 
 use crate::sandbox::local::groups::{self, Groups};
 use crate::sandbox::local::launch::machine;
+use crate::sandbox::local::launchers::Launchers;
 use crate::sandbox::local::session::Session;
 use crate::sandbox::local::{Discovery, LocalSettings, environment, equip, launch, process};
 use crate::sandbox::{Command, Output, Process, Running, SandboxError};
 
 /// What is needed for commands on one tree, and the sandbox where it stands.
 pub(super) struct Room {
-    pub(super) launcher: PathBuf,
+    pub(super) launchers: Launchers,
     pub(super) toolchains: Discovery,
     /// The walls, but for the toolchains.
     pub(super) spec: Spec,
@@ -43,7 +44,7 @@ impl Room {
     /// Begins to make the sandbox, without waiting for it.
     pub(super) fn begin(&mut self) {
         if let State::Shut = self.state {
-            let (launcher, toolchains) = (self.launcher.clone(), self.toolchains.clone());
+            let (launchers, toolchains) = (self.launchers.clone(), self.toolchains.clone());
             let (mut spec, settings) = (self.spec.clone(), self.settings.clone());
             let has_outlet = self.bridge.is_some();
             self.state = State::Opening(tokio::spawn(async move {
@@ -57,7 +58,7 @@ impl Room {
                 let made = tokio::task::spawn_blocking(|| groups::of_this_process().ok().map(Groups::group).transpose()).await;
                 let group = made.map_err(io::Error::other).flatten().map_err(|error| machine("making a control group", error))?;
                 spec.has_group = group.is_some();
-                let (session, workspace) = Session::open(&launcher, &spec, group).await?;
+                let (session, workspace) = Session::open(&launchers, &spec, group).await?;
                 Ok(Open { session, environment: environment(&settings, toolchains), workspace })
             }));
         }

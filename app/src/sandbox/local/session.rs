@@ -2,20 +2,19 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
+use patchwright_launcher::messages;
 use patchwright_launcher::spec::{self, LENGTH_BYTES, Run, Spec};
 use patchwright_launcher::status::Status;
-use patchwright_launcher::{NAME, messages};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::timeout;
 
 use crate::sandbox::local::groups::Group;
 use crate::sandbox::local::launch::machine;
+use crate::sandbox::local::launchers::{Launcher, Launchers};
 use crate::sandbox::output::Kept;
 use crate::sandbox::{Refusal, SandboxError};
 
@@ -30,21 +29,17 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Starts a launcher and has it make a sandbox, in a control group if there is one; where the workspace lies over another
+    /// Has a launcher make a sandbox, in a control group if there is one; where the workspace lies over another
     /// tree, returns it too.
     pub(super) async fn open(
-        launcher: &Path,
+        launchers: &Launchers,
         spec: &Spec,
         group: Option<Group>,
     ) -> Result<(Session, Option<OwnedFd>), SandboxError> {
         let frame = spec::frame(spec).map_err(|_| too_long("the description of a sandbox"))?;
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|source| machine("making a connection", source))?;
-        let mut child = launch(launcher, theirs.into())?;
-        let connected = || -> io::Result<UnixStream> {
-            ours.set_nonblocking(true)?;
-            UnixStream::from_std(ours)
-        };
-        let mut session = Session { control: connected().map_err(|source| machine("making a connection", source))? };
+        let Launcher { mut child, connection } = launchers.take()?;
+        let control = UnixStream::from_std(connection).map_err(|source| machine("making a connection", source))?;
+        let mut session = Session { control };
         let asked = timeout(READY_TIMEOUT, async {
             // A launcher that is gone already is seen by the missing answer.
             let directory: Vec<BorrowedFd<'_>> = group.iter().map(AsFd::as_fd).collect();
@@ -53,8 +48,10 @@ impl Session {
         });
         match asked.await {
             Ok(Ok(Some((Status::Ready, mut files)))) => {
-                // It ends when the session is dropped; somebody has to take notice.
+                let launchers = launchers.clone();
                 tokio::spawn(async move {
+                    launchers.refill();
+                    // It ends when the session is dropped; somebody has to take notice.
                     let _ = child.wait().await;
                     tokio::task::spawn_blocking(move || drop(group)).await
                 });
@@ -99,17 +96,6 @@ fn too_long(what: &str) -> Refusal {
         missing: format!("{what} that fits into {} MiB", spec::SPEC_BYTES_MAX >> 20),
         remedy: "keep long data in files of the workspace, and paths in UTF-8".to_owned(),
     }
-}
-
-/// Starts the launcher with an empty environment and one end of the connection.
-fn launch(launcher: &Path, connection: OwnedFd) -> Result<Child, Refusal> {
-    let mut command = Command::new(launcher);
-    command.arg0(NAME).env_clear().current_dir("/").process_group(0).kill_on_drop(true);
-    command.stdin(Stdio::from(connection)).stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().map_err(|error| Refusal {
-        missing: format!("the launcher: {}: {error}", launcher.display()),
-        remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
-    })
 }
 
 /// What is known of a launcher that did not answer.
