@@ -162,9 +162,8 @@ async fn repository(folder: &Path) -> anyhow::Result<(Rehearsal, Repository)> {
 }
 
 async fn looked_at(sandbox: &LocalSandbox, tree: &Scratch) -> anyhow::Result<()> {
-    let terms = Profile::Proof.into();
-    let tree = Tree { layer: tree.layer(), objects: Some(tree.objects()), ..Tree::alone(tree.path()) };
-    executed(sandbox.open(tree, terms).await?.as_mut(), "[ -z \"$(git status --porcelain)\" ]").await
+    let mut opened = sandbox.open(tree.tree(), Profile::Proof.into()).await?;
+    executed(opened.as_mut(), "[ -z \"$(git status --porcelain)\" ]").await
 }
 
 async fn trees(sandbox: &LocalSandbox, folder: &Path) -> anyhow::Result<Vec<Figure>> {
