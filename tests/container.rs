@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::podman::{self, BARE_IMAGE, Engine};
+use crate::support::podman::{self, BARE_IMAGE, Engine, POSSESSED_IMAGE, TAKEN};
 
 #[expect(clippy::duplicate_mod, reason = "the contract is the same for every sandbox, and compiled for each")]
 #[path = "contract/sandbox.rs"]
@@ -321,4 +321,16 @@ async fn two_executors_at_once_have_nothing_in_common() {
     for output in [first, second] {
         assert_eq!(String::from_utf8_lossy(&output.unwrap().output), "3\n");
     }
+}
+
+#[tokio::test]
+async fn nothing_of_an_image_gets_into_the_launcher() {
+    let Some(engine) = podman::engine().await else { return };
+    let settings = ContainerSettings { image: Some(POSSESSED_IMAGE.to_owned()), ..engine.settings() };
+    let mut place = Place::with(engine, settings).await;
+    let seen = place.run(&format!("ls -d {TAKEN} ; echo \"$OF_IMAGE\" ; exit 7")).await;
+    let text = String::from_utf8_lossy(&seen.output);
+    assert_eq!(seen.exit, Exit::Code(7), "{text}");
+    assert!(!text.lines().any(|line| line == TAKEN), "the image's library is in the launcher: {text}");
+    assert!(text.lines().any(|line| line == "yes"), "commands have the image's variables: {text}");
 }

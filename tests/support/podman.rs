@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bollard::query_parameters::CreateImageOptions;
+use bollard::models::{ContainerConfig, ContainerCreateBody};
+use bollard::query_parameters::{CommitContainerOptions, CreateContainerOptions, CreateImageOptions, RemoveContainerOptions};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt as _;
 use patchwright::sandbox::Limits;
@@ -29,6 +30,11 @@ const RUNSC: [&str; 6] = ["--runtime", "runsc", "--runtime-flag", "network=none"
 pub(crate) const IMAGE: &str = "localhost/patchwright-machine:latest";
 /// The image with nothing but a shell that needs no library.
 pub(crate) const BARE_IMAGE: &str = "localhost/patchwright-bare:latest";
+/// The image that would like to be the launcher: its library is loaded before all others, by a file, by a variable and by a
+/// folder for better processors, and leaves [`TAKEN`] where the first process of a container loads it.
+pub(crate) const POSSESSED_IMAGE: &str = "localhost/patchwright-possessed:latest";
+/// What is there when the image's library is in the launcher.
+pub(crate) const TAKEN: &str = "/tmp/taken";
 /// The variable that names the socket of another engine to be tried, such as Docker; the two images stay there.
 const GIVEN: &str = "PATCHWRIGHT_TEST_ENGINE";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -101,6 +107,8 @@ pub(crate) async fn engine() -> Option<&'static Engine> {
                 let engine = given.unwrap_or_else(|| start(&["--runtime", "runc"]));
                 import(&engine, BARE_IMAGE, bare).await;
                 import(&engine, IMAGE, machine).await;
+                import(&engine, POSSESSED_IMAGE, possessed).await;
+                set(&engine, POSSESSED_IMAGE, &["LD_AUDIT=/usr/lib/possessed.so", "OF_IMAGE=yes"]).await;
                 return Some(engine);
             }
             assert!(!is_required("podman"), "podman is required and not installed: {INSTALL}");
@@ -191,6 +199,28 @@ async fn import(engine: &Engine, name: &str, fill: fn(&Path)) {
     steps.unwrap();
 }
 
+/// Gives an image variables of its own.
+async fn set(engine: &Engine, name: &str, variables: &[&str]) {
+    let docker = engine.docker();
+    let env = Some(variables.iter().map(|variable| (*variable).to_owned()).collect());
+    let body = ContainerCreateBody {
+        image: Some(name.to_owned()),
+        cmd: Some(vec!["sh".to_owned()]),
+        env,
+        ..ContainerCreateBody::default()
+    };
+    let made = docker.create_container(None::<CreateContainerOptions>, body).await.unwrap();
+    let repo = name.strip_suffix(":latest").map(str::to_owned);
+    let options = CommitContainerOptions {
+        container: Some(made.id.clone()),
+        repo,
+        tag: Some("latest".to_owned()),
+        ..CommitContainerOptions::default()
+    };
+    docker.commit_container(options, ContainerConfig::default()).await.unwrap();
+    docker.remove_container(&made.id, None::<RemoveContainerOptions>).await.unwrap();
+}
+
 /// A shell that needs no library: busybox where the machine has it, otherwise none.
 fn bare(stage: &Path) {
     if fs::copy("/bin/busybox", stage.join("bin/busybox")).is_ok() {
@@ -199,6 +229,27 @@ fn bare(stage: &Path) {
         }
     }
     fs::File::create(stage.join("etc/ld.so.preload")).unwrap().write_all(b"/nonexistent.so\n").unwrap();
+}
+
+fn possessed(stage: &Path) {
+    bare(stage);
+    let source = format!(
+        "#include <fcntl.h>\n#include <unistd.h>\n\
+         static void take(void) {{ if (getpid() == 1) open(\"{TAKEN}\", O_CREAT | O_WRONLY, 0666); }}\n\
+         __attribute__((constructor)) static void begin(void) {{ take(); }}\n\
+         unsigned la_version(unsigned version) {{ take(); return version; }}\n"
+    );
+    let library = stage.join("usr/lib/possessed.so");
+    let mut compiler =
+        Command::new("cc").args(["-shared", "-fPIC", "-x", "c", "-", "-o"]).arg(&library).stdin(Stdio::piped()).spawn().unwrap();
+    compiler.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
+    assert!(compiler.wait().unwrap().success());
+    fs::write(stage.join("etc/ld.so.preload"), "/usr/lib/possessed.so\n").unwrap();
+    for level in ["x86-64-v2", "x86-64-v3", "x86-64-v4"] {
+        let folder = stage.join("opt/patchwright/launcher/glibc-hwcaps").join(level);
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(&library, folder.join("libc.so.6")).unwrap();
+    }
 }
 
 /// The machine's own shell, perl and small programs, with what they load.

@@ -20,7 +20,8 @@ pub struct Kubernetes {
     /// A Pod in YAML that says where Pods run: labels, annotations, node selector, tolerations, affinity, priority,
     /// scheduler, pull secrets. Nothing that weakens the sandbox may be in it.
     pub pod_template: Option<PathBuf>,
-    /// The cluster's RuntimeClass for the Pods, such as `gvisor`, which gives every Pod a kernel of its own.
+    /// The cluster's RuntimeClass for the Pods, such as `gvisor`, which gives every Pod a kernel of its own. That is believed of
+    /// a class whose name says so (gVisor, Kata, krun) and whose Pods see another kernel than the server.
     pub runtime_class: Option<String>,
     /// Secrets of that namespace with which the images are fetched.
     pub image_pull_secrets: Vec<String>,

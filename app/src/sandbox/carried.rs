@@ -1,13 +1,14 @@
 //! The launcher as it is carried into containers: our own program, with the loader and the libraries that it needs.
 //!
-//! An image may have another C library or none, so nothing of it is used: the launcher is started by the loader that has
-//! started us. The command that it then becomes is the image's own, with the image's libraries.
+//! An image may have another C library or none, and may be hostile, so nothing of it is used: the launcher is started by the
+//! loader that has started us, which reads no file and no variable of the image's. The command that the launcher then
+//! becomes is the image's own, with the image's libraries.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use patchwright_launcher::NAME;
@@ -19,14 +20,20 @@ use patchwright_launcher::resident::orders::MODE;
 /// Where all of it lies inside.
 pub(super) const FOLDER: &str = "/opt/patchwright/launcher";
 
+/// The file in which the loader looks for libraries to load before all others, whoever started it and however.
+const PRELOADED: &str = "/etc/ld.so.preload";
+
 /// The launcher and what it needs.
 pub(super) struct Carried {
     /// Host files and where they are inside.
     pub(super) files: Vec<(PathBuf, String)>,
     /// The command line that starts it inside.
     pub(super) arguments: Vec<String>,
-    /// Holds a copy, if there had to be one.
-    _copy: Option<PrivateFolder>,
+    /// What is there instead of the image's: a folder with nothing but the places of these files, for the loader prefers
+    /// libraries in folders below that are made for better processors, and an empty [`PRELOADED`].
+    pub(super) instead: Vec<(PathBuf, String)>,
+    /// Hold what is not the machine's own.
+    folders: Vec<PrivateFolder>,
 }
 
 impl Carried {
@@ -36,7 +43,7 @@ impl Carried {
     /// [`Refusal`] where its file is not what was started.
     pub(super) async fn packed(launcher: &Path) -> Result<Carried, Refusal> {
         let program = launcher.to_owned();
-        let packed = tokio::task::spawn_blocking(move || Carried::pack(&program)).await;
+        let packed = tokio::task::spawn_blocking(move || Carried::pack(&program)?.displace()).await;
         packed.map_err(io::Error::other).flatten().map_err(|error| Refusal {
             missing: format!("the launcher: {}: {error}", launcher.display()),
             remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
@@ -60,8 +67,22 @@ impl Carried {
         };
         let libraries =
             libraries.iter().flat_map(|path| names(path).into_iter().map(|name| (path.clone(), format!("{FOLDER}/{name}"))));
-        let files = std::iter::once((program, own)).chain(libraries).collect();
-        Ok(Carried { files, arguments, _copy: copy })
+        let files: Vec<(PathBuf, String)> = std::iter::once((program, own)).chain(libraries).collect();
+        Ok(Carried { files, arguments, instead: Vec::new(), folders: copy.into_iter().collect() })
+    }
+
+    /// Makes what is mounted in the place of an image's own files.
+    fn displace(mut self) -> io::Result<Carried> {
+        let folder = PrivateFolder::new()?;
+        let [places, nothing] = ["places", "nothing"].map(|name| folder.path().join(name));
+        fs::create_dir(&places)?;
+        fs::set_permissions(&places, Permissions::from_mode(0o755))?;
+        self.files.iter().try_for_each(|(_, inside)| fs::write(places.join(relative(inside)), ""))?;
+        fs::write(&nothing, "")?;
+        fs::set_permissions(&nothing, Permissions::from_mode(0o444))?;
+        self.instead = vec![(places, FOLDER.to_owned()), (nothing, PRELOADED.to_owned())];
+        self.folders.push(folder);
+        Ok(self)
     }
 
     /// The command line of the launcher inside, in another mode.
@@ -75,13 +96,18 @@ impl Carried {
     /// What is executed can be executed only: the kernel lets nobody look into a process whose program he cannot read.
     pub(super) fn lay_down(&self, folder: &Path) -> io::Result<()> {
         for (source, inside) in &self.files {
-            let target = folder.join(inside.strip_prefix(FOLDER).unwrap_or(inside).trim_start_matches('/'));
+            let target = folder.join(relative(inside));
             fs::copy(source, &target)?;
             let mode = if self.arguments.first() == Some(inside) { 0o111 } else { 0o555 };
-            fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+            fs::set_permissions(&target, Permissions::from_mode(mode))?;
         }
         Ok(())
     }
+}
+
+/// A path of [`FOLDER`] as seen from there.
+fn relative(inside: &str) -> &str {
+    inside.strip_prefix(FOLDER).unwrap_or(inside).trim_start_matches('/')
 }
 
 /// A path at which the engine finds the program; `/proc/self/exe` is ours alone, and its file may have been replaced.
@@ -94,7 +120,7 @@ fn lasting(program: &Path) -> io::Result<(PathBuf, Option<PrivateFolder>)> {
     let folder = PrivateFolder::new()?;
     let copy = folder.path().join(NAME);
     fs::copy(program, &copy)?;
-    fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
     Ok((copy, Some(folder)))
 }
 

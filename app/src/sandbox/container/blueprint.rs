@@ -1,6 +1,6 @@
 //! What a container is made of: everything that the engine is told about it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits};
@@ -12,6 +12,7 @@ use crate::sandbox::carried::Carried;
 use crate::sandbox::container::engine::{Engine, Kind};
 use crate::sandbox::container::image::Image;
 use crate::sandbox::container::leftovers;
+use crate::sandbox::kernels;
 use crate::sandbox::{Limits, OBJECTS, OUTLET_PORT, Outlet, Profile, Refusal, Terms, Tree};
 
 /// Where the folder with the launcher's sockets is inside.
@@ -20,9 +21,6 @@ const SESSION: &str = "/opt/patchwright/session";
 const OUTLET: &str = "/opt/patchwright/outlet";
 /// The bridge, and two threads for each of its connections.
 const BRIDGE_PROCESSES_MAX: u64 = 1 + 2 * 64;
-/// Runtimes whose containers have a kernel of their own, by a part of their names. What the engine counts for those is
-/// processes and memory of the machine, of which such a kernel takes some for itself, and more than one process for one inside.
-const OWN_KERNELS: [&str; 2] = ["runsc", "kata"];
 const KERNEL_PROCESSES_MAX: u64 = 512;
 const KERNEL_MEMORY_BYTES: u64 = 256 << 20;
 /// The size of the places that nobody writes much to.
@@ -88,8 +86,8 @@ impl Blueprint {
     pub(super) fn new(engine: &Engine, image: Image, user: User, tree: Tree<'_>, terms: Terms<'_>, limits: Limits) -> Blueprint {
         let objects = tree.objects.map(|objects| (absolute(objects), OBJECTS.to_owned()));
         let outlet = terms.outlet.map(|outlet| (absolute(&outlet.socket), OUTLET.to_owned()));
-        let carried = tree.read_only.iter().chain(terms.outlet.iter().flat_map(|outlet| &outlet.read_only));
-        let carried = carried.map(|(source, target)| (absolute(source), target.display().to_string()));
+        let brought = tree.read_only.iter().chain(terms.outlet.iter().flat_map(|outlet| &outlet.read_only));
+        let brought = brought.map(|(source, target)| (absolute(source), target.display().to_string()));
         let is_workspace_read_only = match terms.profile {
             Profile::Setup | Profile::Agent | Profile::Proof => false,
             Profile::Reader => true,
@@ -102,7 +100,7 @@ impl Blueprint {
             is_workspace_read_only,
             refuses_set_id: !tree.is_owned,
             home: tree.home.map(absolute),
-            read_only: objects.into_iter().chain(outlet).chain(carried).collect(),
+            read_only: objects.into_iter().chain(outlet).chain(brought).collect(),
             bridge: terms.outlet.map(|_| Bridge { port: OUTLET_PORT, socket: OUTLET.into() }),
             limits,
             runtime: None,
@@ -144,10 +142,12 @@ impl Blueprint {
     pub(super) fn body(&self, carried: &Carried, session: &Path, name: &str) -> ContainerCreateBody {
         let mut mounts = vec![mount(&self.workspace, WORKSPACE, self.is_workspace_read_only), mount(session, SESSION, true)];
         mounts.extend(self.home.iter().map(|home| mount(home, HOME, false)));
-        let further = carried.files.iter().chain(&self.read_only);
+        let further = carried.instead.iter().chain(&carried.files).chain(&self.read_only);
         mounts.extend(further.map(|(source, target)| mount(source, target, true)));
-        // The variables of the image are for the commands; its preloaded libraries are not for the launcher.
-        let environment = ["LD_PRELOAD=", "LD_LIBRARY_PATH="].map(str::to_owned).to_vec();
+        // The variables of the image are for the commands, which get them from the launcher. The launcher itself gets none:
+        // some have its loader load what the image wants.
+        let names = ["LD_PRELOAD", "LD_LIBRARY_PATH"].into_iter().chain(self.image.environment.keys().map(String::as_str));
+        let environment = names.collect::<BTreeSet<_>>().into_iter().map(|name| format!("{name}=")).collect();
         ContainerCreateBody {
             image: Some(self.image.name.clone()),
             entrypoint: Some(carried.arguments.clone()),
@@ -190,9 +190,15 @@ impl Blueprint {
         }
     }
 
+    /// The runtime that makes the container.
+    pub(super) fn runtime_name(&self) -> &str {
+        self.runtime.as_ref().unwrap_or(&self.default_runtime)
+    }
+
+    /// Whether the container is to have a kernel of its own, which then takes processes and memory of the machine for itself,
+    /// and more than one process for one inside.
     fn has_own_kernel(&self) -> bool {
-        let runtime = self.runtime.as_ref().unwrap_or(&self.default_runtime);
-        OWN_KERNELS.iter().any(|part| runtime.contains(part))
+        kernels::are_of(self.runtime_name())
     }
 
     /// The processes of the machine that the container may take.

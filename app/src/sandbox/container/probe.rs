@@ -17,6 +17,7 @@ use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
 use crate::sandbox::container::{ContainerSandbox, owner, process, unusable};
 use crate::sandbox::findings::{holding, is_file_refused};
+use crate::sandbox::kernels;
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Isolation, Limits, Output, Profile, Refusal, SandboxError, Tree, ownership};
 
@@ -63,7 +64,7 @@ pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carr
     let (container, _) = Container::start(engine, carried, &blueprint, false).await?;
     let mut trial = Trial { container, blueprint };
     let found = trial.all(workspace.path(), Baits { file: bait.path().to_owned(), port }).await;
-    let is_own_kernel = std::fs::read_to_string("/proc/version").is_ok_and(|own| own.trim() != trial.container.kernel);
+    let is_own_kernel = kernels::are_proven(trial.blueprint.runtime_name(), &trial.container.kernel);
     trial.container.remove().await;
     let (findings, limits) = found?;
     let mut layers = vec![format!("containers of {}{}", engine.version, if engine.is_rootless { ", rootless" } else { "" })];

@@ -10,6 +10,7 @@ use patchwright_launcher::trial::Take;
 
 use crate::sandbox::errand::{Answer, Errand};
 use crate::sandbox::findings::{holding, is_file_refused};
+use crate::sandbox::kernels;
 use crate::sandbox::kubernetes::{KubernetesExecutor, KubernetesSandbox, KubernetesSettings, told};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Executor as _, Isolation, Limits, Output, Profile, Refusal, SandboxError};
@@ -83,9 +84,8 @@ async fn all(executor: &mut KubernetesExecutor, sandbox: &KubernetesSandbox) -> 
         (Limit::Files, kept(files, Enforcement::Polled)),
         (Limit::Output, Enforcement::Polled),
     ];
-    let is_shared = std::fs::read_to_string("/proc/version").is_ok_and(|own| own.trim() == executor.kernel);
     let (isolation, runtime) = match &sandbox.settings.runtime_class {
-        Some(class) if !is_shared => (Isolation::Kernel, format!("RuntimeClass `{class}`")),
+        Some(class) if kernels::are_proven(class, &executor.kernel) => (Isolation::Kernel, format!("RuntimeClass `{class}`")),
         Some(_) | None => (Isolation::Container, "the nodes' own runtime".to_owned()),
     };
     let layers = [format!("Pods in namespace `{namespace}`"), runtime, "no network beyond the Pod".to_owned()];
