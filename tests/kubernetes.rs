@@ -21,6 +21,7 @@ use crate::support::cluster::{Double, Faults, check_objects};
 
 mod objects;
 mod refusals;
+mod way_out;
 
 fn settings(double: &Double) -> KubernetesSettings {
     KubernetesSettings {

@@ -29,6 +29,7 @@ mod output;
 pub mod ownership;
 pub mod patching;
 pub mod record;
+pub mod relay;
 mod resident;
 mod search;
 mod signals;

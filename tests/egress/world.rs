@@ -14,7 +14,7 @@ use patchwright::egress::resolve::Resolve;
 use patchwright::egress::rules::Host;
 use patchwright::egress::{Carried, Egress, Gate, Limits, Settings};
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
-use patchwright::sandbox::{Command, Executor, Profile, Sandbox as _, Terms, Tree};
+use patchwright::sandbox::{Command, Executor, Profile, Sandbox, Terms, Tree};
 use patchwright_domain::proof::Exit;
 use tempfile::TempDir;
 
@@ -125,12 +125,23 @@ impl World {
         local: LocalSettings,
         profile: Profile,
     ) -> World {
+        let sandbox = LocalSandbox::new(env!("CARGO_BIN_EXE_patchwright").into(), local);
+        World::within(origin, names, settings, &sandbox, profile).await
+    }
+
+    /// The same in any sandbox.
+    pub(crate) async fn within(
+        origin: Origin,
+        names: Arc<Names>,
+        settings: Option<Settings>,
+        sandbox: &dyn Sandbox,
+        profile: Profile,
+    ) -> World {
         let gate = match settings {
             Some(settings) => Some(Egress::new(settings).open().await.expect("there is room for a gate")),
             None => None,
         };
         let workspace = tempfile::tempdir().expect("there is room for a folder");
-        let sandbox = LocalSandbox::new(env!("CARGO_BIN_EXE_patchwright").into(), local);
         let terms = Terms { outlet: gate.as_ref().map(Gate::outlet), ..profile.into() };
         let executor = sandbox.open(Tree::alone(workspace.path()), terms).await.expect("the machine has a sandbox");
         World { origin, names, gate, _workspace: workspace, executor }

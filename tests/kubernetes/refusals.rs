@@ -131,9 +131,12 @@ async fn what_no_pod_can_be_given_is_refused_before_one_is_made() {
     let workspace = tempfile::tempdir().unwrap();
     let outlet =
         patchwright::sandbox::Outlet { socket: PathBuf::from("/run/proxy.sock"), environment: Vec::new(), read_only: Vec::new() };
-    let terms = patchwright::sandbox::Terms { outlet: Some(&outlet), ..Profile::Setup.into() };
+    let terms = patchwright::sandbox::Terms { outlet: Some(&outlet), ..Profile::Agent.into() };
     let refusal = sandbox(settings(&double)).open(Tree::alone(workspace.path()), terms).await.map(drop).unwrap_err();
-    check(&refusal, &["a way out of a Pod"], "the executor `local` or `container`");
+    check(&refusal, &["only setups may"], "without a way out");
+    let layered = Tree { layer: Some((workspace.path(), workspace.path())), ..Tree::alone(workspace.path()) };
+    let refusal = sandbox(settings(&double)).open(layered, Profile::Agent.into()).await.map(drop).unwrap_err();
+    check(&refusal, &["lie over"], "the executor `local`");
     let terms = patchwright::sandbox::Terms { image: Some("strange:1"), ..Profile::Agent.into() };
     let refusal = sandbox(settings(&double)).open(Tree::alone(workspace.path()), terms).await.map(drop).unwrap_err();
     check(&refusal, &["`strange:1`"], "registry.example/toolchains:1");

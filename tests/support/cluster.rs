@@ -44,6 +44,8 @@ pub(crate) struct Faults {
     pub(crate) cut_after: Option<usize>,
     /// What a program in the container of the files says, instead of being started.
     pub(crate) says: Option<Vec<u8>>,
+    /// What a relay says, instead of being started.
+    pub(crate) relay_says: Option<&'static str>,
     /// Watches end at once.
     pub(crate) is_watch_short: bool,
 }
@@ -67,6 +69,8 @@ pub(crate) struct Double {
     /// What was not as the schemas say.
     pub(crate) wrong: Mutex<Vec<String>>,
     pub(crate) address: String,
+    /// Changes whenever the connections to relays are cut.
+    relay_cuts: watch::Sender<u64>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -86,6 +90,7 @@ impl Double {
             made: Mutex::default(),
             wrong: Mutex::default(),
             address,
+            relay_cuts: watch::Sender::new(0),
         });
         let pods = "/api/v1/namespaces/{namespace}/pods";
         let router = Router::new()
@@ -135,6 +140,17 @@ impl Double {
         let (status, running) = ended.unwrap();
         self.set_status(name, status);
         drop(running);
+    }
+
+    /// Cuts the connections to the relays that run now, which do not notice.
+    pub(crate) fn cut_relays(&self) {
+        self.relay_cuts.send_modify(|n_cuts| *n_cuts += 1);
+    }
+
+    /// The programs that run in a container of a Pod beside its first process: their ids and command lines.
+    pub(crate) fn programs(&self, name: &str, container: &str) -> Vec<(u32, String)> {
+        let pods = locked(&self.pods);
+        pods.get(name).and_then(|kept| Some(kept.kubelet.as_ref()?.programs(container))).unwrap_or_default()
     }
 
     fn checked(&self, kind: &str, object: &Value) {

@@ -82,10 +82,6 @@ fn executors(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Fail
 
 fn pods(config: &config::sandbox::Sandbox) -> Result<KubernetesSettings, Failure> {
     let kubernetes = config.kubernetes.clone();
-    if config.egress.enabled {
-        let why = "no Pod reaches the proxy of this machine, so setups have no way out: set `sandbox.egress.enabled` to false";
-        return Err(Failure::usage(anyhow!("the executor `kubernetes`: {why}, and use an image that has what they need")));
-    }
     let launcher_image = kubernetes.launcher_image.ok_or_else(|| {
         Failure::usage(anyhow!("`sandbox.kubernetes.launcher_image` is not set: name Patchwright's own image, of this version"))
     })?;

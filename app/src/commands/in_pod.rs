@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use patchwright::sandbox::errand;
+use patchwright::sandbox::{errand, relay};
 
 use super::Failure;
 
@@ -18,6 +18,8 @@ pub(super) enum Arguments {
     Hold,
     /// Do one errand to the files of the workspace
     Errand,
+    /// Lead a setup's connections out over standard input and output
+    Relay,
 }
 
 pub(super) fn in_pod(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -27,6 +29,7 @@ pub(super) fn in_pod(arguments: &Arguments) -> Result<ExitCode, Failure> {
             // The cluster ends it.
             std::thread::park();
         },
+        Arguments::Relay => relay::serve().context("leading connections out"),
         Arguments::Errand => errand::serve(io::stdin().lock(), io::stdout().lock()).context("answering"),
     };
     done.map(|()| ExitCode::SUCCESS).map_err(Failure::environment)

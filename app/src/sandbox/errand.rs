@@ -5,7 +5,7 @@
 //! before the answer. It knows nothing of how the streams are connected.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -24,6 +24,9 @@ use crate::sandbox::{OBJECTS, SandboxError, search};
 
 /// The longest errand and the longest answer, in bytes: a few of the largest files.
 pub(super) const MESSAGE_BYTES_MAX: u32 = 8 * FILE_BYTES_MAX as u32;
+
+/// Where the folders beside the workspace are, for who fills them.
+const BESIDE: &str = "/opt/patchwright/beside";
 
 /// One thing to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,15 +55,18 @@ pub(super) enum Place {
     Workspace,
     Home,
     Objects,
+    /// What commands see read only beside these, by number.
+    Beside(usize),
 }
 
 impl Place {
-    pub(super) fn path(self) -> &'static Path {
-        Path::new(match self {
-            Place::Workspace => WORKSPACE,
-            Place::Home => HOME,
-            Place::Objects => OBJECTS,
-        })
+    pub(super) fn path(self) -> PathBuf {
+        match self {
+            Place::Workspace => WORKSPACE.into(),
+            Place::Home => HOME.into(),
+            Place::Objects => OBJECTS.into(),
+            Place::Beside(number) => Path::new(BESIDE).join(number.to_string()),
+        }
     }
 }
 
@@ -264,7 +270,7 @@ fn answered(done: io::Result<()>) -> Answer {
 }
 
 fn with_files(work: impl FnOnce(&Files) -> Result<Answer, SandboxError>) -> Answer {
-    let done = Files::open(Place::Workspace.path(), None)
+    let done = Files::open(&Place::Workspace.path(), None)
         .map_err(|source| SandboxError::Machine { context: "opening the workspace".to_owned(), source })
         .and_then(|files| work(&files));
     match done {

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,38 +18,40 @@ use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::resident::orders::{ATTACHED, Task, TaskLimits, Work};
-use patchwright_launcher::spec::HOME;
 use tokio::sync::OnceCell;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::sandbox::carried::Carried;
 use crate::sandbox::errand::{Answer, Content, Errand, Place};
+use crate::sandbox::kubernetes::beside::Beside;
 use crate::sandbox::kubernetes::cluster::{Access, Cluster};
 use crate::sandbox::kubernetes::errands::Errands;
 use crate::sandbox::kubernetes::life::Life;
-use crate::sandbox::kubernetes::pod::Purpose;
+use crate::sandbox::kubernetes::maker::{Maker, chosen, environment};
+use crate::sandbox::kubernetes::way_out::WayOut;
 use crate::sandbox::resident::{self, Patience, Session, machine};
 use crate::sandbox::tarball::Bounds;
 use crate::sandbox::{
     Capabilities, Command, Executor, Limits, Output, Process, Profile, Refusal, Running, Sandbox, SandboxError, Terms, Tree,
 };
 
+mod beside;
 pub mod cluster;
 mod connection;
 mod errands;
 mod leftovers;
 mod life;
+mod maker;
 mod pod;
 mod probe;
 pub mod template;
+mod way_out;
 
 /// How long the launcher in a Pod that runs may take to its first word.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a Pod whose connection was lost is looked at, and the pause between.
 const LOOKS_MAX: u32 = 4;
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
-
-static N_MADE: AtomicU64 = AtomicU64::new(0);
 
 /// How Pods are made.
 #[derive(Clone, Debug)]
@@ -115,14 +116,19 @@ impl KubernetesSandbox {
     /// Makes a Pod, with nothing in it yet, and an executor that has no workspace.
     async fn start(
         &self,
-        profile: Profile,
-        image: Option<&str>,
+        terms: Terms<'_>,
+        beside: Beside,
         settings: &KubernetesSettings,
     ) -> Result<KubernetesExecutor, Refusal> {
         let (cluster, carried) = self.found().await?;
-        let image = chosen(settings.image.as_deref(), image)?.to_owned();
-        let maker =
-            Maker { cluster: Arc::clone(cluster), carried: Arc::clone(carried), settings: settings.clone(), profile, image };
+        let maker = Maker {
+            cluster: Arc::clone(cluster),
+            carried: Arc::clone(carried),
+            settings: settings.clone(),
+            profile: terms.profile,
+            image: chosen(settings.image.as_deref(), terms.image)?.to_owned(),
+            beside,
+        };
         let life = maker.make().await?;
         let limits = &settings.limits;
         let bounds = Bounds { n_bytes: limits.disk_bytes, n_entries: limits.n_files };
@@ -133,59 +139,15 @@ impl KubernetesSandbox {
             is_ended: false,
             session: None,
             kernel: String::new(),
-            environment: environment(&settings.environment),
+            environment: environment(&settings.environment, terms.outlet),
             limits: limits.clone(),
             workspace: PathBuf::new(),
             home: None,
             objects: None,
+            outlet: terms.outlet.map(|outlet| outlet.socket.clone()),
+            way_out: None,
         })
     }
-}
-
-/// Makes the Pods of one executor, one after another.
-struct Maker {
-    cluster: Arc<Cluster>,
-    carried: Arc<Carried>,
-    settings: KubernetesSettings,
-    profile: Profile,
-    image: String,
-}
-
-impl Maker {
-    async fn make(&self) -> Result<Life, Refusal> {
-        let now = SystemClock.now();
-        let number = N_MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("patchwright-{:x}-{}-{number}", now.as_millisecond(), std::process::id());
-        let worker = leftovers::worker();
-        let lifetime = i64::try_from(self.settings.lifetime.as_secs()).unwrap_or(i64::MAX);
-        let expires = now.as_second().saturating_add(lifetime);
-        let purpose = Purpose { name: &name, worker: &worker, expires, profile: self.profile, image: &self.image };
-        let pod = pod::pod(&self.settings, &self.carried, &purpose);
-        Life::start(&self.cluster, &pod, self.settings.start_timeout).await
-    }
-}
-
-/// The operator's image; a repository's own choice is not theirs.
-fn chosen<'a>(own: Option<&'a str>, named: Option<&str>) -> Result<&'a str, Refusal> {
-    let own = own.ok_or_else(|| Refusal {
-        missing: "an image for the Pods".to_owned(),
-        remedy: "name one with the toolchains that repositories need in `sandbox.kubernetes.image`".to_owned(),
-    })?;
-    match named {
-        Some(named) if named != own => Err(Refusal {
-            missing: format!("the image `{named}`, which the repository names"),
-            remedy: format!("take it out of the repository's settings: in this cluster commands run in `{own}`"),
-        }),
-        Some(_) | None => Ok(own),
-    }
-}
-
-fn environment(further: &[(String, String)]) -> BTreeMap<String, String> {
-    const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let base = [("HOME", HOME), ("LANG", "C.UTF-8"), ("LOGNAME", "agent"), ("PATH", PATH), ("TMPDIR", "/tmp"), ("USER", "agent")];
-    let mut all: BTreeMap<String, String> = base.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    all.extend(further.iter().cloned());
-    all
 }
 
 #[async_trait]
@@ -203,21 +165,21 @@ impl Sandbox for KubernetesSandbox {
     }
 
     async fn open(&self, tree: Tree<'_>, terms: Terms<'_>) -> Result<Box<dyn Executor>, Refusal> {
-        if terms.outlet.is_some() {
+        if terms.outlet.is_some() && terms.profile != Profile::Setup {
             return Err(Refusal {
-                missing: "a way out of a Pod: the proxy listens on a socket of this machine, which no Pod reaches".to_owned(),
-                remedy: "set `sandbox.egress.enabled` to false and use an image that has what the repositories need, or use the \
-                         executor `local` or `container`"
-                    .to_owned(),
+                missing: "a reason to let a Pod reach out: only setups may".to_owned(),
+                remedy: "run these commands without a way out".to_owned(),
             });
         }
-        if tree.layer.is_some() || !tree.read_only.is_empty() {
+        if tree.layer.is_some() {
             return Err(Refusal {
-                missing: "what of this machine the workspace is to lie over or beside: no Pod sees it".to_owned(),
-                remedy: "set `sandbox.egress.enabled` to false, or use the executor `local` or `container`".to_owned(),
+                missing: "the tree of this machine that the workspace is to lie over: no Pod sees it".to_owned(),
+                remedy: "use the executor `local`".to_owned(),
             });
         }
-        let mut executor = self.start(terms.profile, terms.image, &self.settings).await?;
+        let files = tree.read_only.iter().chain(terms.outlet.iter().flat_map(|outlet| &outlet.read_only));
+        let beside = Beside::of(files.cloned().collect()).await?;
+        let mut executor = self.start(terms, beside, &self.settings).await?;
         executor.settle(tree).await.map_err(|error| match error {
             SandboxError::Refused(refusal) => refusal,
             error @ (SandboxError::Path { .. } | SandboxError::Machine { .. }) => Refusal {
@@ -265,6 +227,10 @@ struct KubernetesExecutor {
     workspace: PathBuf,
     home: Option<PathBuf>,
     objects: Option<PathBuf>,
+    /// The socket of the proxy to which commands have a way out, if they may have one.
+    outlet: Option<PathBuf>,
+    /// That way, from the Pod that there is.
+    way_out: Option<WayOut>,
 }
 
 impl KubernetesExecutor {
@@ -273,16 +239,30 @@ impl KubernetesExecutor {
         self.workspace = tree.path.to_owned();
         self.home = tree.home.map(Path::to_owned);
         self.objects = tree.objects.map(Path::to_owned);
-        self.fill(self.life()?, tree.path, tree.home).await
+        let life = self.life()?;
+        self.fill(life, tree.path, tree.home).await?;
+        self.way_out = self.way_out(life).await?;
+        Ok(())
     }
 
-    /// Carries a workspace, a home and the objects of git into a Pod.
+    /// Opens the way out of a Pod, if commands may have one.
+    async fn way_out(&self, life: &Life) -> Result<Option<WayOut>, SandboxError> {
+        match &self.outlet {
+            Some(socket) => Ok(Some(WayOut::open(life, &self.errands.program, socket).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Carries a workspace, a home, the objects of git and what is beside them into a Pod.
     async fn fill(&self, life: &Life, workspace: &Path, home: Option<&Path>) -> Result<(), SandboxError> {
         let trees = [(Some(workspace), Place::Workspace), (home, Place::Home), (self.objects.as_deref(), Place::Objects)];
         for (folder, place) in trees {
             if let Some(folder) = folder {
                 self.errands.send(life, folder, place).await?;
             }
+        }
+        for (number, content) in self.maker.beside.contents() {
+            self.errands.send(life, &content, Place::Beside(number)).await?;
         }
         Ok(())
     }
@@ -300,6 +280,7 @@ impl KubernetesExecutor {
         }
         let new = self.maker.make().await?;
         self.fill(&new, &workspace, Some(&home)).await?;
+        self.way_out = self.way_out(&new).await?;
         if let Some(old) = self.life.replace(new) {
             old.end().await;
         }

@@ -10,7 +10,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -43,7 +43,7 @@ pub(super) async fn exec(
     let offered = request.headers()["sec-websocket-protocol"].to_str().unwrap_or_default().to_owned();
     assert!(offered.split(", ").any(|protocol| protocol == PROTOCOL), "{offered}");
     let program = locked(&double.pods).get(&name).map(|kept| kept.kubelet.as_ref().map(|it| it.program(&container, &command)));
-    let program = match program {
+    let mut program = match program {
         None => return status(404, "NotFound", &format!("pods \"{name}\" not found")),
         Some(None | Some(None)) => {
             return status(400, "BadRequest", &format!("container {container} is not valid for pod {name}"));
@@ -55,12 +55,18 @@ pub(super) async fn exec(
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+            let is_relay = command.last().is_some_and(|last| last == "relay");
             let (says, cut) = {
                 let mut faults = locked(&double.faults);
+                if let (true, Some(word)) = (is_relay, faults.relay_says) {
+                    program = tokio::process::Command::new("printf");
+                    program.arg(word);
+                }
                 let says = if container == "files" { faults.says.take() } else { None };
                 (says, if container == "commands" { faults.cut_after.take() } else { None })
             };
-            run(socket, program, says, cut).await;
+            let is_cut = is_relay.then(|| double.relay_cuts.subscribe());
+            run(socket, program, says, cut, is_cut).await;
         }
     });
     let response = Response::builder()
@@ -96,7 +102,13 @@ fn pair(part: &str) -> Option<(String, String)> {
 
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
-async fn run(socket: Socket, mut program: tokio::process::Command, says: Option<Vec<u8>>, cut: Option<usize>) {
+async fn run(
+    socket: Socket,
+    mut program: tokio::process::Command,
+    says: Option<Vec<u8>>,
+    cut: Option<usize>,
+    is_cut: Option<watch::Receiver<u64>>,
+) {
     let (mut sending, mut receiving) = socket.split();
     if let Some(says) = says {
         // Not before it was asked.
@@ -115,8 +127,14 @@ async fn run(socket: Socket, mut program: tokio::process::Command, says: Option<
     let (send, mut outgoing) = mpsc::channel::<Message>(MESSAGES_MAX);
     let readers = [tokio::spawn(read(output, STDOUT, send.clone())), tokio::spawn(read(errors, STDERR, send.clone()))];
     drop(send);
+    let mut cutting = is_cut.clone();
     let writer = tokio::spawn(async move {
-        while let Some(Ok(received)) = receiving.next().await {
+        loop {
+            let received = tokio::select! {
+                received = receiving.next() => received,
+                () = changed(&mut cutting) => return Some(input),
+            };
+            let Some(Ok(received)) = received else { break };
             let Message::Binary(bytes) = received else { continue };
             let is_over = match bytes.first() {
                 Some(&STDIN) => input.write_all(&bytes[1..]).await.is_err() || input.flush().await.is_err(),
@@ -126,9 +144,22 @@ async fn run(socket: Socket, mut program: tokio::process::Command, says: Option<
                 break;
             }
         }
+        None
     });
-    let mut n_sent = 0;
-    while let Some(message) = outgoing.recv().await {
+    let (mut n_sent, mut is_cut) = (0, is_cut);
+    loop {
+        let message = tokio::select! {
+            message = outgoing.recv() => message,
+            () = changed(&mut is_cut) => {
+                // A node may notice late, so that the program keeps its input and goes on.
+                let input = writer.await;
+                drop(sending);
+                let _ = child.wait().await;
+                drop(input);
+                return;
+            }
+        };
+        let Some(message) = message else { break };
         n_sent += message.len();
         if sending.send(message).await.is_err() || cut.is_some_and(|most| n_sent > most) {
             // The program loses its input and goes on, as on a node.
@@ -143,6 +174,17 @@ async fn run(socket: Socket, mut program: tokio::process::Command, says: Option<
     let _ = sending.send(message(ERROR, ended(end).to_string().as_bytes())).await;
     let _ = sending.close().await;
     writer.abort();
+}
+
+/// Waits for a change; for ever where there is none to come.
+async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
+    let is_changed = match changes {
+        Some(changes) => changes.changed().await.is_ok(),
+        None => false,
+    };
+    if !is_changed {
+        std::future::pending().await
+    }
 }
 
 fn ended(code: Option<i32>) -> Value {

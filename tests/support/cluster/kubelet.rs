@@ -45,6 +45,8 @@ const USER: [&str; 6] = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-g
 /// A Pod whose containers run.
 pub(super) struct Kubelet {
     containers: BTreeMap<String, Running>,
+    /// Holds the network that the containers share, which is a loopback and nothing else.
+    network: Option<Child>,
     _folder: TempDir,
 }
 
@@ -75,9 +77,10 @@ impl Kubelet {
             fs::create_dir(&path).unwrap();
             fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
         }
-        let mut kubelet = Kubelet { containers: BTreeMap::new(), _folder: folder };
+        let network = (!is_network_open).then(network);
+        let mut kubelet = Kubelet { containers: BTreeMap::new(), network, _folder: folder };
         for container in list(&pod["spec"]["initContainers"]) {
-            let mut child = kubelet.container(container, api, is_network_open).0;
+            let mut child = kubelet.container(container, api).0;
             let mut said = String::new();
             child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
             let end = child.wait().unwrap();
@@ -86,14 +89,14 @@ impl Kubelet {
             }
         }
         for container in list(&pod["spec"]["containers"]) {
-            let (holder, environment) = kubelet.container(container, api, is_network_open);
+            let (holder, environment) = kubelet.container(container, api);
             let pid = first_process(&holder, &container["command"]);
             kubelet.containers.insert(text(&container["name"]), Running { holder, pid, environment });
         }
         Ok(kubelet)
     }
 
-    fn container(&self, container: &Value, api: &str, is_network_open: bool) -> (Child, Vec<(String, String)>) {
+    fn container(&self, container: &Value, api: &str) -> (Child, Vec<(String, String)>) {
         let name = text(&container["name"]);
         let root = self._folder.path().join(format!("root-{name}"));
         fs::create_dir(&root).unwrap();
@@ -102,11 +105,11 @@ impl Kubelet {
             [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port), ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")];
         let own = list(&container["env"]).iter().map(|variable| (text(&variable["name"]), text(&variable["value"])));
         let environment: Vec<_> = told.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(own).collect();
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--ipc", "--uts", "--fork"]);
-        if !is_network_open {
-            command.arg("--net");
+        let mut command = Command::new("nsenter");
+        if let Some(network) = &self.network {
+            command.arg(format!("--net=/proc/{}/ns/net", network.id()));
         }
+        command.args(["--", "unshare", "--mount", "--pid", "--ipc", "--uts", "--fork"]);
         command.args(["--", "sh", "-c", CONTAINER, "sh"]).arg(&root);
         if text(&container["image"]).contains("patchwright") {
             command.arg(format!("{}:/opt/bin/patchwright:ro", env!("CARGO_BIN_EXE_patchwright")));
@@ -130,6 +133,18 @@ impl Kubelet {
         self.containers.remove(container)
     }
 
+    /// The programs that run in a container beside its first process, each as its id here and its command line.
+    pub(super) fn programs(&self, container: &str) -> Vec<(u32, String)> {
+        let Some(running) = self.containers.get(container) else { return Vec::new() };
+        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let own = namespace(running.pid);
+        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let inside = all.filter(|pid| *pid != running.pid && own.is_some() && namespace(*pid) == own);
+        let line =
+            |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+        inside.filter_map(|pid| Some((pid, line(pid).ok()?.trim().to_owned()))).collect()
+    }
+
     /// How a program is started in a container.
     pub(super) fn program(&self, container: &str, command: &[String]) -> Option<tokio::process::Command> {
         let running = self.containers.get(container)?;
@@ -148,6 +163,25 @@ impl Kubelet {
         ]);
         program.args(USER).args(command).env_clear().envs(running.environment.clone());
         Some(program)
+    }
+}
+
+/// A network that reaches nothing, for as long as a process of it lives.
+fn network() -> Child {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--", "sh", "-c", "echo; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = command.spawn().unwrap();
+    // Once it says something it is in there.
+    holder.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    holder
+}
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
+        if let Some(mut network) = self.network.take() {
+            let _ = network.kill();
+            let _ = network.wait();
+        }
     }
 }
 

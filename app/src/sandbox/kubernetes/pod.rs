@@ -5,6 +5,7 @@
 //! container carries the launcher into the first. None of them has a token, a capability, or a root that can be written.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, EmptyDirVolumeSource, EnvVar, LocalObjectReference, Pod, PodSecurityContext, PodSpec,
@@ -16,8 +17,9 @@ use patchwright_launcher::resident::orders::HOLD;
 use patchwright_launcher::spec::{HOME, WORKSPACE};
 
 use crate::sandbox::carried::Carried;
-use crate::sandbox::kubernetes::KubernetesSettings;
-use crate::sandbox::{Limits, OBJECTS, Profile, errand};
+use crate::sandbox::errand::{self, Place};
+use crate::sandbox::kubernetes::{KubernetesSettings, beside};
+use crate::sandbox::{Limits, OBJECTS, Profile};
 
 /// The container in which commands run.
 pub(super) const COMMANDS: &str = "commands";
@@ -54,6 +56,8 @@ pub(super) struct Purpose<'a> {
     pub(super) expires: i64,
     pub(super) profile: Profile,
     pub(super) image: &'a str,
+    /// What is filled beside the commands' own files, which see it read only.
+    pub(super) folders: &'a [PathBuf],
 }
 
 /// Labels by which our Pods are found.
@@ -75,6 +79,7 @@ pub(super) fn pod(settings: &KubernetesSettings, carried: &Carried, purpose: &Pu
     let own = |arguments: &[&str]| {
         std::iter::once(settings.launcher_program.clone()).chain(arguments.iter().map(|text| (*text).to_owned())).collect()
     };
+    let beside = || purpose.folders.iter().enumerate().map(|(number, folder)| (beside::volume(number), number, folder));
     let commands = Container {
         name: COMMANDS.to_owned(),
         image: Some(purpose.image.to_owned()),
@@ -82,15 +87,20 @@ pub(super) fn pod(settings: &KubernetesSettings, carried: &Carried, purpose: &Pu
         // The variables of the image are for the commands; its preloaded libraries are not for the launcher.
         env: Some(["LD_PRELOAD", "LD_LIBRARY_PATH"].map(empty).to_vec()),
         resources: Some(resources(&settings.cpus, &memory(limits), limits)),
-        volume_mounts: Some(vec![
-            mount("workspace", WORKSPACE, is_read_only),
-            mount("home", HOME, false),
-            mount("objects", OBJECTS, true),
-            mount("launcher", errand::CARRIED, true),
-            mount("tmp", "/tmp", false),
-            mount("var-tmp", "/var/tmp", false),
-            mount("shm", "/dev/shm", false),
-        ]),
+        volume_mounts: Some(
+            [
+                mount("workspace", WORKSPACE, is_read_only),
+                mount("home", HOME, false),
+                mount("objects", OBJECTS, true),
+                mount("launcher", errand::CARRIED, true),
+                mount("tmp", "/tmp", false),
+                mount("var-tmp", "/var/tmp", false),
+                mount("shm", "/dev/shm", false),
+            ]
+            .into_iter()
+            .chain(beside().map(|(volume, _, folder)| mount(&volume, &folder.display().to_string(), true)))
+            .collect(),
+        ),
         ..container()
     };
     let files = Container {
@@ -98,11 +108,15 @@ pub(super) fn pod(settings: &KubernetesSettings, carried: &Carried, purpose: &Pu
         image: Some(settings.launcher_image.clone()),
         command: Some(own(&["in-pod", "hold"])),
         resources: Some(resources(FILES_CPU, &Quantity(FILES_MEMORY.to_owned()), limits)),
-        volume_mounts: Some(vec![
-            mount("workspace", WORKSPACE, false),
-            mount("home", HOME, false),
-            mount("objects", OBJECTS, false),
-        ]),
+        volume_mounts: Some(
+            [mount("workspace", WORKSPACE, false), mount("home", HOME, false), mount("objects", OBJECTS, false)]
+                .into_iter()
+                .chain(
+                    beside()
+                        .map(|(volume, number, _)| mount(&volume, &Place::Beside(number).path().display().to_string(), false)),
+                )
+                .collect(),
+        ),
         ..container()
     };
     let carry = Container {
@@ -124,7 +138,7 @@ pub(super) fn pod(settings: &KubernetesSettings, carried: &Carried, purpose: &Pu
         spec: Some(PodSpec {
             containers: vec![commands, files],
             init_containers: Some(vec![carry]),
-            volumes: Some(volumes(limits)),
+            volumes: Some(volumes(limits, purpose.folders.len())),
             restart_policy: Some("Never".to_owned()),
             active_deadline_seconds: i64::try_from(settings.lifetime.as_secs()).ok(),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
@@ -230,14 +244,14 @@ fn mount(volume: &str, path: &str, is_read_only: bool) -> VolumeMount {
     }
 }
 
-fn volumes(limits: &Limits) -> Vec<Volume> {
+fn volumes(limits: &Limits, n_beside: usize) -> Vec<Volume> {
     let volume = |name: &str, most: u64, medium: Option<&str>| Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource { medium: medium.map(str::to_owned), size_limit: Some(bytes(most)) }),
         ..Volume::default()
     };
     const LAUNCHER_BYTES: u64 = 512 << 20;
-    vec![
+    let own = [
         volume("workspace", limits.disk_bytes, None),
         volume("home", limits.disk_bytes, None),
         volume("objects", limits.disk_bytes, None),
@@ -245,5 +259,6 @@ fn volumes(limits: &Limits) -> Vec<Volume> {
         volume("tmp", limits.tmp_bytes, Some("Memory")),
         volume("var-tmp", limits.tmp_bytes, Some("Memory")),
         volume("shm", limits.tmp_bytes, Some("Memory")),
-    ]
+    ];
+    own.into_iter().chain((0..n_beside).map(|number| volume(&beside::volume(number), beside::VOLUME_BYTES, None))).collect()
 }

@@ -11,6 +11,7 @@ use patchwright_launcher::trial::Take;
 use crate::sandbox::errand::{Answer, Errand};
 use crate::sandbox::findings::{holding, is_file_refused};
 use crate::sandbox::kernels;
+use crate::sandbox::kubernetes::beside::Beside;
 use crate::sandbox::kubernetes::{KubernetesExecutor, KubernetesSandbox, KubernetesSettings, told};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Executor as _, Isolation, Limits, Output, Profile, Refusal, SandboxError};
@@ -55,7 +56,7 @@ pub(super) async fn probe(sandbox: &KubernetesSandbox) -> Result<Capabilities, R
         ..sandbox.settings.limits.clone()
     };
     let settings = KubernetesSettings { limits, ..sandbox.settings.clone() };
-    let mut executor = sandbox.start(Profile::Proof, None, &settings).await?;
+    let mut executor = sandbox.start(Profile::Proof.into(), Beside::default(), &settings).await?;
     let found = all(&mut executor, sandbox).await;
     if let Some(life) = executor.life.take() {
         life.end().await;
