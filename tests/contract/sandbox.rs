@@ -9,6 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use patchwright::sandbox::ownership;
-use patchwright::sandbox::{Command, Executor, Limits, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
+use patchwright::sandbox::{Command, Enforcement, Executor, Limits, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
 use tempfile::TempDir;
@@ -123,6 +124,25 @@ fn is_held(pipe: &Path) -> bool {
 async fn the_probe_finds_every_layer_in_force() {
     let capabilities = subject::sandbox(launcher(), settings()).await.probe().await.unwrap();
     assert_eq!(capabilities.layers.len(), if subject::is_container() { 11 } else { 10 }, "{:?}", capabilities.layers);
+    // What an engine keeps is seen elsewhere: some keep less.
+    let is_missing = |(_, how): &(Limit, Enforcement)| *how == Enforcement::Missing;
+    assert!(subject::is_container() || !capabilities.limits.iter().any(is_missing), "{:?}", capabilities.limits);
+}
+
+#[tokio::test]
+async fn a_workspace_whose_name_is_not_text_is_refused_for_that() {
+    if subject::is_container() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let workspace = folder.path().join(std::ffi::OsStr::from_bytes(b"not-text-\xff"));
+    fs::create_dir(&workspace).unwrap();
+    let sandbox = subject::sandbox(launcher(), settings()).await;
+    let mut executor = sandbox.open(Tree::alone(&workspace), Profile::Agent.into()).await.unwrap();
+    match executor.execute(&command("true")).await {
+        Err(SandboxError::Refused(refusal)) => assert!(refusal.missing.contains("UTF-8"), "{refusal:?}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

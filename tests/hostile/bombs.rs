@@ -35,6 +35,7 @@ pub(super) const REFUSED: &[(Case, Limit)] = &[
     bomb("a bomb in /tmp", "weapons/bombs tmp 96", Limit::Memory),
     bomb("a bomb in /dev/shm", "weapons/bombs dev-shm 96", Limit::Memory),
     bomb("a huge sparse file", "weapons/bombs sparse 1024", Limit::FileSize),
+    bomb("disk space that is only asked for", "weapons/bombs promised 16", Limit::Disk),
     bomb("a bomb of descriptors", "weapons/bombs descriptors 300", Limit::OpenFiles),
 ];
 
@@ -52,7 +53,7 @@ pub(super) const WATCHED: &[(Case, Limit)] = &[
     bomb("page tables", "for n in 1 2 3 4; do weapons/bombs tables 96 & done; wait", Limit::Memory),
     bomb("files", "weapons/bombs files 3000", Limit::Files),
     bomb("disk space", "weapons/bombs disk 96", Limit::Disk),
-    bomb("disk space in a folder that is shut", "weapons/bombs shut 1024", Limit::Disk),
+    bomb("disk space in a folder that is shut", "weapons/bombs shut 256", Limit::Disk),
     bomb("output", "weapons/bombs output 8", Limit::Output),
     bomb("processor time", r#"weapons/bombs cpu 2; [ $? -le 128 ] || echo "HELD: a signal ended it""#, Limit::Cpu),
 ];

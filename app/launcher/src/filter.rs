@@ -1,7 +1,7 @@
 //! The system-call filter: which doors of the kernel are closed to a command.
 //!
 //! Everything not named is allowed: a test suite is any program. Closed are the doors that only make or change sandboxes,
-//! or that have let attackers out of one. A foreign architecture kills.
+//! that have let attackers out of one, or that take the disk faster than anybody can look. A foreign architecture kills.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -82,6 +82,15 @@ const NAMESPACE_FLAGS: &[i32] = &[
     libc::CLONE_NEWNET,
 ];
 
+/// How else than by `fallocate` a file is given room that nothing is written to; every file system obeys.
+const ROOM_REQUESTS: &[u64] = &[FS_IOC_RESVSP, FS_IOC_RESVSP64, FS_IOC_ZERO_RANGE];
+const FS_IOC_RESVSP: u64 = 0x4030_5828;
+const FS_IOC_RESVSP64: u64 = 0x4030_582a;
+const FS_IOC_ZERO_RANGE: u64 = 0x4030_5839;
+
+/// What of `fallocate` only takes away or moves; each of these excludes all that gives room.
+const GIVING_NOTHING: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANGE;
+
 const SOCKET_FAMILIES: &[i32] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
 /// Compiles the filter for this machine.
@@ -105,9 +114,10 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
     });
     rules.insert(libc::SYS_clone, namespaces.collect::<Result<_, _>>()?);
     // The kernel looks at 32 bits of the request, so the rule does too; the type of the constants differs by C library.
-    let terminal = [libc::TIOCSTI as u32, libc::TIOCLINUX as u32]
-        .map(|request| SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, request.into())?]));
-    rules.insert(libc::SYS_ioctl, terminal.into_iter().collect::<Result<_, _>>()?);
+    let terminal = [libc::TIOCSTI as u32, libc::TIOCLINUX as u32].map(u64::from);
+    let requests = terminal.iter().chain(ROOM_REQUESTS);
+    let requests = requests.map(|request| SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, *request)?]));
+    rules.insert(libc::SYS_ioctl, requests.collect::<Result<_, _>>()?);
     let is_not = |family: i32| SeccompCondition::new(0, Dword, Ne, family.unsigned_abs().into());
     let foreign = SOCKET_FAMILIES.iter().map(|family| is_not(*family)).collect::<Result<Vec<_>, _>>()?;
     let netlink = vec![
@@ -123,7 +133,7 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let rest: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, denied, architecture)?.try_into()?;
-    Ok(prologue().into_iter().chain(rest).collect())
+    Ok(prologue().into_iter().chain(roomless()).chain(rest).collect())
 }
 
 /// Answers `ENOSYS` to `clone3`, whose flags no filter can see (the C library then uses `clone`), and to the x32 calls
@@ -137,13 +147,33 @@ fn prologue() -> Vec<sock_filter> {
     steps
 }
 
+/// Answers `EOPNOTSUPP` to a `fallocate` that gives a file room, as file systems without it do; the C library then writes.
+/// It takes any number of bytes at once, so whoever looks at the disk now and then would see it too late.
+fn roomless() -> Vec<sock_filter> {
+    const IF_ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+    /// The lower half of the second argument, on machines whose numbers begin with their low end, as all of ours do.
+    const MODE_OFFSET: u32 = 24;
+    let answer = libc::SECCOMP_RET_ERRNO | libc::EOPNOTSUPP.unsigned_abs();
+    vec![
+        step(LOAD, 0, 0, 0),
+        step(IF_EQUAL, 0, 3, libc::SYS_fallocate as u32),
+        step(LOAD, 0, 0, MODE_OFFSET),
+        step(IF_ANY_BIT, 1, 0, GIVING_NOTHING.unsigned_abs()),
+        step(RETURN, 0, 0, answer),
+    ]
+}
+
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+fn step(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
+    sock_filter { code, jt, jf, k }
+}
+
 /// Answers `ENOSYS` to one call, as a kernel without it does, and lets all others fall through.
 fn absent(call: libc::c_long) -> Vec<sock_filter> {
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     let answer = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
-    let step = |code, jt, jf, k| sock_filter { code, jt, jf, k };
     // Offset 0 is the number.
     vec![step(LOAD, 0, 0, 0), step(IF_EQUAL, 0, 1, call as u32), step(RETURN, 0, 0, answer)]
 }

@@ -14,8 +14,8 @@ use seccompiler::BpfProgram;
 
 use crate::fault::{Fault, OrFault, Step};
 use crate::session::{Wires, report_to};
-use crate::spec::{Program, Run, Spec, WORKSPACE};
-use crate::status::Status;
+use crate::spec::{Limits, Program, Run, Spec, WORKSPACE};
+use crate::status::{Limit, Status};
 use crate::{bridge, filter, mounts, namespaces, privileges, probe, rules, sys, trial};
 
 /// Runs one command in these namespaces and ends them.
@@ -58,13 +58,14 @@ fn serve(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: O
         Some(command) => {
             // A copy kept here would hold the connection open after the command closed it.
             drop(standard);
-            attend(command, wires, &signals)
+            let end = attend(command, wires, &signals)?;
+            Ok(end.map(|end| if is_full(&spec.limits, end) { Status::Exceeded { limit: Limit::Disk } } else { ended(end) }))
         }
     }
 }
 
 /// Reaps whatever ends, until the command does or nobody wants it any more.
-fn attend(command: i32, wires: &Wires, signals: &OwnedFd) -> Result<Option<Status>, Fault> {
+fn attend(command: i32, wires: &Wires, signals: &OwnedFd) -> Result<Option<ExitStatus>, Fault> {
     loop {
         let ends = [wires.lifeline.as_fd(), wires.outer_alive.as_fd(), signals.as_fd()];
         let [cut, abandoned, _child] = sys::poll(ends).or_fault(Step::Process, "poll")?;
@@ -74,7 +75,7 @@ fn attend(command: i32, wires: &Wires, signals: &OwnedFd) -> Result<Option<Statu
         sys::drain(signals);
         while let Some((pid, end)) = sys::reap_one().or_fault(Step::Process, "wait")? {
             if pid == command {
-                return Ok(Some(ended(end)));
+                return Ok(Some(end));
             }
         }
     }
@@ -87,6 +88,11 @@ fn is_asked_to_end(lifeline: &OwnedFd) -> bool {
     }
     sys::signal_everyone(libc::SIGTERM);
     true
+}
+
+/// Whether a command wanted to write where there is too much on the disk already.
+fn is_full(limits: &Limits, end: ExitStatus) -> bool {
+    limits.file_bytes == 0 && privileges::has_written_too_much(end)
 }
 
 fn ended(end: ExitStatus) -> Status {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, fchown};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 use crate::fault::{Fault, OrFault, Step};
 use crate::spec::{Limits, Spec};
@@ -84,4 +86,11 @@ pub(crate) fn limit_cpu(seconds: u64) -> Result<(), Fault> {
     let limited = sys::lower_limit(libc::RLIMIT_CPU, seconds.saturating_add(CPU_GRACE_SECONDS))
         .and_then(|()| sys::lower_soft_limit(libc::RLIMIT_CPU, seconds));
     limited.or_fault(Step::Privileges, "RLIMIT_CPU")
+}
+
+/// Whether a command ended because it, or what its shell waited for, wrote more to a file than it may.
+pub(crate) fn has_written_too_much(end: ExitStatus) -> bool {
+    /// What a shell adds to a signal's number to make an exit code of it.
+    const OF_SHELL: i32 = 128;
+    end.signal() == Some(libc::SIGXFSZ) || end.code() == Some(OF_SHELL + libc::SIGXFSZ)
 }

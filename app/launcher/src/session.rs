@@ -172,6 +172,7 @@ impl Session {
         let outer_alive = self.alive.0.try_clone().or_fault(Step::Process, "a pipe")?.into();
         let status = status.try_clone().or_fault(Step::Process, "a pipe")?;
         let wires = Wires { lifeline, outer_alive, output, status };
+        let is_full = self.watch.is_full();
         let leaf = self.group.as_mut().map(Group::leaf).transpose().or_fault(Step::Group, "making it")?;
         let cloned = match &leaf {
             None => sys::clone_process(namespaces::of_command(run)),
@@ -187,6 +188,9 @@ impl Session {
                 let own: Vec<_> = own.into_iter().chain(standard.as_ref().map(AsRawFd::as_raw_fd)).collect();
                 if forget_supervisor().and_then(|()| sys::close_all_but(&own)).is_err() {
                     sys::exit_now(1);
+                }
+                if is_full {
+                    self.spec.limits.file_bytes = 0;
                 }
                 init::run(&self.spec, run, &self.filter, &wires, standard)
             }

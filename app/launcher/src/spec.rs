@@ -154,12 +154,12 @@ pub const LENGTH_BYTES: usize = 4;
 /// Returns a message as it is sent: its length, big end first, then JSON.
 ///
 /// # Errors
-/// `InvalidInput` for a path that is not UTF-8 or a message over [`SPEC_BYTES_MAX`].
+/// `InvalidInput` for a path that is not UTF-8, `FileTooLarge` for a message over [`SPEC_BYTES_MAX`].
 pub fn frame(message: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut frame = vec![0; LENGTH_BYTES];
     serde_json::to_writer(&mut frame, message).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let length = u32::try_from(frame.len() - LENGTH_BYTES).ok().filter(|length| *length <= SPEC_BYTES_MAX);
-    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the message is too long"))?;
+    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, "the message is too long"))?;
     frame[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
     Ok(frame)
 }

@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::sys;
@@ -42,6 +43,18 @@ pub enum Take {
         /// How many.
         n_files: u64,
     },
+    /// Open files of one process.
+    OpenFiles {
+        /// How many.
+        n_files: u64,
+    },
+    /// Room in the output, after which nothing else is said.
+    Output {
+        /// How much, in bytes.
+        bytes: u64,
+    },
+    /// Nothing: taking processor time takes time. What is said is how many seconds of it the kernel was told to give.
+    Cpu,
 }
 
 const STEP_BYTES: u64 = 1 << 20;
@@ -61,6 +74,9 @@ pub(crate) fn run(take: Take) -> ! {
         Take::File { bytes } => file(bytes),
         Take::Disk { bytes } => Ok(disk(bytes)),
         Take::Files { n_files } => Ok(files(n_files)),
+        Take::OpenFiles { n_files } => Ok(open_files(n_files)),
+        Take::Output { bytes } => output(bytes),
+        Take::Cpu => Ok(getrlimit(Resource::Cpu).current.unwrap_or(u64::MAX)),
     };
     // A lost answer is a limit that was not found to hold.
     match taken {
@@ -134,6 +150,23 @@ fn files(n_files: u64) -> u64 {
     let n_made = (0..n_files).take_while(|number| File::create(format!("{TRIAL}-{number}")).is_ok()).count();
     thread::sleep(LOOK_TIMEOUT);
     n_made as u64
+}
+
+fn open_files(n_files: u64) -> u64 {
+    let held: Vec<File> = (0..n_files).map_while(|_| File::open("/dev/null").ok()).collect();
+    held.len() as u64
+}
+
+fn output(bytes: u64) -> io::Result<u64> {
+    let line = [b'\n'; 4096];
+    let mut left = bytes;
+    while left > 0 {
+        left = left.saturating_sub(line.len() as u64);
+        io::stdout().write_all(&line)?;
+    }
+    io::stdout().flush()?;
+    thread::sleep(LOOK_TIMEOUT);
+    Ok(bytes)
 }
 
 /// Removes what an earlier trial was ended over.

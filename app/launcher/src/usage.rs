@@ -75,6 +75,12 @@ impl Watch {
         Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: pause.subsec_nanos().into() }
     }
 
+    /// Whether there is too much on the disk already, so that a command that is about to start must not write.
+    pub(crate) fn is_full(&mut self) -> bool {
+        let processes: Vec<&Processes> = self.commands.values().filter_map(|known| known.processes.as_ref()).collect();
+        self.disk.settle_again(&processes)
+    }
+
     /// Gets to know a command; so many of its first processes are copies of ourselves, and it is or is not in a control group
     /// that limits its memory.
     pub(crate) fn begin(&mut self, first: i32, n_ours: u32, is_in_group: bool) {

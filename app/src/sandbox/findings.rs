@@ -22,6 +22,10 @@ pub(super) fn holding(probe: &Output, remedy: &str) -> Result<Vec<String>, Refus
 
 /// Whether a file that was to be longer than `bytes_max` did not come to be. Linux ends whoever tries; gVisor only refuses.
 pub(super) fn is_file_refused(output: &Output, bytes_max: u64) -> bool {
-    let n_bytes = String::from_utf8_lossy(&output.output).trim().parse::<u64>();
-    output.exit == Exit::Exceeded(Limit::FileSize) || n_bytes.is_ok_and(|n_bytes| n_bytes <= bytes_max)
+    output.exit == Exit::Exceeded(Limit::FileSize) || taken(output).is_some_and(|n_bytes| n_bytes <= bytes_max)
+}
+
+/// How much of something the launcher says that it got, if it was let say it.
+pub(super) fn taken(output: &Output) -> Option<u64> {
+    String::from_utf8_lossy(&output.output).trim().parse().ok()
 }

@@ -92,6 +92,28 @@ async fn the_workspace_takes_no_more_of_the_disk_than_it_may() {
 }
 
 #[tokio::test]
+async fn commands_one_after_another_take_no_more_of_the_disk_than_one() {
+    let mut place = limited(Limits { disk_bytes: 32 * MIB, ..Limits::default() }).await;
+    if subject::is_container() {
+        return;
+    }
+    let flood = |name: u32| format!("for n in $(seq 1 50); do head -c 4M /dev/zero > {name}-$n; done; sleep 100000");
+    is_stopped(&place.run(&flood(1)).await, Limit::Disk);
+    let files = |place: &Place| fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap());
+    let taken = |place: &Place| files(place).map(|found| found.blocks() * 512).sum::<u64>();
+    let first = taken(&place);
+    for number in 2..6 {
+        is_stopped(&place.run(&flood(number)).await, Limit::Disk);
+    }
+    is_stopped(&place.run("exec head -c 4M /dev/zero > more").await, Limit::Disk);
+    let last = taken(&place);
+    assert!(last <= first, "{first} bytes became {last}");
+    // Who has tidied up may write again.
+    assert_eq!(place.prints("rm *; echo gone").await, "gone\n");
+    assert_eq!(place.prints("echo there > file; cat file").await, "there\n");
+}
+
+#[tokio::test]
 async fn what_others_free_hides_nothing_that_is_taken() {
     if subject::is_container() {
         return;

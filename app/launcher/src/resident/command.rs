@@ -15,9 +15,10 @@ use crate::{filter, privileges, probe, rules, sys, trial};
 /// How gladly the kernel kills a command first when memory is short: more gladly than anything else.
 const OOM_SCORE_ADJ: &str = "1000";
 
-/// Becomes the command. What fails here is written to `faults`: the command never ran.
-pub(crate) fn become_command(task: &Task, standard: Option<&OwnedFd>, output: OwnedFd, mut faults: File) -> ! {
-    if let Err(fault) = prepare(task, standard, &output) {
+/// Becomes the command, which may only remove where the disk is full. What fails here is written to `faults`: the command
+/// never ran.
+pub(crate) fn become_command(task: &Task, is_full: bool, standard: Option<&OwnedFd>, output: OwnedFd, mut faults: File) -> ! {
+    if let Err(fault) = prepare(task, is_full, standard, &output) {
         tell(&mut faults, &fault);
     }
     drop(output);
@@ -54,7 +55,7 @@ fn tell(faults: &mut File, fault: &Fault) -> ! {
     sys::exit_now(127)
 }
 
-fn prepare(task: &Task, standard: Option<&OwnedFd>, output: &OwnedFd) -> Result<(), Fault> {
+fn prepare(task: &Task, is_full: bool, standard: Option<&OwnedFd>, output: &OwnedFd) -> Result<(), Fault> {
     let step = Step::Command;
     sys::reset_signals().or_fault(step, "resetting signals")?;
     sys::new_session().or_fault(step, "setsid")?;
@@ -66,7 +67,8 @@ fn prepare(task: &Task, standard: Option<&OwnedFd>, output: &OwnedFd) -> Result<
     let directory = Path::new(WORKSPACE).join(&task.directory);
     std::env::set_current_dir(&directory).or_fault(step, directory.display().to_string())?;
     go_first()?;
-    limit(&task.limits)?;
+    let file_bytes = if is_full { 0 } else { task.limits.file_bytes };
+    limit(&TaskLimits { file_bytes, ..task.limits })?;
     if task.refuses_set_id {
         filter::set_id::refuse()?;
     }

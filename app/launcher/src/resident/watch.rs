@@ -28,8 +28,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins with a task, before anything of it runs.
-    pub(crate) fn begin(&mut self, limits: &TaskLimits) {
+    /// Begins with a task, before anything of it runs. Says whether there is too much on the disk already, so that it must not
+    /// write.
+    pub(crate) fn begin(&mut self, limits: &TaskLimits) -> bool {
         self.memory = Some(Memory::now());
         self.memory_bytes_max = limits.polled_memory_bytes;
         self.processes = Processes::here().ok();
@@ -37,7 +38,7 @@ impl Watch {
         let places = [Some(WORKSPACE), limits.is_home_kept.then_some(HOME)];
         // One supervisor asks for the same limits again and again.
         let places = places.into_iter().flatten().map(Path::new);
-        self.disk.get_or_insert_with(|| Disk::of(places, limits.disk_bytes, limits.n_files)).settle();
+        self.disk.get_or_insert_with(|| Disk::of(places, limits.disk_bytes, limits.n_files)).settle(&[])
     }
 
     /// The limit that the task is over, if it is time to look and it is over one.

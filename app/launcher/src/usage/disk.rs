@@ -49,6 +49,8 @@ struct Used {
 
 struct Walked {
     used: Used,
+    /// What has gone where it cannot be seen, if anything can be there.
+    hidden: Used,
     /// What was free, and what of it has gone since without a walk having found where.
     free: Used,
     rested_at: Instant,
@@ -67,12 +69,26 @@ impl Disk {
         Disk { directories: directories.filter_map(open).collect(), bytes_max, n_files_max, last: None, is_fresh: true }
     }
 
-    /// Finds out where we are, unless that is known, so that what a command then takes is its own from the first byte on.
-    pub(crate) fn settle(&mut self) {
-        if self.is_fresh {
-            self.last = None;
-            self.exceeded(&[]);
+    /// Finds out where we are, unless that is known, so that what a command then takes is its own from the first byte on; and
+    /// says whether there is too much already. Then a command must not be let write: every one of them would have the time
+    /// from its start to the look that ends it, and together they would have the whole disk.
+    pub(crate) fn settle(&mut self, processes: &[&Processes]) -> bool {
+        if self.is_fresh || self.is_full() {
+            self.is_fresh = true;
+            self.look(processes, false);
+            self.is_fresh = false;
         }
+        self.is_full()
+    }
+
+    /// As [`Disk::settle`], but nothing is looked at before it was for another reason.
+    pub(crate) fn settle_again(&mut self, processes: &[&Processes]) -> bool {
+        self.last.is_some() && self.settle(processes)
+    }
+
+    fn is_full(&self) -> bool {
+        let is_over = |used: &Used| used.bytes > self.bytes_max || used.n_files > self.n_files_max;
+        self.last.as_ref().is_some_and(|last| is_over(&last.used) || is_over(&last.hidden))
     }
 
     /// The limit that they are over, if they are and it is not getting better: who is to tidy up must be able to.
@@ -89,6 +105,11 @@ impl Disk {
             }
             is_asked_for = is_near;
         }
+        self.look(processes, is_asked_for)
+    }
+
+    fn look(&mut self, processes: &[&Processes], is_asked_for: bool) -> Option<Limit> {
+        let free = self.free();
         let began = Instant::now();
         let mut used = walk(&self.directories, self.n_files_max.saturating_mul(FILES_OVER));
         used.bytes += self.deleted(processes);
@@ -102,23 +123,34 @@ impl Disk {
             is_too_deep: false,
             has_shut: false,
         });
+        let lost = Used {
+            bytes: reference.bytes.saturating_sub(free.bytes),
+            n_files: reference.n_files.saturating_sub(free.n_files),
+            ..Used::default()
+        };
+        let hidden = if used.has_shut { lost } else { Used::default() };
         self.last = Some(Walked {
             used,
+            hidden,
             free: reference,
             rested_at: began + took * REST,
             due_at: began + WALK_PAUSE.max(took * LONG_REST),
         });
-        let before = before.filter(|_| !self.is_fresh).map_or(used, |before| before.used);
-        let exceeded = if used.bytes > self.bytes_max && used.bytes > before.bytes {
+        let before = before.filter(|_| !self.is_fresh).map_or((used, hidden), |before| (before.used, before.hidden));
+        let (seen_before, hidden_before) = before;
+        let exceeded = if used.bytes > self.bytes_max && used.bytes > seen_before.bytes {
             Some(Limit::Disk)
-        } else if used.n_files > self.n_files_max && used.n_files > before.n_files {
+        } else if used.n_files > self.n_files_max && used.n_files > seen_before.n_files {
             Some(Limit::Files)
-        } else if used.has_shut && reference.bytes.saturating_sub(free.bytes) > self.bytes_max {
+        } else if seen_before.bytes > self.bytes_max && used.bytes > self.bytes_max && used.n_files > seen_before.n_files {
+            // Who is to tidy up makes files, and they are empty only because nobody may write by now.
+            Some(Limit::Disk)
+        } else if hidden.bytes > self.bytes_max && hidden.bytes > hidden_before.bytes {
             // More has gone than there may be, and there is where it cannot be seen.
             Some(Limit::Disk)
-        } else if used.has_shut && reference.n_files.saturating_sub(free.n_files) > self.n_files_max {
+        } else if hidden.n_files > self.n_files_max && hidden.n_files > hidden_before.n_files {
             Some(Limit::Files)
-        } else if used.is_too_deep && !before.is_too_deep && is_asked_for {
+        } else if used.is_too_deep && !seen_before.is_too_deep && is_asked_for {
             // What is below there cannot be told, and a lot has gone.
             Some(Limit::Files)
         } else {

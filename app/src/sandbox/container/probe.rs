@@ -16,8 +16,8 @@ use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
 use crate::sandbox::container::{ContainerSandbox, owner, process, unusable};
-use crate::sandbox::findings::{holding, is_file_refused};
 use crate::sandbox::kernels;
+use crate::sandbox::findings::{holding, is_file_refused, taken};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Isolation, Limits, Output, Profile, Refusal, SandboxError, Tree, ownership};
 
@@ -37,6 +37,9 @@ const N_FILES: u64 = 256;
 const N_FILES_TRIED: u64 = 4 * N_FILES;
 /// No more than the disk, so that the file alone is over its limit.
 const FILE_BYTES: u64 = 8 << 20;
+
+/// No trial but the one of it says as much.
+const OUTPUT_BYTES: u64 = 1 << 20;
 
 const MARK: &str = ".patchwright-mark";
 
@@ -86,15 +89,16 @@ impl Trial {
     async fn all(&mut self, workspace: &Path, baits: Baits) -> Result<(Vec<String>, Vec<(Limit, Enforcement)>), Refusal> {
         let findings = holding(&self.run(Work::Probe(baits)).await?, REMEDY)?;
         self.shell(workspace).await?;
+        let open_files = Take::OpenFiles { n_files: self.blueprint.limits.n_open_files };
         let limits = vec![
             (Limit::Memory, self.memory().await?),
-            (Limit::Cpu, Enforcement::Exact),
+            (Limit::Cpu, self.answered(Take::Cpu, |seconds, limits| seconds <= limits.cpu_seconds).await?),
             (Limit::Processes, self.processes().await?),
-            (Limit::OpenFiles, Enforcement::Exact),
+            (Limit::OpenFiles, self.answered(open_files, |n_files, limits| n_files < limits.n_open_files).await?),
             (Limit::FileSize, self.file().await?),
             (Limit::Disk, self.looked_at(Take::Disk { bytes: DISK_BYTES_TRIED }, Limit::Disk).await?),
             (Limit::Files, self.looked_at(Take::Files { n_files: N_FILES_TRIED }, Limit::Files).await?),
-            (Limit::Output, Enforcement::Polled),
+            (Limit::Output, self.looked_at(Take::Output { bytes: 2 * OUTPUT_BYTES }, Limit::Output).await?),
         ];
         Ok((findings, limits))
     }
@@ -145,7 +149,14 @@ impl Trial {
         Ok(if is_file_refused(&output, FILE_BYTES) { Enforcement::Exact } else { Enforcement::Missing })
     }
 
-    /// What only the launcher keeps, which looks again and again.
+    /// What the kernel keeps for each process, by what the launcher says that it got.
+    async fn answered(&mut self, take: Take, is_kept: impl Fn(u64, &Limits) -> bool) -> Result<Enforcement, Refusal> {
+        let output = self.run(Work::Take(take)).await?;
+        let is_kept = taken(&output).is_some_and(|taken| is_kept(taken, &self.blueprint.limits));
+        Ok(if is_kept { Enforcement::Exact } else { Enforcement::Missing })
+    }
+
+    /// What is only looked at, again and again.
     async fn looked_at(&mut self, take: Take, limit: Limit) -> Result<Enforcement, Refusal> {
         let output = self.run(Work::Take(take)).await?;
         Ok(if output.exit == Exit::Exceeded(limit) { Enforcement::Polled } else { Enforcement::Missing })
@@ -154,7 +165,7 @@ impl Trial {
     async fn run(&mut self, work: Work) -> Result<Output, Refusal> {
         let task = process::task(&self.blueprint, work, "");
         let patience =
-            Patience { time: TIMEOUT, grace: Duration::ZERO, kept_bytes_max: OUTPUT_BYTES_MAX, output_bytes_max: u64::MAX };
+            Patience { time: TIMEOUT, grace: Duration::ZERO, kept_bytes_max: OUTPUT_BYTES_MAX, output_bytes_max: OUTPUT_BYTES };
         match self.container.run(task, patience).await {
             Ok(output) => Ok(output),
             Err(SandboxError::Refused(refusal)) => Err(refusal),

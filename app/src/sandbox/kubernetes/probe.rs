@@ -9,9 +9,9 @@ use patchwright_launcher::resident::orders::Work;
 use patchwright_launcher::trial::Take;
 
 use crate::sandbox::errand::{Answer, Errand};
-use crate::sandbox::findings::{holding, is_file_refused};
 use crate::sandbox::kernels;
 use crate::sandbox::kubernetes::beside::Beside;
+use crate::sandbox::findings::{holding, is_file_refused, taken};
 use crate::sandbox::kubernetes::{KubernetesExecutor, KubernetesSandbox, KubernetesSettings, told};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Executor as _, Isolation, Limits, Output, Profile, Refusal, SandboxError};
@@ -19,6 +19,8 @@ use crate::sandbox::{Capabilities, Enforcement, Executor as _, Isolation, Limits
 /// What to do about a layer that does not hold.
 const REMEDY: &str = "take what weakens its Pods out of the cluster (admission webhooks, a runtime without seccomp); no repository code runs until then";
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// No trial but the one of it says as much.
+const OUTPUT_BYTES: u64 = 1 << 20;
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// The limits that are tried: small, so that trying is quick and hurts nobody.
 const MEMORY_BYTES: u64 = 192 << 20;
@@ -72,18 +74,23 @@ async fn all(executor: &mut KubernetesExecutor, sandbox: &KubernetesSandbox) -> 
     let processes = processes(executor).await?;
     let file = is_file_refused(&run(executor, Work::Take(Take::File { bytes: 2 * FILE_BYTES })).await?, FILE_BYTES);
     let files = run(executor, Work::Take(Take::Files { n_files: N_FILES_TRIED })).await?.exit == Exit::Exceeded(Limit::Files);
+    let own = &sandbox.settings.limits;
+    let open_files = run(executor, Work::Take(Take::OpenFiles { n_files: own.n_open_files })).await?;
+    let open_files = taken(&open_files).is_some_and(|n_files| n_files < own.n_open_files);
+    let cpu = taken(&run(executor, Work::Take(Take::Cpu)).await?).is_some_and(|seconds| seconds <= own.cpu_seconds);
+    let output = run(executor, Work::Take(Take::Output { bytes: 2 * OUTPUT_BYTES })).await?.exit;
     let kept = |is_kept: bool, how: Enforcement| if is_kept { how } else { Enforcement::Missing };
     let limits = vec![
         // The last that is tried: with it the cluster may end the whole container.
         (Limit::Memory, memory(executor).await?),
-        (Limit::Cpu, Enforcement::Exact),
+        (Limit::Cpu, kept(cpu, Enforcement::Exact)),
         (Limit::Processes, processes),
-        (Limit::OpenFiles, Enforcement::Exact),
+        (Limit::OpenFiles, kept(open_files, Enforcement::Exact)),
         (Limit::FileSize, kept(file, Enforcement::Exact)),
-        // The launcher looks at it as at the files, and the node besides, which evicts the Pod.
+        // Not tried: filling it might have the node evict the Pod. The launcher looks at it as at the files, which are tried.
         (Limit::Disk, Enforcement::Polled),
         (Limit::Files, kept(files, Enforcement::Polled)),
-        (Limit::Output, Enforcement::Polled),
+        (Limit::Output, kept(output == Exit::Exceeded(Limit::Output), Enforcement::Polled)),
     ];
     let (isolation, runtime) = match &sandbox.settings.runtime_class {
         Some(class) if kernels::are_proven(class, &executor.kernel) => (Isolation::Kernel, format!("RuntimeClass `{class}`")),
@@ -159,7 +166,7 @@ async fn processes(executor: &mut KubernetesExecutor) -> Result<Enforcement, Ref
 
 async fn run(executor: &mut KubernetesExecutor, work: Work) -> Result<Output, Refusal> {
     let patience =
-        Patience { time: TIMEOUT, grace: Duration::ZERO, kept_bytes_max: OUTPUT_BYTES_MAX, output_bytes_max: u64::MAX };
+        Patience { time: TIMEOUT, grace: Duration::ZERO, kept_bytes_max: OUTPUT_BYTES_MAX, output_bytes_max: OUTPUT_BYTES };
     match executor.work(work, "", patience).await {
         Ok(output) => Ok(output),
         Err(SandboxError::Refused(refusal)) => Err(refusal),

@@ -24,6 +24,8 @@ const SERVER: &str = "patchwright-server";
 const SANDBOX: &str = "patchwright-sandbox-";
 /// What the kernel is to limit.
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+/// How often is looked for processes that are to be moved out of the way: what they start while they are moved is new.
+const MOVES_MAX: u32 = 100;
 /// How often a group that still has processes is tried to be removed, and the pause in between: they were killed before.
 const REMOVALS_MAX: u32 = 100;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(5);
@@ -91,16 +93,20 @@ impl Groups {
         }
     }
 
-    /// Removes the groups of servers that are no more, and ends what is in them.
+    /// Removes the groups of servers that are no more, and ends what is in them. One that stays keeps no other.
     pub(super) fn sweep(&self) -> io::Result<()> {
+        let mut swept = Ok(());
         for entry in fs::read_dir(&self.base)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if is_left_over(&name) {
-                remove(&entry.path())?;
-                tracing::info!("removed what a killed process left: {}", entry.path().display());
+                let shown = entry.path().display().to_string();
+                match remove(&entry.path()) {
+                    Ok(()) => tracing::info!("removed what a killed process left: {shown}"),
+                    Err(error) => swept = Err(io::Error::new(error.kind(), format!("{shown}: {error}"))),
+                }
             }
         }
-        Ok(())
+        swept
     }
 }
 
@@ -138,25 +144,36 @@ fn is_left_over(name: &str) -> bool {
 /// Moves this process and those that it has started out of the way, so that groups beside them can be limited.
 fn move_in(base: &Path) -> Result<(), Unavailable> {
     let own = std::process::id();
-    let there = fs::read_to_string(base.join("cgroup.procs")).unwrap_or_default();
-    let (ours, others): (Vec<&str>, Vec<&str>) = there.lines().partition(|process| place::is_of(process, own));
-    if !others.is_empty() {
-        return Err(place::in_the_way(base, &others));
-    }
     let server = base.join(SERVER);
-    let moved = || -> io::Result<()> {
-        match fs::create_dir(&server) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        ours.iter().try_for_each(|process| fs::write(server.join("cgroup.procs"), process))?;
-        allow(base)
-    };
-    moved().map_err(|error| {
+    let give_up = |error: io::Error| {
         // As it was found, as far as that can be.
         let _ = fs::write(base.join("cgroup.procs"), own.to_string());
         let _ = fs::remove_dir(&server);
         unavailable(format!("a control group that can be divided: {}: {error}", base.display()))
+    };
+    for _ in 0..MOVES_MAX {
+        let there = fs::read_to_string(base.join("cgroup.procs")).unwrap_or_default();
+        let (ours, others): (Vec<&str>, Vec<&str>) = there.lines().partition(|process| place::is_of(process, own));
+        if !others.is_empty() {
+            return Err(place::in_the_way(base, &others));
+        }
+        if ours.is_empty() {
+            break;
+        }
+        move_to(&server, &ours).map_err(give_up)?;
+    }
+    allow(base).map_err(give_up)
+}
+
+/// Moves processes into a group that is made if need be; what has ended meanwhile needs no moving.
+fn move_to(group: &Path, processes: &[&str]) -> io::Result<()> {
+    match fs::create_dir(group) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    processes.iter().try_for_each(|process| match fs::write(group.join("cgroup.procs"), process) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(()),
+        moved => moved,
     })
 }
 

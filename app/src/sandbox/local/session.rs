@@ -36,7 +36,7 @@ impl Session {
         spec: &Spec,
         group: Option<Group>,
     ) -> Result<(Session, Option<OwnedFd>), SandboxError> {
-        let frame = spec::frame(spec).map_err(|_| too_long("the description of a sandbox"))?;
+        let frame = spec::frame(spec).map_err(|error| unsaid("the description of a sandbox", &error))?;
         let Launcher { mut child, connection } = launchers.take()?;
         let control = UnixStream::from_std(connection).map_err(|source| machine("making a connection", source))?;
         let mut session = Session { control };
@@ -64,7 +64,7 @@ impl Session {
 
     /// Hands a command over with its descriptors.
     pub(super) async fn start(&mut self, run: &Run, descriptors: &[BorrowedFd<'_>]) -> Result<(), SandboxError> {
-        let frame = spec::frame(run).map_err(|_| too_long("a command with its environment"))?;
+        let frame = spec::frame(run).map_err(|error| unsaid("a command with its environment", &error))?;
         self.send(&frame, descriptors).await.map_err(|source| machine("keeping the sandbox up", source))
     }
 
@@ -90,11 +90,17 @@ impl Session {
     }
 }
 
-/// What the launcher would not read; the sandbox itself is as good as before.
-fn too_long(what: &str) -> Refusal {
+/// What the launcher cannot be told; the sandbox itself is as good as before.
+fn unsaid(what: &str, error: &io::Error) -> Refusal {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return Refusal {
+            missing: format!("{what} that fits into {} MiB", spec::SPEC_BYTES_MAX >> 20),
+            remedy: "keep long data in files of the workspace".to_owned(),
+        };
+    }
     Refusal {
-        missing: format!("{what} that fits into {} MiB", spec::SPEC_BYTES_MAX >> 20),
-        remedy: "keep long data in files of the workspace, and paths in UTF-8".to_owned(),
+        missing: format!("{what} that can be told: {error}"),
+        remedy: "give the workspace, and every folder that is shown beside it, a path in UTF-8".to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::spec::Program;
 use patchwright_launcher::trial::Take;
 
+use crate::sandbox::findings::taken;
 use crate::sandbox::local::room::Room;
 use crate::sandbox::local::{groups, tried};
 use crate::sandbox::{Enforcement, Limits, Refusal};
@@ -21,6 +22,10 @@ const MEMORY_BYTES: u64 = 48 * MIB;
 const N_PROCESSES: u64 = 32;
 const FILE_BYTES: u64 = MIB;
 const DISK_BYTES: u64 = 4 * MIB;
+const N_FILES: u64 = 256;
+const N_OPEN_FILES: u64 = 64;
+const CPU_SECONDS: u64 = 60;
+const OUTPUT_BYTES: u64 = MIB;
 /// How many times a limit is taken.
 const TIMES: u64 = 2;
 /// The disk is seen less often, so more of it is taken.
@@ -37,6 +42,10 @@ pub(super) fn limits() -> Limits {
         file_bytes: FILE_BYTES,
         disk_bytes: DISK_BYTES,
         tmp_bytes: MEMORY_BYTES,
+        n_files: N_FILES,
+        n_open_files: N_OPEN_FILES,
+        cpu_seconds: CPU_SECONDS,
+        output_bytes: OUTPUT_BYTES,
         ..Limits::default()
     }
 }
@@ -64,20 +73,28 @@ async fn all(room: &mut Room) -> Result<Kept, Refusal> {
     let memory = take(Take::Memory { bytes: TIMES * MEMORY_BYTES }, Limit::Memory).await?;
     let file = take(Take::File { bytes: TIMES * FILE_BYTES }, Limit::FileSize).await?;
     let disk = take(Take::Disk { bytes: TIMES_OF_DISK * DISK_BYTES }, Limit::Disk).await?;
+    let files = take(Take::Files { n_files: TIMES_OF_DISK * N_FILES }, Limit::Files).await?;
+    let output = take(Take::Output { bytes: TIMES * OUTPUT_BYTES }, Limit::Output).await?;
     let n_processes = TIMES * N_PROCESSES;
-    let started = tried(room, Program::Take(Take::Processes { n_processes })).await?;
-    let started = String::from_utf8_lossy(&started.output).trim().parse::<u64>();
-    let processes = started.is_ok_and(|n_started| n_started < N_PROCESSES);
+    let processes = answer(room, Take::Processes { n_processes }).await?.is_some_and(|n_started| n_started < N_PROCESSES);
+    let n_files = TIMES * N_OPEN_FILES;
+    let open_files = answer(room, Take::OpenFiles { n_files }).await?.is_some_and(|n_opened| n_opened < N_OPEN_FILES);
+    let cpu = answer(room, Take::Cpu).await?.is_some_and(|seconds| seconds <= CPU_SECONDS);
     Ok(vec![
         (Limit::Memory, or_missing(memory, in_group)),
-        (Limit::Cpu, Enforcement::Exact),
+        (Limit::Cpu, or_missing(cpu, Enforcement::Exact)),
         (Limit::Processes, or_missing(processes, Enforcement::Exact)),
-        (Limit::OpenFiles, Enforcement::Exact),
+        (Limit::OpenFiles, or_missing(open_files, Enforcement::Exact)),
         (Limit::FileSize, or_missing(file, Enforcement::Exact)),
         (Limit::Disk, or_missing(disk, Enforcement::Polled)),
-        (Limit::Files, or_missing(disk, Enforcement::Polled)),
-        (Limit::Output, Enforcement::Exact),
+        (Limit::Files, or_missing(files, Enforcement::Polled)),
+        (Limit::Output, or_missing(output, Enforcement::Exact)),
     ])
+}
+
+/// How much of something the launcher says that it got.
+async fn answer(room: &mut Room, take: Take) -> Result<Option<u64>, Refusal> {
+    Ok(taken(&tried(room, Program::Take(take)).await?))
 }
 
 /// What an operator can do about limits that could be kept better.
@@ -99,9 +116,9 @@ pub(super) fn advice(kept: &Kept, workspace: &Path) -> Vec<String> {
     if [Limit::Disk, Limit::Files].iter().any(is_missing) {
         advice.push(format!("keep workspaces on a file system that says how full it is; {} does not", workspace.display()));
     }
-    if [Limit::Processes, Limit::FileSize].iter().any(is_missing) {
+    if [Limit::Processes, Limit::FileSize, Limit::OpenFiles, Limit::Cpu].iter().any(is_missing) {
         advice.push(
-            "start the server with limits of processes and file sizes that it may lower (`ulimit -u`, `ulimit -f`)".to_owned(),
+            "start the server with limits that it may lower (`ulimit -u`, `ulimit -f`, `ulimit -n`, `ulimit -t`)".to_owned(),
         );
     }
     advice
