@@ -21,6 +21,7 @@ pub mod container;
 pub mod errand;
 mod files;
 mod findings;
+pub mod images;
 pub mod kubernetes;
 pub mod local;
 pub mod minimum;

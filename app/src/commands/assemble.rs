@@ -322,7 +322,7 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         host,
         instruction_fallbacks: config.agent.instruction_fallbacks.clone(),
         test_command: None,
-        reads_devcontainer: config.sandbox.reads_devcontainer(),
+        devcontainer_images: config.sandbox.devcontainer_images(),
         limits_of_day: config.limits.of_day(),
     }
 }
