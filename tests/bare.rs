@@ -125,6 +125,20 @@ async fn a_command_that_ends_its_launcher_has_no_result() {
 }
 
 #[tokio::test]
+async fn a_command_that_stops_its_launcher_is_ended_all_the_same() {
+    let limits = Limits { grace: Duration::from_millis(1), ..Limits::default() };
+    for (stops, ends) in
+        [("kill -STOP $PPID;", "sleep 100000"), ("", "while :; do kill -STOP $PPID; done"), ("kill -STOP $PPID;", "exit 0")]
+    {
+        let mut place = Place::with(limits.clone()).await;
+        let script = format!("{LOCK} setsid sleep 100000 & {stops} {ends}");
+        let output = place.try_to_run(&script, Duration::from_millis(200)).await.expect("it is run");
+        assert_eq!(output.exit, Exit::TimedOut, "{script}");
+        assert!(place.is_everything_gone(), "{script}");
+    }
+}
+
+#[tokio::test]
 async fn a_program_is_talked_to_and_ended_with_what_it_started() {
     let mut place = Place::new().await;
     let process = Process {

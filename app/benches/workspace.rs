@@ -148,7 +148,7 @@ fn settings() -> worker::Settings {
         email: "patchwright[bot]@users.noreply.127.0.0.1".into(),
         instruction_fallbacks: Vec::new(),
         test_command: None,
-        reads_devcontainer: false,
+        devcontainer_images: None,
         limits_of_day: patchwright::store::ledger::Limits::default(),
     }
 }

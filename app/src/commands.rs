@@ -12,7 +12,9 @@ mod apply_patch;
 mod assemble;
 mod demo;
 mod doctor;
+mod giving;
 mod in_pod;
+mod interruption;
 mod replay;
 mod run;
 mod sandbox;
@@ -32,7 +34,8 @@ struct CommandLine {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 the work's outcome was negative, 2 usage or configuration, 3 environment.
+Exit codes: 0 done, 1 the work's outcome was negative, 2 usage or configuration, 3 environment; \
+130 and 143 interrupted by SIGINT or SIGTERM.
 Begin with `patchwright demo`: it needs no account and no network.";
 
 #[derive(Debug, Subcommand)]
@@ -157,11 +160,11 @@ pub(crate) fn main() -> ExitCode {
         // It is called in loops, and needs no runtime to be started for it.
         Command::ApplyPatch => apply_patch::apply_patch(),
         Command::Demo(arguments) => block_on(demo::demo(arguments)),
-        Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Run(arguments) => interruptible(run::run(arguments)),
         Command::Serve(arguments) => block_on(serve::serve(arguments)),
-        Command::Replay(arguments) => block_on(replay::replay(arguments)),
-        Command::Doctor(arguments) => block_on(doctor::doctor(arguments)),
-        Command::Sandbox(arguments) => block_on(sandbox::sandbox(arguments)),
+        Command::Replay(arguments) => interruptible(replay::replay(arguments)),
+        Command::Doctor(arguments) => interruptible(doctor::doctor(arguments)),
+        Command::Sandbox(arguments) => interruptible(sandbox::sandbox(arguments)),
         Command::InPod(arguments) => in_pod::in_pod(&arguments),
     };
     match done {
@@ -173,8 +176,17 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// For what listens for signals itself.
 fn block_on(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::environment(anyhow::Error::from(error).context("starting the asynchronous runtime")))?;
-    runtime.block_on(work)
+    runtime()?.block_on(work)
+}
+
+/// For what a signal is to end at any moment.
+fn interruptible(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    interruption::block_on(runtime()?, work)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::environment(anyhow::Error::from(error).context("starting the asynchronous runtime")))
 }

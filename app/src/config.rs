@@ -429,7 +429,7 @@ impl Config {
         let merged = builder.add_source(environment).build().map_err(first_line)?;
         let given: Value = merged.clone().try_deserialize().map_err(|e| ConfigError(e.to_string()))?;
         refuse_unknown(&given)?;
-        let config: Self = merged.try_deserialize().map_err(|e| ConfigError(e.to_string()))?;
+        let config: Self = merged.try_deserialize().map_err(|e| told(&e.to_string(), &given))?;
         config.check()?;
         Ok(config)
     }
@@ -470,6 +470,19 @@ impl Config {
             None => Ok(()),
         }
     }
+}
+
+/// An error as it is told. Where a value is none of those that there are, they are listed.
+fn told(error: &str, given: &Value) -> ConfigError {
+    let key = error.split_once("for key `").and_then(|(_, rest)| rest.split_once('`')).map(|(key, _)| key);
+    let named = key.filter(|_| error.contains("variant")).and_then(|key| {
+        let value = given.pointer(&format!("/{}", key.replace('.', "/")))?;
+        // Alone, so that nothing else that is given as text stands in the way.
+        let alone = key.rsplit('.').fold(value.clone(), |inner, name| serde_json::json!({ name: inner }));
+        let error = serde_json::from_value::<Config>(alone).err()?;
+        Some(format!("`{key}`: {}", error.to_string().replace("unknown variant ", "there is no ")))
+    });
+    ConfigError(named.unwrap_or_else(|| error.to_owned()))
 }
 
 /// Names the first key that the configuration does not have.

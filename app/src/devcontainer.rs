@@ -35,14 +35,17 @@ pub fn read(path: &str, text: &[u8]) -> Named {
             );
             Named { image: Some(image), note }
         }
-        Err(reason) => {
-            let note = format!(
-                "`{path}` was not used, for {reason}: the commands ran in the operator's image. An `image` there, or in \
-                 `.github/patchwright.yml`, would be used."
-            );
-            Named { image: None, note }
-        }
+        Err(reason) => left_out(path, &reason),
     }
+}
+
+/// The same where it is not used, for a reason.
+pub fn left_out(path: &str, reason: &str) -> Named {
+    let note = format!(
+        "`{path}` was not used, for {reason}: the commands ran in the operator's image. An `image` there, or in \
+         `.github/patchwright.yml`, would be used if the operator allows it."
+    );
+    Named { image: None, note }
 }
 
 /// The image and the key beside it that is left out, or why there is none.

@@ -16,6 +16,8 @@ const PREFIX: &str = "patchwright-private-";
 const UNLOCKED: &str = ".patchwright-private-";
 /// A file in each by which it is known to be one: what only has such a name is somebody else's.
 const MARK: &str = ".patchwright-private-folder";
+/// How often a folder is begun: a sweep may take one away in the moment before it is locked.
+const TRIES_MAX: usize = 16;
 /// Nobody but the owner: what is in there may have been made for everybody.
 const MODE: u32 = 0o700;
 
@@ -41,6 +43,17 @@ impl PrivateFolder {
     /// # Errors
     /// What the system says.
     pub fn new_in(parent: &Path) -> io::Result<Self> {
+        let is_swept = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock);
+        for _ in 1..TRIES_MAX {
+            match Self::try_in(parent) {
+                Err(error) if is_swept(&error) && parent.is_dir() => {}
+                made => return made,
+            }
+        }
+        Self::try_in(parent)
+    }
+
+    fn try_in(parent: &Path) -> io::Result<Self> {
         let permissions = std::fs::Permissions::from_mode(MODE);
         let made = tempfile::Builder::new().prefix(UNLOCKED).permissions(permissions).tempdir_in(parent)?;
         File::create_new(made.path().join(MARK))?;
@@ -76,10 +89,15 @@ fn open(folder: &Path) -> io::Result<File> {
 pub fn sweep(parent: &Path) {
     let own = rustix::process::geteuid().as_raw();
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if ![PREFIX, UNLOCKED].iter().any(|prefix| name.starts_with(prefix)) {
             continue;
         }
         let Ok(folder) = open(&entry.path()) else { continue };
+        if name.starts_with(UNLOCKED) && std::fs::remove_dir(entry.path()).is_ok() {
+            // It was empty: whoever made it did not come as far as to mark it.
+            continue;
+        }
         let is_own = folder.metadata().is_ok_and(|found| found.uid() == own) && entry.path().join(MARK).is_file();
         if is_own && rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
             match removal::remove(&entry.path()) {

@@ -21,6 +21,7 @@ pub mod container;
 pub mod errand;
 mod files;
 mod findings;
+pub mod images;
 mod kernels;
 pub mod kubernetes;
 pub mod local;
@@ -54,7 +55,7 @@ pub struct Tree<'a> {
     pub home: Option<&'a Path>,
     /// Further host files that are read only inside: the host's path and the one inside.
     pub read_only: &'a [(PathBuf, PathBuf)],
-    /// Whether everything in it belongs to the sandbox's user already.
+    /// Whether nothing in it is to be given to the sandbox's user: all of it is that user's already, or is only read.
     pub is_owned: bool,
 }
 

@@ -89,8 +89,8 @@ pub struct Settings {
     pub instruction_fallbacks: Vec<String>,
     /// A test command that goes before what the repository says of itself.
     pub test_command: Option<String>,
-    /// Whether commands run in the image that `devcontainer.json` names, where the policy file names none.
-    pub reads_devcontainer: bool,
+    /// The images that `devcontainer.json` may name where the policy file names none; without, that file is not read.
+    pub devcontainer_images: Option<Vec<String>>,
     /// What jobs may use together in a day.
     pub limits_of_day: Limits,
 }

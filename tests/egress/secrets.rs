@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use patchwright::egress::dial::Upstream;
 use patchwright::egress::log::Verdict;
 use patchwright::egress::name::Pattern;
-use patchwright::egress::rules::{Credential, Host};
+use patchwright::egress::rules::{Credential, Grant, Host};
 use patchwright_domain::proof::Exit;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,11 +17,16 @@ use super::world::{World, near};
 const SECRET: &str = "hunter2";
 
 async fn world() -> World {
-    World::with(|mut settings, origin| {
+    world_below("/").await
+}
+
+/// One whose token is for what is below a path.
+async fn world_below(path: &'static str) -> World {
+    World::with(move |mut settings, origin| {
         let name = Pattern::parse("private.registry.test").expect("it is a name");
-        let credential = Some(Credential::Token(SECRET.into()));
+        let grants = vec![Grant { below: path.to_owned(), credential: Credential::Token(SECRET.into()) }];
         let ports = vec![origin.tls];
-        settings.hosts.push(Host { ports, private: true, upgrade_to_tls: true, credential, ..Host::new(name) });
+        settings.hosts.push(Host { ports, private: true, upgrade_to_tls: true, grants, ..Host::new(name) });
         settings
     })
     .await
@@ -47,6 +52,44 @@ async fn a_token_reaches_its_host_over_tls_and_no_other() {
     let token = Some(format!("Bearer {SECRET}"));
     assert_eq!(sent, [token.clone(), token, None, None, None]);
     assert_eq!(origin.asked()[0].headers["host"], format!("private.registry.test:{}", origin.tls));
+}
+
+/// Which requests arrived with the token.
+fn with_token(origin: &Origin) -> Vec<bool> {
+    let asked = origin.asked();
+    asked
+        .iter()
+        .map(|asked| asked.headers.get("authorization").is_some_and(|value| value.as_bytes().ends_with(SECRET.as_bytes())))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_token_goes_with_no_request_that_could_change_something() {
+    let mut world = world().await;
+    let url = "http://private.registry.test:{tls}/echo";
+    let changing = ["-X PUT -d x", "-X DELETE", "-d x", "-X PATCH -d x", "-X MKCOL"];
+    for arguments in changing {
+        world.run(&format!("curl -sS {arguments} {url}")).await;
+    }
+    world.run(&format!("curl -sS -H 'X-HTTP-Method-Override: DELETE' {url}")).await;
+    world.run(&format!("curl -sS -I {url}")).await;
+    let (_, _, origin) = world.log().await;
+    assert_eq!(with_token(&origin), [false, false, false, false, false, true, true]);
+    assert!(!origin.asked()[5].headers.contains_key("x-http-method-override"), "it would be another request");
+}
+
+#[tokio::test]
+async fn a_token_goes_to_no_path_but_those_that_it_is_for() {
+    let mut world = world_below("/npm/").await;
+    let at = |path: &str| format!("curl -sS --path-as-is 'http://private.registry.test:{{tls}}{path}'");
+    let meant = ["/npm", "/npm/@corp%2fname", "/x/../npm/name"];
+    let other =
+        ["/", "/npmx", "/api", "/npm/../api", "/npm/%2e%2e/api", "/npm/..%2fapi", "/npm/%252e%252e%252fapi", "/npm/..;/api"];
+    for path in meant.iter().chain(&other) {
+        world.run(&at(path)).await;
+    }
+    let (_, _, origin) = world.log().await;
+    assert_eq!(with_token(&origin), [[true; 3].as_slice(), [false; 8].as_slice()].concat());
 }
 
 #[tokio::test]

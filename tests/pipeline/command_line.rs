@@ -11,8 +11,10 @@ use crate::support::github::git;
 use crate::support::pipeline::{SAMPLE, mends};
 
 mod bare;
+mod interrupted;
 mod killed;
 mod modes;
+mod ownership;
 mod sandbox;
 
 /// What a command left: exit code, standard output, standard error.
@@ -276,7 +278,8 @@ async fn every_command_explains_itself() {
       -V, --version
               Print version
 
-    Exit codes: 0 done, 1 the work's outcome was negative, 2 usage or configuration, 3 environment.
+    Exit codes: 0 done, 1 the work's outcome was negative, 2 usage or configuration, 3 environment; 130
+    and 143 interrupted by SIGINT or SIGTERM.
     Begin with `patchwright demo`: it needs no account and no network.
     ");
     insta::assert_snapshot!(help(&["demo", "--help"]).await, @r"

@@ -59,3 +59,13 @@ async fn a_devcontainer_that_must_be_built_is_said_to_be_unsupported() {
     let page = page.await;
     assert!(page.contains("its `build` is not supported"), "{page}");
 }
+
+#[tokio::test]
+async fn an_image_that_is_not_allowed_is_left_out_and_that_is_said() {
+    for (name, reason) in [("debian:12", "it is not allowed"), ("node:22 --privileged", "is no image's name")] {
+        let text: &'static str = Box::leak(format!("{{\"image\": \"{name}\"}}").into_boxed_str());
+        let (image, told) = self::image(reading().file((FILE, text, false))).await;
+        assert_eq!(image, None, "{told}");
+        assert!(told.contains("was not used, for the image") && told.contains(reason), "{told}");
+    }
+}

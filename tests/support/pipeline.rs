@@ -320,7 +320,7 @@ impl World {
             agents,
             clock: clock.clone(),
             settings: Settings {
-                reads_devcontainer: setup.reads_devcontainer,
+                devcontainer_images: setup.reads_devcontainer.then(|| ["node:*".to_owned()].into()),
                 ..settings(github.web_url(), setup.limits_of_day)
             },
         });
@@ -584,7 +584,7 @@ fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
         email: "patchwright[bot]@users.noreply.github.test".into(),
         instruction_fallbacks: Vec::new(),
         test_command: None,
-        reads_devcontainer: false,
+        devcontainer_images: None,
         limits_of_day,
     }
 }

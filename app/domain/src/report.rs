@@ -70,11 +70,12 @@ pub struct Story<'a> {
 /// The pull request's title.
 pub fn title(story: &Story<'_>) -> String {
     let title = inert(story.title, TITLE_CHARS_MAX);
-    match (story.spec.task.issue(), title.is_empty()) {
+    let title = match (story.spec.task.issue(), title.is_empty()) {
         (Some(issue), true) => format!("Fix issue #{issue}"),
         (None, true) => "Patch".to_owned(),
         (Some(_) | None, false) => title,
-    }
+    };
+    if is_bare(story.walls) { format!("{}{title}", walls::TITLE_MARK) } else { title }
 }
 
 /// The pull request's text.
@@ -125,15 +126,16 @@ fn attempts(body: &mut String, story: &Story<'_>, chosen: &Judged) {
 }
 
 fn headline(story: &Story<'_>) -> String {
-    let mut line = format!("**{}.** {}", heading(story.conclusion.outcome), sentence(&story.conclusion.cause, story.host));
+    let mut text = String::new();
     if is_bare(story.walls) {
         let _ = write!(
-            line,
-            "\n\n**{}** Nothing kept the repository's and the agent's code from the server's machine, its files and its network.",
+            text,
+            "**{}** Nothing kept the repository's and the agent's code from the server's machine, its files and its network.\n\n",
             walls::MARK
         );
     }
-    line
+    let _ = write!(text, "**{}.** {}", heading(story.conclusion.outcome), sentence(&story.conclusion.cause, story.host));
+    text
 }
 
 /// Whether any of it ran without a sandbox.

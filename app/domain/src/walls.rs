@@ -61,6 +61,8 @@ const HOST_CHARS_MAX: usize = 255;
 
 /// What people are told where there was no sandbox.
 pub const MARK: &str = "This ran without a sandbox.";
+/// What stands before the title of a pull request of such a run.
+pub const TITLE_MARK: &str = "[no sandbox] ";
 
 impl Walls {
     /// Whether there were none.

@@ -31,6 +31,8 @@ pub const TERMINATE: u8 = b't';
 const ROUNDS_MAX: u32 = 5_000;
 /// How long a round waits for what it has killed to be gone, in milliseconds.
 const ROUND_MS: i32 = 20;
+/// How many processes that have ended are taken notice of before something else is looked at: more may end as fast.
+const REAPED_MAX: u32 = 4_096;
 
 /// One command. The launcher's standard input is the connection over which this comes and on which
 /// [`Status`] lines go back; its standard output and error become the command's. For a [`Program::Process`] standard output
@@ -103,9 +105,11 @@ fn work(control: &UnixStream, bare: &Bare) -> Result<Status, Fault> {
 /// Waits for the command's main process, and does what the supervisor asks for meanwhile.
 fn attend(control: &UnixStream, command: i32, signals: &OwnedFd) -> Result<ExitStatus, Fault> {
     let mut control = Some(control);
+    // What has ended and was not yet taken notice of tells nothing more.
+    let mut wait_ms = -1;
     loop {
         let ends = [control.map(AsFd::as_fd), Some(signals.as_fd())];
-        let [asked, _child] = sys::poll_for(ends, -1).or_fault(Step::Process, "poll")?;
+        let [asked, _child] = sys::poll_for(ends, wait_ms).or_fault(Step::Process, "poll")?;
         if let (true, Some(mut connection)) = (asked, control) {
             let mut word = [0];
             match connection.read(&mut word) {
@@ -118,9 +122,15 @@ fn attend(control: &UnixStream, command: i32, signals: &OwnedFd) -> Result<ExitS
             }
         }
         sys::drain(signals);
-        while let Some((pid, end)) = reap() {
-            if pid == command {
-                return Ok(end);
+        wait_ms = 0;
+        for _ in 0..REAPED_MAX {
+            match reap() {
+                Some((pid, end)) if pid == command => return Ok(end),
+                Some(_) => {}
+                None => {
+                    wait_ms = -1;
+                    break;
+                }
             }
         }
     }
@@ -138,8 +148,7 @@ fn end_descendants(signals: &OwnedFd) -> bool {
             return true;
         }
         // What starts others while it is looked for may be missed, so that none was found means nothing.
-        let found = descendants();
-        [Signal::STOP, Signal::KILL].into_iter().for_each(|signal| send(&found, signal));
+        kill_descendants(own());
         let _ = sys::poll_for([Some(signals.as_fd())], ROUND_MS);
         sys::drain(signals);
     }
@@ -148,17 +157,28 @@ fn end_descendants(signals: &OwnedFd) -> bool {
 
 /// Whether nothing is left: whatever this process has not lost descends from a child of it, for it adopts orphans.
 fn is_childless() -> bool {
-    loop {
+    for _ in 0..REAPED_MAX {
         match sys::reap_one() {
             Ok(Some(_)) => {}
             Ok(None) => return false,
             Err(error) => return error.raw_os_error() == Some(libc::ECHILD),
         }
     }
+    false
 }
 
 fn signal_descendants(signal: Signal) {
-    send(&descendants(), signal);
+    send(&descendants(own()), signal);
+}
+
+/// Kills, once, whatever descends from a launcher that a command keeps from doing it.
+pub fn kill_descendants(launcher: i32) {
+    let found = descendants(launcher);
+    [Signal::STOP, Signal::KILL].into_iter().for_each(|signal| send(&found, signal));
+}
+
+fn own() -> i32 {
+    i32::try_from(std::process::id()).unwrap_or(i32::MAX)
 }
 
 /// A process at one moment: its parent, and when it was started, which tells it from a later one of the same number.
@@ -180,15 +200,14 @@ fn send(processes: &[(i32, Seen)], signal: Signal) {
 }
 
 /// Every process that descends from this one and has not ended.
-fn descendants() -> Vec<(i32, Seen)> {
-    let own = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+fn descendants(ancestor: i32) -> Vec<(i32, Seen)> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let all: BTreeMap<i32, Seen> = ids.filter_map(|id| Some((id, look(id)?))).collect();
     let descends = |id: i32| {
         let mut parents = std::iter::successors(all.get(&id), |seen| all.get(&seen.parent));
         // The table is of one moment, almost: a loop in it would have no end.
-        parents.by_ref().take(all.len()).any(|seen| seen.parent == own)
+        parents.by_ref().take(all.len()).any(|seen| seen.parent == ancestor)
     };
     all.iter().filter(|(id, _)| descends(**id)).map(|(id, seen)| (*id, *seen)).collect()
 }

@@ -26,6 +26,7 @@ use patchwright::model::chat::{ChatDialect, ChatModel, LimitField};
 use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::messages::MessagesModel;
 use patchwright::model::responses::ResponsesModel;
+use patchwright::private_folder;
 use patchwright::sandbox::Sandbox;
 use patchwright::sandbox::bare::BareSandbox;
 use patchwright::sandbox::container::image::Pull;
@@ -41,6 +42,7 @@ use patchwright::worker::Settings;
 use patchwright::workspace::Workspaces;
 use patchwright_domain::policy::Deployment;
 use patchwright_domain::turn::Prices;
+use tracing::warn;
 
 use super::Failure;
 
@@ -60,8 +62,14 @@ pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Fail
     }
 }
 
-pub(super) fn sandbox(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
-    Ok(Arc::new(Minimum::new(executors(config)?, config.isolation)))
+/// The sandbox, once what killed processes left of theirs is removed.
+pub(super) async fn sandbox(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
+    let sandbox: Arc<dyn Sandbox> = Arc::new(Minimum::new(executors(config)?, config.isolation));
+    private_folder::sweep(&std::env::temp_dir());
+    if let Err(refusal) = sandbox.sweep().await {
+        warn!("what killed processes left behind is still there: {refusal}; {}", refusal.remedy);
+    }
+    Ok(sandbox)
 }
 
 fn executors(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
@@ -310,7 +318,7 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         host,
         instruction_fallbacks: config.agent.instruction_fallbacks.clone(),
         test_command: None,
-        reads_devcontainer: config.sandbox.reads_devcontainer(),
+        devcontainer_images: config.sandbox.devcontainer_images(),
         limits_of_day: config.limits.of_day(),
     }
 }

@@ -24,7 +24,7 @@ use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Deployment;
 use secrecy::SecretString;
 
-use super::{Failure, assemble, serve, story, terminal};
+use super::{Failure, assemble, interruption, story, terminal};
 
 mod ending;
 mod sample;
@@ -75,7 +75,7 @@ pub(super) async fn demo(arguments: Arguments) -> Result<ExitCode, Failure> {
     terminal::say(if arguments.json { result.to_json(stage.github.deliveries().len()).to_string() } else { result.to_text() });
     if arguments.hold {
         tell(format!("\nEverything stays up; look around at {web}/{}. Interrupt to end.", stage.repository));
-        serve::asked_to_stop().await.context("waiting for signals").map_err(Failure::environment)?;
+        interruption::wait().await.context("waiting for signals").map_err(Failure::environment)?;
     }
     service.stop().await;
     stage.model.shutdown().await;
@@ -132,7 +132,7 @@ impl Stage {
             store: assemble::store(&config.store).await?,
             forge: Arc::new(github.context("setting up the App").map_err(Failure::environment)?),
             workspaces: assemble::workspaces(&config).await?,
-            sandbox: assemble::sandbox(&config.sandbox)?,
+            sandbox: assemble::sandbox(&config.sandbox).await?,
             // Everything is on loopback, and so is what its setup needs: nothing.
             egress: None,
             agents: assemble::agents(&config)?,

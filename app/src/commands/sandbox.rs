@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use jiff::SignedDuration;
+use patchwright::config::sandbox::ExecutorKind;
 use patchwright::egress::Gate;
 use patchwright::sandbox::{self, Output, Profile, SandboxError, Terms, Tree};
 use patchwright_domain::proof::Exit;
 use patchwright_domain::turn::output;
 
-use super::{ConfigArguments, Failure, assemble, terminal};
+use super::{ConfigArguments, Failure, assemble, giving, terminal};
 
 /// What `sandbox exec --help` says behind the options.
 const EXIT_CODES: &str = "\
@@ -24,7 +25,9 @@ for it prints an object only if the command ran.
 
 The command's environment holds what the configuration lists and nothing of yours. It starts in the workspace, the one \
 folder that lasts; its standard input is empty. As root, `exec` gives the workspace's files to the sandbox's user (id \
-65532), as a server that is root does with its scratch trees. A configuration file is read only if it is named: the folder \
+65532), as a server that is root does with its scratch trees, but for `--profile reader`, which sees what that user may \
+read. It refuses a folder of the system, a home folder, and one in which files are neither root's nor that user's, unless \
+`--take-ownership` is given. A configuration file is read only if it is named: the folder \
 may be a repository.";
 
 /// How much output is kept, in bytes: the first and the last half.
@@ -57,6 +60,10 @@ pub(super) struct Exec {
     /// How long it may take, such as `90s` or `1h 30m`; then all of it is killed
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
     timeout: Duration,
+    /// As root, give the workspace to the sandbox's user even if it is a folder of the system, somebody's home folder, or has
+    /// files of others in it
+    #[arg(long)]
+    take_ownership: bool,
     /// Print one JSON object: `exit`, `output`, `omitted_bytes`, `duration_ms`
     #[arg(long)]
     json: bool,
@@ -110,7 +117,17 @@ async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
     if !workspace.is_dir() {
         return Err(Failure::usage(anyhow!("`--workspace {}` is no folder", arguments.workspace.display())));
     }
-    let sandbox = assemble::sandbox(&config.sandbox)?;
+    let gives_away = arguments.profile != ProfileArgument::Reader;
+    let can_give = rustix::process::geteuid().is_root()
+        && match config.sandbox.executor {
+            ExecutorKind::Local | ExecutorKind::Container => true,
+            // Commands run as root itself, or on a copy.
+            ExecutorKind::None | ExecutorKind::Kubernetes => false,
+        };
+    if gives_away && can_give && !arguments.take_ownership {
+        giving::check(&workspace).map_err(Failure::usage)?;
+    }
+    let sandbox = assemble::sandbox(&config.sandbox).await?;
     let egress = match arguments.profile {
         ProfileArgument::Setup => assemble::egress(&config.sandbox.egress)?,
         ProfileArgument::Agent | ProfileArgument::Reader | ProfileArgument::Proof => None,
@@ -120,7 +137,8 @@ async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
         None => None,
     };
     let terms = Terms { outlet: gate.as_ref().map(Gate::outlet), ..Profile::from(arguments.profile).into() };
-    let opened = sandbox.open(Tree::alone(&workspace), terms).await;
+    let tree = Tree { is_owned: !gives_away, ..Tree::alone(&workspace) };
+    let opened = sandbox.open(tree, terms).await;
     let mut executor = opened.map_err(|refusal| unmade(refusal.into()))?;
     let command =
         sandbox::Command { script, directory: String::new(), timeout: arguments.timeout, output_bytes_max: OUTPUT_BYTES_MAX };

@@ -8,15 +8,13 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use patchwright::clock::SystemClock;
 use patchwright::forge::github::GitHub;
-use patchwright::private_folder;
 use patchwright::sandbox::Isolation;
 use patchwright::server;
 use patchwright::service::Service;
 use patchwright::worker::Tools;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{ConfigArguments, Failure, assemble, terminal};
+use super::{ConfigArguments, Failure, assemble, interruption, terminal};
 
 /// How long GitHub may take to say who we are.
 const WHOAMI_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,7 +34,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.config.load()?;
     let github = assemble::github(&config.github)?;
     let agents = assemble::agents(&config)?;
-    let sandbox = assemble::sandbox(&config.sandbox)?;
+    let sandbox = assemble::sandbox(&config.sandbox).await?;
     match sandbox.probe().await {
         Ok(found) if found.isolation == Isolation::None => {
             warn!("there is NO sandbox: the code of repositories and agents runs as this user, with its files and its network");
@@ -46,10 +44,6 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
             found.advice.iter().for_each(|advice| warn!("limits could be kept better: {advice}"));
         }
         Err(refusal) => warn!("no job can be worked on: {refusal}; {}", refusal.remedy),
-    }
-    private_folder::sweep(&std::env::temp_dir());
-    if let Err(refusal) = sandbox.sweep().await {
-        warn!("what earlier servers left behind is still there: {refusal}; {}", refusal.remedy);
     }
     let slug = slug(&github).await;
     if config.model.input_usd_per_million.is_none() || config.model.output_usd_per_million.is_none() {
@@ -76,7 +70,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut service = service.context("starting the service").map_err(Failure::environment)?;
     info!("serving webhooks on http://{}/webhooks/github with {n_workers} workers as {slug}", service.address());
     let broken = tokio::select! {
-        asked = asked_to_stop() => asked.context("waiting for signals").map_err(Failure::environment).map(|()| None)?,
+        asked = interruption::wait() => asked.context("waiting for signals").map_err(Failure::environment).map(|_| None)?,
         () = service.ended() => Some(anyhow!("a part of the service has ended; its error is in the log")),
     };
     info!("stopping: no more deliveries and jobs are taken");
@@ -92,13 +86,4 @@ async fn slug(github: &GitHub) -> String {
         Err(_) => warn!("GitHub does not answer; deliveries are stored all the same"),
     }
     "patchwright".into()
-}
-
-/// Waits for SIGINT or SIGTERM.
-pub(super) async fn asked_to_stop() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::egress::name::Pattern;
-use crate::egress::rules::{self, Credential};
+use crate::egress::rules::{self, Credential, Grant};
 use crate::egress::{self, Limits};
 
 const MIB: u64 = 1024 * 1024;
@@ -72,11 +72,11 @@ pub struct Host {
     /// Whether a plain request to it goes out over TLS: the tool inside is given `http://NAME/`, so that the proxy can add
     /// the token or password, and nobody inside sees it.
     pub upgrade_to_tls: bool,
-    /// A bearer token that is added to plain requests.
+    /// A bearer token that is added to plain requests that read, by GET or HEAD, and to no other.
     #[serde(skip_serializing)]
     #[schemars(with = "Option<String>")]
     pub token: Option<SecretString>,
-    /// A user's name that is added to plain requests, with the password.
+    /// A user's name that is added to the same requests, with the password.
     pub username: Option<String>,
     /// The password that goes with it.
     #[serde(skip_serializing)]
@@ -160,7 +160,7 @@ impl Host {
             ports: self.ports.clone(),
             private: self.private,
             upgrade_to_tls: self.upgrade_to_tls,
-            credential,
+            grants: credential.map(Grant::of_host).into_iter().collect(),
         })
     }
 }

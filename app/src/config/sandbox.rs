@@ -94,11 +94,44 @@ impl Sandbox {
         self.devcontainer && runs_images
     }
 
+    /// No minimum would be kept by what has walls, and looked at by whoever reads the file.
+    fn check_walls(&self) -> Result<(), String> {
+        if self.isolation != Isolation::None {
+            return Ok(());
+        }
+        Err(format!(
+            "`sandbox.isolation` is `none`, which is for the executor `none` alone, and `sandbox.executor` is `{}`: demand what it \
+             gives, such as `namespaces`",
+            self.executor.as_str()
+        ))
+    }
+
+    /// The images that a repository's `devcontainer.json` may name, where it is read: the allowed ones and the operator's own.
+    pub fn devcontainer_images(&self) -> Option<Vec<String>> {
+        let images = self.container.allowed_images.iter().chain(&self.container.image);
+        self.reads_devcontainer().then(|| images.cloned().collect())
+    }
+
     /// Says what does not go together, naming the keys.
     pub(super) fn check(&self) -> Result<(), String> {
         self.egress.check()?;
+        self.limits.check()?;
+        if self.devcontainer && self.executor != ExecutorKind::Container {
+            return Err(format!(
+                "`sandbox.devcontainer` is of use to the executor `container` alone, and `sandbox.executor` is `{}`: take one of \
+                 the two back",
+                self.executor.as_str()
+            ));
+        }
+        if self.devcontainer && self.container.allowed_images.is_empty() {
+            return Err(
+                "`sandbox.devcontainer` is true, and `sandbox.container.allowed_images` allows no image: name those that \
+                 repositories may have, such as `[\"node:*\"]`"
+                    .to_owned(),
+            );
+        }
         if self.executor != ExecutorKind::None {
-            return Ok(());
+            return self.check_walls();
         }
         if self.isolation != Isolation::None {
             let isolation = self.isolation;
@@ -113,6 +146,34 @@ impl Sandbox {
                 .to_owned());
         }
         Ok(())
+    }
+}
+
+impl Limits {
+    /// Says what nothing could run with, or no machine could keep, naming the key.
+    fn check(&self) -> Result<(), String> {
+        /// More than any machine has, in MiB, and far from what overflows.
+        const MIB_MAX: u64 = 1 << 30;
+        /// As long as a processor is waited for, in seconds: a year.
+        const CPU_SECONDS_MAX: u64 = 365 * 24 * 3600;
+        /// The most numbers of processes that Linux has.
+        const PROCESSES_MAX: u64 = 1 << 22;
+        let bounds = [
+            ("processes", self.processes, 8, PROCESSES_MAX),
+            ("open_files", self.open_files, 32, 1 << 20),
+            ("memory_mib", self.memory_mib, 64, MIB_MAX),
+            ("cpu_seconds", self.cpu_seconds, 1, CPU_SECONDS_MAX),
+            ("file_mib", self.file_mib, 1, MIB_MAX),
+            ("tmp_mib", self.tmp_mib, 1, MIB_MAX),
+            ("disk_mib", self.disk_mib, 1, MIB_MAX),
+            ("files", self.files, 64, 1 << 40),
+            ("output_mib", self.output_mib, 1, MIB_MAX),
+            ("grace_ms", self.grace_ms, 0, 600_000),
+        ];
+        let wrong = bounds.iter().find(|(_, value, least, most)| value < least || value > most);
+        wrong.map_or(Ok(()), |(key, value, least, most)| {
+            Err(format!("`sandbox.limits.{key}` is {value}, and must be between {least} and {most}"))
+        })
     }
 }
 

@@ -178,11 +178,50 @@ fn every_key_is_documented() {
 
 #[test]
 fn a_devcontainer_is_read_only_where_it_is_wanted_and_images_are_run() {
-    for (executor, reads) in [("container", true), ("local", false), ("kubernetes", false)] {
-        let text = format!("[sandbox]\nexecutor = \"{executor}\"\ndevcontainer = true\n");
-        assert_eq!(load(&text, &[]).unwrap().sandbox.reads_devcontainer(), reads, "{executor}");
-    }
+    let container = "[sandbox]\nexecutor = \"container\"\ndevcontainer = true\n";
+    let allowed = format!("{container}[sandbox.container]\nimage = \"debian\"\nallowed_images = [\"node:*\"]\n");
+    let images = load(&allowed, &[]).unwrap().sandbox.devcontainer_images().unwrap();
+    assert_eq!(images, ["node:*", "debian"]);
+    assert!(load(container, &[]).unwrap_err().contains("`sandbox.container.allowed_images` allows no image"));
+    let local = load("[sandbox]\ndevcontainer = true\n", &[]).unwrap_err();
+    assert!(local.contains("of use to the executor `container` alone"), "{local}");
     assert!(!load("[sandbox]\nexecutor = \"container\"\n", &[]).unwrap().sandbox.reads_devcontainer());
+}
+
+#[test]
+fn limits_with_which_nothing_could_run_are_refused_by_their_key() {
+    for (key, value) in [
+        ("memory_mib", "0"),
+        ("file_mib", "0"),
+        ("open_files", "2"),
+        ("processes", "0"),
+        ("disk_mib", "0"),
+        ("memory_mib", "18446744073709551615"),
+        ("grace_ms", "600001"),
+    ] {
+        let variable = format!("PATCHWRIGHT__SANDBOX__LIMITS__{}", key.to_uppercase());
+        let error = load("", &[(&variable, value)]).unwrap_err();
+        assert!(error.contains(&format!("`sandbox.limits.{key}` is {value}, and must be between ")), "{error}");
+    }
+}
+
+#[test]
+fn a_value_that_is_none_of_those_that_there_are_is_told_with_them() {
+    for (text, variables) in [
+        ("[sandbox]\nexecutor = \"docker\"\n", [].as_slice()),
+        ("", &[("PATCHWRIGHT__SANDBOX__EXECUTOR", "docker"), ("PATCHWRIGHT__SERVER__WORKERS", "2")]),
+    ] {
+        let error = load(text, variables).unwrap_err();
+        assert_eq!(error, "`sandbox.executor`: there is no `docker`, expected one of `local`, `container`, `kubernetes`, `none`");
+    }
+}
+
+#[test]
+fn no_minimum_is_for_what_has_no_walls_alone() {
+    for executor in ["local", "container"] {
+        let error = load(&format!("[sandbox]\nexecutor = \"{executor}\"\nisolation = \"none\"\n"), &[]).unwrap_err();
+        assert!(error.contains("is for the executor `none` alone"), "{error}");
+    }
 }
 
 #[test]

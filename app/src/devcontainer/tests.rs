@@ -22,7 +22,7 @@ fn features_are_left_out_and_that_is_said() {
 fn what_would_have_to_be_built_is_not_used_and_that_is_said() {
     let found = named(r#"{"image": "node:22", "build": {"dockerfile": "Dockerfile"}}"#);
     assert_eq!(found.image, None);
-    insta::assert_snapshot!(found.note, @"`.devcontainer.json` was not used, for its `build` is not supported: the commands ran in the operator's image. An `image` there, or in `.github/patchwright.yml`, would be used.");
+    insta::assert_snapshot!(found.note, @"`.devcontainer.json` was not used, for its `build` is not supported: the commands ran in the operator's image. An `image` there, or in `.github/patchwright.yml`, would be used if the operator allows it.");
     for key in ["dockerFile", "dockerComposeFile"] {
         assert_eq!(named(&format!("{{\"image\": \"x\", \"{key}\": \"Dockerfile\"}}")).image, None, "{key}");
     }

@@ -13,9 +13,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::egress::address::{self, Scope};
-use crate::egress::ecosystems::decoded;
 use crate::egress::name::{HostName, Pattern};
 use crate::egress::resolve::{ADDRESSES_MAX, Resolve};
+use crate::egress::rules::decoded;
 use crate::egress::rules::{Denial, Host, basic};
 
 /// How long DNS may take.

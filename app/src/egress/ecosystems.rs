@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::egress::Carried;
 use crate::egress::name::{HostName, Pattern};
-use crate::egress::rules::{Credential, Host, PORTS};
+use crate::egress::rules::{Credential, Grant, Host, PORTS, decoded};
 
 mod cargo;
 pub mod defaults;
@@ -137,12 +137,13 @@ impl Found {
         let host =
             Url::parse(address).ok().filter(|url| url.scheme() == "https").and_then(|url| url.host_str().map(str::to_owned));
         let login = host.and_then(|host| self.logins.iter().find(|login| login.machine.eq_ignore_ascii_case(&host)));
-        let credential = login.map(|login| login.credential.clone());
-        self.registry_with(address, credential)
+        // The file knows of hosts, not of paths.
+        let grant = login.map(|login| Grant::of_host(login.credential.clone()));
+        self.registry_with(address, grant)
     }
 
     /// The same, with what the proxy is to add where the address itself has nothing.
-    fn registry_with(&mut self, address: &str, credential: Option<Credential>) -> Option<String> {
+    fn registry_with(&mut self, address: &str, grant: Option<Grant>) -> Option<String> {
         let (prefix, plain) = address.strip_prefix("sparse+").map_or(("", address), |plain| ("sparse+", plain));
         let mut url = Url::parse(plain).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -157,14 +158,15 @@ impl Found {
             username: decoded(url.username()),
             password: SecretString::from(decoded(url.password().unwrap_or_default())),
         });
-        let credential = own.or(credential);
+        // As the tools do it, which find what an index leads to at other paths of its host.
+        let grant = own.map(Grant::of_host).or(grant);
         // Neither fails: the scheme is http or https, so there is a host.
         let _ = url.set_username("").and_then(|()| url.set_password(None));
         let ports = url.port().map_or_else(|| PORTS.to_vec(), |port| vec![port]);
-        let upgrade_to_tls = credential.is_some() && url.scheme() == "https";
+        let upgrade_to_tls = grant.is_some() && url.scheme() == "https";
         let text = url.as_str().to_owned();
         let inside = if upgrade_to_tls { text.replacen("https://", "http://", 1) } else { text };
-        self.allow(Host { ports, upgrade_to_tls, credential, ..Host::new(Pattern::Exactly(name)) });
+        self.allow(Host { ports, upgrade_to_tls, grants: grant.into_iter().collect(), ..Host::new(Pattern::Exactly(name)) });
         Some(format!("{prefix}{inside}"))
     }
 
@@ -181,8 +183,11 @@ impl Found {
             None => self.hosts.push(host),
             Some(there) => {
                 there.ports.extend(host.ports.iter().filter(|port| !there.ports.contains(port)).copied().collect::<Vec<_>>());
-                if there.credential.is_none() {
-                    (there.credential, there.upgrade_to_tls) = (host.credential, host.upgrade_to_tls);
+                there.upgrade_to_tls |= host.upgrade_to_tls;
+                for grant in host.grants {
+                    if !there.grants.iter().any(|known| known.below == grant.below) {
+                        there.grants.push(grant);
+                    }
                 }
             }
         }
@@ -193,18 +198,9 @@ impl Found {
     }
 }
 
-/// Text in which `%` stands for bytes; what is wrongly written stays as it is.
-pub(super) fn decoded(text: &str) -> String {
-    let query = format!("x={}", text.replace('+', "%2B"));
-    let pair = Url::parse(&format!("http://x/?{query}"))
-        .ok()
-        .and_then(|url| url.query_pairs().next().map(|(_, value)| value.into_owned()));
-    pair.unwrap_or_else(|| text.to_owned())
-}
-
 /// Puts the operator's own entries and the tools' together: what the operator says of a name holds for the tools' entry too.
 pub fn merge(operator: &[Host], found: &[Host]) -> Vec<Host> {
-    let (speaking, silent): (Vec<&Host>, Vec<&Host>) = operator.iter().partition(|host| host.credential.is_some());
+    let (speaking, silent): (Vec<&Host>, Vec<&Host>) = operator.iter().partition(|host| !host.grants.is_empty());
     let of_tool = found.iter().map(|host| {
         let same = operator.iter().filter(|own| own.pattern == host.pattern);
         Host { private: host.private || same.clone().any(|own| own.private), ..host.clone() }

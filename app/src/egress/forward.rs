@@ -42,6 +42,13 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
+/// By these some servers take a request for another than it says to be, and one that reads for one that changes.
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+];
+
 /// What is answered: a response that is passed on, or words of our own.
 pub(super) type Answer = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -143,14 +150,16 @@ pub(super) async fn forward(
     };
     let mut headers = end_to_end(&parts.headers);
     headers.remove(header::HOST);
-    let is_index = host.upgrade_to_tls && host.credential.is_some() && parts.uri.path().ends_with(INDEX);
+    let is_index = host.upgrade_to_tls && !host.grants.is_empty() && parts.uri.path().ends_with(INDEX);
     if is_index {
         // What is packed could not be read.
         headers.remove(header::ACCEPT_ENCODING);
     }
-    if let Some(credential) = &host.credential {
+    // The path is the one that is sent: `..` is gone from it.
+    if let Some(credential) = host.credential(&parts.method, url.path()) {
         let value = credential.header().map_err(|reason| Denial::unreachable(format!("the host's credential: {reason}")))?;
         headers.insert(header::AUTHORIZATION, value);
+        METHOD_OVERRIDES.iter().for_each(|name| drop(headers.remove(name)));
     }
     let sent = client.request(parts.method, url).headers(headers);
     let sent = if body.is_end_stream() {

@@ -1,7 +1,8 @@
 //! The list of hosts that a setup may reach, and the words in which everything else is refused.
 
-use http::StatusCode;
 use http::header::HeaderValue;
+use http::{Method, StatusCode};
+use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::egress::name::{Authority, HostName, Pattern};
@@ -42,6 +43,57 @@ impl Credential {
     }
 }
 
+/// How often a path is decoded in the search for a way out of its prefix: servers and the proxies before them each may.
+const DECODED_MAX: usize = 3;
+
+/// A credential, and what it is for: reading, at and below one path.
+///
+/// Whoever can make the proxy ask for something can make it ask for anything, so a credential is never put to a request that
+/// could publish, change or remove. Such a request goes on without it, and the host itself refuses it.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The path at and below which it is added; `/` is the whole host.
+    pub below: String,
+    /// What is added.
+    pub credential: Credential,
+}
+
+impl Grant {
+    /// One that holds for the whole host.
+    pub fn of_host(credential: Credential) -> Self {
+        Self { below: "/".to_owned(), credential }
+    }
+
+    /// Whether it is for a path, as it is sent.
+    fn covers(&self, path: &str) -> bool {
+        let below = self.below.trim_end_matches('/');
+        let rest = path.strip_prefix(below);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) && (below.is_empty() || !leads_up(path))
+    }
+}
+
+/// Whether a server that decodes a path may find a step out of it: `..` written in another way.
+fn leads_up(path: &str) -> bool {
+    let mut path = path.to_owned();
+    for _ in 0..DECODED_MAX {
+        if path.split(['/', '\\']).any(|segment| segment.split(';').next() == Some("..")) {
+            return true;
+        }
+        path = decoded(&path);
+    }
+    // What is encoded more often than that is written to mislead.
+    decoded(&path) != path
+}
+
+/// Text in which `%` stands for bytes; what is wrongly written stays as it is.
+pub(super) fn decoded(text: &str) -> String {
+    let query = format!("x={}", text.replace('+', "%2B").replace('&', "%26").replace('#', "%23"));
+    let pair = Url::parse(&format!("http://x/?{query}"))
+        .ok()
+        .and_then(|url| url.query_pairs().next().map(|(_, value)| value.into_owned()));
+    pair.unwrap_or_else(|| text.to_owned())
+}
+
 /// The value that stands for a user's name and password.
 pub(super) fn basic(username: &str, password: &SecretString) -> String {
     use base64::Engine as _;
@@ -60,14 +112,24 @@ pub struct Host {
     pub private: bool,
     /// Whether a plain request to it goes out over TLS, so that the proxy can add to it.
     pub upgrade_to_tls: bool,
-    /// What the proxy adds to plain requests.
-    pub credential: Option<Credential>,
+    /// What the proxy adds to plain requests that read.
+    pub grants: Vec<Grant>,
 }
 
 impl Host {
     /// A host on the internet, at the usual ports.
     pub fn new(pattern: Pattern) -> Self {
-        Self { pattern, ports: PORTS.to_vec(), private: false, upgrade_to_tls: false, credential: None }
+        Self { pattern, ports: PORTS.to_vec(), private: false, upgrade_to_tls: false, grants: Vec::new() }
+    }
+
+    /// What is added to a request: nothing to one that could change something, otherwise what holds for the longest beginning
+    /// of its path. npm asks for audits by POST, and installs without an answer; nothing else that reads is asked for so.
+    pub(super) fn credential(&self, method: &Method, path: &str) -> Option<&Credential> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let covering = self.grants.iter().filter(|grant| grant.covers(path));
+        covering.max_by_key(|grant| grant.below.len()).map(|grant| &grant.credential)
     }
 }
 

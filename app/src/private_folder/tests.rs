@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::{PREFIX, PrivateFolder, sweep};
+use super::{MARK, PREFIX, PrivateFolder, UNLOCKED, sweep};
 
 #[test]
 fn nobody_else_may_enter() {
@@ -23,7 +23,11 @@ fn only_what_a_killed_process_left_is_removed() {
     let named_alike = parent.path().join(format!("{PREFIX}of-somebody-else"));
     std::fs::create_dir(&named_alike).expect("there is room");
     std::fs::write(named_alike.join("precious"), "x").expect("there is room");
+    let unfinished = ["empty", "marked"].map(|name| parent.path().join(format!("{UNLOCKED}{name}")));
+    unfinished.iter().for_each(|folder| std::fs::create_dir(folder).expect("there is room"));
+    std::fs::write(unfinished[1].join(MARK), "").expect("there is room");
     sweep(parent.path());
+    assert!(unfinished.iter().all(|folder| !folder.exists()), "whoever began them was killed");
     assert!(used.path().exists(), "it is locked by this process");
     assert!(!abandoned.exists(), "nobody is left who has locked it");
     assert!(named_alike.join("precious").exists(), "its name alone makes it nothing of ours");

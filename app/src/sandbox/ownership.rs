@@ -3,7 +3,8 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid};
 
@@ -50,6 +51,26 @@ pub fn ensure_owner(tree: &Path, uid: u32, gid: u32) -> io::Result<u64> {
         }
     }
     Ok(n_changed)
+}
+
+/// The first entry of a tree that is none of these users', if there is one. It follows no link.
+///
+/// # Errors
+/// What the system says.
+pub fn foreign(tree: &Path, users: &[u32]) -> io::Result<Option<PathBuf>> {
+    let mut unseen = vec![tree.to_owned()];
+    while let Some(path) = unseen.pop() {
+        let found = path.symlink_metadata()?;
+        if !users.contains(&found.uid()) {
+            return Ok(Some(path));
+        }
+        if found.is_dir() {
+            for entry in std::fs::read_dir(&path)? {
+                unseen.push(entry?.path());
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// One directory and what of it is still to be looked at.

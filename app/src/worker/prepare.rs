@@ -15,6 +15,7 @@ use super::{Answer, StepError, Tools, conclusions};
 use crate::devcontainer::{self, Named};
 use crate::forge::Access;
 use crate::policy_file;
+use crate::sandbox::images;
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> Result<Answer, StepError> {
     super::show(tools, spec, Stage::Preparing, walls).await;
@@ -48,8 +49,8 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<(Plan, V
     policy.commands.test = tools.settings.test_command.clone().or(policy.commands.test);
     let files = tools.workspaces.root_files(&spec.repo, base).await?;
     let mut notes = Vec::new();
-    if let (true, None) = (tools.settings.reads_devcontainer, &policy.demands.image)
-        && let Some(named) = devcontainer(tools, spec, base).await?
+    if let (Some(images), None) = (&tools.settings.devcontainer_images, &policy.demands.image)
+        && let Some(named) = devcontainer(tools, spec, base, images).await?
     {
         policy.demands.image = named.image;
         notes.push(named.note);
@@ -58,10 +59,13 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<(Plan, V
 }
 
 /// What the base's `devcontainer.json` names; the patch's never counts.
-async fn devcontainer(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<Option<Named>, StepError> {
+async fn devcontainer(tools: &Tools, spec: &JobSpec, base: &CommitId, images: &[String]) -> Result<Option<Named>, StepError> {
     for path in devcontainer::PATHS {
         if let Some(bytes) = tools.workspaces.read(&spec.repo, base, path).await? {
-            return Ok(Some(devcontainer::read(path, &bytes)));
+            let named = devcontainer::read(path, &bytes);
+            let refused = named.image.as_deref().and_then(|image| images::refusal(image, images));
+            // The repository's file asks, and demands nothing, so the run goes on without.
+            return Ok(Some(refused.map_or(named, |refusal| devcontainer::left_out(path, &refusal.missing))));
         }
     }
     Ok(None)

@@ -46,7 +46,8 @@ async fn one_that_was_killed_without_a_sandbox_leaves_none_either() {
     check(&["--without-sandbox"], &bare::CONFIG, 4).await;
 }
 
-async fn check(arguments: &[&str], variables: &[(&str, &str)], n_processes: usize) {
+/// A run whose agent's command is busy, and where its trees are.
+async fn busy(arguments: &[&str], variables: &[(&str, &str)]) -> (Checkout, PathBuf, tokio::process::Child) {
     let checkout = Checkout::with_model(vec![Step::Shell(BUSY.into())]).await;
     let folder = checkout.folder.path().join("state");
     let url = checkout.model.base_url();
@@ -56,13 +57,28 @@ async fn check(arguments: &[&str], variables: &[(&str, &str)], n_processes: usiz
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", checkout.folder.path()).env("USER", "ada");
     command.env("PATCHWRIGHT__WORKSPACE__DIR", &folder).env("PATCHWRIGHT__MODEL__BASE_URL", url).kill_on_drop(true);
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    let mut running = command.spawn().expect("the program starts");
+    let running = command.spawn().expect("the program starts");
     let busy = async {
         while found(&folder.join("scratch"), "busy").is_empty() {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(60), busy).await.expect("the agent's command runs");
+    (checkout, folder, running)
+}
+
+#[tokio::test]
+async fn an_interrupted_run_leaves_no_tree() {
+    let (_checkout, folder, mut running) = busy(&[], &[]).await;
+    let number = Pid::from_raw(running.id().expect("it runs").cast_signed()).expect("no process is 0");
+    rustix::process::kill_process(number, rustix::process::Signal::TERM).expect("it runs");
+    assert_eq!(running.wait().await.expect("it was ours").code(), Some(143));
+    let left: Vec<_> = std::fs::read_dir(folder.join("scratch")).expect("it is there").flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+async fn check(arguments: &[&str], variables: &[(&str, &str)], n_processes: usize) {
+    let (_checkout, folder, mut running) = busy(arguments, variables).await;
     let processes = descendants(running.id().expect("it runs"));
     assert!(processes.len() >= n_processes, "the launcher and what it runs: {processes:?}");
     let number = |process: &u32| Pid::from_raw(process.cast_signed()).expect("no process is 0");

@@ -145,6 +145,10 @@ async fn it_explains_itself() {
               
               [default: 10m]
 
+          --take-ownership
+              As root, give the workspace to the sandbox's user even if it is a folder of the system,
+              somebody's home folder, or has files of others in it
+
           --json
               Print one JSON object: `exit`, `output`, `omitted_bytes`, `duration_ms`
 
@@ -160,7 +164,10 @@ async fn it_explains_itself() {
     The command's environment holds what the configuration lists and nothing of yours. It starts in the
     workspace, the one folder that lasts; its standard input is empty. As root, `exec` gives the
     workspace's files to the sandbox's user (id 65532), as a server that is root does with its scratch
-    trees. A configuration file is read only if it is named: the folder may be a repository.
+    trees, but for `--profile reader`, which sees what that user may read. It refuses a folder of the
+    system, a home folder, and one in which files are neither root's nor that user's, unless
+    `--take-ownership` is given. A configuration file is read only if it is named: the folder may be a
+    repository.
     ");
 }
 
@@ -168,20 +175,22 @@ async fn it_explains_itself() {
 async fn walls_that_are_weaker_than_the_operator_demands_are_refused() {
     let folder = folder();
     let demanded = [("PATCHWRIGHT__SANDBOX__ISOLATION", "kernel")];
-    let ended = patchwright(folder.path(), &["sandbox", "exec", "--workspace", ".", "--", "touch", "ran"], &demanded).await;
+    std::fs::create_dir(folder.path().join("tree")).expect("there is room");
+    let ended = patchwright(folder.path(), &["sandbox", "exec", "--workspace", "tree", "--", "touch", "ran"], &demanded).await;
     assert_eq!(ended.code, Some(3), "{}", ended.err);
     assert!(ended.err.contains("`sandbox.isolation` demands: `kernel`"), "{}", ended.err);
-    assert!(!folder.path().join("ran").exists());
+    assert!(!folder.path().join("tree/ran").exists());
 }
 
 #[tokio::test]
 async fn a_setup_alone_is_led_to_the_proxy_and_what_it_is_refused_is_told() {
     let folder = folder();
     let script = "exec 3<>/dev/tcp/127.0.0.1/3128 || exit 9; printf 'CONNECT other.example:443 HTTP/1.1\\r\\nHost: other.example:443\\r\\n\\r\\n' >&3; head -n 1 <&3";
+    std::fs::create_dir(folder.path().join("tree")).expect("there is room");
     let asked = |profile: &'static str| {
         let folder = folder.path().to_owned();
         async move {
-            let words = ["sandbox", "exec", "--workspace", ".", "--profile", profile, "--", "bash", "-c", script];
+            let words = ["sandbox", "exec", "--workspace", "tree", "--profile", profile, "--", "bash", "-c", script];
             patchwright(&folder, &words, &[]).await
         }
     };

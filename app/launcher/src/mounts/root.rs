@@ -67,7 +67,7 @@ impl<'a> Root<'a> {
                 return Err(error.into());
             }
             parent = self.find(above)?;
-            if made.is_ok() && above.starts_with(&HOME[1..]) {
+            if made.is_ok() && std::path::Path::new(above).starts_with(&HOME[1..]) {
                 let (uid, gid) = (Uid::from_raw(self.spec.uid), Gid::from_raw(self.spec.gid));
                 rustix::fs::chownat(&parent, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
             }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use toml::{Table, Value};
 
 use super::{Found, Sources, defaults};
-use crate::egress::rules::Credential;
+use crate::egress::rules::{Credential, Grant};
 
 /// Where cargo finds settings inside, wherever it is started: above the workspace and the home directory.
 const CONFIG: &str = "/.cargo/config.toml";
@@ -49,8 +49,8 @@ pub(super) fn add(sources: &Sources, found: &mut Found) {
     }
     for (name, value) in &sources.environment {
         if name.starts_with("CARGO_REGISTRIES_") && name.ends_with("_INDEX") {
-            let set = name.trim_end_matches("_INDEX");
-            let token = sources.variable(&format!("{set}_TOKEN")).map(|token| Credential::Bare(SecretString::from(token)));
+            let set = name.strip_suffix("_INDEX").unwrap_or(name);
+            let token = sources.variable(&format!("{set}_TOKEN")).map(granted);
             let is_private = token.is_some();
             let Some(index) = found.registry_with(value, token) else { continue };
             found.set(name, index);
@@ -111,12 +111,17 @@ fn settings(sources: &Sources, names: [&str; 2]) -> Table {
 
 /// The token for a registry: of a variable, of the settings, or of `cargo login`. What another program would tell is not
 /// asked.
-fn token(sources: &Sources, credentials: &Table, name: &str, registry: &Value) -> Option<Credential> {
+fn token(sources: &Sources, credentials: &Table, name: &str, registry: &Value) -> Option<Grant> {
     let variable = format!("CARGO_REGISTRIES_{}_TOKEN", name.to_uppercase().replace(['-', '.'], "_"));
     let text = |value: &Value| value.get("token").and_then(Value::as_str).map(str::to_owned);
     let kept = || credentials.get("registries").and_then(|all| all.get(name)).and_then(text);
     let token = sources.variable(&variable).map(str::to_owned).or_else(|| text(registry)).or_else(kept);
-    token.map(|token| Credential::Bare(SecretString::from(token)))
+    token.as_deref().map(granted)
+}
+
+/// A token for the whole host: where the crates are the index says, and that is seldom below the index.
+fn granted(token: &str) -> Grant {
+    Grant::of_host(Credential::Bare(SecretString::from(token)))
 }
 
 /// The settings as text; there are only tables of texts in them.

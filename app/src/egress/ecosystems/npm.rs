@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{Found, Sources};
-use crate::egress::rules::Credential;
+use crate::egress::rules::{Credential, Grant};
 
 /// Where the settings are inside that hold for every project, and that a project's own go before.
 const CONFIG: &str = "/run/outlet-npmrc";
@@ -28,7 +28,7 @@ pub(super) fn add(sources: &Sources, told: Option<Value>, found: &mut Found) {
     for (key, value) in &told {
         let is_registry = key == "registry" || key.starts_with('@') && key.ends_with(":registry");
         let Some(address) = value.as_str().filter(|_| is_registry) else { continue };
-        if let Some(inside) = found.registry_with(address, credential(address, &secrets)) {
+        if let Some(inside) = found.registry_with(address, grant(address, &secrets)) {
             lines.push_str(&format!("{key}={inside}\n"));
         }
     }
@@ -59,27 +59,33 @@ fn expanded(sources: &Sources, value: &str) -> String {
     name.and_then(|name| sources.variable(name)).unwrap_or(value).to_owned()
 }
 
-/// What is set for the longest beginning of an address.
-fn credential(address: &str, secrets: &BTreeMap<String, String>) -> Option<Credential> {
+/// What is set for the longest beginning of an address, and holds for that alone.
+fn grant(address: &str, secrets: &BTreeMap<String, String>) -> Option<Grant> {
     let mut place = format!("//{}", address.split_once("://")?.1);
     loop {
         let trimmed = place.trim_end_matches('/').to_owned();
+        let below =
+            trimmed.trim_start_matches('/').split_once('/').map_or_else(|| "/".to_owned(), |(_, path)| format!("/{path}/"));
         for place in [format!("{trimmed}/"), trimmed.clone()] {
             let set = |name: &str| secrets.get(&format!("{place}:{name}")).map(String::as_str);
             if let Some(token) = set("_authToken") {
-                return Some(Credential::Token(SecretString::from(token)));
+                return Some(Grant { below, credential: Credential::Token(SecretString::from(token)) });
             }
             if let Some(pair) = set("_auth").and_then(decoded) {
                 let (username, password) = pair.split_once(':')?;
-                return Some(Credential::Password { username: username.to_owned(), password: SecretString::from(password) });
+                return Some(Grant { below, credential: password_of(username, password) });
             }
             if let (Some(username), Some(password)) = (set("username"), set("_password").and_then(decoded)) {
-                return Some(Credential::Password { username: username.to_owned(), password: SecretString::from(password) });
+                return Some(Grant { below, credential: password_of(username, password) });
             }
         }
         let end = trimmed.rfind('/').filter(|end| *end > 1)?;
         place = trimmed[..end].to_owned();
     }
+}
+
+fn password_of(username: &str, password: impl Into<SecretString>) -> Credential {
+    Credential::Password { username: username.to_owned(), password: password.into() }
 }
 
 fn decoded(text: &str) -> Option<String> {

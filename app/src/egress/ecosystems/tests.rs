@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::{Found, Sources, discover, merge};
 use crate::egress::name::Pattern;
-use crate::egress::rules::{Credential, Host};
+use crate::egress::rules::{Credential, Grant, Host};
 
 /// A machine with tools that say what they are told to, and files in a home directory.
 async fn found(tools: &[(&str, &str)], files: &[(&str, &str)], environment: &[(&str, &str)]) -> Found {
@@ -41,6 +41,10 @@ fn file<'a>(found: &'a Found, name: &str) -> Option<&'a str> {
     found.carried.files.iter().find(|(path, _)| path.to_str() == Some(name)).map(|(_, text)| text.as_str())
 }
 
+fn credential(host: &Host) -> Option<&Credential> {
+    host.grants.first().map(|grant| &grant.credential)
+}
+
 /// Nothing that is carried in holds a secret.
 #[track_caller]
 fn is_clean(found: &Found) {
@@ -70,7 +74,7 @@ async fn cargos_replacement_is_followed_and_carried_without_its_password() {
     let found =
         found(&[("cargo", "")], &[(".cargo/config.toml", config)], &[("CARGO_REGISTRIES_X_INDEX", "https://x.test/")]).await;
     assert_eq!(hosts(&found), ["crates.test upgraded", "own.test upgraded", "x.test"]);
-    assert!(matches!(found.hosts[1].credential, Some(Credential::Bare(_))));
+    assert!(matches!(credential(&found.hosts[1]), Some(Credential::Bare(_))));
     assert_eq!(found.hosts[0].ports, [8443]);
     insta::assert_snapshot!(file(&found, "/.cargo/config.toml").unwrap(), @r#"
     [registries."own"]
@@ -123,7 +127,7 @@ async fn what_netrc_says_of_a_host_is_added_outside() {
     assert_eq!(hosts(&found), ["pip.test upgraded", "trap.test", "go.test upgraded", "other.test", "plain.test"]);
     assert_eq!(variable(&found, "GOPROXY"), Some("http://go.test/|https://other.test/,http://plain.test/"));
     assert_eq!(variable(&found, "GONOPROXY"), Some("*.corp"));
-    let who = |host: &Host| match &host.credential {
+    let who = |host: &Host| match credential(host) {
         Some(Credential::Password { username, .. }) => username.clone(),
         Some(Credential::Token(_) | Credential::Bare(_)) | None => String::new(),
     };
@@ -137,11 +141,20 @@ async fn npms_registries_are_what_it_says_and_their_tokens_stay_outside() {
     let npmrc = "//corp.test/npm/:_authToken=${TOKEN}\n//npm.test/:_auth=bWU6aHVudGVyMg==\n";
     let found = found(&[("npm", npm)], &[(".npmrc", npmrc)], &[("TOKEN", "hunter2")]).await;
     assert_eq!(hosts(&found), ["corp.test upgraded", "npm.test upgraded"]);
-    assert!(matches!(found.hosts[0].credential, Some(Credential::Token(_))));
-    assert!(matches!(&found.hosts[1].credential, Some(Credential::Password { username, .. }) if username == "me"));
+    assert!(matches!(credential(&found.hosts[0]), Some(Credential::Token(_))));
+    assert!(matches!(credential(&found.hosts[1]), Some(Credential::Password { username, .. }) if username == "me"));
     assert_eq!(file(&found, "/run/outlet-npmrc"), Some("@corp:registry=http://corp.test/npm/\nregistry=http://npm.test/main/\n"));
     assert_eq!(variable(&found, "npm_config_globalconfig"), Some("/run/outlet-npmrc"));
     is_clean(&found);
+}
+
+#[tokio::test]
+async fn npms_tokens_are_for_the_paths_that_they_are_set_for() {
+    let npm = r#"echo '{"@a:registry": "https://npm.test/a/", "@b:registry": "https://npm.test/b/c/", "@d:registry": "https://npm.test/d/"}'"#;
+    let npmrc = "//npm.test/a/:_authToken=hunter2\n//npm.test/b/:_authToken=hunter2\n";
+    let found = found(&[("npm", npm)], &[(".npmrc", npmrc)], &[]).await;
+    let paths: Vec<&str> = found.hosts[0].grants.iter().map(|grant| grant.below.as_str()).collect();
+    assert_eq!((hosts(&found), paths), (vec!["npm.test upgraded".to_owned()], vec!["/a/", "/b/"]));
 }
 
 #[tokio::test]
@@ -203,11 +216,11 @@ async fn a_registry_at_an_address_is_not_allowed() {
 #[test]
 fn what_the_operator_says_of_a_name_holds_for_the_tools_entry() {
     let host = |name: &str| Host::new(Pattern::parse(name).unwrap());
-    let token = || Some(Credential::Token("t".into()));
-    let operator = [Host { private: true, ..host("a.test") }, Host { credential: token(), ..host("b.test") }];
-    let tools = [Host { credential: token(), ..host("a.test") }, host("b.test"), host("c.test")];
+    let grants = || vec![Grant::of_host(Credential::Token("t".into()))];
+    let operator = [Host { private: true, ..host("a.test") }, Host { grants: grants(), ..host("b.test") }];
+    let tools = [Host { grants: grants(), ..host("a.test") }, host("b.test"), host("c.test")];
     let merged = merge(&operator, &tools);
     let first = |name: &str| merged.iter().find(|found| found.pattern == Pattern::parse(name).unwrap()).unwrap();
-    assert!(first("a.test").private && first("a.test").credential.is_some());
-    assert!(first("b.test").credential.is_some() && !first("c.test").private);
+    assert!(first("a.test").private && !first("a.test").grants.is_empty());
+    assert!(!first("b.test").grants.is_empty() && !first("c.test").private);
 }

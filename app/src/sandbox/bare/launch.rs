@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::NAME;
-use patchwright_launcher::bare::{Bare, MODE, TERMINATE};
+use patchwright_launcher::bare::{self, Bare, MODE, TERMINATE};
 use patchwright_launcher::spec;
 use patchwright_launcher::status::Status;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::process::Command as Program;
+use tokio::process::{Child, Command as Program};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -26,7 +27,9 @@ use crate::sandbox::output::{Kept, Tail};
 use crate::sandbox::{Command, Handle, Limits, Output, Refusal, Running, SandboxError, signals};
 
 /// How long the launcher may take to end everything of a command.
-const KILL_TIMEOUT: Duration = Duration::from_secs(30);
+const KILL_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often it is helped to: a command can stop it, and go on stopping it.
+const KILLS_MAX: u32 = 60;
 /// How long output is waited for that somebody still holds who got away.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much a launcher may say.
@@ -36,6 +39,7 @@ const ERRORS_BYTES_MAX: usize = 8 * 1024;
 
 /// A launcher with its command. Dropping it, or only the connection, ends everything that the command started.
 struct Started {
+    launcher: Launcher,
     connection: OwnedWriteHalf,
     statuses: JoinHandle<io::Result<Kept>>,
 }
@@ -112,10 +116,55 @@ impl Started {
     async fn killed(&mut self) -> Result<String, SandboxError> {
         let shut: &UnixStream = self.connection.as_ref();
         let _ = rustix::net::shutdown(shut, rustix::net::Shutdown::Write);
-        match timeout(KILL_TIMEOUT, &mut self.statuses).await {
-            Ok(said) => text(said),
-            Err(_) => Err(machine("ending the command", io::ErrorKind::TimedOut.into())),
+        for _ in 0..KILLS_MAX {
+            self.launcher.go_on();
+            if let Ok(said) = timeout(KILL_TIMEOUT, &mut self.statuses).await {
+                return text(said);
+            }
+            self.launcher.kill_descendants().await;
         }
+        self.launcher.send(Signal::KILL);
+        Err(machine("ending the command", io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// The launcher's process, by a handle that means no other.
+struct Launcher {
+    process: OwnedFd,
+    number: i32,
+}
+
+impl Launcher {
+    fn of(child: &Child) -> io::Result<Self> {
+        let number = child.id().and_then(|number| i32::try_from(number).ok()).unwrap_or_default();
+        let pid = Pid::from_raw(number).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self { process: pidfd_open(pid, PidfdFlags::empty())?, number })
+    }
+
+    /// One that is gone needs no signal.
+    fn send(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.process, signal);
+    }
+
+    /// A command is the same user and can stop it; then it would hear of nothing any more.
+    fn go_on(&self) {
+        self.send(Signal::CONT);
+    }
+
+    /// Ends what it is kept from ending. As long as its process is there, its number is no other's.
+    async fn kill_descendants(&self) {
+        let number = self.number;
+        let is_there = pidfd_send_signal(&self.process, Signal::CONT).is_ok();
+        if is_there {
+            // What cannot be looked for now is looked for the next time.
+            let _ = tokio::task::spawn_blocking(move || bare::kill_descendants(number)).await;
+        }
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        self.go_on();
     }
 }
 
@@ -132,6 +181,7 @@ async fn start(launcher: &Path, bare: &Bare, output: OwnedFd, errors: OwnedFd) -
         missing: format!("the launcher: {}: {error}", launcher.display()),
         remedy: "start the server from the patchwright binary, and leave that file in place while it runs".to_owned(),
     })?;
+    let handle = Launcher::of(&child).map_err(|source| machine("keeping the command's launcher", source))?;
     // It holds the ends that it was given; copies kept here would hold the pipes open after the command closed them.
     drop(program);
     // It ends when it has ended everything; somebody has to take notice.
@@ -139,7 +189,7 @@ async fn start(launcher: &Path, bare: &Bare, output: OwnedFd, errors: OwnedFd) -
     let (statuses, mut connection) = UnixStream::from_std(ours).map_err(connecting)?.into_split();
     // A launcher that is gone already is seen by the missing answer.
     let _ = connection.write_all(&frame).await;
-    Ok(Started { connection, statuses: tokio::spawn(Kept::new(STATUS_BYTES_MAX).read(statuses)) })
+    Ok(Started { launcher: handle, connection, statuses: tokio::spawn(Kept::new(STATUS_BYTES_MAX).read(Printed(statuses))) })
 }
 
 fn joined(read: Result<io::Result<Kept>, tokio::task::JoinError>) -> Result<Kept, SandboxError> {
@@ -183,8 +233,8 @@ pub(super) async fn spawn(launcher: &Path, bare: &Bare) -> Result<Running, Sandb
     Ok(Running { input: Box::new(input), output: Box::new(Printed(output)), handle: Box::new(handle) })
 }
 
-/// What the process prints. One that ends before it has read all its input resets the connection, behind everything that
-/// it printed: that is an end like any other.
+/// What the process prints, or the launcher says. One that ends before it has read all its input resets the connection, behind everything that
+/// it wrote: that is an end like any other.
 struct Printed(OwnedReadHalf);
 
 impl AsyncRead for Printed {

@@ -8,11 +8,9 @@ use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use crate::sandbox::Refusal;
 use crate::sandbox::container::engine::{Engine, is_absent};
+use crate::sandbox::{Refusal, images};
 
-/// The longest name of an image.
-const NAME_BYTES_MAX: usize = 256;
 /// How often a pull says how far it is.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(10);
 
@@ -43,42 +41,11 @@ pub(super) fn chosen(own: Option<&str>, named: Option<&str>, allowed: &[String])
                 .to_owned(),
         });
     };
-    let is_plain = named.len() <= NAME_BYTES_MAX
-        && named.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && named.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:@".contains(c));
-    if !is_plain {
-        return Err(Refusal {
-            missing: format!("the image {:?}, which is no image's name", named.chars().take(NAME_BYTES_MAX).collect::<String>()),
-            remedy: "correct the repository's file that names it".to_owned(),
-        });
+    let own: Vec<String> = own.map(str::to_owned).into_iter().collect();
+    match images::refusal(named, allowed.iter().chain(&own)) {
+        None => Ok(named.to_owned()),
+        Some(refusal) => Err(refusal),
     }
-    if own == Some(named) || allowed.iter().any(|pattern| is_match(pattern, named)) {
-        return Ok(named.to_owned());
-    }
-    Err(Refusal {
-        missing: format!("the image `{named}`: the repository names it, and it is not allowed"),
-        remedy: "add it, or a pattern for it, to `sandbox.container.allowed_images`, or take it out of the repository's file"
-            .to_owned(),
-    })
-}
-
-/// Whether a name is like a pattern, in which `*` stands for any characters.
-fn is_match(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    true
 }
 
 /// Makes sure that the engine has the image, and says what it sets.

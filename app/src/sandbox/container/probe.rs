@@ -16,8 +16,8 @@ use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
 use crate::sandbox::container::{ContainerSandbox, owner, process, unusable};
-use crate::sandbox::kernels;
 use crate::sandbox::findings::{holding, is_file_refused, taken};
+use crate::sandbox::kernels;
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Isolation, Limits, Output, Profile, Refusal, SandboxError, Tree, ownership};
 

@@ -9,9 +9,9 @@ use patchwright_launcher::resident::orders::Work;
 use patchwright_launcher::trial::Take;
 
 use crate::sandbox::errand::{Answer, Errand};
+use crate::sandbox::findings::{holding, is_file_refused, taken};
 use crate::sandbox::kernels;
 use crate::sandbox::kubernetes::beside::Beside;
-use crate::sandbox::findings::{holding, is_file_refused, taken};
 use crate::sandbox::kubernetes::{KubernetesExecutor, KubernetesSandbox, KubernetesSettings, told};
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Executor as _, Isolation, Limits, Output, Profile, Refusal, SandboxError};

@@ -1,4 +1,5 @@
-use super::{chosen, is_match};
+use super::chosen;
+use crate::sandbox::images::is_match;
 
 #[test]
 fn a_star_stands_for_any_characters() {
