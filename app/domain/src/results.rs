@@ -13,6 +13,7 @@ mod jest;
 mod junit;
 mod libtest;
 mod nextest;
+pub mod table;
 mod unittest;
 
 /// How large a report may be, in bytes.

@@ -40,7 +40,6 @@ fn test(line: &str) -> Option<(&str, Status)> {
     let name = name.split(" (line ").next()?;
     let status = match end.split([' ', ',']).next()? {
         "ok" => Status::Passed,
-        "ok" => Status::Passed,
         "FAILED" => Status::Failed,
         "ignored" => Status::Skipped,
         _ => return None,
