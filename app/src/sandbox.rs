@@ -29,6 +29,7 @@ pub mod minimum;
 mod output;
 pub mod ownership;
 pub mod patching;
+mod printed;
 pub mod record;
 pub mod relay;
 mod resident;

@@ -3,9 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::pin::Pin;
 use std::process::Stdio;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -15,15 +13,17 @@ use patchwright_launcher::bare::{self, Bare, MODE, TERMINATE};
 use patchwright_launcher::spec;
 use patchwright_launcher::status::Status;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::unix::pipe;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command as Program};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::sandbox::output::{Kept, Tail};
+use crate::sandbox::printed::Printed;
+use crate::sandbox::resident::machine;
 use crate::sandbox::{Command, Handle, Limits, Output, Refusal, Running, SandboxError, signals};
 
 /// How long the launcher may take to end everything of a command.
@@ -233,19 +233,6 @@ pub(super) async fn spawn(launcher: &Path, bare: &Bare) -> Result<Running, Sandb
     Ok(Running { input: Box::new(input), output: Box::new(Printed(output)), handle: Box::new(handle) })
 }
 
-/// What the process prints, or the launcher says. One that ends before it has read all its input resets the connection, behind everything that
-/// it wrote: that is an end like any other.
-struct Printed(OwnedReadHalf);
-
-impl AsyncRead for Printed {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.0).poll_read(context, buffer) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Poll::Ready(Ok(())),
-            polled => polled,
-        }
-    }
-}
-
 /// The process, which is killed when this is dropped.
 struct BareHandle {
     started: Started,
@@ -277,8 +264,4 @@ impl Handle for BareHandle {
         self.end = Some(exit);
         Ok(exit)
     }
-}
-
-fn machine(context: &str, source: io::Error) -> SandboxError {
-    SandboxError::Machine { context: context.to_owned(), source }
 }

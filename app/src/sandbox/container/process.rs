@@ -5,16 +5,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use patchwright_domain::proof::Exit;
 use patchwright_launcher::resident::orders::{Order, Report, Task, Work};
 use patchwright_launcher::spec::Bridge;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
@@ -22,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::life::Container;
 use crate::sandbox::output::{Kept, Tail};
+use crate::sandbox::printed::Printed;
 use crate::sandbox::resident::{Frame, KILL_TIMEOUT, ended, machine};
 use crate::sandbox::{Handle, Process, Running, SandboxError};
 
@@ -69,7 +66,7 @@ pub(super) async fn spawn(mut container: Container, standard: UnixStream, task: 
     let task = tokio::spawn(watch(container, kept, killed));
     let (output, input) = standard.into_split();
     let handle = ContainerHandle { kill: Some(kill), task: Some(task), errors, end: None };
-    Ok(Running { input: Box::new(input), output: Box::new(Output(output)), handle: Box::new(handle) })
+    Ok(Running { input: Box::new(input), output: Box::new(Printed(output)), handle: Box::new(handle) })
 }
 
 /// Reads errors until the process ends, by itself or because nobody wants it any more, and removes the container.
@@ -111,19 +108,6 @@ fn taken(frame: io::Result<Frame>, kept: &mut Kept) -> io::Result<Option<Report>
         Frame::Report(Report::Ready { .. } | Report::Started) => None,
         Frame::Report(report) => Some(report),
     })
-}
-
-/// What the process prints. One that ends before it has read all its input resets the connection, behind everything that
-/// it printed: that is an end like any other.
-struct Output(OwnedReadHalf);
-
-impl AsyncRead for Output {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.0).poll_read(context, buffer) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Poll::Ready(Ok(())),
-            polled => polled,
-        }
-    }
 }
 
 /// The container of one process.

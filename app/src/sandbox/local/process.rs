@@ -4,19 +4,16 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use patchwright_domain::proof::Exit;
 use patchwright_launcher::spec::{Bridge, Program, ReadOnly, Run};
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 
 use crate::sandbox::local::launch::{self, Started, exit, machine};
 use crate::sandbox::local::session::Session;
 use crate::sandbox::output::{Kept, Tail};
+use crate::sandbox::printed::Printed;
 use crate::sandbox::{Handle, Process, Running, SandboxError};
 
 /// How much of the end of standard error is kept, in bytes.
@@ -54,20 +51,7 @@ pub(super) async fn spawn(session: &mut Session, run: &Run) -> Result<Running, S
     let started = launch::start(session, run, kept, Some(theirs.into())).await?;
     let (output, input) = stream.into_split();
     let handle = LocalHandle { started: Some(started), errors, end: None };
-    Ok(Running { input: Box::new(input), output: Box::new(Output(output)), handle: Box::new(handle) })
-}
-
-/// What the process prints. One that ends before it has read all its input resets the connection, behind everything that
-/// it printed: that is an end like any other.
-struct Output(OwnedReadHalf);
-
-impl AsyncRead for Output {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.0).poll_read(context, buffer) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Poll::Ready(Ok(())),
-            polled => polled,
-        }
-    }
+    Ok(Running { input: Box::new(input), output: Box::new(Printed(output)), handle: Box::new(handle) })
 }
 
 /// The process, which is killed when this is dropped.
