@@ -18,6 +18,7 @@ use patchwright_domain::proof::{Exit, Limit};
 use tempfile::TempDir;
 
 use crate::support::cluster::{Double, Faults, check_objects};
+use crate::support::onlooker::sees_what_is_printed_while_it_runs;
 
 mod objects;
 mod refusals;
@@ -162,6 +163,7 @@ async fn a_command_whose_time_is_over_is_asked_to_end_and_then_killed() {
     assert_eq!((asked.exit, String::from_utf8_lossy(&asked.output).contains("asked")), (Exit::TimedOut, true));
     let deaf = place.executor.execute(&short("trap '' TERM; while :; do sleep 0.1; done")).await.unwrap();
     assert_eq!(deaf.exit, Exit::TimedOut);
+    sees_what_is_printed_while_it_runs(&mut *place.executor).await;
     assert_eq!(place.prints("echo after").await, "after\n");
 }
 

@@ -1,8 +1,17 @@
 //! `patchwright sandbox exec` as an operator sees it.
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
 
 use super::{Ended, folder, patchwright};
+
+/// How long something may take that does not happen otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `sandbox exec` on the folder `tree` with these options and this command.
 async fn exec(folder: &Path, options: &[&str], command: &[&str]) -> Ended {
@@ -48,6 +57,41 @@ async fn the_exit_code_is_the_commands_own_or_says_what_ended_it() {
     let absent = exec(folder.path(), &[], &["no-such-program"]).await;
     assert_eq!(absent.code, Some(127));
     assert!(absent.out.contains("no-such-program"), "the shell says so: {}", absent.out);
+}
+
+/// Starts `sandbox exec` of a script and reads the first line that it prints.
+async fn begun(folder: &Path, script: &str) -> (Child, BufReader<ChildStdout>) {
+    std::fs::create_dir_all(folder.join("tree")).expect("there is room");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_patchwright"));
+    program.args(["sandbox", "exec", "--workspace", "tree", "--", "sh", "-c", script]).current_dir(folder).env_clear();
+    program.env("PATH", "/usr/local/bin:/usr/bin:/bin").stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = program.spawn().expect("the program starts");
+    let mut out = BufReader::new(child.stdout.take().expect("it was asked for"));
+    let mut line = String::new();
+    timeout(PATIENCE, out.read_line(&mut line)).await.expect("it is not kept until the end").expect("it can be read");
+    assert_eq!(line, "out\n");
+    (child, out)
+}
+
+#[tokio::test]
+async fn what_is_printed_is_seen_while_the_command_runs() {
+    let folder = folder();
+    let script = "echo out; printf 'err\\033[0m\\377' >&2; while ! test -e seen; do sleep 0.01; done; echo end; exit 3";
+    let (mut child, mut out) = begun(folder.path(), script).await;
+    std::fs::write(folder.path().join("tree/seen"), "").expect("there is room");
+    let mut rest = Vec::new();
+    out.read_to_end(&mut rest).await.expect("it can be read");
+    assert_eq!((child.wait().await.expect("it is ours").code(), rest.as_slice()), (Some(3), b"err\x1b[0m\xffend\n".as_slice()));
+}
+
+#[tokio::test]
+async fn a_command_whose_output_nobody_takes_any_more_is_ended() {
+    let folder = folder();
+    let (child, out) = begun(folder.path(), "echo out; while :; do echo more; done").await;
+    drop(out);
+    let ended = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").expect("it is ours");
+    assert_eq!(ended.status.code(), Some(3));
+    insta::assert_snapshot!(String::from_utf8_lossy(&ended.stderr).trim_end(), @"error: writing to standard output, so the command was ended: Broken pipe (os error 32)");
 }
 
 #[tokio::test]
@@ -107,8 +151,10 @@ async fn it_explains_itself() {
     insta::assert_snapshot!(ended.out.trim_end(), @r"
     Run one command in the sandbox, as the commands of an agent, a setup or a test run
 
-    Prints what the command printed, errors among it, to standard output when it has ended. On a
-    terminal escape sequences are left out, because they are the command's and not yours.
+    Prints what the command prints, errors among it, to standard output, byte by byte and as it comes.
+    On a terminal escape sequences are left out, because they are the command's and not yours. What is
+    not read holds the command up, while its time goes on; where nothing more can be printed, the
+    command is ended.
 
     Usage: patchwright sandbox exec [OPTIONS] --workspace <DIR> -- <CMD>...
 
