@@ -6,7 +6,6 @@ use patchwright::sandbox::live::live;
 use patchwright::sandbox::{Command, Executor};
 
 /// Runs a command that never ends, and sees what it prints all the same.
-#[track_caller]
 pub(crate) async fn sees_what_is_printed_while_it_runs(executor: &mut dyn Executor) {
     let script = "echo one; echo two >&2; echo three; while :; do sleep 1; done".to_owned();
     let endless = Command { script, directory: String::new(), timeout: Duration::from_secs(60), output_bytes_max: 1024 };
