@@ -30,7 +30,12 @@ folder that lasts; its standard input is empty. As root, `exec` gives the worksp
 65532), as a server that is root does with its scratch trees, but for `--profile reader`, which sees what that user may \
 read. It refuses a folder of the system, a home folder, and one in which files are neither root's nor that user's, unless \
 `--take-ownership` is given. A configuration file is read only if it is named: the folder \
-may be a repository.";
+may be a repository.
+
+In a workspace that is not read only, setuid and setgid bits can be taken off but not set: outside, such a file runs as its \
+owner or its group. A call does not tell whether it is about a file or a folder, so folders cannot be given them either: \
+`chmod 755` of a folder with setgid would set that bit again and fails, `chmod 00755` takes it off. What is made in such a \
+folder gets its group as ever.";
 
 /// How much output is kept, which only `--json` prints, in bytes: the first and the last half.
 const OUTPUT_BYTES_MAX: usize = 16 << 20;

@@ -1,5 +1,7 @@
 //! `patchwright sandbox exec` as an operator sees it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -214,7 +216,27 @@ async fn it_explains_itself() {
     system, a home folder, and one in which files are neither root's nor that user's, unless
     `--take-ownership` is given. A configuration file is read only if it is named: the folder may be a
     repository.
+
+    In a workspace that is not read only, setuid and setgid bits can be taken off but not set: outside,
+    such a file runs as its owner or its group. A call does not tell whether it is about a file or a
+    folder, so folders cannot be given them either: `chmod 755` of a folder with setgid would set that
+    bit again and fails, `chmod 00755` takes it off. What is made in such a folder gets its group as
+    ever.
     ");
+}
+
+#[tokio::test]
+async fn a_folder_with_setgid_works_but_for_setting_the_bit_again() {
+    let folder = folder();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir(&tree).expect("there is room");
+    std::fs::set_permissions(&tree, Permissions::from_mode(0o2755)).expect("it is ours");
+    let script = "mkdir below && mkdir -p below/and/further && touch below/file && chmod 644 below/file && stat -c %a below/and \
+                  below/file; for mode in 755 g+s 00755; do chmod $mode below 2>&- && echo done || echo refused; done; \
+                  chmod g-s below/and && stat -c %a below below/and";
+    let ended = exec(folder.path(), &[], &["sh", "-c", script]).await;
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!(ended.out, "2755\n644\nrefused\nrefused\ndone\n755\n755\n");
 }
 
 #[tokio::test]
