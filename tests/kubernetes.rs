@@ -17,8 +17,10 @@ use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
 use tempfile::TempDir;
 
+use crate::support::cluster::kubelet::POSSESSED_IMAGE;
 use crate::support::cluster::{Double, Faults, check_objects};
 use crate::support::onlooker::sees_what_is_printed_while_it_runs;
+use crate::support::podman::TAKEN;
 
 mod objects;
 mod refusals;
@@ -152,6 +154,17 @@ async fn nothing_of_a_command_is_left_when_it_has_ended() {
     // The first process cannot be ended from inside, nor be looked into.
     assert_eq!(place.prints("kill -TERM 1 2>&-; kill -KILL 1 2>&-; cat /proc/1/environ 2>&-; echo still").await, "still\n");
     assert_eq!(place.prints("echo again").await, "again\n");
+}
+
+#[tokio::test]
+async fn nothing_of_an_image_gets_into_the_launcher_of_a_pod() {
+    let possessed = |settings: &mut KubernetesSettings| settings.image = Some(POSSESSED_IMAGE.to_owned());
+    let mut place = Place::with(Faults::default(), possessed, Profile::Agent).await;
+    let seen = place.run(&format!("ls -d {TAKEN}; ls /etc/possessed.so; cat /etc/ld.so.preload; exit 7")).await;
+    let text = String::from_utf8_lossy(&seen.output);
+    assert_eq!(seen.exit, Exit::Code(7), "{text}");
+    assert!(text.lines().any(|line| line == "/etc/possessed.so"), "the image has the library: {text}");
+    assert!(!text.lines().any(|line| line == TAKEN), "the image's library is in the launcher: {text}");
 }
 
 #[tokio::test]

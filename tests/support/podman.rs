@@ -31,7 +31,7 @@ pub(crate) const IMAGE: &str = "localhost/patchwright-machine:latest";
 /// The image with nothing but a shell that needs no library.
 pub(crate) const BARE_IMAGE: &str = "localhost/patchwright-bare:latest";
 /// The image that would like to be the launcher: its library is loaded before all others, by a file, by a variable and by a
-/// folder for better processors, and leaves [`TAKEN`] where the first process of a container loads it.
+/// folder for better processors, and leaves [`TAKEN`] where the launcher loads it.
 pub(crate) const POSSESSED_IMAGE: &str = "localhost/patchwright-possessed:latest";
 /// What is there when the image's library is in the launcher.
 pub(crate) const TAKEN: &str = "/tmp/taken";
@@ -231,19 +231,26 @@ fn bare(stage: &Path) {
     fs::File::create(stage.join("etc/ld.so.preload")).unwrap().write_all(b"/nonexistent.so\n").unwrap();
 }
 
-fn possessed(stage: &Path) {
-    bare(stage);
+/// A library that leaves [`TAKEN`] where it is loaded by what is in the launcher's folder.
+pub(crate) fn compile_possessed(library: &Path) {
     let source = format!(
-        "#include <fcntl.h>\n#include <unistd.h>\n\
-         static void take(void) {{ if (getpid() == 1) open(\"{TAKEN}\", O_CREAT | O_WRONLY, 0666); }}\n\
+        "#include <fcntl.h>\n#include <string.h>\n#include <unistd.h>\n\
+         static void take(void) {{ char program[64] = {{ 0 }}; const char *own = \"/opt/patchwright/launcher/\";\n\
+         readlink(\"/proc/self/exe\", program, sizeof program - 1);\n\
+         if (!strncmp(program, own, strlen(own))) open(\"{TAKEN}\", O_CREAT | O_WRONLY, 0666); }}\n\
          __attribute__((constructor)) static void begin(void) {{ take(); }}\n\
          unsigned la_version(unsigned version) {{ take(); return version; }}\n"
     );
-    let library = stage.join("usr/lib/possessed.so");
     let mut compiler =
-        Command::new("cc").args(["-shared", "-fPIC", "-x", "c", "-", "-o"]).arg(&library).stdin(Stdio::piped()).spawn().unwrap();
+        Command::new("cc").args(["-shared", "-fPIC", "-x", "c", "-", "-o"]).arg(library).stdin(Stdio::piped()).spawn().unwrap();
     compiler.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
     assert!(compiler.wait().unwrap().success());
+}
+
+fn possessed(stage: &Path) {
+    bare(stage);
+    let library = stage.join("usr/lib/possessed.so");
+    compile_possessed(&library);
     fs::write(stage.join("etc/ld.so.preload"), "/usr/lib/possessed.so\n").unwrap();
     for level in ["x86-64-v2", "x86-64-v3", "x86-64-v4"] {
         let folder = stage.join("opt/patchwright/launcher/glibc-hwcaps").join(level);
