@@ -182,10 +182,15 @@ pub(crate) fn left_of_one_that_is_ended(is_time: fn(&Path) -> bool) -> Vec<Strin
     drop(service.stdin.take());
     service.wait().unwrap();
     assert!(!folder.exists(), "its folder is removed");
+    processes(&folder)
+}
+
+/// The command lines of the engine in a folder.
+pub(crate) fn processes(folder: &Path) -> Vec<String> {
     let name = folder.to_string_lossy().into_owned();
     let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     let lines = all.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
-    lines.filter(|line| line.contains(&name)).collect()
+    lines.filter(|line| line.starts_with("podman ") && line.contains(&name)).collect()
 }
 
 /// Starts the service in a folder of its own.

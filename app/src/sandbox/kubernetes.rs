@@ -423,6 +423,8 @@ impl Executor for KubernetesExecutor {
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
         let program = process.argv.first().map(String::as_str).unwrap_or_default();
+        // Beside commands it would be ended with what they leave, for that is told from nothing else in there; a Pod of its
+        // own, as containers have it, would not see the workspace, and no socket of this machine is in any.
         Err(Refusal {
             missing: format!("a process that is talked to in a Pod (`{program}`)"),
             remedy:
