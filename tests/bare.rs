@@ -13,6 +13,8 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::support::onlooker::sees_what_is_printed_while_it_runs;
+
 /// Long enough for anything that ends.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -72,6 +74,7 @@ async fn a_command_is_run_in_the_workspace_with_what_is_listed_and_nothing_else(
     assert_eq!(exit, Exit::Code(0));
     insta::assert_snapshot!(names.trim(), @"HOME LANG LISTED LOGNAME PATH PWD SHLVL TMPDIR USER _");
     let folder = place.folder.path().canonicalize().expect("it is there").display().to_string();
+    sees_what_is_printed_while_it_runs(&mut *place.executor).await;
     assert_eq!(place.run("pwd -P; cat; ls /proc/$$/fd | tr '\\n' ' '").await.1, format!("{folder}\n0 1 2 "));
     assert_eq!(place.run("echo out; echo err >&2; exit 3").await, (Exit::Code(3), "out\nerr\n".to_owned()));
     assert_eq!(place.run("kill -9 $$").await.0, Exit::Signal(9));

@@ -324,6 +324,21 @@ async fn two_executors_at_once_have_nothing_in_common() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_of_an_engine_that_is_ended_while_it_starts() {
+    if !podman::is_here() {
+        return;
+    }
+    let at_once = |_: &Path| true;
+    let is_there = |folder: &Path| folder.join("podman.sock").exists();
+    // A rootless one starts itself again, in a namespace of its own.
+    let is_two = |folder: &Path| podman::processes(folder).len() > 1 || folder.join("podman.sock").exists();
+    for is_time in [at_once, is_two, is_there] {
+        let left = tokio::task::spawn_blocking(move || podman::left_of_one_that_is_ended(is_time)).await.unwrap();
+        assert_eq!(left, [""; 0]);
+    }
+}
+
+#[tokio::test]
 async fn nothing_of_an_image_gets_into_the_launcher() {
     let Some(engine) = podman::engine().await else { return };
     let settings = ContainerSettings { image: Some(POSSESSED_IMAGE.to_owned()), ..engine.settings() };

@@ -17,7 +17,10 @@ use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
 use tempfile::TempDir;
 
+use crate::support::cluster::kubelet::POSSESSED_IMAGE;
 use crate::support::cluster::{Double, Faults, check_objects};
+use crate::support::onlooker::sees_what_is_printed_while_it_runs;
+use crate::support::podman::TAKEN;
 
 mod objects;
 mod refusals;
@@ -154,6 +157,17 @@ async fn nothing_of_a_command_is_left_when_it_has_ended() {
 }
 
 #[tokio::test]
+async fn nothing_of_an_image_gets_into_the_launcher_of_a_pod() {
+    let possessed = |settings: &mut KubernetesSettings| settings.image = Some(POSSESSED_IMAGE.to_owned());
+    let mut place = Place::with(Faults::default(), possessed, Profile::Agent).await;
+    let seen = place.run(&format!("ls -d {TAKEN}; ls /etc/possessed.so; cat /etc/ld.so.preload; exit 7")).await;
+    let text = String::from_utf8_lossy(&seen.output);
+    assert_eq!(seen.exit, Exit::Code(7), "{text}");
+    assert!(text.lines().any(|line| line == "/etc/possessed.so"), "the image has the library: {text}");
+    assert!(!text.lines().any(|line| line == TAKEN), "the image's library is in the launcher: {text}");
+}
+
+#[tokio::test]
 async fn a_command_whose_time_is_over_is_asked_to_end_and_then_killed() {
     let limits = Limits { grace: Duration::from_millis(300), ..Limits::default() };
     let mut place = Place::with(Faults::default(), |settings| settings.limits = limits, Profile::Agent).await;
@@ -162,6 +176,7 @@ async fn a_command_whose_time_is_over_is_asked_to_end_and_then_killed() {
     assert_eq!((asked.exit, String::from_utf8_lossy(&asked.output).contains("asked")), (Exit::TimedOut, true));
     let deaf = place.executor.execute(&short("trap '' TERM; while :; do sleep 0.1; done")).await.unwrap();
     assert_eq!(deaf.exit, Exit::TimedOut);
+    sees_what_is_printed_while_it_runs(&mut *place.executor).await;
     assert_eq!(place.prints("echo after").await, "after\n");
 }
 

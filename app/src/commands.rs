@@ -44,6 +44,9 @@ enum Command {
     ///
     /// Needs no account, no network and no model: the GitHub is on loopback, with a small repository that has a bug, and the
     /// model is scripted. The signed webhook, the queue, the sandbox, the git push, the proof and the pull request are real.
+    ///
+    /// Of a configuration file that is named, and of the variables, only the table `sandbox` is used, without its `egress`: it
+    /// says in what the demo's commands run, for machines that have no namespaces.
     Demo(demo::Arguments),
     /// Do one task on a local checkout and leave a branch or a patch
     ///

@@ -15,6 +15,8 @@ use patchwright_domain::proof::{Exit, Limit};
 pub use patchwright_domain::walls::Enforcement;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::sandbox::live::Live;
+
 pub mod bare;
 mod carried;
 pub mod container;
@@ -24,6 +26,7 @@ mod findings;
 pub mod images;
 mod kernels;
 pub mod kubernetes;
+pub mod live;
 pub mod local;
 pub mod minimum;
 mod output;
@@ -340,6 +343,18 @@ pub trait Executor: Send {
     /// # Errors
     /// [`SandboxError::Refused`] and [`SandboxError::Machine`]; a failing command is an [`Output`].
     async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError>;
+
+    /// Runs one command as `execute` does, and hands on all that it prints, as it prints it. An executor that cannot see it
+    /// before the end hands on then what it kept.
+    ///
+    /// # Errors
+    /// As for `execute`.
+    async fn execute_live(&mut self, command: &Command, live: &Live) -> Result<Output, SandboxError> {
+        let output = self.execute(command).await?;
+        live.finish();
+        live.push(&output.output).await;
+        Ok(output)
+    }
 
     /// Starts a program in the workspace's root, in a sandbox like that of a command, and returns as soon as it can be
     /// talked to. Whether it could be started at all is what [`Handle::wait`] says.

@@ -15,6 +15,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use patchwright::sandbox::live::live;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use patchwright::sandbox::ownership;
 use patchwright::sandbox::{Command, Enforcement, Executor, Limits, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
@@ -35,6 +36,7 @@ mod reader;
 mod walls;
 
 use super::subject;
+use crate::support::onlooker::sees_what_is_printed_while_it_runs;
 
 /// The binary under test; a copy elsewhere can be named when the suite runs as another user.
 fn launcher() -> PathBuf {
@@ -165,6 +167,29 @@ async fn a_command_ends_with_its_own_code_or_signal() {
 async fn output_and_errors_are_merged_in_order_and_input_is_empty() {
     let mut place = Place::new().await;
     assert_eq!(place.prints("echo a; echo b >&2; echo c; cat; echo d >&2").await, "a\nb\nc\nd\n");
+}
+
+#[tokio::test]
+async fn what_a_command_prints_is_handed_on_while_it_runs() {
+    let mut place = Place::new().await;
+    sees_what_is_printed_while_it_runs(&mut *place.executor).await;
+    let (whole, mut shown) = live();
+    let mut cut = command("head -c 300000 /dev/zero; exit 3");
+    cut.output_bytes_max = 10;
+    let all = async {
+        let ended = place.executor.execute_live(&cut, &whole).await.unwrap();
+        drop(whole);
+        ended
+    };
+    let counted = async {
+        let mut n_bytes = 0;
+        while let Some(bytes) = shown.next().await {
+            n_bytes += bytes.len();
+        }
+        n_bytes
+    };
+    let (ended, n_bytes) = tokio::join!(all, counted);
+    assert_eq!((ended.exit, ended.omitted_bytes, n_bytes), (Exit::Code(3), 299_990, 300_000), "what is not kept is shown");
 }
 
 #[tokio::test]

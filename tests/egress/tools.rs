@@ -23,9 +23,45 @@ async fn equipped(carried: impl FnOnce(&Origin) -> Carried) -> World {
     World::open(origin, names, Some(settings), LocalSettings::default(), Profile::Setup).await
 }
 
+/// Whether a tool is on this machine; what is not tried is told.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
 fn is_here(tool: &str) -> bool {
-    Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success())
+    let question = if tool == "go" { "version" } else { "--version" };
+    let is_here = Command::new(tool).arg(question).output().is_ok_and(|output| output.status.success());
+    if !is_here {
+        eprintln!("{tool} is not installed, so its way to a registry is not tried");
+    }
+    is_here
 }
+
+/// A setup with what the host's own tools say, whose settings are these, and a registry that is `private.registry.test`.
+async fn configured(home: &TempDir, variables: impl FnOnce(&Origin) -> Vec<(&'static str, String)>) -> World {
+    let (origin, names) = origin().await;
+    let none = [("PIP_CONFIG_FILE", "/dev/null".to_owned())];
+    let environment = none.into_iter().chain(variables(&origin)).map(|(name, value)| (name.to_owned(), value)).collect();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sources = Sources { path, home: Some(home.path().to_owned()), environment };
+    let settings = Settings { sources: Some(sources), ..settings(&names, vec![near("private.registry.test", &origin)]) };
+    World::open(origin, names, Some(settings), LocalSettings::default(), Profile::Setup).await
+}
+
+/// The registry was asked for a path, and whom it was told each time is `me`, whose password nobody inside has seen.
+async fn asks_as_me_and_never_sees_it(world: &mut World, path: &str) {
+    let look = "env | grep -c hunter2; grep -rIls hunter2 /run /home /tmp /workspace; true";
+    assert_eq!(world.prints(look).await, "0\n");
+    let asked = world.origin.asked();
+    assert!(asked.iter().any(|asked| asked.line == format!("GET {path}")), "{asked:?}");
+    for asked in asked {
+        let sent = asked.headers.get("authorization").map(|value| value.to_str().expect("it is text").to_owned());
+        assert_eq!(sent.as_deref(), Some("Basic bWU6aHVudGVyMg=="), "{}", asked.line);
+    }
+}
+
+/// A wheel with nothing but a module in it.
+const WHEEL: &str = "import zipfile as z, sys\nw = z.ZipFile('demo-1.0-py3-none-any.whl', 'w')\nd = 'demo-1.0.dist-info/'\n\
+     w.writestr('demo.py', 'x = 1\\n')\nw.writestr(d + 'METADATA', 'Metadata-Version: 2.1\\nName: demo\\nVersion: 1.0\\n')\n\
+     w.writestr(d + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
+     w.writestr(d + 'RECORD', '')\nw.close()\n";
 
 /// Runs a command of the host that makes what a registry serves.
 #[track_caller]
@@ -74,11 +110,7 @@ async fn pip_downloads_a_package() {
     };
     let mut world = equipped(carried).await;
     let folder = TempDir::new().expect("there is room");
-    let wheel = "import zipfile as z, sys\nw = z.ZipFile('demo-1.0-py3-none-any.whl', 'w')\nd = 'demo-1.0.dist-info/'\n\
-                 w.writestr('demo.py', 'x = 1\\n')\nw.writestr(d + 'METADATA', 'Metadata-Version: 2.1\\nName: demo\\nVersion: 1.0\\n')\n\
-                 w.writestr(d + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
-                 w.writestr(d + 'RECORD', '')\nw.close()\n";
-    std::fs::write(folder.path().join("make.py"), wheel).expect("there is room");
+    std::fs::write(folder.path().join("make.py"), WHEEL).expect("there is room");
     host(folder.path(), "python3 make.py");
     put_all(&world.origin, folder.path(), "/files");
     world.origin.put("/simple/demo/", "<a href=\"/files/demo-1.0-py3-none-any.whl\">demo-1.0-py3-none-any.whl</a>");
@@ -189,4 +221,45 @@ async fn cargo_fetches_from_a_registry_that_wants_a_token_and_never_sees_it() {
         let sent = asked.headers.get("authorization").map(|value| value.to_str().expect("it is text").to_owned());
         assert_eq!(sent.as_deref(), Some("hunter2"), "{}", asked.line);
     }
+}
+
+#[tokio::test]
+async fn uv_installs_from_an_index_that_wants_a_password_and_never_sees_it() {
+    if !is_here("uv") || !is_here("python3") {
+        return;
+    }
+    let home = TempDir::new().expect("there is room");
+    let index =
+        |origin: &Origin| vec![("UV_DEFAULT_INDEX", format!("https://me:hunter2@private.registry.test:{}/simple/", origin.tls))];
+    let mut world = configured(&home, index).await;
+    std::fs::write(home.path().join("make.py"), WHEEL).expect("there is room");
+    host(home.path(), "python3 make.py");
+    let file = "/simple/demo/demo-1.0-py3-none-any.whl";
+    world.origin.put(file, std::fs::read(home.path().join("demo-1.0-py3-none-any.whl")).expect("it is readable"));
+    world.origin.put("/simple/demo/", format!("<a href=\"{file}\">demo-1.0-py3-none-any.whl</a>"));
+    world.prints("uv pip install -q --no-deps --python python3 --target out demo==1.0 && test -f out/demo.py").await;
+    asks_as_me_and_never_sees_it(&mut world, file).await;
+}
+
+#[tokio::test]
+async fn go_downloads_a_module_from_a_proxy_that_wants_a_password_and_never_sees_it() {
+    if !is_here("go") || !is_here("python3") {
+        return;
+    }
+    let home = TempDir::new().expect("there is room");
+    let proxy = |origin: &Origin| {
+        let proxy = format!("https://me:hunter2@private.registry.test:{}/go", origin.tls);
+        vec![("GOPROXY", proxy), ("GOSUMDB", "off".to_owned())]
+    };
+    let mut world = configured(&home, proxy).await;
+    let module = "import zipfile as z\nw = z.ZipFile('demo.zip', 'w')\np = 'demo.test/mod@v1.0.0/'\n\
+                  w.writestr(p + 'go.mod', 'module demo.test/mod\\n')\nw.writestr(p + 'demo.go', 'package demo\\n')\nw.close()\n";
+    std::fs::write(home.path().join("make.py"), module).expect("there is room");
+    host(home.path(), "python3 make.py");
+    let at = |name: &str| format!("/go/demo.test/mod/@v/{name}");
+    world.origin.put(&at("v1.0.0.info"), "{\"Version\": \"v1.0.0\"}");
+    world.origin.put(&at("v1.0.0.mod"), "module demo.test/mod\n");
+    world.origin.put(&at("v1.0.0.zip"), std::fs::read(home.path().join("demo.zip")).expect("it is readable"));
+    world.prints("go mod download demo.test/mod@v1.0.0 && test -f \"$(go env GOMODCACHE)/demo.test/mod@v1.0.0/demo.go\"").await;
+    asks_as_me_and_never_sees_it(&mut world, &at("v1.0.0.zip")).await;
 }

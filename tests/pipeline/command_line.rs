@@ -289,9 +289,20 @@ async fn every_command_explains_itself() {
     has a bug, and the model is scripted. The signed webhook, the queue, the sandbox, the git push, the
     proof and the pull request are real.
 
+    Of a configuration file that is named, and of the variables, only the table `sandbox` is used,
+    without its `egress`: it says in what the demo's commands run, for machines that have no namespaces.
+
     Usage: patchwright demo [OPTIONS]
 
     Options:
+          --config <FILE>
+              The configuration file; for `serve` and `doctor` `patchwright.toml` where there is one
+
+          --without-sandbox
+              Run the code of repositories and agents as this user, with nothing around it: only for a
+              machine that is thrown away after the run, and only where `sandbox.executor` is `none` as
+              well
+
           --json
               Print one JSON object and nothing else
 

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use self::kubelet::Kubelet;
 
 mod exec;
-mod kubelet;
+pub(crate) mod kubelet;
 pub(crate) mod schemas;
 
 /// What goes wrong, and how.

@@ -31,7 +31,7 @@ pub(crate) const IMAGE: &str = "localhost/patchwright-machine:latest";
 /// The image with nothing but a shell that needs no library.
 pub(crate) const BARE_IMAGE: &str = "localhost/patchwright-bare:latest";
 /// The image that would like to be the launcher: its library is loaded before all others, by a file, by a variable and by a
-/// folder for better processors, and leaves [`TAKEN`] where the first process of a container loads it.
+/// folder for better processors, and leaves [`TAKEN`] where the launcher loads it.
 pub(crate) const POSSESSED_IMAGE: &str = "localhost/patchwright-possessed:latest";
 /// What is there when the image's library is in the launcher.
 pub(crate) const TAKEN: &str = "/tmp/taken";
@@ -42,15 +42,29 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Runs the service until its standard input ends, then removes whatever is left.
 const SERVICE: &str = r#"
     cd / ; folder=$1; shift
-    "$@" system service --time=0 "unix://$folder/podman.sock" >"$folder/log" 2>&1 &
+    setpriv --pdeathsig TERM -- "$@" system service --time=0 "unix://$folder/podman.sock" >"$folder/log" 2>&1 &
     service=$!
     while read -r _; do :; done
-    "$@" rm --all --force --time 0 >/dev/null 2>&1
-    # A rootless one is two processes, and a third that holds its namespace.
-    kill $(cat "/proc/$service/task/$service/children") $service; wait
+    # It may wait for ever for a container that ends by itself meanwhile.
+    timeout -k 1 30 "$@" rm --all --force --time 0 >/dev/null 2>&1
+    kill $service
+    # A rootless one starts itself again in its namespace, and one of the two may just do so: what names the folder is all
+    # of this engine, and nothing else.
+    tries=0; left=1
+    while [ $left = 1 ] && [ $tries -lt 100 ]; do
+        tries=$((tries + 1)); left=0
+        for process in /proc/[0-9]*; do
+            if [ "$process" != "/proc/$$" ] && grep -qF "$folder" "$process/cmdline" 2>/dev/null; then
+                left=1; kill -KILL "${process#/proc/}" 2>/dev/null
+            fi
+        done
+        [ $left = 0 ] || sleep 0.05
+    done
+    wait
     umount "$folder/root/overlay" "$folder/run/overlay-containers/"*/userdata/shm 2>/dev/null
     if [ "$(id -u)" = 0 ]; then rm -rf "$folder"; exit; fi
     "$@" unshare rm -rf "$folder/root" "$folder/run"
+    # The process that holds the namespace names nothing.
     kill $(cat "$folder/tmp/pause.pid")
     rm -rf "$folder"
 "#;
@@ -157,7 +171,30 @@ fn has(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-fn start(runtime: &[&str]) -> Engine {
+/// Starts an engine that nobody wants any more before it is there, as soon as `is_time` says of its folder, and waits until it
+/// is ended; the processes that are left of it.
+pub(crate) fn left_of_one_that_is_ended(is_time: fn(&Path) -> bool) -> Vec<String> {
+    let (folder, mut service) = spawn(&["--runtime", "runc"]);
+    while !is_time(&folder) {
+        assert!(service.try_wait().unwrap().is_none(), "it goes on until it is ended");
+        std::thread::yield_now();
+    }
+    drop(service.stdin.take());
+    service.wait().unwrap();
+    assert!(!folder.exists(), "its folder is removed");
+    processes(&folder)
+}
+
+/// The command lines of the engine in a folder.
+pub(crate) fn processes(folder: &Path) -> Vec<String> {
+    let name = folder.to_string_lossy().into_owned();
+    let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let lines = all.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.starts_with("podman ") && line.contains(&name)).collect()
+}
+
+/// Starts the service in a folder of its own.
+fn spawn(runtime: &[&str]) -> (PathBuf, Child) {
     let folder = tempfile::Builder::new().prefix("patchwright-podman-").tempdir().unwrap().keep();
     let own = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let mut command = Command::new("sh");
@@ -167,6 +204,11 @@ fn start(runtime: &[&str]) -> Engine {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let service = command.spawn().unwrap();
+    (folder, service)
+}
+
+fn start(runtime: &[&str]) -> Engine {
+    let (folder, service) = spawn(runtime);
     let engine = Engine { socket: folder.join("podman.sock"), _service: Some(service) };
     let started = Instant::now();
     while std::os::unix::net::UnixStream::connect(engine.socket()).is_err() {
@@ -231,19 +273,26 @@ fn bare(stage: &Path) {
     fs::File::create(stage.join("etc/ld.so.preload")).unwrap().write_all(b"/nonexistent.so\n").unwrap();
 }
 
-fn possessed(stage: &Path) {
-    bare(stage);
+/// A library that leaves [`TAKEN`] where it is loaded by what is in the launcher's folder.
+pub(crate) fn compile_possessed(library: &Path) {
     let source = format!(
-        "#include <fcntl.h>\n#include <unistd.h>\n\
-         static void take(void) {{ if (getpid() == 1) open(\"{TAKEN}\", O_CREAT | O_WRONLY, 0666); }}\n\
+        "#include <fcntl.h>\n#include <string.h>\n#include <unistd.h>\n\
+         static void take(void) {{ char program[64] = {{ 0 }}; const char *own = \"/opt/patchwright/launcher/\";\n\
+         readlink(\"/proc/self/exe\", program, sizeof program - 1);\n\
+         if (!strncmp(program, own, strlen(own))) open(\"{TAKEN}\", O_CREAT | O_WRONLY, 0666); }}\n\
          __attribute__((constructor)) static void begin(void) {{ take(); }}\n\
          unsigned la_version(unsigned version) {{ take(); return version; }}\n"
     );
-    let library = stage.join("usr/lib/possessed.so");
     let mut compiler =
-        Command::new("cc").args(["-shared", "-fPIC", "-x", "c", "-", "-o"]).arg(&library).stdin(Stdio::piped()).spawn().unwrap();
+        Command::new("cc").args(["-shared", "-fPIC", "-x", "c", "-", "-o"]).arg(library).stdin(Stdio::piped()).spawn().unwrap();
     compiler.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
     assert!(compiler.wait().unwrap().success());
+}
+
+fn possessed(stage: &Path) {
+    bare(stage);
+    let library = stage.join("usr/lib/possessed.so");
+    compile_possessed(&library);
     fs::write(stage.join("etc/ld.so.preload"), "/usr/lib/possessed.so\n").unwrap();
     for level in ["x86-64-v2", "x86-64-v3", "x86-64-v4"] {
         let folder = stage.join("opt/patchwright/launcher/glibc-hwcaps").join(level);

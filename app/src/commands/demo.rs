@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use patchwright::clock::{Clock as _, SystemClock};
-use patchwright::config::Config;
+use patchwright::config::{self, Config};
 use patchwright::forge::github::{GitHub, GitHubSettings};
 use patchwright::model::scripted::{Script, ScriptedModel};
 use patchwright::rehearsal::scene::{RepositoryId, Role};
@@ -24,7 +24,7 @@ use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Deployment;
 use secrecy::SecretString;
 
-use super::{Failure, assemble, interruption, story, terminal};
+use super::{ConfigArguments, Failure, assemble, interruption, story, terminal};
 
 mod ending;
 mod sample;
@@ -37,9 +37,11 @@ const OWNER: &str = "octo-org";
 const MAINTAINER: &str = "mona";
 const REPORTER: &str = "reporter";
 
-/// How the demo is shown.
+/// How the demo is shown, and in what its commands run.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
     /// Print one JSON object and nothing else
     #[arg(long)]
     json: bool,
@@ -50,6 +52,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn demo(arguments: Arguments) -> Result<ExitCode, Failure> {
     terminal::log("error");
+    let sandbox = arguments.config.load_named()?.sandbox;
     let folder = tempfile::Builder::new().prefix("patchwright-demo-").tempdir();
     let folder = folder.context("making a temporary folder").map_err(Failure::environment)?;
     let tell = |line: String| {
@@ -59,7 +62,7 @@ pub(super) async fn demo(arguments: Arguments) -> Result<ExitCode, Failure> {
     };
     let stage = Stage::set().await.map_err(Failure::environment)?;
     let (web, model) = (stage.github.web_url(), stage.model.base_url());
-    let tools = Arc::new(stage.tools(folder.path()).await?);
+    let tools = Arc::new(stage.tools(folder.path(), sandbox).await?);
     let service = start(&stage, Arc::clone(&tools)).map_err(Failure::environment)?;
     tell(format!("A GitHub on loopback is at {web}, with the repository {}.", stage.repository));
     tell(format!("Patchwright is at http://{}, a scripted model at {model}.", service.address()));
@@ -112,8 +115,8 @@ impl Stage {
     }
 
     /// The very parts that `serve` uses, pointed at the stage.
-    async fn tools(&self, folder: &Path) -> Result<Tools, Failure> {
-        let mut config = Config::default();
+    async fn tools(&self, folder: &Path, sandbox: config::sandbox::Sandbox) -> Result<Tools, Failure> {
+        let mut config = Config { sandbox, ..Config::default() };
         config.github.app_id = APP_ID;
         config.github.api_url = self.github.api_url();
         config.github.web_url = self.github.web_url().to_owned();

@@ -1,18 +1,20 @@
 //! `patchwright sandbox exec`: one command in the configured sandbox, for operators and tests.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
 use jiff::SignedDuration;
 use patchwright::config::sandbox::ExecutorKind;
 use patchwright::egress::Gate;
-use patchwright::sandbox::{self, Output, Profile, SandboxError, Terms, Tree};
+use patchwright::sandbox::live::{self, Shown};
+use patchwright::sandbox::{self, Executor, Output, Profile, SandboxError, Terms, Tree};
 use patchwright_domain::proof::Exit;
-use patchwright_domain::turn::output;
+use patchwright_domain::turn::output::plain::Plain;
 
 use super::{ConfigArguments, Failure, assemble, giving, terminal};
 
@@ -28,9 +30,14 @@ folder that lasts; its standard input is empty. As root, `exec` gives the worksp
 65532), as a server that is root does with its scratch trees, but for `--profile reader`, which sees what that user may \
 read. It refuses a folder of the system, a home folder, and one in which files are neither root's nor that user's, unless \
 `--take-ownership` is given. A configuration file is read only if it is named: the folder \
-may be a repository.";
+may be a repository.
 
-/// How much output is kept, in bytes: the first and the last half.
+In a workspace that is not read only, setuid and setgid bits can be taken off but not set: outside, such a file runs as its \
+owner or its group. A call does not tell whether it is about a file or a folder, so folders cannot be given them either: \
+`chmod 755` of a folder with setgid would set that bit again and fails, `chmod 00755` takes it off. What is made in such a \
+folder gets its group as ever.";
+
+/// How much output is kept, which only `--json` prints, in bytes: the first and the last half.
 const OUTPUT_BYTES_MAX: usize = 16 << 20;
 /// The longest `--timeout`.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -40,8 +47,9 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 pub(super) enum Arguments {
     /// Run one command in the sandbox, as the commands of an agent, a setup or a test run
     ///
-    /// Prints what the command printed, errors among it, to standard output when it has ended. On a terminal escape
-    /// sequences are left out, because they are the command's and not yours.
+    /// Prints what the command prints, errors among it, to standard output, byte by byte and as it comes. On a terminal escape
+    /// sequences are left out, because they are the command's and not yours. What is not read holds the command up, while its
+    /// time goes on; where nothing more can be printed, the command is ended.
     #[command(after_help = EXIT_CODES)]
     Exec(Exec),
 }
@@ -142,14 +150,22 @@ async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
     let mut executor = opened.map_err(|refusal| unmade(refusal.into()))?;
     let command =
         sandbox::Command { script, directory: String::new(), timeout: arguments.timeout, output_bytes_max: OUTPUT_BYTES_MAX };
-    let ended = executor.execute(&command).await.map_err(unmade)?;
+    let ended =
+        if arguments.json { executor.execute(&command).await.map_err(unmade)? } else { shown(&mut *executor, &command).await? };
     if let Some(gate) = gate {
         let log = gate.close().await;
         if let hosts @ [_, ..] = log.denied().as_slice() {
             terminal::complain(&anyhow!("it was refused {}; `sandbox.egress.hosts` allows hosts", hosts.join(", ")));
         }
     }
-    print(&ended, arguments.json).context("writing to standard output").map_err(Failure::environment)?;
+    if arguments.json {
+        terminal::say(object(&ended));
+    } else {
+        match ended.exit {
+            Exit::TimedOut | Exit::Exceeded(_) => terminal::complain(&anyhow!("{}", ended.exit)),
+            Exit::Code(_) | Exit::Signal(_) => {}
+        }
+    }
     Ok(ExitCode::from(code(ended.exit)))
 }
 
@@ -185,31 +201,49 @@ fn unmade(error: SandboxError) -> Failure {
     })
 }
 
-fn print(ended: &Output, as_json: bool) -> std::io::Result<()> {
-    if as_json {
-        terminal::say(serde_json::json!({
-            "exit": ended.exit,
-            "output": String::from_utf8_lossy(&ended.output),
-            "omitted_bytes": ended.omitted_bytes,
-            "duration_ms": u64::try_from(ended.duration.as_millis()).unwrap_or(u64::MAX),
-        }));
-        return Ok(());
+/// Runs the command and prints what it prints.
+async fn shown(executor: &mut dyn Executor, command: &sandbox::Command) -> Result<Output, Failure> {
+    let (live, shown) = live::live();
+    let running = async {
+        let ended = executor.execute_live(command, &live).await;
+        drop(live);
+        Ok(ended)
+    };
+    let (ended, ()) = tokio::try_join!(running, print(shown)).map_err(|error: io::Error| {
+        Failure::environment(anyhow::Error::from(error).context("writing to standard output, so the command was ended"))
+    })?;
+    ended.map_err(unmade)
+}
+
+/// Prints what comes, until nothing more does. A writer that waits keeps only a thread of its own waiting.
+async fn print(mut shown: Shown) -> io::Result<()> {
+    let mut plain = io::stdout().is_terminal().then(Plain::default);
+    while let Some(bytes) = shown.next().await {
+        write(match &mut plain {
+            Some(plain) => plain.push(&bytes).into(),
+            None => bytes,
+        })
+        .await?;
     }
-    let mut out = std::io::stdout().lock();
-    if out.is_terminal() {
-        out.write_all(output::plain(&ended.output).as_bytes())?;
-    } else {
-        out.write_all(&ended.output)?;
-    }
-    out.flush()?;
-    if ended.omitted_bytes > 0 {
-        terminal::complain(&anyhow!("{} bytes from the middle of the output were left out", ended.omitted_bytes));
-    }
-    match ended.exit {
-        Exit::TimedOut | Exit::Exceeded(_) => terminal::complain(&anyhow!("{}", ended.exit)),
-        Exit::Code(_) | Exit::Signal(_) => {}
-    }
-    Ok(())
+    write(plain.map(Plain::end).unwrap_or_default().into()).await
+}
+
+async fn write(bytes: Bytes) -> io::Result<()> {
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = io::stdout().lock();
+        out.write_all(&bytes)?;
+        out.flush()
+    });
+    written.await.map_err(io::Error::other)?
+}
+
+fn object(ended: &Output) -> serde_json::Value {
+    serde_json::json!({
+        "exit": ended.exit,
+        "output": String::from_utf8_lossy(&ended.output),
+        "omitted_bytes": ended.omitted_bytes,
+        "duration_ms": u64::try_from(ended.duration.as_millis()).unwrap_or(u64::MAX),
+    })
 }
 
 /// As `timeout`, `env` and shells put the end of another program into their own.

@@ -19,6 +19,7 @@ use patchwright_launcher::spec::Program;
 
 use crate::private_folder::PrivateFolder;
 use crate::sandbox::files::{Files, blocking};
+use crate::sandbox::live::Live;
 use crate::sandbox::{
     Capabilities, Command, Enforcement, Executor, Isolation, Limits, Output, Process, Profile, Refusal, Running, Sandbox,
     SandboxError, Terms, Tree, search,
@@ -196,18 +197,26 @@ impl BareExecutor {
             process_memory_bytes: self.limits.memory_bytes,
         }
     }
-}
 
-#[async_trait]
-impl Executor for BareExecutor {
-    async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
+    async fn run(&mut self, command: &Command, live: Option<&Live>) -> Result<Output, SandboxError> {
         let (files, directory) = (Arc::clone(&self.files), command.directory.clone());
         blocking("looking for the directory", move || files.directory(&directory)).await?;
         let bash = Path::new("/bin/bash");
         let shell = if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") };
         let program = Program::Script { shell, script: command.script.clone() };
         let bare = self.bare(program, &command.directory, self.environment.clone());
-        launch::run(&self.launcher, &bare, command, &self.limits).await
+        launch::run(&self.launcher, &bare, command, &self.limits, live).await
+    }
+}
+
+#[async_trait]
+impl Executor for BareExecutor {
+    async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
+        self.run(command, None).await
+    }
+
+    async fn execute_live(&mut self, command: &Command, live: &Live) -> Result<Output, SandboxError> {
+        self.run(command, Some(live)).await
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {

@@ -21,7 +21,13 @@ use patchwright_launcher::resident::orders::MODE;
 pub(super) const FOLDER: &str = "/opt/patchwright/launcher";
 
 /// The file in which the loader looks for libraries to load before all others, whoever started it and however.
-const PRELOADED: &str = "/etc/ld.so.preload";
+pub(super) const PRELOADED: &str = "/etc/ld.so.preload";
+
+/// What is there instead, where all is laid down in one folder: an empty file of that folder.
+pub(super) const NOTHING: &str = "nothing";
+
+/// The variables by which a loader would load what an image wants. Others that are for it make it say more or do less.
+pub(super) const LOADED: [&str; 4] = ["GLIBC_TUNABLES", "LD_AUDIT", "LD_LIBRARY_PATH", "LD_PRELOAD"];
 
 /// The launcher and what it needs.
 pub(super) struct Carried {
@@ -74,7 +80,7 @@ impl Carried {
     /// Makes what is mounted in the place of an image's own files.
     fn displace(mut self) -> io::Result<Carried> {
         let folder = PrivateFolder::new()?;
-        let [places, nothing] = ["places", "nothing"].map(|name| folder.path().join(name));
+        let [places, nothing] = ["places", NOTHING].map(|name| folder.path().join(name));
         fs::create_dir(&places)?;
         fs::set_permissions(&places, Permissions::from_mode(0o755))?;
         self.files.iter().try_for_each(|(_, inside)| fs::write(places.join(relative(inside)), ""))?;
@@ -101,7 +107,9 @@ impl Carried {
             let mode = if self.arguments.first() == Some(inside) { 0o111 } else { 0o555 };
             fs::set_permissions(&target, Permissions::from_mode(mode))?;
         }
-        Ok(())
+        let nothing = folder.join(NOTHING);
+        fs::write(&nothing, "")?;
+        fs::set_permissions(&nothing, Permissions::from_mode(0o444))
     }
 }
 

@@ -21,6 +21,7 @@ use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
 use crate::sandbox::files::{Files, blocking};
+use crate::sandbox::live::Live;
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{
     Capabilities, Command, Executor, Limits, Output, Process, Refusal, Running, Sandbox, SandboxError, Terms, Tree, ownership,
@@ -172,9 +173,8 @@ struct ContainerExecutor {
     files: Arc<Files>,
 }
 
-#[async_trait]
-impl Executor for ContainerExecutor {
-    async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
+impl ContainerExecutor {
+    async fn run(&mut self, command: &Command, live: Option<&Live>) -> Result<Output, SandboxError> {
         let (files, directory) = (Arc::clone(&self.files), command.directory.clone());
         blocking("looking for the directory", move || files.directory(&directory)).await?;
         let mut container = match self.container.take() {
@@ -188,12 +188,23 @@ impl Executor for ContainerExecutor {
             kept_bytes_max: command.output_bytes_max,
             output_bytes_max: self.blueprint.limits.output_bytes,
         };
-        let ran = container.run(task, patience).await;
+        let ran = container.run(task, patience, live).await;
         match &ran {
             Ok(_) | Err(SandboxError::Refused(_)) => self.container = Some(container),
             Err(SandboxError::Path { .. } | SandboxError::Machine { .. }) => container.remove().await,
         }
         ran
+    }
+}
+
+#[async_trait]
+impl Executor for ContainerExecutor {
+    async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
+        self.run(command, None).await
+    }
+
+    async fn execute_live(&mut self, command: &Command, live: &Live) -> Result<Output, SandboxError> {
+        self.run(command, Some(live)).await
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
@@ -236,10 +247,11 @@ impl Container {
         &mut self,
         task: patchwright_launcher::resident::orders::Task,
         patience: Patience,
+        live: Option<&Live>,
     ) -> Result<Output, SandboxError> {
         let started = std::time::Instant::now();
         let gone = || resident::machine("keeping the container up", io::ErrorKind::NotConnected.into());
-        let ran = resident::run(self.session.as_mut().ok_or_else(gone)?, task, patience).await;
+        let ran = resident::run(self.session.as_mut().ok_or_else(gone)?, task, patience, live).await;
         match ran {
             Err(SandboxError::Machine { .. }) if self.is_out_of_memory().await => Ok(Output {
                 exit: Exit::Exceeded(Limit::Memory),

@@ -29,6 +29,7 @@ use crate::sandbox::kubernetes::errands::Errands;
 use crate::sandbox::kubernetes::life::Life;
 use crate::sandbox::kubernetes::maker::{Maker, chosen, environment};
 use crate::sandbox::kubernetes::way_out::WayOut;
+use crate::sandbox::live::Live;
 use crate::sandbox::resident::{self, Patience, Session, machine};
 use crate::sandbox::tarball::Bounds;
 use crate::sandbox::{
@@ -312,7 +313,31 @@ impl KubernetesExecutor {
         Ok(session)
     }
 
-    async fn work(&mut self, work: Work, directory: &str, patience: Patience) -> Result<Output, SandboxError> {
+    async fn run(&mut self, command: &Command, live: Option<&Live>) -> Result<Output, SandboxError> {
+        if !command.directory.is_empty() {
+            self.errand("looking for the directory", Errand::Look { directory: command.directory.clone() }).await?;
+        }
+        let patience = Patience {
+            time: command.timeout,
+            grace: self.limits.grace,
+            kept_bytes_max: command.output_bytes_max,
+            output_bytes_max: self.limits.output_bytes,
+        };
+        let ran = self.work(Work::Script(command.script.clone()), &command.directory, patience, live).await?;
+        if let (Profile::Setup, Some(home), Some(life)) = (self.maker.profile, &self.home, &self.life) {
+            // The next executor finds there what this one has fetched.
+            self.errands.fetch(life, Place::Home, home).await?;
+        }
+        Ok(ran)
+    }
+
+    async fn work(
+        &mut self,
+        work: Work,
+        directory: &str,
+        patience: Patience,
+        live: Option<&Live>,
+    ) -> Result<Output, SandboxError> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => self.attach().await?,
@@ -334,7 +359,7 @@ impl KubernetesExecutor {
         let refuses_set_id = false;
         let task = Task { work, directory: PathBuf::from(directory), environment, bridge: None, refuses_set_id, limits };
         let started = std::time::Instant::now();
-        let ran = resident::run(&mut session, task, patience).await;
+        let ran = resident::run(&mut session, task, patience, live).await;
         match ran {
             Err(SandboxError::Machine { context, source }) => {
                 drop(session);
@@ -389,25 +414,17 @@ impl KubernetesExecutor {
 #[async_trait]
 impl Executor for KubernetesExecutor {
     async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
-        if !command.directory.is_empty() {
-            self.errand("looking for the directory", Errand::Look { directory: command.directory.clone() }).await?;
-        }
-        let patience = Patience {
-            time: command.timeout,
-            grace: self.limits.grace,
-            kept_bytes_max: command.output_bytes_max,
-            output_bytes_max: self.limits.output_bytes,
-        };
-        let ran = self.work(Work::Script(command.script.clone()), &command.directory, patience).await?;
-        if let (Profile::Setup, Some(home), Some(life)) = (self.maker.profile, &self.home, &self.life) {
-            // The next executor finds there what this one has fetched.
-            self.errands.fetch(life, Place::Home, home).await?;
-        }
-        Ok(ran)
+        self.run(command, None).await
+    }
+
+    async fn execute_live(&mut self, command: &Command, live: &Live) -> Result<Output, SandboxError> {
+        self.run(command, Some(live)).await
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
         let program = process.argv.first().map(String::as_str).unwrap_or_default();
+        // Beside commands it would be ended with what they leave, for that is told from nothing else in there; a Pod of its
+        // own, as containers have it, would not see the workspace, and no socket of this machine is in any.
         Err(Refusal {
             missing: format!("a process that is talked to in a Pod (`{program}`)"),
             remedy:

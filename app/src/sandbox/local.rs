@@ -21,6 +21,7 @@ use tokio::sync::OnceCell;
 
 use crate::sandbox::files::{Files, blocking};
 use crate::sandbox::findings::holding;
+use crate::sandbox::live::Live;
 use crate::sandbox::local::groups::Groups;
 use crate::sandbox::local::launchers::Launchers;
 use crate::sandbox::local::room::{Room, State};
@@ -316,7 +317,7 @@ async fn tried(room: &mut Room, program: Program) -> Result<Output, Refusal> {
         timeout: PROBE_TIMEOUT,
         output_bytes_max: PROBE_OUTPUT_BYTES_MAX,
     };
-    match room.run(program, &command).await {
+    match room.run(program, &command, None).await {
         Ok(output) => Ok(output),
         Err(SandboxError::Refused(refusal)) => Err(refusal),
         Err(error @ (SandboxError::Path { .. } | SandboxError::Machine { .. })) => Err(Refusal {
@@ -352,16 +353,24 @@ impl LocalExecutor {
         }
         done
     }
+
+    async fn run(&mut self, command: &Command, live: Option<&Live>) -> Result<Output, SandboxError> {
+        let (files, directory) = (self.files().await?, command.directory.clone());
+        blocking("looking for the directory", move || files.directory(&directory)).await?;
+        let program = Program::Script { shell: shell(), script: command.script.clone() };
+        let done = self.room.run(program, command, live).await;
+        self.unless_broken(done)
+    }
 }
 
 #[async_trait]
 impl Executor for LocalExecutor {
     async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
-        let (files, directory) = (self.files().await?, command.directory.clone());
-        blocking("looking for the directory", move || files.directory(&directory)).await?;
-        let program = Program::Script { shell: shell(), script: command.script.clone() };
-        let done = self.room.run(program, command).await;
-        self.unless_broken(done)
+        self.run(command, None).await
+    }
+
+    async fn execute_live(&mut self, command: &Command, live: &Live) -> Result<Output, SandboxError> {
+        self.run(command, Some(live)).await
     }
 
     async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {

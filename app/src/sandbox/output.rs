@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::sandbox::live::Live;
+
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What is kept of one stream.
@@ -66,13 +68,21 @@ impl Kept {
     }
 
     /// Reads a stream to its end, or until there is more than may be read.
-    pub(super) async fn read(mut self, mut stream: impl AsyncRead + Unpin) -> io::Result<Kept> {
+    pub(super) async fn read(self, stream: impl AsyncRead + Unpin) -> io::Result<Kept> {
+        self.read_live(stream, None).await
+    }
+
+    /// Reads a stream likewise, and hands on all of it.
+    pub(super) async fn read_live(mut self, mut stream: impl AsyncRead + Unpin, live: Option<&Live>) -> io::Result<Kept> {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             match stream.read(&mut chunk).await? {
                 0 => return Ok(self),
                 n_bytes => {
                     self.push(&chunk[..n_bytes]);
+                    if let Some(live) = live {
+                        live.push(&chunk[..n_bytes]).await;
+                    }
                     self.read_bytes += n_bytes as u64;
                     if self.is_over() {
                         return Ok(self);

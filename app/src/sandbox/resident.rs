@@ -10,6 +10,7 @@ use patchwright_launcher::status;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use crate::sandbox::live::Live;
 use crate::sandbox::output::Kept;
 use crate::sandbox::signals;
 use crate::sandbox::{Output, Refusal, SandboxError};
@@ -101,16 +102,23 @@ enum Stage {
     Killed,
 }
 
-/// Runs one task to its end; no process of it is left when this returns.
-pub(super) async fn run(session: &mut Session, task: Task, patience: Patience) -> Result<Output, SandboxError> {
+/// Runs one task to its end; no process of it is left when this returns. What it prints is handed on meanwhile where somebody
+/// looks on.
+pub(super) async fn run(
+    session: &mut Session,
+    task: Task,
+    patience: Patience,
+    live: Option<&Live>,
+) -> Result<Output, SandboxError> {
     let started = Instant::now();
     let broken = |source| machine("keeping the container up", source);
     session.order(&Order::Run(Box::new(task))).await.map_err(broken)?;
     let mut kept = Kept::new(patience.kept_bytes_max);
     let (mut n_bytes, mut stage, mut ours) = (0_u64, Stage::Running, None);
     let mut wait_until = tokio::time::Instant::now() + patience.time;
+    let mut shown = None;
     let report = loop {
-        let Ok(frame) = tokio::time::timeout_at(wait_until, session.next()).await else {
+        let Ok(frame) = tokio::time::timeout_at(wait_until, next(session, live, &mut shown)).await else {
             ours = ours.or(Some(Exit::TimedOut));
             let (order, next, pause) = match stage {
                 Stage::Running => (Order::Terminate, Stage::Asked, patience.grace),
@@ -118,6 +126,9 @@ pub(super) async fn run(session: &mut Session, task: Task, patience: Patience) -
                 Stage::Killed => return Err(machine("ending the command", io::ErrorKind::TimedOut.into())),
             };
             session.order(&order).await.map_err(broken)?;
+            if next == Stage::Killed {
+                live.into_iter().for_each(Live::finish);
+            }
             (stage, wait_until) = (next, tokio::time::Instant::now() + pause);
             continue;
         };
@@ -125,9 +136,11 @@ pub(super) async fn run(session: &mut Session, task: Task, patience: Patience) -
             Frame::Output(bytes) => {
                 kept.push(&bytes);
                 n_bytes += bytes.len() as u64;
+                shown = Some(bytes);
                 if n_bytes > patience.output_bytes_max && stage != Stage::Killed {
                     ours = ours.or(Some(Exit::Exceeded(Limit::Output)));
                     session.order(&Order::Kill).await.map_err(broken)?;
+                    live.into_iter().for_each(Live::finish);
                     (stage, wait_until) = (Stage::Killed, tokio::time::Instant::now() + KILL_TIMEOUT);
                 }
             }
@@ -138,6 +151,15 @@ pub(super) async fn run(session: &mut Session, task: Task, patience: Patience) -
     let exit = ended(report)?;
     let (output, omitted_bytes) = kept.into_parts();
     Ok(Output { exit: ours.unwrap_or(exit), output, omitted_bytes, duration: started.elapsed() })
+}
+
+/// The next frame, once what came before is handed on; what could not be, for its time was over, is the next time.
+async fn next(session: &mut Session, live: Option<&Live>, shown: &mut Option<Bytes>) -> io::Result<Frame> {
+    if let (Some(live), Some(bytes)) = (live, shown.as_ref()) {
+        live.push(bytes).await;
+    }
+    *shown = None;
+    session.next().await
 }
 
 /// How a task ended, by the launcher's last word about it.

@@ -15,7 +15,8 @@ pub(super) const CONFIG: [(&str, &str); 3] = [
 #[tokio::test]
 async fn the_configuration_or_the_flag_alone_is_an_error() {
     let folder = folder();
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
+        &["demo"],
         &["serve"],
         &["doctor"],
         &["run", "--task", "x"],
@@ -39,6 +40,23 @@ async fn the_configuration_or_the_flag_alone_is_an_error() {
         }
     }
     assert!(!folder.path().join("ran").exists());
+}
+
+#[tokio::test]
+async fn the_demo_plays_in_the_sandbox_of_the_file_and_takes_nothing_else_from_it() {
+    let folder = folder();
+    let file = "[sandbox]\nexecutor = \"none\"\nisolation = \"none\"\n[sandbox.egress]\nenabled = false\n\
+                [github]\nmention = \"@nobody\"\n[model]\nbase_url = \"http://127.0.0.1:1/v1\"\n[store]\nurl = \"sqlite:kept.db\"\n";
+    std::fs::write(folder.path().join("some.toml"), file).expect("there is room");
+    let ended = patchwright(folder.path(), &["demo", "--config", "some.toml", "--without-sandbox"], &[]).await;
+    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("Outcome:      proven") && ended.out.contains("WITHOUT A SANDBOX"), "{}", ended.out);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("it is there").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["some.toml"]);
+    std::fs::write(folder.path().join("patchwright.toml"), "nonsense").expect("there is room");
+    let unmade = patchwright(folder.path(), &["demo"], &[("PATCHWRIGHT__SANDBOX__ISOLATION", "kernel")]).await;
+    assert_ne!(unmade.code, Some(0), "nothing runs behind weaker walls: {}", unmade.out);
+    assert!(unmade.out.contains("kernel"), "{}{}", unmade.out, unmade.err);
 }
 
 #[tokio::test]

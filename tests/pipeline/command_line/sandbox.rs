@@ -1,8 +1,19 @@
 //! `patchwright sandbox exec` as an operator sees it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
 
 use super::{Ended, folder, patchwright};
+
+/// How long something may take that does not happen otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `sandbox exec` on the folder `tree` with these options and this command.
 async fn exec(folder: &Path, options: &[&str], command: &[&str]) -> Ended {
@@ -48,6 +59,41 @@ async fn the_exit_code_is_the_commands_own_or_says_what_ended_it() {
     let absent = exec(folder.path(), &[], &["no-such-program"]).await;
     assert_eq!(absent.code, Some(127));
     assert!(absent.out.contains("no-such-program"), "the shell says so: {}", absent.out);
+}
+
+/// Starts `sandbox exec` of a script and reads the first line that it prints.
+async fn begun(folder: &Path, script: &str) -> (Child, BufReader<ChildStdout>) {
+    std::fs::create_dir_all(folder.join("tree")).expect("there is room");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_patchwright"));
+    program.args(["sandbox", "exec", "--workspace", "tree", "--", "sh", "-c", script]).current_dir(folder).env_clear();
+    program.env("PATH", "/usr/local/bin:/usr/bin:/bin").stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = program.spawn().expect("the program starts");
+    let mut out = BufReader::new(child.stdout.take().expect("it was asked for"));
+    let mut line = String::new();
+    timeout(PATIENCE, out.read_line(&mut line)).await.expect("it is not kept until the end").expect("it can be read");
+    assert_eq!(line, "out\n");
+    (child, out)
+}
+
+#[tokio::test]
+async fn what_is_printed_is_seen_while_the_command_runs() {
+    let folder = folder();
+    let script = "echo out; printf 'err\\033[0m\\377' >&2; while ! test -e seen; do sleep 0.01; done; echo end; exit 3";
+    let (mut child, mut out) = begun(folder.path(), script).await;
+    std::fs::write(folder.path().join("tree/seen"), "").expect("there is room");
+    let mut rest = Vec::new();
+    out.read_to_end(&mut rest).await.expect("it can be read");
+    assert_eq!((child.wait().await.expect("it is ours").code(), rest.as_slice()), (Some(3), b"err\x1b[0m\xffend\n".as_slice()));
+}
+
+#[tokio::test]
+async fn a_command_whose_output_nobody_takes_any_more_is_ended() {
+    let folder = folder();
+    let (child, out) = begun(folder.path(), "echo out; while :; do echo more; done").await;
+    drop(out);
+    let ended = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").expect("it is ours");
+    assert_eq!(ended.status.code(), Some(3));
+    insta::assert_snapshot!(String::from_utf8_lossy(&ended.stderr).trim_end(), @"error: writing to standard output, so the command was ended: Broken pipe (os error 32)");
 }
 
 #[tokio::test]
@@ -107,8 +153,10 @@ async fn it_explains_itself() {
     insta::assert_snapshot!(ended.out.trim_end(), @r"
     Run one command in the sandbox, as the commands of an agent, a setup or a test run
 
-    Prints what the command printed, errors among it, to standard output when it has ended. On a
-    terminal escape sequences are left out, because they are the command's and not yours.
+    Prints what the command prints, errors among it, to standard output, byte by byte and as it comes.
+    On a terminal escape sequences are left out, because they are the command's and not yours. What is
+    not read holds the command up, while its time goes on; where nothing more can be printed, the
+    command is ended.
 
     Usage: patchwright sandbox exec [OPTIONS] --workspace <DIR> -- <CMD>...
 
@@ -168,7 +216,27 @@ async fn it_explains_itself() {
     system, a home folder, and one in which files are neither root's nor that user's, unless
     `--take-ownership` is given. A configuration file is read only if it is named: the folder may be a
     repository.
+
+    In a workspace that is not read only, setuid and setgid bits can be taken off but not set: outside,
+    such a file runs as its owner or its group. A call does not tell whether it is about a file or a
+    folder, so folders cannot be given them either: `chmod 755` of a folder with setgid would set that
+    bit again and fails, `chmod 00755` takes it off. What is made in such a folder gets its group as
+    ever.
     ");
+}
+
+#[tokio::test]
+async fn a_folder_with_setgid_works_but_for_setting_the_bit_again() {
+    let folder = folder();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir(&tree).expect("there is room");
+    std::fs::set_permissions(&tree, Permissions::from_mode(0o2755)).expect("it is ours");
+    let script = "mkdir below && mkdir -p below/and/further && touch below/file && chmod 644 below/file && stat -c %a below/and \
+                  below/file; for mode in 755 g+s 00755; do chmod $mode below 2>&- && echo done || echo refused; done; \
+                  chmod g-s below/and && stat -c %a below below/and";
+    let ended = exec(folder.path(), &[], &["sh", "-c", script]).await;
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!(ended.out, "2755\n644\nrefused\nrefused\ndone\n755\n755\n");
 }
 
 #[tokio::test]

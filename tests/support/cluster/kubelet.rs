@@ -10,13 +10,19 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::podman;
+
 /// Makes a root of this machine's programs and becomes a container's first process. Arguments: the root's place, what is
 /// bound (`source:target:ro|rw`, up to `--`), and the command.
 const CONTAINER: &str = r#"
     set -e
     root=$1; shift
     mount -t tmpfs none "$root"
-    for place in bin lib lib32 lib64 sbin usr etc; do
+    # What is mounted there gets a place in the container's own layer, as an engine makes it.
+    mkdir "$root/etc" "$root-etc" "$root-work"
+    if [ -n "$POSSESSED" ]; then cp "$POSSESSED" "$root-etc/possessed.so"; echo /etc/possessed.so > "$root-etc/ld.so.preload"; fi
+    mount -t overlay none -o "lowerdir=/etc,upperdir=$root-etc,workdir=$root-work" "$root/etc"
+    for place in bin lib lib32 lib64 sbin usr; do
         if [ -L "/$place" ]; then cp -P "/$place" "$root/$place"
         elif [ -d "/$place" ]; then mkdir "$root/$place"; mount --rbind "/$place" "$root/$place"; mount -o remount,bind,ro "$root/$place" 2>/dev/null || true
         fi
@@ -27,17 +33,21 @@ const CONTAINER: &str = r#"
     mkdir "$root/dev/shm"; ln -s /proc/self/fd "$root/dev/fd"
     while [ "$1" != -- ]; do
         source=${1%%:*}; rest=${1#*:}; target=${rest%%:*}; mode=${rest#*:}
-        if [ -d "$source" ]; then mkdir -p "$root$target"; else mkdir -p "$(dirname "$root$target")"; : > "$root$target"; fi
+        if [ -d "$source" ]; then mkdir -p "$root$target"; else mkdir -p "$(dirname "$root$target")"; : >> "$root$target"; fi
         mount --bind "$source" "$root$target"
         if [ "$mode" = ro ]; then mount -o remount,bind,ro "$root$target"; fi
         shift
     done
     shift
+    mount -o remount,bind,ro "$root/etc"
     mount -o remount,ro "$root"
     perl -e 'socket(my $s, 2, 2, 0); my $r = pack("a16 s", "lo", 0x41); ioctl($s, 0x8914, $r);'
     cd /
     exec chroot "$root" "$@"
 "#;
+
+/// The image that would like to be the launcher, by [`podman::compile_possessed`].
+pub(crate) const POSSESSED_IMAGE: &str = "registry.example/possessed:1";
 
 /// Becomes the Pod's user, without any privilege.
 const USER: [&str; 6] = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", "--bounding-set=-all", "--no-new-privs"];
@@ -103,8 +113,11 @@ impl Kubelet {
         let (host, port) = api.split_once(':').unwrap();
         let told =
             [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port), ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")];
+        let is_possessed = text(&container["image"]) == POSSESSED_IMAGE;
+        let of_image = is_possessed.then(|| ("LD_AUDIT".to_owned(), "/etc/possessed.so".to_owned()));
         let own = list(&container["env"]).iter().map(|variable| (text(&variable["name"]), text(&variable["value"])));
-        let environment: Vec<_> = told.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(own).collect();
+        let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let environment: Vec<_> = told.into_iter().chain(of_image).chain(own).collect();
         let mut command = Command::new("nsenter");
         if let Some(network) = &self.network {
             command.arg(format!("--net=/proc/{}/ns/net", network.id()));
@@ -118,12 +131,17 @@ impl Kubelet {
         let mut mounts: Vec<&Value> = list(&container["volumeMounts"]).iter().collect();
         mounts.sort_by_key(|mount| text(&mount["mountPath"]));
         for mount in mounts {
-            let source: PathBuf = self._folder.path().join(text(&mount["name"]));
+            let source: PathBuf = self._folder.path().join(text(&mount["name"])).join(text(&mount["subPath"]));
             let mode = if mount["readOnly"] == true { "ro" } else { "rw" };
             command.arg(format!("{}:{}:{mode}", source.display(), text(&mount["mountPath"])));
         }
         command.arg("--").args(USER).args(list(&container["command"]).iter().map(text));
         command.env_clear().envs(environment.clone());
+        if is_possessed {
+            let library = self._folder.path().join("possessed.so");
+            podman::compile_possessed(&library);
+            command.env("POSSESSED", library);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         (command.spawn().unwrap(), environment)
     }

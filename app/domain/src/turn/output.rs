@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use crate::brief;
 use crate::journal::Digest;
 use crate::proof::Exit;
+use crate::turn::output::plain::Plain;
+
+pub mod plain;
 
 /// How much of an output the model is shown, in bytes: the head and the tail, half each.
 pub const SHOWN_BYTES_MAX: usize = 10_000;
@@ -72,44 +75,7 @@ pub fn excerpt(output: &[u8], omitted_bytes: u64, bytes_max: usize) -> Shown {
 
 /// Text without escape sequences and control characters; what is no UTF-8 is replaced.
 pub fn plain(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' | '\u{9b}' => skip_escape(c, &mut chars),
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\r' => plain.push('\n'),
-            '\n' | '\t' => plain.push(c),
-            c if c.is_control() => {}
-            c => plain.push(c),
-        }
-    }
-    plain
-}
-
-/// Skips an escape sequence: CSI up to its final byte, OSC and its like up to their end, others by their length.
-fn skip_escape(start: char, chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    let kind = if start == '\u{9b}' { Some('[') } else { chars.next() };
-    match kind {
-        Some('[') => {
-            while chars.peek().is_some_and(|c| matches!(c, '\u{20}'..='\u{3f}')) {
-                chars.next();
-            }
-            chars.next_if(|c| matches!(c, '\u{40}'..='\u{7e}'));
-        }
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            while chars.next_if(|c| !matches!(c, '\u{7}' | '\u{1b}' | '\n')).is_some() {}
-            match chars.peek() {
-                Some('\u{7}') => drop(chars.next()),
-                Some('\u{1b}') => {
-                    chars.next();
-                    chars.next_if_eq(&'\\');
-                }
-                Some(_) | None => {}
-            }
-        }
-        Some('(' | ')' | '*' | '+' | '#' | '%' | ' ') => drop(chars.next_if(|c| !c.is_control())),
-        Some(_) | None => {}
-    }
+    let mut plain = Plain::default();
+    let text = plain.push(bytes);
+    text + &plain.end()
 }

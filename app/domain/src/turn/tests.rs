@@ -285,6 +285,30 @@ fn output_is_shown_without_terminal_control() {
 }
 
 #[test]
+fn output_without_terminal_control_is_the_same_however_it_is_cut() {
+    let all: [&[u8]; 8] = [
+        b"\x1b[1;31mred\x1b[0m \x1b]0;title\x07ok\x1b(B\r\n50%\r100%\r",
+        "a\u{9b}31mb\u{9d}c é漢😀".as_bytes(),
+        b"\xf0\x9f\x98\xff\xe6\xbc",
+        b"\x1b]52;c;b3duZWQ=\x1b\\seen\x1b]0;never closed\nseen",
+        b"\x1b\x1b[2Jx\x1b]t\x1b\x1b[2Jy",
+        b"\r\r\n\r\x1b[31m\r",
+        b"\x1b[31\x07mz\x1b(\ny",
+        b"\x1b",
+    ];
+    for raw in all {
+        let whole = output::plain(raw);
+        assert!(!whole.contains('\u{1b}') && !whole.contains('\u{9b}'), "{whole:?}");
+        for n_bytes in 1..=raw.len() {
+            let mut plain = output::plain::Plain::default();
+            let mut parts: String = raw.chunks(n_bytes).map(|part| plain.push(part)).collect();
+            parts += &plain.end();
+            assert_eq!(parts, whole, "{raw:?} in pieces of {n_bytes}");
+        }
+    }
+}
+
+#[test]
 fn long_output_keeps_its_head_and_tail_and_says_how_to_read_on() {
     let shown = output::excerpt("abcdefghi\n".repeat(3_000).as_bytes(), 0, 100);
     let half = "abcdefghi\n".repeat(5);

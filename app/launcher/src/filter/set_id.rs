@@ -13,7 +13,16 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, Se
 use crate::fault::{Fault, OrFault, Step};
 use crate::filter;
 
-/// The bits that are refused, each by itself. On a directory setgid does no harm, but no filter sees what a path names.
+/// The bits that are refused, each by itself.
+///
+/// Both are privileges outside. The owner is the server's user, or as root the one that all its sandboxes share. The group is
+/// one that the process is in: as root only that user's own, otherwise also every further group of the server's user, such
+/// as that of a container engine, which a file gets from a setgid directory that it is made in.
+///
+/// Setgid on a directory does no harm, but no filter sees what a path names, and its mode tells nothing either: 2755 is as
+/// usual for a directory as for a program. Setgid without the group's right to execute is no way out: it counts nothing, but
+/// an access list that gives this right later makes a program of it without any mode being set. So it is refused to
+/// directories too; those that have it keep it, and hand it on to what is made in them, as the kernel does by itself.
 const SET_ID: [u32; 2] = [libc::S_ISUID, libc::S_ISGID];
 
 /// Calls that set a mode, and which argument has it. `mkdir` has the kernel take these bits out.

@@ -21,6 +21,7 @@ use tokio::process::{Child, Command as Program};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::sandbox::live::Live;
 use crate::sandbox::output::{Kept, Tail};
 use crate::sandbox::printed::Printed;
 use crate::sandbox::resident::machine;
@@ -44,15 +45,22 @@ struct Started {
     statuses: JoinHandle<io::Result<Kept>>,
 }
 
-/// Runs one command to its end.
-pub(super) async fn run(launcher: &Path, bare: &Bare, command: &Command, limits: &Limits) -> Result<Output, SandboxError> {
+/// Runs one command to its end; what it prints is handed on meanwhile where somebody looks on.
+pub(super) async fn run(
+    launcher: &Path,
+    bare: &Bare,
+    command: &Command,
+    limits: &Limits,
+    live: Option<&Live>,
+) -> Result<Output, SandboxError> {
     let began = Instant::now();
     let (output, output_end) = io::pipe().map_err(|source| machine("making the command's pipes", source))?;
     let errors_end = output_end.try_clone().map_err(|source| machine("making the command's pipes", source))?;
     let mut started = start(launcher, bare, output_end.into(), errors_end.into()).await?;
     let output = pipe::Receiver::from_owned_fd(output.into()).map_err(|source| machine("making the command's pipes", source))?;
     let kept = Kept::new(command.output_bytes_max).at_most(limits.output_bytes);
-    let mut reading = tokio::spawn(kept.read(output));
+    let shown = live.cloned();
+    let mut reading = tokio::spawn(async move { kept.read_live(output, shown.as_ref()).await });
     let mut seen = None;
     let (text, is_over) = tokio::select! {
         text = ended(&mut started.statuses, &mut reading, &mut seen) => (text?, false),
@@ -70,6 +78,7 @@ pub(super) async fn run(launcher: &Path, bare: &Bare, command: &Command, limits:
         // It prints more than it may.
         None => started.killed().await?,
     };
+    live.into_iter().for_each(Live::finish);
     let kept = match seen {
         Some(kept) => kept,
         None => drained(reading).await?,

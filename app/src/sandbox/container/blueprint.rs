@@ -8,7 +8,7 @@ use patchwright_launcher::resident::orders::TaskLimits;
 use patchwright_launcher::spec::{Bridge, HOME, WORKSPACE};
 use rustix::process::{Resource, getegid, geteuid, getrlimit};
 
-use crate::sandbox::carried::Carried;
+use crate::sandbox::carried::{Carried, LOADED};
 use crate::sandbox::container::engine::{Engine, Kind};
 use crate::sandbox::container::image::Image;
 use crate::sandbox::container::leftovers;
@@ -146,7 +146,7 @@ impl Blueprint {
         mounts.extend(further.map(|(source, target)| mount(source, target, true)));
         // The variables of the image are for the commands, which get them from the launcher. The launcher itself gets none:
         // some have its loader load what the image wants.
-        let names = ["LD_PRELOAD", "LD_LIBRARY_PATH"].into_iter().chain(self.image.environment.keys().map(String::as_str));
+        let names = LOADED.into_iter().chain(self.image.environment.keys().map(String::as_str));
         let environment = names.collect::<BTreeSet<_>>().into_iter().map(|name| format!("{name}=")).collect();
         ContainerCreateBody {
             image: Some(self.image.name.clone()),

@@ -166,7 +166,7 @@ impl Trial {
         let task = process::task(&self.blueprint, work, "");
         let patience =
             Patience { time: TIMEOUT, grace: Duration::ZERO, kept_bytes_max: OUTPUT_BYTES_MAX, output_bytes_max: OUTPUT_BYTES };
-        match self.container.run(task, patience).await {
+        match self.container.run(task, patience, None).await {
             Ok(output) => Ok(output),
             Err(SandboxError::Refused(refusal)) => Err(refusal),
             Err(error @ (SandboxError::Path { .. } | SandboxError::Machine { .. })) => {

@@ -16,7 +16,7 @@ use kube::api::ObjectMeta;
 use patchwright_launcher::resident::orders::HOLD;
 use patchwright_launcher::spec::{HOME, WORKSPACE};
 
-use crate::sandbox::carried::Carried;
+use crate::sandbox::carried::{Carried, LOADED, NOTHING, PRELOADED};
 use crate::sandbox::errand::{self, Place};
 use crate::sandbox::kubernetes::{KubernetesSettings, beside};
 use crate::sandbox::{Limits, OBJECTS, Profile};
@@ -84,8 +84,9 @@ pub(super) fn pod(settings: &KubernetesSettings, carried: &Carried, purpose: &Pu
         name: COMMANDS.to_owned(),
         image: Some(purpose.image.to_owned()),
         command: Some(carried.command(HOLD)),
-        // The variables of the image are for the commands; its preloaded libraries are not for the launcher.
-        env: Some(["LD_PRELOAD", "LD_LIBRARY_PATH"].map(empty).to_vec()),
+        // The image's libraries are not for the launcher, neither by these variables nor by a file. The commands get their
+        // variables from the launcher.
+        env: Some(LOADED.map(empty).to_vec()),
         resources: Some(resources(&settings.cpus, &memory(limits), limits)),
         volume_mounts: Some(
             [
@@ -93,6 +94,7 @@ pub(super) fn pod(settings: &KubernetesSettings, carried: &Carried, purpose: &Pu
                 mount("home", HOME, false),
                 mount("objects", OBJECTS, true),
                 mount("launcher", errand::CARRIED, true),
+                VolumeMount { sub_path: Some(NOTHING.to_owned()), ..mount("launcher", PRELOADED, true) },
                 mount("tmp", "/tmp", false),
                 mount("var-tmp", "/var/tmp", false),
                 mount("shm", "/dev/shm", false),

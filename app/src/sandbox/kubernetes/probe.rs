@@ -167,7 +167,7 @@ async fn processes(executor: &mut KubernetesExecutor) -> Result<Enforcement, Ref
 async fn run(executor: &mut KubernetesExecutor, work: Work) -> Result<Output, Refusal> {
     let patience =
         Patience { time: TIMEOUT, grace: Duration::ZERO, kept_bytes_max: OUTPUT_BYTES_MAX, output_bytes_max: OUTPUT_BYTES };
-    match executor.work(work, "", patience).await {
+    match executor.work(work, "", patience, None).await {
         Ok(output) => Ok(output),
         Err(SandboxError::Refused(refusal)) => Err(refusal),
         Err(error @ (SandboxError::Path { .. } | SandboxError::Machine { .. })) => {

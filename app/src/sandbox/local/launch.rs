@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::sandbox::live::Live;
 use crate::sandbox::local::session::Session;
 use crate::sandbox::output::Kept;
 use crate::sandbox::signals;
@@ -38,11 +39,17 @@ pub(super) struct Started {
     flooded: Arc<Notify>,
 }
 
-/// Runs one command to its end.
-pub(super) async fn run(session: &mut Session, run: &Run, command: &Command, limits: &Limits) -> Result<Output, SandboxError> {
+/// Runs one command to its end; what it prints is handed on meanwhile where somebody looks on.
+pub(super) async fn run(
+    session: &mut Session,
+    run: &Run,
+    command: &Command,
+    limits: &Limits,
+    live: Option<&Live>,
+) -> Result<Output, SandboxError> {
     let began = Instant::now();
     let kept = Kept::new(command.output_bytes_max).at_most(limits.output_bytes);
-    let started = start(session, run, kept, None).await?;
+    let started = start(session, run, kept, None, live.cloned()).await?;
     let (seen, is_over) = started.ended(command.timeout, limits.grace).await?;
     let exit = exit(&seen, is_over)?;
     let (output, omitted_bytes) = seen.output.into_parts();
@@ -55,6 +62,7 @@ pub(super) async fn start(
     run: &Run,
     kept: Kept,
     standard: Option<OwnedFd>,
+    live: Option<Live>,
 ) -> Result<Started, SandboxError> {
     let making = |source| machine("making the command's pipes", source);
     let (lifeline_end, lifeline) = io::pipe().map_err(making)?;
@@ -68,7 +76,7 @@ pub(super) async fn start(
     let output = receiver(output.into()).map_err(making)?;
     let statuses = receiver(statuses.into()).map_err(making)?;
     let flooded = Arc::new(Notify::new());
-    let task = tokio::spawn(watch(output, statuses, kept, Arc::clone(&flooded)));
+    let task = tokio::spawn(watch(output, statuses, kept, Arc::clone(&flooded), live));
     Ok(Started { lifeline, task, flooded })
 }
 
@@ -77,15 +85,25 @@ fn receiver(end: OwnedFd) -> io::Result<pipe::Receiver> {
 }
 
 /// Reads everything to its end. The statuses end when nothing of the command is left.
-async fn watch(output: pipe::Receiver, statuses: pipe::Receiver, kept: Kept, flooded: Arc<Notify>) -> io::Result<Seen> {
+async fn watch(
+    output: pipe::Receiver,
+    statuses: pipe::Receiver,
+    kept: Kept,
+    flooded: Arc<Notify>,
+    live: Option<Live>,
+) -> io::Result<Seen> {
     let output = async {
-        let kept = kept.read(output).await?;
+        let kept = kept.read_live(output, live.as_ref()).await?;
         if kept.is_over() {
             flooded.notify_one();
         }
         Ok(kept)
     };
-    let statuses = Kept::new(STATUS_BYTES_MAX).read(statuses);
+    let statuses = async {
+        let statuses = Kept::new(STATUS_BYTES_MAX).read(statuses).await;
+        live.iter().for_each(Live::finish);
+        statuses
+    };
     let (output, statuses) = tokio::try_join!(output, statuses)?;
     Ok(Seen { output, statuses: statuses.into_parts().0, at: Instant::now() })
 }

@@ -48,7 +48,7 @@ pub(super) async fn spawn(session: &mut Session, run: &Run) -> Result<Running, S
     ours.set_nonblocking(true).map_err(making)?;
     let stream = UnixStream::from_std(ours).map_err(making)?;
     let (kept, errors) = Kept::tail(ERRORS_BYTES_MAX);
-    let started = launch::start(session, run, kept, Some(theirs.into())).await?;
+    let started = launch::start(session, run, kept, Some(theirs.into()), None).await?;
     let (output, input) = stream.into_split();
     let handle = LocalHandle { started: Some(started), errors, end: None };
     Ok(Running { input: Box::new(input), output: Box::new(Printed(output)), handle: Box::new(handle) })

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use patchwright_launcher::spec::{Bridge, Program, Run, Spec};
 use tokio::task::JoinHandle;
 
+use crate::sandbox::live::Live;
 use crate::sandbox::local::groups::{self, Groups};
 use crate::sandbox::local::launch::machine;
 use crate::sandbox::local::launchers::Launchers;
@@ -85,7 +86,7 @@ impl Room {
         workspace.try_clone().map_err(|error| machine("looking into the workspace", error))
     }
 
-    pub(super) async fn run(&mut self, program: Program, command: &Command) -> Result<Output, SandboxError> {
+    pub(super) async fn run(&mut self, program: Program, command: &Command, live: Option<&Live>) -> Result<Output, SandboxError> {
         let (limits, bridge) = (self.settings.limits.clone(), self.bridge.clone());
         let open = self.open().await?;
         let run = Run {
@@ -96,7 +97,7 @@ impl Room {
             bridge,
             is_apart: false,
         };
-        let done = launch::run(&mut open.session, &run, command, &limits).await;
+        let done = launch::run(&mut open.session, &run, command, &limits, live).await;
         self.unless_broken(done)
     }
 
