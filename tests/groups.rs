@@ -22,6 +22,22 @@ async fn limits_are_exact_for_a_server_that_is_a_plain_user() {
     uml::run(&format!("hand_over $PLAIN_USER\nas_user $TESTS {TESTS}\n")).await;
 }
 
+/// A disk without room says nothing about the limits of commands: what is missing is the room.
+#[tokio::test]
+async fn a_disk_without_room_is_no_limit_that_is_not_kept() {
+    let script = r#"
+        mkdir /tmp/small; mount -t tmpfs -o size=8m tmpfs /tmp/small
+        cd /tmp; export PATCHWRIGHT__WORKSPACE__DIR=/tmp/small/workspaces
+        $PATCHWRIGHT_BINARY doctor >/tmp/said || true
+        grep '^[A-Za-z]* *sandbox' -A1 /tmp/said
+    "#;
+    let Some(said) = uml::run(script).await else { return };
+    let told = "BROKEN     sandbox     room to try the limits of commands in /tmp/small/workspaces: 8 MiB are free, and trying \
+                its limits takes up to 40";
+    assert!(said.contains(told), "{said}");
+    assert!(said.contains("free some there, or name a folder with more in `workspace.dir`"), "{said}");
+}
+
 /// Somebody else's process is in the group that was handed over: it is left where it is, limits are looked at, and the remedy
 /// names it.
 #[tokio::test]

@@ -21,6 +21,7 @@ pub mod container;
 pub mod errand;
 mod files;
 mod findings;
+mod ground;
 pub mod images;
 mod kernels;
 pub mod kubernetes;

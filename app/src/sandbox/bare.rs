@@ -136,8 +136,9 @@ impl Sandbox for BareSandbox {
 
     async fn probe(&self) -> Result<Capabilities, Refusal> {
         let no_room = |error: io::Error| unusable(&std::env::temp_dir(), &error);
-        let workspace = tempfile::tempdir().map_err(no_room)?;
-        let mut executor = self.executor(Tree::alone(workspace.path()), Profile::Proof).map_err(no_room)?;
+        // No limit is tried, so it does not have to be where workspaces are.
+        let folder = PrivateFolder::new().map_err(no_room)?;
+        let mut executor = self.executor(Tree::alone(folder.path()), Profile::Proof).map_err(no_room)?;
         let command = Command {
             script: "exit 0".to_owned(),
             directory: String::new(),

@@ -163,3 +163,21 @@ async fn a_command_is_asked_to_end_before_it_is_killed() {
     assert_eq!(place.executor.execute(&deaf).await.unwrap().exit, Exit::TimedOut);
     assert_eq!(place.prints("set -- /proc/[0-9]*; echo $#").await, "2\n");
 }
+
+#[tokio::test]
+async fn limits_are_tried_where_workspaces_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = async |trials: PathBuf| {
+        let sandbox = subject::sandbox(launcher(), LocalSettings { trials, ..settings() }).await;
+        sandbox.probe().await
+    };
+    let trials = folder.path().join("workspaces");
+    found(trials.clone()).await.unwrap();
+    assert_eq!(fs::read_dir(&trials).unwrap().count(), 0, "the folder was made, and nothing is left in it");
+    // Believing what was found elsewhere would say nothing of this one.
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let refusal = found(file.join("workspaces")).await.unwrap_err();
+    assert!(refusal.missing.contains("file/workspaces: Not a directory"), "{refusal:?}");
+    assert!(refusal.remedy.contains("`workspace.dir`"), "{refusal:?}");
+}
