@@ -9,8 +9,8 @@ pub(crate) mod within;
 
 /// What is run in there: what is new with groups, and the attacks that nothing else stops.
 const TESTS: &str = "--test-threads 1 groups::within hostile::what_only";
-/// What every sandbox promises of memory.
-const CONTRACT: &str = "contract::sandbox::limits::files contract::sandbox::limits::shared";
+/// What every sandbox promises of memory and of processor time.
+const CONTRACT: &str = "contract::sandbox::limits::files contract::sandbox::limits::shared contract::sandbox::limits::processor";
 
 #[tokio::test]
 async fn limits_are_exact_for_a_server_that_is_root() {

@@ -50,7 +50,7 @@ pub struct Bare {
     pub n_open_files: u64,
     /// The largest file that can be written.
     pub file_bytes: u64,
-    /// Processor time of each process, in seconds.
+    /// Processor time of each process, in seconds; nothing counts what all have together.
     pub cpu_seconds: u64,
     /// Private memory of each process; nothing counts what all have together.
     pub process_memory_bytes: u64,

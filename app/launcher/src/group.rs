@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -109,6 +110,12 @@ impl Leaf {
     pub(crate) fn is_out_of_memory(&self) -> bool {
         let events = read(self.directory.as_fd(), "memory.events").unwrap_or_default();
         count(&events, "oom") > 0 && count(&events, "oom_kill") > 0
+    }
+
+    /// What processor time all that was ever in here has used.
+    pub(crate) fn cpu(&self) -> Duration {
+        let found = read(self.directory.as_fd(), "cpu.stat").unwrap_or_default();
+        Duration::from_micros(count(&found, "usage_usec"))
     }
 
     /// Whether it has been held at its limit for a while with nothing left but what it cannot do without. The kernel goes on

@@ -8,6 +8,7 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use seccompiler::BpfProgram;
@@ -228,16 +229,19 @@ impl Session {
             let _ = report_to(&command.status, &unwatched());
             command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
         }
+        let cpu_max = Duration::from_secs(self.spec.limits.cpu_seconds);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
-            if command.leaf.as_mut().is_some_and(Leaf::is_starved) {
-                let _ = report_to(&command.status, &Status::Exceeded { limit: Limit::Memory });
+            let Some(leaf) = &mut command.leaf else { continue };
+            let is_over_time = (leaf.cpu() > cpu_max).then_some(Limit::Cpu);
+            if let Some(limit) = is_over_time.or_else(|| leaf.is_starved().then_some(Limit::Memory)) {
+                let _ = report_to(&command.status, &Status::Exceeded { limit });
                 command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
             }
         }
         let has_others = self.commands.iter().any(|command| !command.is_apart);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
             let limit = over.iter().find(|(first, limit)| {
-                let is_shared = *limit != Limit::Memory;
+                let is_shared = matches!(limit, Limit::Disk | Limit::Files);
                 *first == command.pid && !(is_shared && command.is_apart && has_others)
             });
             if let Some((_, limit)) = limit {

@@ -26,10 +26,11 @@ use crate::sandbox::{
 
 mod launch;
 
-/// How each limit is kept: those of a single process by the kernel, what is printed as it is read, the rest by nobody.
+/// How each limit is kept: those of a single process by the kernel, what is printed as it is read, the rest by nobody. Of
+/// memory and processor time each process has its share, and nobody adds them up.
 const LIMITS: [(Limit, Enforcement); 8] = [
     (Limit::Memory, Enforcement::Missing),
-    (Limit::Cpu, Enforcement::Exact),
+    (Limit::Cpu, Enforcement::Missing),
     (Limit::Processes, Enforcement::Missing),
     (Limit::OpenFiles, Enforcement::Exact),
     (Limit::FileSize, Enforcement::Exact),

@@ -151,6 +151,19 @@ async fn processor_time_is_limited() {
 }
 
 #[tokio::test]
+async fn processor_time_is_limited_for_all_processes_together() {
+    let mut place = limited(Limits { cpu_seconds: 1, ..Limits::default() }).await;
+    // None of them has more than a small part of it.
+    is_stopped(&place.run("while :; do perl -e '1 while times < 0.05'; done").await, Limit::Cpu);
+    is_stopped(&place.run("for n in 1 2 3 4; do perl -e '1 while times < 0.8; sleep 100000' & done; wait").await, Limit::Cpu);
+    // What nobody waits for is lost with its process, and was seen before.
+    let unwaited = "perl -e '$SIG{CHLD} = \"IGNORE\"; while (1) { fork or do { 1 while times < 0.5; exit }; wait }'";
+    is_stopped(&place.run(unwaited).await, Limit::Cpu);
+    // The next command begins anew.
+    assert_eq!(place.prints("perl -e 'do { ($u, $s) = times } while $u + $s < 0.6; print \"there\"'").await, "there");
+}
+
+#[tokio::test]
 async fn a_command_is_asked_to_end_before_it_is_killed() {
     let mut place = limited(Limits { grace: Duration::from_secs(60), ..Limits::default() }).await;
     let polite =

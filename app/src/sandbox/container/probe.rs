@@ -92,7 +92,7 @@ impl Trial {
         let open_files = Take::OpenFiles { n_files: self.blueprint.limits.n_open_files };
         let limits = vec![
             (Limit::Memory, self.memory().await?),
-            (Limit::Cpu, self.answered(Take::Cpu, |seconds, limits| seconds <= limits.cpu_seconds).await?),
+            (Limit::Cpu, self.cpu().await?),
             (Limit::Processes, self.processes().await?),
             (Limit::OpenFiles, self.answered(open_files, |n_files, limits| n_files < limits.n_open_files).await?),
             (Limit::FileSize, self.file().await?),
@@ -135,6 +135,15 @@ impl Trial {
             Exit::Code(0) => Enforcement::Missing,
             Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_) if is_polled => Enforcement::Polled,
             Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_) => Enforcement::Exact,
+        })
+    }
+
+    /// What all processes have together is looked at by the launcher, which the kernel was told for each of them.
+    async fn cpu(&mut self) -> Result<Enforcement, Refusal> {
+        let is_kept = |seconds, limits: &Limits| seconds <= limits.cpu_seconds;
+        Ok(match self.answered(Take::Cpu, is_kept).await? {
+            Enforcement::Exact | Enforcement::Polled => Enforcement::Polled,
+            Enforcement::Missing => Enforcement::Missing,
         })
     }
 

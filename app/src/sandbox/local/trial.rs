@@ -87,7 +87,7 @@ async fn all(ground: &Ground, room: &mut Room) -> Result<Kept, Refusal> {
     let cpu = answer(room, Take::Cpu).await?.is_some_and(|seconds| seconds <= CPU_SECONDS);
     Ok(vec![
         (Limit::Memory, or_missing(memory, in_group)),
-        (Limit::Cpu, or_missing(cpu, Enforcement::Exact)),
+        (Limit::Cpu, or_missing(cpu, Enforcement::Polled)),
         (Limit::Processes, or_missing(processes, Enforcement::Exact)),
         (Limit::OpenFiles, or_missing(open_files, Enforcement::Exact)),
         (Limit::FileSize, or_missing(file, Enforcement::Exact)),
