@@ -22,7 +22,7 @@ use crate::usage::Watch;
 use crate::{filter, init, messages, mounts, namespaces, sys};
 
 /// Commands at a time in one sandbox.
-const COMMANDS_MAX: usize = 64;
+pub(crate) const COMMANDS_MAX: usize = 64;
 
 /// The ends that the first process of a command needs of the processes outside.
 pub(crate) struct Wires {
@@ -87,7 +87,8 @@ impl Session {
         let alive = io::pipe().or_fault(Step::Process, "a pipe")?;
         // What the watch looks at must be found before the host's files are out of sight.
         let watch = Watch::new(&spec);
-        let group = descriptors.into_iter().next().map(|directory| Group::new(directory, &spec.limits));
+        let group = descriptors.into_iter().next().map(|directory| Group::new(directory, &spec.limits)).transpose();
+        let group = group.or_fault(Step::Group, "limiting the sandbox")?;
         if spec.has_group && group.is_none() {
             return Err(Fault::new(Step::Spec, "the control group", io::ErrorKind::NotFound.into()));
         }
@@ -208,7 +209,8 @@ impl Session {
             // The kernel lets the first process of a namespace be reaped only after every other one of it is gone.
             let end = sys::wait_for(command.pid);
             let signal = end.ok().and_then(|end| end.signal());
-            if command.leaf.as_ref().is_some_and(Leaf::is_out_of_memory) {
+            let group_and_leaf = self.group.as_ref().zip(command.leaf.as_ref());
+            if group_and_leaf.is_some_and(|(group, leaf)| leaf.is_out_of_memory(group)) {
                 let _ = report_to(&command.status, &Status::Exceeded { limit: Limit::Memory });
             } else if let (Some(signal), false) = (signal, command.is_killed) {
                 let _ = report_to(&command.status, &Status::Lost { signal });
