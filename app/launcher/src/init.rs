@@ -13,14 +13,16 @@ use std::process::ExitStatus;
 use seccompiler::BpfProgram;
 
 use crate::fault::{Fault, OrFault, Step};
+use crate::rules::Lasting;
 use crate::session::{Wires, report_to};
-use crate::spec::{Limits, Program, Run, Spec, WORKSPACE};
-use crate::status::{Limit, Status};
+use crate::spec::{Program, Run, Spec, WORKSPACE};
+use crate::status::Status;
+use crate::usage::disk::Full;
 use crate::{bridge, filter, mounts, namespaces, privileges, probe, rules, sys, trial};
 
 /// Runs one command in these namespaces and ends them.
-pub(crate) fn run(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> ! {
-    match serve(spec, run, filter, wires, standard) {
+pub(crate) fn run(spec: &Spec, run: &Run, full: Full, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> ! {
+    match serve(spec, run, full, filter, wires, standard) {
         Ok(Some(end)) => tell(wires, &end),
         Ok(None) => {}
         Err(fault) => tell(wires, &fault.refusal()),
@@ -33,12 +35,24 @@ fn tell(wires: &Wires, status: &Status) {
     let _ = report_to(&wires.status, status);
 }
 
-fn serve(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: Option<OwnedFd>) -> Result<Option<Status>, Fault> {
+fn serve(
+    spec: &Spec,
+    run: &Run,
+    full: Full,
+    filter: &BpfProgram,
+    wires: &Wires,
+    standard: Option<OwnedFd>,
+) -> Result<Option<Status>, Fault> {
     namespaces::settle(run)?;
     let proc = mounts::enter(spec, run)?;
     privileges::drop_all(spec, &proc, &wires.output)?;
     drop(proc);
-    rules::confine(spec.is_workspace_read_only)?;
+    let lasting = match (spec.is_workspace_read_only, full.files) {
+        (true, _) => Lasting::ReadOnly,
+        (false, true) => Lasting::NoMore,
+        (false, false) => Lasting::Writable,
+    };
+    rules::confine(lasting, spec.home.is_some())?;
     let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(filter)?;
     if spec.refuses_set_id {
@@ -59,7 +73,7 @@ fn serve(spec: &Spec, run: &Run, filter: &BpfProgram, wires: &Wires, standard: O
             // A copy kept here would hold the connection open after the command closed it.
             drop(standard);
             let end = attend(command, wires, &signals)?;
-            Ok(end.map(|end| if is_full(&spec.limits, end) { Status::Exceeded { limit: Limit::Disk } } else { ended(end) }))
+            Ok(end.map(|end| full.stopped(end).map_or_else(|| ended(end), |limit| Status::Exceeded { limit })))
         }
     }
 }
@@ -88,11 +102,6 @@ fn is_asked_to_end(lifeline: &OwnedFd) -> bool {
     }
     sys::signal_everyone(libc::SIGTERM);
     true
-}
-
-/// Whether a command wanted to write where there is too much on the disk already.
-fn is_full(limits: &Limits, end: ExitStatus) -> bool {
-    limits.file_bytes == 0 && privileges::has_written_too_much(end)
 }
 
 fn ended(end: ExitStatus) -> Status {

@@ -20,7 +20,7 @@ use crate::fault::{Fault, OrFault, Step};
 use crate::resident::orders::{CONTROL, FRAME_BYTES_MAX, HOLD, OUTPUT, Order, REPORT, Report, STANDARD, Task, send};
 use crate::resident::watch::Watch;
 use crate::status::{Limit, Status};
-use crate::{bridge, filter, privileges, sys};
+use crate::{bridge, filter, sys};
 
 mod command;
 mod memory;
@@ -164,7 +164,7 @@ fn work(
     signals: &OwnedFd,
     watch: &mut Watch,
 ) -> Result<Report, Fault> {
-    let is_full = watch.begin(&task.limits);
+    let full = watch.begin(&task.limits);
     if let Some(bridge) = &task.bridge {
         let listener = bridge::listen(bridge)?;
         // It listens already, so the command finds it whenever it starts; from here on only the copy does.
@@ -176,7 +176,7 @@ fn work(
     let (mut output, output_end) = io::pipe().or_fault(Step::Process, "a pipe")?;
     let (mut faults, faults_end) = io::pipe().or_fault(Step::Process, "a pipe")?;
     let Some(command) = sys::fork().or_fault(Step::Process, "fork")? else {
-        command::become_command(task, is_full, standard.as_ref(), output_end.into(), File::from(OwnedFd::from(faults_end)));
+        command::become_command(task, full, standard.as_ref(), output_end.into(), File::from(OwnedFd::from(faults_end)));
     };
     // Copies kept here would hold the ends open after the command closed them.
     drop((standard, output_end, faults_end));
@@ -189,7 +189,7 @@ fn work(
     }
     tell(control, &Report::Started);
     let (end, exceeded) = attend(control, command, &mut output, signals, watch)?;
-    let exceeded = exceeded.or_else(|| (is_full && privileges::has_written_too_much(end)).then_some(Limit::Disk));
+    let exceeded = exceeded.or_else(|| full.stopped(end));
     // The main process may have ended by itself while others that it started go on.
     end_everything();
     while forward(control, &mut output)? {}

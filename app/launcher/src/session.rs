@@ -19,6 +19,7 @@ use crate::messages::{Inbox, Incoming};
 use crate::spec::{Run, Spec};
 use crate::status::{Limit, Status};
 use crate::usage::Watch;
+use crate::usage::disk::Full;
 use crate::{filter, init, messages, mounts, namespaces, sys};
 
 /// Commands at a time in one sandbox.
@@ -74,6 +75,8 @@ struct Started {
     status: OwnedFd,
     leaf: Option<Leaf>,
     is_apart: bool,
+    /// Whether it started while there were too many files, and can make none.
+    is_barred: bool,
     is_killed: bool,
 }
 
@@ -150,10 +153,12 @@ impl Session {
             return;
         };
         let standard = descriptors.next();
-        match self.spawn(run, lifeline, output, &status, standard) {
+        let full = self.watch.full();
+        match self.spawn(run, full, lifeline, output, &status, standard) {
             Ok((pid, pidfd, leaf)) => {
                 self.watch.begin(pid, 1 + u32::from(run.bridge.is_some()), leaf.is_some());
-                self.commands.push(Started { pid, pidfd, status, leaf, is_apart: run.is_apart, is_killed: false });
+                let is_barred = full.bars_files();
+                self.commands.push(Started { pid, pidfd, status, leaf, is_apart: run.is_apart, is_barred, is_killed: false });
             }
             Err(fault) => report(status, &fault.refusal()),
         }
@@ -162,6 +167,7 @@ impl Session {
     fn spawn(
         &mut self,
         run: &Run,
+        full: Full,
         lifeline: OwnedFd,
         output: OwnedFd,
         status: &OwnedFd,
@@ -174,7 +180,6 @@ impl Session {
         let outer_alive = self.alive.0.try_clone().or_fault(Step::Process, "a pipe")?.into();
         let status = status.try_clone().or_fault(Step::Process, "a pipe")?;
         let wires = Wires { lifeline, outer_alive, output, status };
-        let is_full = self.watch.is_full();
         let leaf = self.group.as_mut().map(Group::leaf).transpose().or_fault(Step::Group, "making it")?;
         let cloned = match &leaf {
             None => sys::clone_process(namespaces::of_command(run)),
@@ -191,16 +196,17 @@ impl Session {
                 if forget_supervisor().and_then(|()| sys::close_all_but(&own)).is_err() {
                     sys::exit_now(1);
                 }
-                if is_full {
+                if full.bytes {
                     self.spec.limits.file_bytes = 0;
                 }
-                init::run(&self.spec, run, &self.filter, &wires, standard)
+                init::run(&self.spec, run, full, &self.filter, &wires, standard)
             }
         }
     }
 
     fn reap(&mut self, ended: &[bool]) {
         let mut ended = ended.iter().copied();
+        let mut has_reaped_killed = false;
         self.commands.retain_mut(|command| {
             // What was started just now was not waited for.
             if !ended.next().unwrap_or_default() {
@@ -218,8 +224,13 @@ impl Session {
             // Before the supervisor hears of the end, which it does when the status channel is closed.
             self.group.iter().zip(&command.leaf).for_each(|(group, leaf)| group.remove(leaf));
             self.watch.forget(command.pid);
+            has_reaped_killed |= command.is_killed;
             false
         });
+        if has_reaped_killed {
+            // What comes from here on is no longer its doing.
+            self.watch.full();
+        }
     }
 
     /// Kills what has used more than it may. What the commands of a sandbox share is held against those that are not apart,
@@ -241,10 +252,16 @@ impl Session {
             }
         }
         let has_others = self.commands.iter().any(|command| !command.is_apart);
+        let has_makers = self.commands.iter().any(|command| !command.is_apart && !command.is_barred && !command.is_killed);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
             let limit = over.iter().find(|(first, limit)| {
-                let is_shared = matches!(limit, Limit::Disk | Limit::Files);
-                *first == command.pid && !(is_shared && command.is_apart && has_others)
+                let is_spared = match limit {
+                    Limit::Cpu | Limit::Memory => false,
+                    Limit::Disk => command.is_apart && has_others,
+                    // Who can make none has not made these, and shields nobody who can.
+                    Limit::Files => command.is_barred || (command.is_apart && has_makers),
+                };
+                *first == command.pid && !is_spared
             });
             if let Some((_, limit)) = limit {
                 let _ = report_to(&command.status, &Status::Exceeded { limit: *limit });

@@ -16,7 +16,7 @@ use rustix::event::Timespec;
 use crate::spec::{HOME, Spec};
 use crate::status::Limit;
 use crate::usage::cpu::Cpu;
-use crate::usage::disk::Disk;
+use crate::usage::disk::{Disk, Full};
 use crate::usage::memory::Processes;
 
 pub(crate) mod cpu;
@@ -82,8 +82,8 @@ impl Watch {
         Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: pause.subsec_nanos().into() }
     }
 
-    /// Whether there is too much on the disk already, so that a command that is about to start must not write.
-    pub(crate) fn is_full(&mut self) -> bool {
+    /// What there is too much of on the disk already. What is taken until the next look is that of whoever runs then.
+    pub(crate) fn full(&mut self) -> Full {
         let processes: Vec<&Processes> = self.commands.values().filter_map(|known| known.processes.as_ref()).collect();
         self.disk.settle_again(&processes)
     }

@@ -9,16 +9,18 @@ use std::path::Path;
 use crate::fault::{Fault, OrFault, Step};
 use crate::resident::orders::{Task, TaskLimits, Work};
 use crate::resident::refused;
+use crate::rules::Lasting;
 use crate::spec::WORKSPACE;
+use crate::usage::disk::Full;
 use crate::{filter, privileges, probe, rules, sys, trial};
 
 /// How gladly the kernel kills a command first when memory is short: more gladly than anything else.
 const OOM_SCORE_ADJ: &str = "1000";
 
-/// Becomes the command, which may only remove where the disk is full. What fails here is written to `faults`: the command
-/// never ran.
-pub(crate) fn become_command(task: &Task, is_full: bool, standard: Option<&OwnedFd>, output: OwnedFd, mut faults: File) -> ! {
-    if let Err(fault) = prepare(task, is_full, standard, &output) {
+/// Becomes the command, which may take no more of what there is too much of. What fails here is written to `faults`: the
+/// command never ran.
+pub(crate) fn become_command(task: &Task, full: Full, standard: Option<&OwnedFd>, output: OwnedFd, mut faults: File) -> ! {
+    if let Err(fault) = prepare(task, full, standard, &output) {
         tell(&mut faults, &fault);
     }
     drop(output);
@@ -55,7 +57,7 @@ fn tell(faults: &mut File, fault: &Fault) -> ! {
     sys::exit_now(127)
 }
 
-fn prepare(task: &Task, is_full: bool, standard: Option<&OwnedFd>, output: &OwnedFd) -> Result<(), Fault> {
+fn prepare(task: &Task, full: Full, standard: Option<&OwnedFd>, output: &OwnedFd) -> Result<(), Fault> {
     let step = Step::Command;
     sys::reset_signals().or_fault(step, "resetting signals")?;
     sys::new_session().or_fault(step, "setsid")?;
@@ -67,14 +69,15 @@ fn prepare(task: &Task, is_full: bool, standard: Option<&OwnedFd>, output: &Owne
     let directory = Path::new(WORKSPACE).join(&task.directory);
     std::env::set_current_dir(&directory).or_fault(step, directory.display().to_string())?;
     go_first()?;
-    let file_bytes = if is_full { 0 } else { task.limits.file_bytes };
+    let file_bytes = if full.bytes { 0 } else { task.limits.file_bytes };
     limit(&TaskLimits { file_bytes, ..task.limits })?;
     if task.refuses_set_id {
         filter::set_id::refuse()?;
     }
     // An engine's own filter may keep the system calls from us. Where nothing may be changed, the mount sees to it.
     if sys::landlock_version() > 0 {
-        rules::confine(false)?;
+        let lasting = if full.files { Lasting::NoMore } else { Lasting::Writable };
+        rules::confine(lasting, task.limits.is_home_kept)?;
     }
     sys::close_others_on_exec().or_fault(step, "close_range")
 }

@@ -8,7 +8,7 @@ use crate::resident::orders::TaskLimits;
 use crate::spec::{HOME, WORKSPACE};
 use crate::status::Limit;
 use crate::usage::cpu::Cpu;
-use crate::usage::disk::Disk;
+use crate::usage::disk::{Disk, Full};
 use crate::usage::memory::Processes;
 
 /// How long it is between two looks, however much is printed meanwhile.
@@ -33,9 +33,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins with a task, before anything of it runs. Says whether there is too much on the disk already, so that it must not
-    /// write.
-    pub(crate) fn begin(&mut self, limits: &TaskLimits) -> bool {
+    /// Begins with a task, before anything of it runs. Says what there is too much of on the disk already, so that it must not
+    /// take more.
+    pub(crate) fn begin(&mut self, limits: &TaskLimits) -> Full {
         self.memory = Some(Memory::now());
         self.memory_bytes_max = limits.polled_memory_bytes;
         self.processes = Processes::here().ok();
