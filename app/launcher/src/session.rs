@@ -122,10 +122,10 @@ impl Session {
             }
         }
         for command in &self.commands {
-            let _ = sys::pidfd_kill(&command.pidfd);
+            let _ = sys::processes::pidfd_kill(&command.pidfd);
         }
         for command in self.commands.drain(..) {
-            let _ = sys::wait_for(command.pid);
+            let _ = sys::processes::wait_for(command.pid);
             self.group.iter().zip(&command.leaf).for_each(|(group, leaf)| group.remove(leaf));
         }
     }
@@ -182,8 +182,8 @@ impl Session {
         let wires = Wires { lifeline, outer_alive, output, status };
         let leaf = self.group.as_mut().map(Group::leaf).transpose().or_fault(Step::Group, "making it")?;
         let cloned = match &leaf {
-            None => sys::clone_process(namespaces::of_command(run)),
-            Some(leaf) => sys::clone_into_group(namespaces::of_command(run), leaf.directory()),
+            None => sys::processes::clone_process(namespaces::of_command(run)),
+            Some(leaf) => sys::processes::clone_into_group(namespaces::of_command(run), leaf.directory()),
         };
         if let (Err(_), Some(group), Some(leaf)) = (&cloned, &self.group, &leaf) {
             group.remove(leaf);
@@ -193,8 +193,8 @@ impl Session {
             None => {
                 let own = [&wires.lifeline, &wires.outer_alive, &wires.output, &wires.status].map(|fd| fd.as_raw_fd());
                 let own: Vec<_> = own.into_iter().chain(standard.as_ref().map(AsRawFd::as_raw_fd)).collect();
-                if forget_supervisor().and_then(|()| sys::close_all_but(&own)).is_err() {
-                    sys::exit_now(1);
+                if forget_supervisor().and_then(|()| sys::descriptors::close_all_but(&own)).is_err() {
+                    sys::processes::exit_now(1);
                 }
                 if full.bytes {
                     self.spec.limits.file_bytes = 0;
@@ -213,7 +213,7 @@ impl Session {
                 return true;
             }
             // The kernel lets the first process of a namespace be reaped only after every other one of it is gone.
-            let end = sys::wait_for(command.pid);
+            let end = sys::processes::wait_for(command.pid);
             let signal = end.ok().and_then(|end| end.signal());
             let group_and_leaf = self.group.as_ref().zip(command.leaf.as_ref());
             if group_and_leaf.is_some_and(|(group, leaf)| leaf.is_out_of_memory(group)) {
@@ -240,7 +240,7 @@ impl Session {
         let unseen = self.watch.unseen();
         for command in self.commands.iter_mut().filter(|command| !command.is_killed && unseen.contains(&command.pid)) {
             let _ = report_to(&command.status, &unwatched());
-            command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+            command.is_killed = sys::processes::pidfd_kill(&command.pidfd).is_ok();
         }
         let cpu_max = Duration::from_secs(self.spec.limits.cpu_seconds);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
@@ -248,7 +248,7 @@ impl Session {
             let is_over_time = (leaf.cpu() > cpu_max).then_some(Limit::Cpu);
             if let Some(limit) = is_over_time.or_else(|| leaf.is_starved().then_some(Limit::Memory)) {
                 let _ = report_to(&command.status, &Status::Exceeded { limit });
-                command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+                command.is_killed = sys::processes::pidfd_kill(&command.pidfd).is_ok();
             }
         }
         let has_others = self.commands.iter().any(|command| !command.is_apart);
@@ -265,7 +265,7 @@ impl Session {
             });
             if let Some((_, limit)) = limit {
                 let _ = report_to(&command.status, &Status::Exceeded { limit: *limit });
-                command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+                command.is_killed = sys::processes::pidfd_kill(&command.pidfd).is_ok();
             }
         }
     }
@@ -292,7 +292,7 @@ fn refuse(descriptors: Vec<OwnedFd>, error: io::Error) {
 /// Puts nothing in the place of the standard three, one of which is the connection to the supervisor.
 fn forget_supervisor() -> io::Result<()> {
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
-    (0..=2).try_for_each(|number| sys::place(&nothing, number))
+    (0..=2).try_for_each(|number| sys::descriptors::place(&nothing, number))
 }
 
 /// Writes one status line. Nobody is left to be told when it fails: the supervisor reads a missing line as a refusal.

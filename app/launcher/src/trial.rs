@@ -92,15 +92,15 @@ pub(crate) fn run(take: Take) -> ! {
     match taken {
         Ok(Taken::All(taken)) => {
             let _ = writeln!(io::stdout(), "{taken}");
-            sys::exit_now(0)
+            sys::processes::exit_now(0)
         }
         Ok(Taken::UntilFull(taken)) => {
             let _ = writeln!(io::stdout(), "{taken}");
-            sys::exit_now(FULL_CODE)
+            sys::processes::exit_now(FULL_CODE)
         }
         Err(error) => {
             let _ = writeln!(io::stdout(), "{error}");
-            sys::exit_now(1)
+            sys::processes::exit_now(1)
         }
     }
 }
@@ -110,7 +110,7 @@ fn memory(bytes: u64) -> io::Result<u64> {
     let mut takers = Vec::new();
     for _ in 0..N_TAKERS {
         let (full, mut is_full) = io::pipe()?;
-        if sys::fork()?.is_none() {
+        if sys::processes::fork()?.is_none() {
             let mut held: Vec<Vec<u8>> = Vec::new();
             for step in 0..bytes / N_TAKERS / STEP_BYTES {
                 let mut block = vec![0; STEP_BYTES as usize];
@@ -132,7 +132,7 @@ fn memory(bytes: u64) -> io::Result<u64> {
 fn processes(n_processes: u64) -> u64 {
     let mut n_started = 0;
     while n_started < n_processes {
-        match sys::fork() {
+        match sys::processes::fork() {
             Ok(None) => loop {
                 thread::park();
             },

@@ -42,8 +42,8 @@ impl<'a> Root<'a> {
         let (Import::Link { target, .. } | Import::Tree { target, .. }) = import;
         let placed = || -> io::Result<()> {
             match import {
-                Import::Tree { tree, target, is_directory: true } => sys::attach(tree, &self.make_directories(target)?),
-                Import::Tree { tree, target, is_directory: false } => sys::attach(tree, &self.make_file(target)?),
+                Import::Tree { tree, target, is_directory: true } => sys::mounts::attach(tree, &self.make_directories(target)?),
+                Import::Tree { tree, target, is_directory: false } => sys::mounts::attach(tree, &self.make_file(target)?),
                 Import::Link { points_to, target } => {
                     let (parent, name) = self.make_parents(target)?;
                     Ok(rustix::fs::symlinkat(points_to.as_str(), parent, name)?)

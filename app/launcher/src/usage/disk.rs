@@ -61,7 +61,7 @@ pub(crate) struct Full {
 impl Full {
     /// Whether a command that starts now is kept from making files; without Landlock nothing can.
     pub(crate) fn bars_files(self) -> bool {
-        self.files && sys::landlock_version() > 0
+        self.files && sys::privileges::landlock_version() > 0
     }
 
     /// What has stopped a command that started so. One that could not make a file may end in any way but well; a signal is
