@@ -9,8 +9,9 @@ use crate::support::uml;
 
 pub(crate) mod within;
 
-/// What is run in there: what is new with groups, and the attacks that nothing else stops.
-const TESTS: &str = "--test-threads 1 groups::within hostile::what_only";
+/// What is run in there: what is new with groups, the attacks that nothing else stops, and those that the kernel itself stops
+/// where links are protected, as they are in that kernel.
+const TESTS: &str = "--test-threads 1 groups::within hostile::what_only hostile::a_link_that";
 /// What every sandbox promises of memory and of processor time.
 const CONTRACT: &str = "contract::sandbox::limits::files contract::sandbox::limits::shared contract::sandbox::limits::processor";
 
@@ -49,6 +50,7 @@ async fn a_disk_without_room_is_no_limit_that_is_not_kept() {
 async fn a_group_with_others_in_it_is_left_alone() {
     let script = r#"
         in_unit sleep 1000 &
+        cd /tmp
         in_unit $PATCHWRIGHT_BINARY doctor >/tmp/said || true
         grep limits -A1 /tmp/said
         ls -d $UNIT/*/ 2>/dev/null | wc -l
