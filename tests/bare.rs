@@ -64,7 +64,7 @@ async fn nothing_is_claimed_to_be_contained() {
     assert_eq!((found.isolation, found.layers.len()), (Isolation::None, 0));
     let missing: Vec<Limit> =
         found.limits.iter().filter(|(_, kept)| *kept == Enforcement::Missing).map(|(limit, _)| *limit).collect();
-    assert_eq!(missing, [Limit::Memory, Limit::Processes, Limit::Disk, Limit::Files]);
+    assert_eq!(missing, [Limit::Memory, Limit::Cpu, Limit::Processes, Limit::Disk, Limit::Files]);
 }
 
 #[tokio::test]

@@ -124,14 +124,14 @@ async fn what_is_over_a_limit_is_refused() {
 #[tokio::test]
 async fn bombs_are_stopped_at_their_limit() {
     trial::check_bombs(&local(bombs::limits()), bombs::WATCHED).await;
+    let limits = Limits { cpu_seconds: 1, ..bombs::limits() };
+    trial::check_bombs(&local(limits), bombs::COMPUTING).await;
 }
 
 #[tokio::test]
 async fn what_only_the_kernel_counts_is_stopped_at_its_limit() {
     let Some(_) = within::sandbox(Limits::default()).await else { return };
-    // What is held at its limit may compute for a while before it is ended.
-    let limits = Limits { cpu_seconds: 60, ..bombs::limits() };
-    trial::check_bombs(&local(limits), bombs::COUNTED).await;
+    trial::check_bombs(&local(bombs::limits()), bombs::COUNTED).await;
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use patchwright::sandbox::{self, Profile, Sandbox as _, SandboxError, Tree, ownership};
 use patchwright_launcher::spec::{self, LENGTH_BYTES, Limits, Program, Run, SPEC_BYTES_MAX, Spec};
+use patchwright_launcher::trial::{FULL_CODE, Take};
 use patchwright_launcher::{NAME, messages};
 use tempfile::TempDir;
 
@@ -38,6 +39,10 @@ struct Ends {
 
 impl Launcher {
     fn start(memory_bytes: u64) -> Launcher {
+        Launcher::with(Limits { memory_bytes, ..limits() })
+    }
+
+    fn with(limits: Limits) -> Launcher {
         let workspace = tempfile::tempdir().unwrap();
         let is_root = rustix::process::geteuid().is_root();
         if is_root {
@@ -48,7 +53,7 @@ impl Launcher {
         command.arg0(NAME).env_clear().current_dir("/").stdin(Stdio::from(OwnedFd::from(theirs)));
         let process = command.spawn().unwrap();
         let launcher = Launcher { control, process, workspace };
-        let spec = spec(launcher.workspace.path(), memory_bytes);
+        let spec = spec(launcher.workspace.path(), limits);
         (&launcher.control).write_all(&spec::frame(&spec).unwrap()).unwrap();
         let mut length = [0; LENGTH_BYTES];
         (&launcher.control).read_exact(&mut length).unwrap();
@@ -86,7 +91,21 @@ impl Ends {
     }
 }
 
-fn spec(workspace: &Path, memory_bytes: u64) -> Spec {
+fn limits() -> Limits {
+    Limits {
+        n_processes: 100,
+        n_open_files: 100,
+        file_bytes: 1 << 30,
+        tmp_bytes: 1 << 30,
+        cpu_seconds: 1000,
+        memory_bytes: 1 << 30,
+        disk_bytes: 1 << 40,
+        n_files: 1 << 30,
+        oom_score_adj: None,
+    }
+}
+
+fn spec(workspace: &Path, limits: Limits) -> Spec {
     Spec {
         workspace: workspace.to_owned(),
         layer: None,
@@ -96,31 +115,36 @@ fn spec(workspace: &Path, memory_bytes: u64) -> Spec {
         read_only: Vec::new(),
         uid: UID,
         gid: UID,
-        limits: Limits {
-            n_processes: 100,
-            n_open_files: 100,
-            file_bytes: 1 << 30,
-            tmp_bytes: 1 << 30,
-            cpu_seconds: 1000,
-            memory_bytes,
-            disk_bytes: 1 << 40,
-            n_files: 1 << 30,
-            oom_score_adj: None,
-        },
+        limits,
         has_group: false,
     }
 }
 
 fn frame(script: &str) -> Vec<u8> {
+    framed(Program::Script { shell: PathBuf::from("/bin/sh"), script: script.to_owned() }, Path::new(""))
+}
+
+fn framed(program: Program, directory: &Path) -> Vec<u8> {
     let run = Run {
-        program: Program::Script { shell: PathBuf::from("/bin/sh"), script: script.to_owned() },
-        directory: PathBuf::new(),
+        program,
+        directory: directory.to_owned(),
         environment: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
         read_only: Vec::new(),
         bridge: None,
         is_apart: false,
     };
     spec::frame(&run).unwrap()
+}
+
+#[test]
+fn a_trial_says_when_the_disk_was_full_before_its_limit_was_reached() {
+    let launcher = Launcher::with(Limits { tmp_bytes: 3 << 20, ..limits() });
+    let take = Program::Take(Take::Disk { bytes: 16 << 20 });
+    // A private file system is the one that is sure to be small.
+    let (taken, status) = launcher.send(&framed(take, Path::new("/tmp"))).read();
+    assert!(status.contains(&format!(r#"{{"status":"exited","code":{FULL_CODE}}}"#)), "{status}");
+    let taken: u64 = taken.trim().parse().unwrap();
+    assert!(taken > 0 && taken <= 3 << 20, "{taken}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub mod container;
 pub mod errand;
 mod files;
 mod findings;
+mod ground;
 pub mod images;
 mod kernels;
 pub mod kubernetes;
@@ -133,7 +134,7 @@ pub struct Limits {
     pub n_open_files: u64,
     /// Memory of all processes of one command together, in bytes, with what they keep in `/tmp`.
     pub memory_bytes: u64,
-    /// Processor time of each process, in seconds.
+    /// Processor time of all processes of one command together, in seconds.
     pub cpu_seconds: u64,
     /// The largest file that a command can write, in bytes.
     pub file_bytes: u64,

@@ -15,8 +15,8 @@ use crate::support::podman;
 pub(super) async fn sandbox(launcher: PathBuf, settings: LocalSettings) -> Arc<dyn Sandbox> {
     match podman::engine().await {
         Some(engine) => {
-            let LocalSettings { limits, read_only, environment, uid, .. } = settings;
-            let settings = ContainerSettings { limits, read_only, environment, uid, ..engine.settings() };
+            let LocalSettings { limits, read_only, environment, uid, trials, .. } = settings;
+            let settings = ContainerSettings { limits, read_only, environment, uid, trials, ..engine.settings() };
             Arc::new(ContainerSandbox::new(launcher, settings))
         }
         None => Arc::new(LocalSandbox::new(launcher, settings)),

@@ -157,6 +157,87 @@ async fn a_command_that_runs_is_in_a_group_with_its_limits() {
     assert!(!leaf.exists(), "{}", leaf.display());
 }
 
+/// A command that takes nearly 40 MiB of memory, which are two copies of its text, says so, and holds them until it hears
+/// something.
+fn holder() -> Process {
+    let script = "$x = \"x\" x (19 << 20); $| = 1; print \"taken\\n\"; <STDIN>";
+    Process { argv: ["/usr/bin/perl", "-e", script].map(str::to_owned).to_vec(), ..Process::default() }
+}
+
+#[tokio::test]
+async fn commands_together_have_hardly_more_than_one() {
+    // Of what lasts longer than a command there may be 16 MiB.
+    let Some(mut place) = Place::with(Limits { tmp_bytes: 4 * MIB, ..small() }).await else { return };
+    place.prints("head -c 3M /dev/zero > /tmp/left").await;
+    let group = groups_of(std::process::id()).into_iter().find(|group| {
+        let file = |name: &str| fs::read_to_string(group.join(name)).unwrap_or_default().trim().to_owned();
+        file("memory.max") == ((48 + 16) * MIB).to_string() && file("pids.max") == (50 + 128).to_string()
+    });
+    assert!(group.is_some(), "the sandbox has limits of its own");
+    let mut first = place.executor.spawn(&holder()).await.unwrap();
+    let mut said = [0; 6];
+    first.output.read_exact(&mut said).await.unwrap();
+    // Each is below its own limit; together they are over that of the sandbox, and the kernel chooses.
+    let mut second = place.executor.spawn(&holder()).await.unwrap();
+    let heard = second.output.read_exact(&mut said).await.is_ok();
+    let is_over = |exit| exit == Exit::Exceeded(Limit::Memory);
+    if heard {
+        assert!(is_over(first.handle.wait().await.unwrap()), "nobody was ended");
+    } else {
+        assert!(is_over(second.handle.wait().await.unwrap()), "it was ended for something else");
+    }
+    assert_eq!(place.prints("ls /tmp").await, "left\n");
+}
+
+#[tokio::test]
+async fn processes_of_commands_together_are_hardly_more_than_those_of_one() {
+    let Some(mut place) = Place::with(small()).await else { return };
+    let forks =
+        "perl -e '$| = 1; while (defined(my $pid = fork)) { if (!$pid) { sleep 100000; exit } $n++ } print \"$n\\n\"; <STDIN>'";
+    let argv = ["/bin/sh", "-c", forks].map(str::to_owned).to_vec();
+    let (mut running, mut n_started) = (Vec::new(), 0);
+    for _ in 0..6 {
+        let Ok(mut another) = place.executor.spawn(&Process { argv: argv.clone(), ..Process::default() }).await else { break };
+        let mut said = String::new();
+        let mut lines = tokio::io::BufReader::new(&mut another.output);
+        // One that could not be started says nothing.
+        tokio::io::AsyncBufReadExt::read_line(&mut lines, &mut said).await.unwrap();
+        n_started += said.trim().parse::<u64>().unwrap_or_default();
+        running.push(another);
+    }
+    // Six of them alone would have six times as many.
+    assert!((40..178).contains(&n_started), "{n_started} processes");
+}
+
+#[tokio::test]
+async fn a_living_server_of_another_process_namespace_keeps_its_groups() {
+    let Some(sandbox) = sandbox(small()).await else { return };
+    if !rustix::process::geteuid().is_root() {
+        // Who makes such a namespace needs one of users for it, in which the server would be another user.
+        return;
+    }
+    let workspace = tempfile::tempdir().unwrap();
+    let mut server = tokio::process::Command::new("unshare");
+    server.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(launcher());
+    server.args(["sandbox", "exec", "--workspace"]).arg(workspace.path()).args(["--", "sleep", "100000"]);
+    server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut server = server.spawn().unwrap();
+    // There it is the first process, which here is another.
+    let is_busy =
+        |group: &PathBuf| fs::read_to_string(group.join("command-1/cgroup.procs")).is_ok_and(|procs| procs.lines().count() > 1);
+    until("the command runs", || groups_of(1).iter().any(is_busy)).await;
+    sandbox.sweep().await.unwrap();
+    assert!(groups_of(1).iter().any(is_busy), "the command of a living server was ended");
+    server.kill().await.unwrap();
+    // The server itself ends a moment later than what has started it.
+    let swept = async {
+        while !groups_of(1).is_empty() {
+            sandbox.sweep().await.unwrap();
+        }
+    };
+    timeout(PATIENCE, swept).await.expect("what it left is swept");
+}
+
 #[tokio::test]
 async fn no_group_outlives_its_sandbox() {
     let Some(mut place) = Place::with(small()).await else { return };

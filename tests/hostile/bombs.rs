@@ -14,7 +14,7 @@ pub(super) fn limits() -> Limits {
         n_processes: 64,
         n_open_files: 256,
         memory_bytes: 256 << 20,
-        cpu_seconds: 1,
+        cpu_seconds: 60,
         file_bytes: 32 << 20,
         tmp_bytes: 64 << 20,
         disk_bytes: 64 << 20,
@@ -55,7 +55,21 @@ pub(super) const WATCHED: &[(Case, Limit)] = &[
     bomb("disk space", "weapons/bombs disk 96", Limit::Disk),
     bomb("disk space in a folder that is shut", "weapons/bombs shut 256", Limit::Disk),
     bomb("output", "weapons/bombs output 8", Limit::Output),
+];
+
+/// Processor time, which is less than in the other limits here.
+pub(super) const COMPUTING: &[(Case, Limit)] = &[
     bomb("processor time", r#"weapons/bombs cpu 2; [ $? -le 128 ] || echo "HELD: a signal ended it""#, Limit::Cpu),
+    bomb(
+        "processor time of one short process after another",
+        "for n in 1 2 3 4 5 6 7 8; do perl -e '1 while times < 0.3'; done; echo 'ESCAPED: 2.4 seconds'",
+        Limit::Cpu,
+    ),
+    bomb(
+        "processor time of processes for which nobody waits",
+        r#"perl -e '$SIG{CHLD} = "IGNORE"; for (1..6) { fork or do { 1 while times < 0.4; exit }; wait }'; echo 'ESCAPED: 2.4 seconds'"#,
+        Limit::Cpu,
+    ),
 ];
 
 /// What nobody but the kernel sees: only control groups count it.

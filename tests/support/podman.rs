@@ -105,6 +105,7 @@ pub(crate) fn settings(socket: &Path) -> ContainerSettings {
         environment: Vec::new(),
         limits: Limits::default(),
         uid: 65532,
+        trials: std::env::temp_dir(),
     }
 }
 

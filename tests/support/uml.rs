@@ -63,6 +63,11 @@ const EPILOGUE: &str = "\ntrap - EXIT\necho '=== passed ==='\necho o > /proc/sys
 /// Runs a script as the first process of a kernel, and returns what it printed; `None` where there is no such kernel, which is
 /// said. Fails if any command of the script does.
 pub(crate) async fn run(script: &str) -> Option<String> {
+    run_for(script, TIMEOUT).await
+}
+
+/// As [`run`], for scripts that take longer than those of every day.
+pub(crate) async fn run_for(script: &str, time: Duration) -> Option<String> {
     if !is_here() {
         return None;
     }
@@ -86,7 +91,7 @@ pub(crate) async fn run(script: &str) -> Option<String> {
     let mut kernel = kernel.spawn().unwrap();
     let mut said = Vec::new();
     let console = kernel.stdout.take().unwrap();
-    let ended = timeout(TIMEOUT, console.take(CONSOLE_BYTES_MAX).read_to_end(&mut said)).await;
+    let ended = timeout(time, console.take(CONSOLE_BYTES_MAX).read_to_end(&mut said)).await;
     let said = String::from_utf8_lossy(&said).replace('\r', "");
     if ended.is_err() {
         // Each of its processes is one of the machine's.

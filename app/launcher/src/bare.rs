@@ -50,7 +50,7 @@ pub struct Bare {
     pub n_open_files: u64,
     /// The largest file that can be written.
     pub file_bytes: u64,
-    /// Processor time of each process, in seconds.
+    /// Processor time of each process, in seconds; nothing counts what all have together.
     pub cpu_seconds: u64,
     /// Private memory of each process; nothing counts what all have together.
     pub process_memory_bytes: u64,
@@ -71,17 +71,17 @@ pub(crate) fn serve() -> Result<(), Fault> {
 
 fn work(control: &UnixStream, bare: &Bare) -> Result<Status, Fault> {
     let step = Step::Process;
-    sys::new_session().or_fault(step, "setsid")?;
-    sys::adopt_orphans().or_fault(step, "prctl(PR_SET_CHILD_SUBREAPER)")?;
-    let signals = sys::child_signals().or_fault(step, "signalfd")?;
+    sys::processes::new_session().or_fault(step, "setsid")?;
+    sys::processes::adopt_orphans().or_fault(step, "prctl(PR_SET_CHILD_SUBREAPER)")?;
+    let signals = sys::signals::child_signals().or_fault(step, "signalfd")?;
     let (mut faults, faults_end) = io::pipe().or_fault(step, "a pipe")?;
-    let Some(command) = sys::fork().or_fault(step, "fork")? else {
+    let Some(command) = sys::processes::fork().or_fault(step, "fork")? else {
         become_command(bare, File::from(OwnedFd::from(faults_end)));
     };
     // Copies kept here would hold the ends open after the command closed them.
     drop(faults_end);
     let nothing = File::options().read(true).write(true).open("/dev/null").or_fault(step, "/dev/null")?;
-    [1, 2].into_iter().try_for_each(|number| sys::place(&nothing, number)).or_fault(step, "standard output")?;
+    [1, 2].into_iter().try_for_each(|number| sys::descriptors::place(&nothing, number)).or_fault(step, "standard output")?;
     let mut said = Vec::new();
     // It ends when the command's program replaces ours, which closes its end.
     faults.read_to_end(&mut said).or_fault(step, "a pipe")?;
@@ -109,7 +109,7 @@ fn attend(control: &UnixStream, command: i32, signals: &OwnedFd) -> Result<ExitS
     let mut wait_ms = -1;
     loop {
         let ends = [control.map(AsFd::as_fd), Some(signals.as_fd())];
-        let [asked, _child] = sys::poll_for(ends, wait_ms).or_fault(Step::Process, "poll")?;
+        let [asked, _child] = sys::descriptors::poll_for(ends, wait_ms).or_fault(Step::Process, "poll")?;
         if let (true, Some(mut connection)) = (asked, control) {
             let mut word = [0];
             match connection.read(&mut word) {
@@ -121,7 +121,7 @@ fn attend(control: &UnixStream, command: i32, signals: &OwnedFd) -> Result<ExitS
                 }
             }
         }
-        sys::drain(signals);
+        sys::signals::drain(signals);
         wait_ms = 0;
         for _ in 0..REAPED_MAX {
             match reap() {
@@ -137,7 +137,7 @@ fn attend(control: &UnixStream, command: i32, signals: &OwnedFd) -> Result<ExitS
 }
 
 fn reap() -> Option<(i32, ExitStatus)> {
-    sys::reap_one().ok().flatten()
+    sys::processes::reap_one().ok().flatten()
 }
 
 /// Ends everything that the command left behind, and says whether nothing is left. What starts others faster than it is
@@ -149,8 +149,8 @@ fn end_descendants(signals: &OwnedFd) -> bool {
         }
         // What starts others while it is looked for may be missed, so that none was found means nothing.
         kill_descendants(own());
-        let _ = sys::poll_for([Some(signals.as_fd())], ROUND_MS);
-        sys::drain(signals);
+        let _ = sys::descriptors::poll_for([Some(signals.as_fd())], ROUND_MS);
+        sys::signals::drain(signals);
     }
     false
 }
@@ -158,7 +158,7 @@ fn end_descendants(signals: &OwnedFd) -> bool {
 /// Whether nothing is left: whatever this process has not lost descends from a child of it, for it adopts orphans.
 fn is_childless() -> bool {
     for _ in 0..REAPED_MAX {
-        match sys::reap_one() {
+        match sys::processes::reap_one() {
             Ok(Some(_)) => {}
             Ok(None) => return false,
             Err(error) => return error.raw_os_error() == Some(libc::ECHILD),
@@ -237,41 +237,41 @@ fn become_command(bare: &Bare, mut faults: File) -> ! {
         Program::Process { arguments } => (arguments.first().cloned().unwrap_or_default(), arguments.clone()),
         Program::Probe(_) | Program::Take(_) => {
             let _ = faults.write_all(b"there are no walls to be tried");
-            sys::exit_now(127)
+            sys::processes::exit_now(127)
         }
     };
     if let Err(error) = prepare(bare) {
         let _ = write!(faults, "{}: {error}", bare.directory.display());
-        sys::exit_now(127)
+        sys::processes::exit_now(127)
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let Err(error) = sys::execute(&program, &arguments, &bare.environment);
+    let Err(error) = sys::processes::execute(&program, &arguments, &bare.environment);
     if error.raw_os_error() == Some(libc::E2BIG) {
         // The script's own fault, so its answer, and the one that a shell gives.
         let _ = writeln!(io::stderr(), "{program}: the script is too long for one argument");
-        sys::exit_now(126);
+        sys::processes::exit_now(126);
     }
     let _ = write!(faults, "{program}: {error}");
-    sys::exit_now(127)
+    sys::processes::exit_now(127)
 }
 
 fn prepare(bare: &Bare) -> io::Result<()> {
-    sys::reset_signals()?;
-    sys::new_session()?;
-    sys::set_umask(0o022);
+    sys::signals::reset_signals()?;
+    sys::processes::new_session()?;
+    sys::privileges::set_umask(0o022);
     match bare.program {
-        Program::Process { .. } => sys::place(&io::stdout(), 0)?,
-        Program::Script { .. } | Program::Probe(_) | Program::Take(_) => sys::place(&File::open("/dev/null")?, 0)?,
+        Program::Process { .. } => sys::descriptors::place(&io::stdout(), 0)?,
+        Program::Script { .. } | Program::Probe(_) | Program::Take(_) => sys::descriptors::place(&File::open("/dev/null")?, 0)?,
     }
     std::env::set_current_dir(&bare.directory)?;
     // One byte, not none: a limit of zero still starts the core handler of the machine.
-    let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
+    let _ = sys::privileges::set_limit(libc::RLIMIT_CORE, 1);
     let all = [
         (libc::RLIMIT_FSIZE, bare.file_bytes),
         (libc::RLIMIT_NOFILE, bare.n_open_files),
         (libc::RLIMIT_DATA, bare.process_memory_bytes),
     ];
-    all.into_iter().try_for_each(|(resource, most)| sys::lower_limit(resource, most))?;
+    all.into_iter().try_for_each(|(resource, most)| sys::privileges::lower_limit(resource, most))?;
     privileges::limit_cpu(bare.cpu_seconds).map_err(|_| io::Error::last_os_error())?;
-    sys::close_others_on_exec()
+    sys::descriptors::close_others_on_exec()
 }

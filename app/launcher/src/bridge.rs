@@ -26,7 +26,7 @@ pub(crate) fn listen(bridge: &Bridge) -> Result<TcpListener, Fault> {
 pub(crate) fn serve(listener: &TcpListener, socket: &Path) -> ! {
     let n_open = Arc::new(AtomicUsize::new(0));
     let Err(_) = accept(listener, socket, &n_open);
-    sys::exit_now(1)
+    sys::processes::exit_now(1)
 }
 
 fn accept(listener: &TcpListener, socket: &Path, n_open: &Arc<AtomicUsize>) -> io::Result<Infallible> {

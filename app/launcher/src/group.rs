@@ -6,9 +6,11 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+use crate::session::COMMANDS_MAX;
 use crate::spec::Limits;
 
 /// As much of a file of the kernel's as is looked at, in bytes; those here are much shorter.
@@ -20,6 +22,12 @@ const CACHE_SHARE: u64 = 64;
 /// How often that must be seen from one look to the next, and at how many looks one after another.
 const N_EVENTS: u64 = 10;
 const LOOKS_STARVED: u32 = 20;
+
+/// Private file systems that each have the size of `/tmp`: that itself, `/dev/shm`, System V shared memory, and a home directory
+/// that is not kept. What commands left there is held against the sandbox once their own groups are gone.
+const N_PRIVATE: u64 = 4;
+/// What all commands of a sandbox together may have beyond a limit in processes: those of ours, which a command has two of.
+const ROOM_PROCESSES: u64 = 2 * COMMANDS_MAX as u64;
 
 /// The group of a sandbox.
 pub(crate) struct Group {
@@ -33,6 +41,8 @@ pub(crate) struct Group {
 pub(crate) struct Leaf {
     directory: OwnedFd,
     name: String,
+    /// How often the sandbox as a whole had had too much memory by the beginning.
+    n_full_before: u64,
     cache_bytes_min: u64,
     last: Reclaimed,
     n_starved: u32,
@@ -48,8 +58,15 @@ struct Reclaimed {
 }
 
 impl Group {
-    pub(crate) fn new(directory: OwnedFd, limits: &Limits) -> Group {
-        Group { directory, memory_bytes: limits.memory_bytes, n_processes: limits.n_processes, n_made: 0 }
+    /// Limits the sandbox as a whole: as much as one command may have, with room for what outlasts each of them.
+    pub(crate) fn new(directory: OwnedFd, limits: &Limits) -> io::Result<Group> {
+        let room_bytes = limits.tmp_bytes.saturating_mul(N_PRIVATE);
+        limit(
+            directory.as_fd(),
+            limits.memory_bytes.saturating_add(room_bytes),
+            limits.n_processes.saturating_add(ROOM_PROCESSES),
+        )?;
+        Ok(Group { directory, memory_bytes: limits.memory_bytes, n_processes: limits.n_processes, n_made: 0 })
     }
 
     /// Makes a group with the limits of a command; one without them is not left.
@@ -58,13 +75,16 @@ impl Group {
         let name = format!("command-{}", self.n_made);
         rustix::fs::mkdirat(&self.directory, name.as_str(), Mode::from_raw_mode(0o755))?;
         let limited = self.open(&name).and_then(|directory| {
-            self.limit(directory.as_fd())?;
+            limit(directory.as_fd(), self.memory_bytes, self.n_processes)?;
+            // The kernel ends a command and not a part of it.
+            write(directory.as_fd(), "memory.oom.group", "1")?;
             Ok(directory)
         });
         match limited {
             Ok(directory) => {
                 let cache_bytes_min = (self.memory_bytes / CACHE_SHARE).max(CACHE_BYTES_MIN);
-                Ok(Leaf { directory, name, cache_bytes_min, last: Reclaimed::default(), n_starved: 0 })
+                let n_full_before = self.n_full();
+                Ok(Leaf { directory, name, n_full_before, cache_bytes_min, last: Reclaimed::default(), n_starved: 0 })
             }
             Err(error) => {
                 let _ = rustix::fs::unlinkat(&self.directory, name.as_str(), AtFlags::REMOVEDIR);
@@ -73,20 +93,14 @@ impl Group {
         }
     }
 
+    /// How often all commands together, with what they left, had too much memory and none alone. Kernels before 5.2 do not tell.
+    fn n_full(&self) -> u64 {
+        count(&read(self.directory.as_fd(), "memory.events.local").unwrap_or_default(), "oom")
+    }
+
     fn open(&self, name: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(&self.directory, name, flags, Mode::empty())?)
-    }
-
-    fn limit(&self, leaf: BorrowedFd<'_>) -> io::Result<()> {
-        write(leaf, "memory.max", &self.memory_bytes.to_string())?;
-        write(leaf, "memory.oom.group", "1")?;
-        write(leaf, "pids.max", &self.n_processes.to_string())?;
-        match write(leaf, "memory.swap.max", "0") {
-            // Kernels without swap lack it; the supervisor has seen that this is one.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            written => written,
-        }
     }
 
     /// Kills what is left in a command's group, which is nothing once its first process was reaped, and removes it.
@@ -105,10 +119,17 @@ impl Leaf {
         self.directory.as_fd()
     }
 
-    /// Whether the kernel has killed in here because this group had too much, not because the machine had too little.
-    pub(crate) fn is_out_of_memory(&self) -> bool {
+    /// Whether the kernel has killed in here because this group had too much, or the `sandbox` as a whole, not because the
+    /// machine had too little.
+    pub(crate) fn is_out_of_memory(&self, sandbox: &Group) -> bool {
         let events = read(self.directory.as_fd(), "memory.events").unwrap_or_default();
-        count(&events, "oom") > 0 && count(&events, "oom_kill") > 0
+        count(&events, "oom_kill") > 0 && (count(&events, "oom") > 0 || sandbox.n_full() > self.n_full_before)
+    }
+
+    /// What processor time all that was ever in here has used.
+    pub(crate) fn cpu(&self) -> Duration {
+        let found = read(self.directory.as_fd(), "cpu.stat").unwrap_or_default();
+        Duration::from_micros(count(&found, "usage_usec"))
     }
 
     /// Whether it has been held at its limit for a while with nothing left but what it cannot do without. The kernel goes on
@@ -129,6 +150,17 @@ impl Leaf {
         self.n_starved = if is_starved { self.n_starved + 1 } else { 0 };
         self.last = now;
         self.n_starved >= LOOKS_STARVED
+    }
+}
+
+/// Sets what a group may have.
+fn limit(group: BorrowedFd<'_>, memory_bytes: u64, n_processes: u64) -> io::Result<()> {
+    write(group, "memory.max", &memory_bytes.to_string())?;
+    write(group, "pids.max", &n_processes.to_string())?;
+    match write(group, "memory.swap.max", "0") {
+        // Kernels without swap lack it; the supervisor has seen that this is one.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        written => written,
     }
 }
 

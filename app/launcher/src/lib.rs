@@ -53,10 +53,10 @@ pub fn run_if_launched() {
     if let Some(served) = served {
         if let Err(fault) = served {
             let _ = io::stderr().write_all(fault.refusal().line().as_bytes());
-            sys::exit_now(1);
+            sys::processes::exit_now(1);
         }
     } else if let Ok(supervisor) = io::stdin().as_fd().try_clone_to_owned() {
         session::keep(&UnixStream::from(supervisor));
     }
-    sys::exit_now(0);
+    sys::processes::exit_now(0);
 }

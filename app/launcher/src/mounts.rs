@@ -17,7 +17,8 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use crate::fault::{Fault, OrFault, Step};
 use crate::mounts::root::Root;
 use crate::spec::{HOME, Layer, ReadOnly, Run, Spec, WORKSPACE};
-use crate::sys::{self, NODEV, NOEXEC, NOSUID, RDONLY};
+use crate::sys;
+use crate::sys::mounts::{NODEV, NOEXEC, NOSUID, RDONLY};
 
 mod root;
 
@@ -78,7 +79,7 @@ pub(crate) struct Proc(OwnedFd);
 
 impl Proc {
     pub(crate) fn open_for_writing(&self, path: &str) -> io::Result<OwnedFd> {
-        sys::open_below(&self.0, path)
+        sys::descriptors::open_below(&self.0, path)
     }
 }
 
@@ -103,8 +104,8 @@ impl Host {
         let taken = || -> io::Result<Import> {
             let place = self.find(source)?;
             let is_directory = FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode) == FileType::Directory;
-            let tree = sys::open_tree(&place)?;
-            sys::restrict_tree(&tree, restrictions)?;
+            let tree = sys::mounts::open_tree(&place)?;
+            sys::mounts::restrict_tree(&tree, restrictions)?;
             Ok(Import::Tree { tree, target: target.to_owned(), is_directory })
         };
         taken().or_fault(Step::Mount, source.display().to_string())
@@ -160,12 +161,12 @@ impl Host {
         let (lower_, upper_, work_) = (path(&lower)?, path(&upper)?, path(&work)?);
         let mut options =
             vec![(c"lowerdir", &*lower_), (c"upperdir", &*upper_), (c"workdir", &*work_), (c"volatile", c""), (c"index", c"off")];
-        if sys::is_root() {
+        if sys::privileges::is_root() {
             options.push((c"redirect_dir", c"on"));
         } else {
             options.push((c"userxattr", c""));
         }
-        sys::make_mount(c"overlay", &options, restrictions)
+        sys::mounts::make_mount(c"overlay", &options, restrictions)
     }
 }
 
@@ -181,7 +182,7 @@ const BEHIND: (&str, &CStr) = ("mnt", c"/mnt");
 /// Builds the root that the commands share and moves into it; returns the workspace where it is to be found only here.
 pub(crate) fn build(spec: &Spec) -> Result<Option<OwnedFd>, Fault> {
     let step = Step::Mount;
-    sys::make_mounts_private().or_fault(step, "making mounts private")?;
+    sys::mounts::make_mounts_private().or_fault(step, "making mounts private")?;
     let host = Host::at("/")?;
     let base = base_imports(&host)?;
     let mut asked = vec![host.workspace(spec)?];
@@ -206,7 +207,7 @@ pub(crate) fn build(spec: &Spec) -> Result<Option<OwnedFd>, Fault> {
         root.place(import)?;
     }
     fs::DirBuilder::new().mode(0o755).create(BEHIND.0).or_fault(step, BEHIND.0)?;
-    sys::change_root(c"mnt").or_fault(step, "pivot_root")?;
+    sys::mounts::change_root(c"mnt").or_fault(step, "pivot_root")?;
     std::env::set_current_dir("/").or_fault(step, "entering the new root")?;
     if spec.layer.is_none() {
         return Ok(None);
@@ -222,12 +223,12 @@ pub(crate) fn enter(spec: &Spec, run: &Run) -> Result<Proc, Fault> {
     // The kernel gives a fresh one only where a whole one can be seen, so this comes before the host's is let go.
     let proc = mount_proc()?;
     let asked = if run.read_only.is_empty() { Vec::new() } else { Host::at("/mnt")?.read_only(spec, &run.read_only)? };
-    sys::detach(BEHIND.1).or_fault(step, "letting go of the host's root")?;
+    sys::mounts::detach(BEHIND.1).or_fault(step, "letting go of the host's root")?;
     if !asked.is_empty() {
         let root = Root::used(spec)?;
         asked.iter().try_for_each(|import| root.place(import))?;
     }
-    sys::restrict_mount(c"/", RDONLY | NOSUID | NODEV).or_fault(step, "making the root read only")?;
+    sys::mounts::restrict_mount(c"/", RDONLY | NOSUID | NODEV).or_fault(step, "making the root read only")?;
     Ok(proc)
 }
 
@@ -272,18 +273,19 @@ fn private_directories(root: &Root<'_>, spec: &Spec) -> Result<(), Fault> {
     }
     mount_tmpfs("dev/shm", &format!("mode=1777,size={bytes}"))?;
     symlink("/tmp", "var/tmp").or_fault(Step::Mount, "/var/tmp")?;
-    sys::mount(c"devpts", "dev/pts", libc::MS_NOSUID | libc::MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+    sys::mounts::mount(c"devpts", "dev/pts", libc::MS_NOSUID | libc::MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
         .or_fault(Step::Mount, "/dev/pts")
 }
 
 fn mount_tmpfs(target: &str, options: &str) -> Result<(), Fault> {
     let options = format!("{options},nr_inodes={PRIVATE_FILES_MAX}");
-    sys::mount(c"tmpfs", target, libc::MS_NOSUID | libc::MS_NODEV, &options).or_fault(Step::Mount, format!("tmpfs on {target}"))
+    sys::mounts::mount(c"tmpfs", target, libc::MS_NOSUID | libc::MS_NODEV, &options)
+        .or_fault(Step::Mount, format!("tmpfs on {target}"))
 }
 
 fn mount_proc() -> Result<Proc, Fault> {
     let fault = |what: &str| format!("/{what}");
-    sys::mount(c"proc", "proc", libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC, "").or_fault(Step::Mount, "/proc")?;
+    sys::mounts::mount(c"proc", "proc", libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC, "").or_fault(Step::Mount, "/proc")?;
     let bare = clone_of("proc").or_fault(Step::Mount, "/proc")?;
     for path in PROC_READ_ONLY.iter().filter(|path| Path::new(path).exists()) {
         cover(path, path, RDONLY | NOSUID | NODEV | NOEXEC).or_fault(Step::Mount, fault(path))?;
@@ -292,7 +294,7 @@ fn mount_proc() -> Result<Proc, Fault> {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => {
                 let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-                sys::mount(c"tmpfs", path, flags, "size=4k,mode=0555").or_fault(Step::Mount, fault(path))?;
+                sys::mounts::mount(c"tmpfs", path, flags, "size=4k,mode=0555").or_fault(Step::Mount, fault(path))?;
             }
             Ok(_) => cover("dev/null", path, RDONLY | NOSUID | NOEXEC).or_fault(Step::Mount, fault(path))?,
             Err(_) => {}
@@ -302,7 +304,7 @@ fn mount_proc() -> Result<Proc, Fault> {
 }
 
 fn clone_of(path: &str) -> io::Result<OwnedFd> {
-    sys::open_tree(&found(path)?)
+    sys::mounts::open_tree(&found(path)?)
 }
 
 fn found(path: &str) -> io::Result<OwnedFd> {
@@ -311,6 +313,6 @@ fn found(path: &str) -> io::Result<OwnedFd> {
 
 fn cover(source: &str, target: &str, restrictions: u64) -> io::Result<()> {
     let tree = clone_of(source)?;
-    sys::restrict_tree(&tree, restrictions)?;
-    sys::attach(&tree, &found(target)?)
+    sys::mounts::restrict_tree(&tree, restrictions)?;
+    sys::mounts::attach(&tree, &found(target)?)
 }

@@ -24,20 +24,20 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc, output: &OwnedFd) -> Re
     let step = Step::Privileges;
     // One byte, not none: a limit of zero still starts the core handler of the host, as root and outside. A server that was
     // itself started with zero may lack the privilege to raise it; then zero is the best that there is.
-    let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
-    if sys::is_root() {
+    let _ = sys::privileges::set_limit(libc::RLIMIT_CORE, 1);
+    if sys::privileges::is_root() {
         give_output(spec, output);
-        sys::become_user(spec.uid, spec.gid).or_fault(step, format!("changing to user {}", spec.uid))?;
+        sys::privileges::become_user(spec.uid, spec.gid).or_fault(step, format!("changing to user {}", spec.uid))?;
     }
-    sys::unshare(libc::CLONE_NEWUSER).or_fault(step, "the inner user namespace")?;
+    sys::namespaces::unshare(libc::CLONE_NEWUSER).or_fault(step, "the inner user namespace")?;
     // Changing the user made /proc/self root's own; the maps could not be written. No other process is inside yet.
-    sys::set_dumpable(true).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
-    namespaces::map_identity(sys::Ids { uid: spec.uid, gid: spec.gid }, spec.uid, spec.gid)?;
-    sys::set_dumpable(false).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
+    sys::privileges::set_dumpable(true).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
+    namespaces::map_identity(sys::privileges::Ids { uid: spec.uid, gid: spec.gid }, spec.uid, spec.gid)?;
+    sys::privileges::set_dumpable(false).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
     bound_counters(proc);
     limit(&spec.limits)?;
-    sys::drop_capabilities().or_fault(step, "dropping capabilities")?;
-    sys::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
+    sys::privileges::drop_capabilities().or_fault(step, "dropping capabilities")?;
+    sys::privileges::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
 }
 
 /// Makes the pipe that the command prints to the command's own: what is root's could not be opened again by `/dev/stdout`
@@ -76,15 +76,15 @@ fn limit(limits: &Limits) -> Result<(), Fault> {
         (libc::RLIMIT_DATA, limits.memory_bytes, "RLIMIT_DATA"),
     ];
     for (resource, most, name) in all {
-        sys::lower_limit(resource, most).or_fault(Step::Privileges, name)?;
+        sys::privileges::lower_limit(resource, most).or_fault(Step::Privileges, name)?;
     }
     limit_cpu(limits.cpu_seconds)
 }
 
 /// Limits the processor time of each process: the kernel first sends a signal that tells why, and kills a little later.
 pub(crate) fn limit_cpu(seconds: u64) -> Result<(), Fault> {
-    let limited = sys::lower_limit(libc::RLIMIT_CPU, seconds.saturating_add(CPU_GRACE_SECONDS))
-        .and_then(|()| sys::lower_soft_limit(libc::RLIMIT_CPU, seconds));
+    let limited = sys::privileges::lower_limit(libc::RLIMIT_CPU, seconds.saturating_add(CPU_GRACE_SECONDS))
+        .and_then(|()| sys::privileges::lower_soft_limit(libc::RLIMIT_CPU, seconds));
     limited.or_fault(Step::Privileges, "RLIMIT_CPU")
 }
 

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::resident::orders::HOLD;
 use crate::spec::{HOME, WORKSPACE};
-use crate::sys::{self, Attack};
+use crate::sys;
+use crate::sys::attacks::Attack;
 
 /// Things of the host that must be out of reach.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,7 +85,7 @@ fn is_attached() -> bool {
 }
 
 fn landlock() -> &'static str {
-    if sys::landlock_version() == 0 { "no Landlock in this kernel" } else { "Landlock" }
+    if sys::privileges::landlock_version() == 0 { "no Landlock in this kernel" } else { "Landlock" }
 }
 
 fn processes() -> Result<(), String> {
@@ -128,7 +129,7 @@ fn loopback() -> Result<(), String> {
 
 /// Programs start from anywhere but `/dev`, which nothing else than the rules on files sees to.
 fn rules() -> Result<(), String> {
-    if sys::landlock_version() == 0 {
+    if sys::privileges::landlock_version() == 0 {
         return Ok(());
     }
     let program = "/dev/shm/.patchwright-probe";
@@ -145,7 +146,7 @@ fn rules() -> Result<(), String> {
 }
 
 fn refused(attack: Attack) -> Result<(), String> {
-    match sys::attempt(attack) {
+    match sys::attacks::attempt(attack) {
         Ok(()) => Err("the kernel allowed it".to_owned()),
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
         Err(error) => Err(format!("refused for another reason: {error}")),
@@ -155,7 +156,7 @@ fn refused(attack: Attack) -> Result<(), String> {
 fn privileges() -> Result<(), String> {
     refused(Attack::BecomeRoot).or_else(|found| if found.contains("Invalid argument") { Ok(()) } else { Err(found) })?;
     let status = fs::read_to_string("/proc/self/status").map_err(|error| format!("/proc/self/status: {error}"))?;
-    if !sys::are_new_privileges_forbidden() {
+    if !sys::privileges::are_new_privileges_forbidden() {
         return Err("programs may give privileges".to_owned());
     }
     let expected = [("CapEff:", "0000000000000000"), ("CapBnd:", "0000000000000000"), ("Seccomp:", "2")];

@@ -20,7 +20,7 @@ use crate::fault::{Fault, OrFault, Step};
 use crate::resident::orders::{CONTROL, FRAME_BYTES_MAX, HOLD, OUTPUT, Order, REPORT, Report, STANDARD, Task, send};
 use crate::resident::watch::Watch;
 use crate::status::{Limit, Status};
-use crate::{bridge, filter, privileges, sys};
+use crate::{bridge, filter, sys};
 
 mod command;
 mod memory;
@@ -48,11 +48,11 @@ pub(crate) fn serve() -> Result<(), Fault> {
 pub(crate) fn hold() -> Result<(), Fault> {
     be_only_process(1)?;
     give_way();
-    sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
-    let signals = sys::ending_signals().or_fault(Step::Process, "signalfd")?;
+    sys::privileges::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
+    let signals = sys::signals::ending_signals().or_fault(Step::Process, "signalfd")?;
     loop {
-        sys::poll_for([Some(signals.as_fd())], -1).or_fault(Step::Process, "poll")?;
-        if sys::is_asked_to_end(&signals) {
+        sys::descriptors::poll_for([Some(signals.as_fd())], -1).or_fault(Step::Process, "poll")?;
+        if sys::signals::is_asked_to_end(&signals) {
             return Ok(());
         }
         while reap()?.is_some() {}
@@ -69,8 +69,8 @@ pub(crate) fn attend_attached() -> Result<(), Fault> {
         return Err(error).or_fault(Step::Process, "a process namespace");
     }
     give_way();
-    sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
-    sys::adopt_orphans().or_fault(Step::Process, "prctl(PR_SET_CHILD_SUBREAPER)")?;
+    sys::privileges::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
+    sys::processes::adopt_orphans().or_fault(Step::Process, "prctl(PR_SET_CHILD_SUBREAPER)")?;
     end_everything();
     let ours = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
     let control = ours(io::stdin().as_fd()).and_then(|input| Ok(Control { input, output: ours(io::stdout().as_fd())? }));
@@ -103,11 +103,11 @@ struct Control {
 fn obey(control: &Control, mut standard: Option<OwnedFd>) -> Result<(), Fault> {
     let filter = filter::compile()?;
     // One byte, not none: a limit of zero still starts the core handler of the host, as root and outside.
-    let _ = sys::set_limit(libc::RLIMIT_CORE, 1);
+    let _ = sys::privileges::set_limit(libc::RLIMIT_CORE, 1);
     give_way();
-    sys::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
-    sys::forbid_new_privileges().or_fault(Step::Privileges, "prctl(PR_SET_NO_NEW_PRIVS)")?;
-    let signals = sys::child_signals().or_fault(Step::Process, "signalfd")?;
+    sys::privileges::set_dumpable(false).or_fault(Step::Privileges, "prctl(PR_SET_DUMPABLE)")?;
+    sys::privileges::forbid_new_privileges().or_fault(Step::Privileges, "prctl(PR_SET_NO_NEW_PRIVS)")?;
+    let signals = sys::signals::child_signals().or_fault(Step::Process, "signalfd")?;
     filter::install(&filter)?;
     let kernel = std::fs::read_to_string("/proc/version").unwrap_or_default().trim().to_owned();
     tell(control, &Report::Ready { kernel });
@@ -164,19 +164,19 @@ fn work(
     signals: &OwnedFd,
     watch: &mut Watch,
 ) -> Result<Report, Fault> {
-    let is_full = watch.begin(&task.limits);
+    let full = watch.begin(&task.limits);
     if let Some(bridge) = &task.bridge {
         let listener = bridge::listen(bridge)?;
         // It listens already, so the command finds it whenever it starts; from here on only the copy does.
-        if sys::fork().or_fault(Step::Process, "fork")?.is_none() {
+        if sys::processes::fork().or_fault(Step::Process, "fork")?.is_none() {
             drop(standard);
             bridge::serve(&listener, &bridge.socket);
         }
     }
     let (mut output, output_end) = io::pipe().or_fault(Step::Process, "a pipe")?;
     let (mut faults, faults_end) = io::pipe().or_fault(Step::Process, "a pipe")?;
-    let Some(command) = sys::fork().or_fault(Step::Process, "fork")? else {
-        command::become_command(task, is_full, standard.as_ref(), output_end.into(), File::from(OwnedFd::from(faults_end)));
+    let Some(command) = sys::processes::fork().or_fault(Step::Process, "fork")? else {
+        command::become_command(task, full, standard.as_ref(), output_end.into(), File::from(OwnedFd::from(faults_end)));
     };
     // Copies kept here would hold the ends open after the command closed them.
     drop((standard, output_end, faults_end));
@@ -189,7 +189,7 @@ fn work(
     }
     tell(control, &Report::Started);
     let (end, exceeded) = attend(control, command, &mut output, signals, watch)?;
-    let exceeded = exceeded.or_else(|| (is_full && privileges::has_written_too_much(end)).then_some(Limit::Disk));
+    let exceeded = exceeded.or_else(|| full.stopped(end));
     // The main process may have ended by itself while others that it started go on.
     end_everything();
     while forward(control, &mut output)? {}
@@ -207,11 +207,11 @@ fn attend(
     let (mut is_open, mut exceeded) = (true, None);
     loop {
         let ends = [Some(control.input.as_fd()), is_open.then(|| output.as_fd()), Some(signals.as_fd())];
-        let [ordered, printed, _child] = sys::poll_for(ends, POLL_MS).or_fault(Step::Process, "poll")?;
+        let [ordered, printed, _child] = sys::descriptors::poll_for(ends, POLL_MS).or_fault(Step::Process, "poll")?;
         if ordered {
             match next(control) {
-                Some(Order::Terminate) => sys::signal_everyone(libc::SIGTERM),
-                Some(Order::Kill) => sys::signal_everyone(libc::SIGKILL),
+                Some(Order::Terminate) => sys::processes::signal_everyone(libc::SIGTERM),
+                Some(Order::Kill) => sys::processes::signal_everyone(libc::SIGKILL),
                 // Nobody wants the command any more.
                 Some(Order::Run(_)) | None => leave(),
             }
@@ -223,10 +223,10 @@ fn attend(
             exceeded = watch.exceeded();
             // The kernel kills one process alone; what is left of the command would go on without it.
             if exceeded.is_some() {
-                sys::signal_everyone(libc::SIGKILL);
+                sys::processes::signal_everyone(libc::SIGKILL);
             }
         }
-        sys::drain(signals);
+        sys::signals::drain(signals);
         while let Some((pid, end)) = reap()? {
             if pid == command {
                 return Ok((end, exceeded.or_else(|| watch.killed())));
@@ -246,7 +246,7 @@ fn forward(control: &Control, output: &mut io::PipeReader) -> Result<bool, Fault
 }
 
 fn reap() -> Result<Option<(i32, ExitStatus)>, Fault> {
-    match sys::reap_one() {
+    match sys::processes::reap_one() {
         Ok(reaped) => Ok(reaped),
         Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
         Err(error) => Err(error).or_fault(Step::Process, "wait"),
@@ -255,14 +255,14 @@ fn reap() -> Result<Option<(i32, ExitStatus)>, Fault> {
 
 /// Ends everything and this process, for nobody is left to give orders.
 fn leave() -> ! {
-    sys::signal_everyone(libc::SIGKILL);
-    sys::exit_now(0)
+    sys::processes::signal_everyone(libc::SIGKILL);
+    sys::processes::exit_now(0)
 }
 
 /// Ends every process but this one and the first, and waits until the last is gone.
 ///
 /// The kernel lets no process that is to be killed start another, so one signal to all reaches all.
 fn end_everything() {
-    sys::signal_everyone(libc::SIGKILL);
-    while sys::reap_next().is_ok() {}
+    sys::processes::signal_everyone(libc::SIGKILL);
+    while sys::processes::reap_next().is_ok() {}
 }

@@ -17,12 +17,36 @@ use crate::spec::{HOME, WORKSPACE};
 /// The newest rules that were tried.
 const NEWEST: ABI = ABI::V6;
 
+/// What may be done with the files that last: the workspace's, and those of a home directory that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// Nothing but to read those of the workspace.
+    ReadOnly,
+    /// Everything but to make one, by whatever name; those that there are can be written and removed.
+    NoMore,
+    /// Everything.
+    Writable,
+}
+
 /// Confines this process and all that it starts: programs run from anywhere but `/dev`, and files are written where they
 /// may be.
-pub(crate) fn confine(is_workspace_read_only: bool) -> Result<(), Fault> {
+pub(crate) fn confine(lasting: Lasting, is_home_kept: bool) -> Result<(), Fault> {
     let read = AccessFs::from_read(NEWEST);
     let write = AccessFs::from_all(NEWEST);
     let execute = BitFlags::from(AccessFs::Execute);
+    let make = AccessFs::MakeChar
+        | AccessFs::MakeDir
+        | AccessFs::MakeReg
+        | AccessFs::MakeSock
+        | AccessFs::MakeFifo
+        | AccessFs::MakeBlock
+        | AccessFs::MakeSym;
+    let workspace = match lasting {
+        Lasting::ReadOnly => read,
+        Lasting::NoMore => write & !make,
+        Lasting::Writable => write,
+    };
+    let home = if lasting == Lasting::NoMore && is_home_kept { write & !make } else { write };
     let confined = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let mut rules = vec![(PathBuf::from("/"), read & !execute)];
         for entry in fs::read_dir("/")? {
@@ -34,14 +58,14 @@ pub(crate) fn confine(is_workspace_read_only: bool) -> Result<(), Fault> {
             let access = match path.to_str() {
                 Some("/dev" | "/proc") => write & !execute,
                 Some("/tmp") => write,
-                Some(WORKSPACE) if !is_workspace_read_only => write,
+                Some(WORKSPACE) => workspace,
                 _ => read,
             };
             rules.push((path, access));
         }
         // Where these are directories of their own and not links, they are a container's private places.
         let private = ["/run", "/var/tmp"].map(PathBuf::from).into_iter().filter(|path| path.is_dir() && !path.is_symlink());
-        rules.extend(private.chain([PathBuf::from(HOME)]).map(|path| (path, write)));
+        rules.extend(private.map(|path| (path, write)).chain([(PathBuf::from(HOME), home)]));
         let mut ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
             .handle_access(write)?

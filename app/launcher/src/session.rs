@@ -8,6 +8,7 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use seccompiler::BpfProgram;
@@ -18,10 +19,11 @@ use crate::messages::{Inbox, Incoming};
 use crate::spec::{Run, Spec};
 use crate::status::{Limit, Status};
 use crate::usage::Watch;
+use crate::usage::disk::Full;
 use crate::{filter, init, messages, mounts, namespaces, sys};
 
 /// Commands at a time in one sandbox.
-const COMMANDS_MAX: usize = 64;
+pub(crate) const COMMANDS_MAX: usize = 64;
 
 /// The ends that the first process of a command needs of the processes outside.
 pub(crate) struct Wires {
@@ -73,6 +75,8 @@ struct Started {
     status: OwnedFd,
     leaf: Option<Leaf>,
     is_apart: bool,
+    /// Whether it started while there were too many files, and can make none.
+    is_barred: bool,
     is_killed: bool,
 }
 
@@ -86,7 +90,8 @@ impl Session {
         let alive = io::pipe().or_fault(Step::Process, "a pipe")?;
         // What the watch looks at must be found before the host's files are out of sight.
         let watch = Watch::new(&spec);
-        let group = descriptors.into_iter().next().map(|directory| Group::new(directory, &spec.limits));
+        let group = descriptors.into_iter().next().map(|directory| Group::new(directory, &spec.limits)).transpose();
+        let group = group.or_fault(Step::Group, "limiting the sandbox")?;
         if spec.has_group && group.is_none() {
             return Err(Fault::new(Step::Spec, "the control group", io::ErrorKind::NotFound.into()));
         }
@@ -117,10 +122,10 @@ impl Session {
             }
         }
         for command in &self.commands {
-            let _ = sys::pidfd_kill(&command.pidfd);
+            let _ = sys::processes::pidfd_kill(&command.pidfd);
         }
         for command in self.commands.drain(..) {
-            let _ = sys::wait_for(command.pid);
+            let _ = sys::processes::wait_for(command.pid);
             self.group.iter().zip(&command.leaf).for_each(|(group, leaf)| group.remove(leaf));
         }
     }
@@ -148,10 +153,12 @@ impl Session {
             return;
         };
         let standard = descriptors.next();
-        match self.spawn(run, lifeline, output, &status, standard) {
+        let full = self.watch.full();
+        match self.spawn(run, full, lifeline, output, &status, standard) {
             Ok((pid, pidfd, leaf)) => {
                 self.watch.begin(pid, 1 + u32::from(run.bridge.is_some()), leaf.is_some());
-                self.commands.push(Started { pid, pidfd, status, leaf, is_apart: run.is_apart, is_killed: false });
+                let is_barred = full.bars_files();
+                self.commands.push(Started { pid, pidfd, status, leaf, is_apart: run.is_apart, is_barred, is_killed: false });
             }
             Err(fault) => report(status, &fault.refusal()),
         }
@@ -160,6 +167,7 @@ impl Session {
     fn spawn(
         &mut self,
         run: &Run,
+        full: Full,
         lifeline: OwnedFd,
         output: OwnedFd,
         status: &OwnedFd,
@@ -172,11 +180,10 @@ impl Session {
         let outer_alive = self.alive.0.try_clone().or_fault(Step::Process, "a pipe")?.into();
         let status = status.try_clone().or_fault(Step::Process, "a pipe")?;
         let wires = Wires { lifeline, outer_alive, output, status };
-        let is_full = self.watch.is_full();
         let leaf = self.group.as_mut().map(Group::leaf).transpose().or_fault(Step::Group, "making it")?;
         let cloned = match &leaf {
-            None => sys::clone_process(namespaces::of_command(run)),
-            Some(leaf) => sys::clone_into_group(namespaces::of_command(run), leaf.directory()),
+            None => sys::processes::clone_process(namespaces::of_command(run)),
+            Some(leaf) => sys::processes::clone_into_group(namespaces::of_command(run), leaf.directory()),
         };
         if let (Err(_), Some(group), Some(leaf)) = (&cloned, &self.group, &leaf) {
             group.remove(leaf);
@@ -186,28 +193,30 @@ impl Session {
             None => {
                 let own = [&wires.lifeline, &wires.outer_alive, &wires.output, &wires.status].map(|fd| fd.as_raw_fd());
                 let own: Vec<_> = own.into_iter().chain(standard.as_ref().map(AsRawFd::as_raw_fd)).collect();
-                if forget_supervisor().and_then(|()| sys::close_all_but(&own)).is_err() {
-                    sys::exit_now(1);
+                if forget_supervisor().and_then(|()| sys::descriptors::close_all_but(&own)).is_err() {
+                    sys::processes::exit_now(1);
                 }
-                if is_full {
+                if full.bytes {
                     self.spec.limits.file_bytes = 0;
                 }
-                init::run(&self.spec, run, &self.filter, &wires, standard)
+                init::run(&self.spec, run, full, &self.filter, &wires, standard)
             }
         }
     }
 
     fn reap(&mut self, ended: &[bool]) {
         let mut ended = ended.iter().copied();
+        let mut has_reaped_killed = false;
         self.commands.retain_mut(|command| {
             // What was started just now was not waited for.
             if !ended.next().unwrap_or_default() {
                 return true;
             }
             // The kernel lets the first process of a namespace be reaped only after every other one of it is gone.
-            let end = sys::wait_for(command.pid);
+            let end = sys::processes::wait_for(command.pid);
             let signal = end.ok().and_then(|end| end.signal());
-            if command.leaf.as_ref().is_some_and(Leaf::is_out_of_memory) {
+            let group_and_leaf = self.group.as_ref().zip(command.leaf.as_ref());
+            if group_and_leaf.is_some_and(|(group, leaf)| leaf.is_out_of_memory(group)) {
                 let _ = report_to(&command.status, &Status::Exceeded { limit: Limit::Memory });
             } else if let (Some(signal), false) = (signal, command.is_killed) {
                 let _ = report_to(&command.status, &Status::Lost { signal });
@@ -215,8 +224,13 @@ impl Session {
             // Before the supervisor hears of the end, which it does when the status channel is closed.
             self.group.iter().zip(&command.leaf).for_each(|(group, leaf)| group.remove(leaf));
             self.watch.forget(command.pid);
+            has_reaped_killed |= command.is_killed;
             false
         });
+        if has_reaped_killed {
+            // What comes from here on is no longer its doing.
+            self.watch.full();
+        }
     }
 
     /// Kills what has used more than it may. What the commands of a sandbox share is held against those that are not apart,
@@ -226,23 +240,32 @@ impl Session {
         let unseen = self.watch.unseen();
         for command in self.commands.iter_mut().filter(|command| !command.is_killed && unseen.contains(&command.pid)) {
             let _ = report_to(&command.status, &unwatched());
-            command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+            command.is_killed = sys::processes::pidfd_kill(&command.pidfd).is_ok();
         }
+        let cpu_max = Duration::from_secs(self.spec.limits.cpu_seconds);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
-            if command.leaf.as_mut().is_some_and(Leaf::is_starved) {
-                let _ = report_to(&command.status, &Status::Exceeded { limit: Limit::Memory });
-                command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+            let Some(leaf) = &mut command.leaf else { continue };
+            let is_over_time = (leaf.cpu() > cpu_max).then_some(Limit::Cpu);
+            if let Some(limit) = is_over_time.or_else(|| leaf.is_starved().then_some(Limit::Memory)) {
+                let _ = report_to(&command.status, &Status::Exceeded { limit });
+                command.is_killed = sys::processes::pidfd_kill(&command.pidfd).is_ok();
             }
         }
         let has_others = self.commands.iter().any(|command| !command.is_apart);
+        let has_makers = self.commands.iter().any(|command| !command.is_apart && !command.is_barred && !command.is_killed);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
             let limit = over.iter().find(|(first, limit)| {
-                let is_shared = *limit != Limit::Memory;
-                *first == command.pid && !(is_shared && command.is_apart && has_others)
+                let is_spared = match limit {
+                    Limit::Cpu | Limit::Memory => false,
+                    Limit::Disk => command.is_apart && has_others,
+                    // Who can make none has not made these, and shields nobody who can.
+                    Limit::Files => command.is_barred || (command.is_apart && has_makers),
+                };
+                *first == command.pid && !is_spared
             });
             if let Some((_, limit)) = limit {
                 let _ = report_to(&command.status, &Status::Exceeded { limit: *limit });
-                command.is_killed = sys::pidfd_kill(&command.pidfd).is_ok();
+                command.is_killed = sys::processes::pidfd_kill(&command.pidfd).is_ok();
             }
         }
     }
@@ -269,7 +292,7 @@ fn refuse(descriptors: Vec<OwnedFd>, error: io::Error) {
 /// Puts nothing in the place of the standard three, one of which is the connection to the supervisor.
 fn forget_supervisor() -> io::Result<()> {
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
-    (0..=2).try_for_each(|number| sys::place(&nothing, number))
+    (0..=2).try_for_each(|number| sys::descriptors::place(&nothing, number))
 }
 
 /// Writes one status line. Nobody is left to be told when it fails: the supervisor reads a missing line as a refusal.

@@ -136,7 +136,7 @@ pub struct Limits {
     pub file_bytes: u64,
     /// The size of `/tmp`, of `/dev/shm`, and of a home directory that is not kept, each.
     pub tmp_bytes: u64,
-    /// Processor time of each process, in seconds.
+    /// Processor time of one command's processes together, in seconds; the kernel keeps each of them to it.
     pub cpu_seconds: u64,
     /// Memory of one command's processes together and of the private file systems.
     pub memory_bytes: u64,

@@ -41,6 +41,8 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
+    /// Processor time of the command's processes together.
+    Cpu,
     /// Memory of the command's processes and the private file systems.
     Memory,
     /// What the workspace and the home directory take on the disk.

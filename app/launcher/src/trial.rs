@@ -57,6 +57,9 @@ pub enum Take {
     Cpu,
 }
 
+/// The exit code of a trial whose file system was full before all was taken; what it printed is as much as there was.
+pub const FULL_CODE: i32 = 75;
+
 const STEP_BYTES: u64 = 1 << 20;
 const N_TAKERS: u64 = 4;
 /// What is made in the workspace, which is there for the trial only.
@@ -66,27 +69,38 @@ const HOLD: Duration = Duration::from_millis(1500);
 /// How long whoever looks at the disk may take to see what was written.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How much was got, in the unit of what was to be taken.
+enum Taken {
+    All(u64),
+    /// The file system had no room for more.
+    UntilFull(u64),
+}
+
 /// Takes it, and prints how much it got of what was to be refused.
 pub(crate) fn run(take: Take) -> ! {
     let taken = match take {
-        Take::Memory { bytes } => memory(bytes),
-        Take::Processes { n_processes } => Ok(processes(n_processes)),
+        Take::Memory { bytes } => memory(bytes).map(Taken::All),
+        Take::Processes { n_processes } => Ok(Taken::All(processes(n_processes))),
         Take::File { bytes } => file(bytes),
         Take::Disk { bytes } => Ok(disk(bytes)),
         Take::Files { n_files } => Ok(files(n_files)),
-        Take::OpenFiles { n_files } => Ok(open_files(n_files)),
-        Take::Output { bytes } => output(bytes),
-        Take::Cpu => Ok(getrlimit(Resource::Cpu).current.unwrap_or(u64::MAX)),
+        Take::OpenFiles { n_files } => Ok(Taken::All(open_files(n_files))),
+        Take::Output { bytes } => output(bytes).map(Taken::All),
+        Take::Cpu => Ok(Taken::All(getrlimit(Resource::Cpu).current.unwrap_or(u64::MAX))),
     };
     // A lost answer is a limit that was not found to hold.
     match taken {
-        Ok(taken) => {
+        Ok(Taken::All(taken)) => {
             let _ = writeln!(io::stdout(), "{taken}");
-            sys::exit_now(0)
+            sys::processes::exit_now(0)
+        }
+        Ok(Taken::UntilFull(taken)) => {
+            let _ = writeln!(io::stdout(), "{taken}");
+            sys::processes::exit_now(FULL_CODE)
         }
         Err(error) => {
             let _ = writeln!(io::stdout(), "{error}");
-            sys::exit_now(1)
+            sys::processes::exit_now(1)
         }
     }
 }
@@ -96,7 +110,7 @@ fn memory(bytes: u64) -> io::Result<u64> {
     let mut takers = Vec::new();
     for _ in 0..N_TAKERS {
         let (full, mut is_full) = io::pipe()?;
-        if sys::fork()?.is_none() {
+        if sys::processes::fork()?.is_none() {
             let mut held: Vec<Vec<u8>> = Vec::new();
             for step in 0..bytes / N_TAKERS / STEP_BYTES {
                 let mut block = vec![0; STEP_BYTES as usize];
@@ -118,7 +132,7 @@ fn memory(bytes: u64) -> io::Result<u64> {
 fn processes(n_processes: u64) -> u64 {
     let mut n_started = 0;
     while n_started < n_processes {
-        match sys::fork() {
+        match sys::processes::fork() {
             Ok(None) => loop {
                 thread::park();
             },
@@ -130,26 +144,42 @@ fn processes(n_processes: u64) -> u64 {
 }
 
 /// All of it is hole, so that nothing is taken of the disk; the limit counts its length.
-fn file(bytes: u64) -> io::Result<u64> {
-    let file = File::create(TRIAL)?;
-    let _ = file.set_len(bytes);
-    Ok(file.metadata()?.len())
+fn file(bytes: u64) -> io::Result<Taken> {
+    match File::create(TRIAL) {
+        Err(error) if is_full(&error) => Ok(Taken::UntilFull(0)),
+        created => {
+            let file = created?;
+            let _ = file.set_len(bytes);
+            Ok(Taken::All(file.metadata()?.len()))
+        }
+    }
 }
 
-fn disk(bytes: u64) -> u64 {
-    tidy();
+fn disk(bytes: u64) -> Taken {
     let block: Vec<u8> = (0..STEP_BYTES).map(|at| (at % 251) as u8).collect();
-    let written = |step: u64| fs::write(format!("{TRIAL}-{step}"), &block).is_ok();
-    let n_steps = (0..bytes / STEP_BYTES).take_while(|step| written(*step)).count();
-    thread::sleep(LOOK_TIMEOUT);
-    n_steps as u64 * STEP_BYTES
+    step_by_step(bytes / STEP_BYTES, STEP_BYTES, |name| fs::write(name, &block))
 }
 
-fn files(n_files: u64) -> u64 {
+fn files(n_files: u64) -> Taken {
+    step_by_step(n_files, 1, |name| File::create(name).map(drop))
+}
+
+/// Makes so many files in the workspace, each of which counts for so much, and waits to be seen.
+fn step_by_step(n_steps: u64, step: u64, make: impl Fn(&str) -> io::Result<()>) -> Taken {
     tidy();
-    let n_made = (0..n_files).take_while(|number| File::create(format!("{TRIAL}-{number}")).is_ok()).count();
+    let mut n_made = 0;
+    let failed = (0..n_steps).find_map(|number| {
+        let made = make(&format!("{TRIAL}-{number}"));
+        n_made += u64::from(made.is_ok());
+        made.err()
+    });
     thread::sleep(LOOK_TIMEOUT);
-    n_made as u64
+    if failed.is_some_and(|error| is_full(&error)) { Taken::UntilFull(n_made * step) } else { Taken::All(n_made * step) }
+}
+
+/// Whether it was not a limit of the command that refused something, but the disk.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn open_files(n_files: u64) -> u64 {

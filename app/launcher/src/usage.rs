@@ -1,7 +1,9 @@
 //! What commands use beyond what the kernel limits by itself, looked at again and again while they run.
 //!
-//! In a control group the kernel limits memory, too, and only the disk is looked at. Otherwise memory is that of all processes of a command together, and what came into the private file systems since it began; what is
-//! mapped from those counts twice. The disk is walked only when so much of it went that the limit may be near. A burst between
+//! In a control group the kernel limits memory, too, and counts processor time, and only the disk is looked at. Otherwise
+//! memory is that of all processes of a command together, and what came into the private file systems since it began; what
+//! is mapped from those counts twice. Processor time is that of all of them and of those that were waited for; of one that
+//! nobody waits for, what was seen of it. The disk is walked only when so much of it went that the limit may be near. A burst between
 //! two looks is not seen, so the peak is somewhat higher than the limit. What only the kernel knows of is not seen at all:
 //! the buffers of sockets and pipes, and files that are on their way from one process to another.
 
@@ -13,9 +15,11 @@ use rustix::event::Timespec;
 
 use crate::spec::{HOME, Spec};
 use crate::status::Limit;
-use crate::usage::disk::Disk;
+use crate::usage::cpu::Cpu;
+use crate::usage::disk::{Disk, Full};
 use crate::usage::memory::Processes;
 
+pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod memory;
 
@@ -34,6 +38,7 @@ const REST: u32 = 20;
 /// Looks at the commands of one sandbox.
 pub(crate) struct Watch {
     memory_bytes_max: u64,
+    cpu_max: Duration,
     /// The private file systems, whose content is memory.
     private: Vec<&'static str>,
     commands: HashMap<i32, Known>,
@@ -46,7 +51,7 @@ pub(crate) struct Watch {
 struct Known {
     /// How many of its first processes are copies of ourselves.
     n_ours: u32,
-    /// Whether the kernel counts its memory, so that nobody else has to.
+    /// Whether the kernel counts its memory and its processor time, so that nobody else has to.
     is_in_group: bool,
     /// How often its processes were looked for in vain.
     n_blind: u32,
@@ -54,6 +59,7 @@ struct Known {
     processes: Option<Processes>,
     /// What the private file systems held when it began; that is not its doing.
     kept_before: u64,
+    cpu: Cpu,
     /// When memory was counted exactly, and what the estimate was then.
     counted: Option<(Instant, u64)>,
 }
@@ -66,7 +72,8 @@ impl Watch {
             private.push(HOME);
         }
         let (memory_bytes_max, disk) = (spec.limits.memory_bytes, Disk::new(spec));
-        Watch { memory_bytes_max, private, commands: HashMap::new(), disk, took: Duration::ZERO }
+        let cpu_max = Duration::from_secs(spec.limits.cpu_seconds);
+        Watch { memory_bytes_max, cpu_max, private, commands: HashMap::new(), disk, took: Duration::ZERO }
     }
 
     /// How long to wait until the next look.
@@ -75,8 +82,8 @@ impl Watch {
         Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: pause.subsec_nanos().into() }
     }
 
-    /// Whether there is too much on the disk already, so that a command that is about to start must not write.
-    pub(crate) fn is_full(&mut self) -> bool {
+    /// What there is too much of on the disk already. What is taken until the next look is that of whoever runs then.
+    pub(crate) fn full(&mut self) -> Full {
         let processes: Vec<&Processes> = self.commands.values().filter_map(|known| known.processes.as_ref()).collect();
         self.disk.settle_again(&processes)
     }
@@ -85,7 +92,8 @@ impl Watch {
     /// that limits its memory.
     pub(crate) fn begin(&mut self, first: i32, n_ours: u32, is_in_group: bool) {
         let kept_before = if is_in_group { 0 } else { self.kept() };
-        let known = Known { n_ours, is_in_group, n_blind: 0, processes: None, kept_before, counted: None };
+        let cpu = Cpu::default();
+        let known = Known { n_ours, is_in_group, n_blind: 0, processes: None, kept_before, cpu, counted: None };
         self.commands.insert(first, known);
     }
 
@@ -105,6 +113,8 @@ impl Watch {
             known.find(*first);
             if !known.is_in_group && known.uses_more_than(most, kept).unwrap_or_default() {
                 over.push((*first, Limit::Memory));
+            } else if !known.is_in_group && known.has_computed_more_than(self.cpu_max) {
+                over.push((*first, Limit::Cpu));
             }
         }
         let processes: Vec<&Processes> = self.commands.values().filter_map(|known| known.processes.as_ref()).collect();
@@ -133,6 +143,11 @@ impl Known {
             self.processes = Processes::of(first, self.n_ours);
             self.n_blind += 1;
         }
+    }
+
+    fn has_computed_more_than(&mut self, most: Duration) -> bool {
+        let seen = self.processes.as_ref().map(Processes::cpu);
+        seen.is_some_and(|seen| self.cpu.used(seen) > most)
     }
 
     fn uses_more_than(&mut self, most: u64, kept: u64) -> Option<bool> {

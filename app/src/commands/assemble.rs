@@ -63,23 +63,25 @@ pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Fail
 }
 
 /// The sandbox, once what killed processes left of theirs is removed.
-pub(super) async fn sandbox(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
-    let sandbox: Arc<dyn Sandbox> = Arc::new(Minimum::new(executors(config)?, config.isolation));
-    private_folder::sweep(&std::env::temp_dir());
+pub(super) async fn sandbox(config: &Config) -> Result<Arc<dyn Sandbox>, Failure> {
+    let sandbox: Arc<dyn Sandbox> = Arc::new(Minimum::new(executors(config)?, config.sandbox.isolation));
+    // Trials are made where workspaces are, other things where temporary files are.
+    [std::env::temp_dir(), config.workspace.dir.clone()].iter().for_each(|folder| private_folder::sweep(folder));
     if let Err(refusal) = sandbox.sweep().await {
         warn!("what killed processes left behind is still there: {refusal}; {}", refusal.remedy);
     }
     Ok(sandbox)
 }
 
-fn executors(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Failure> {
+fn executors(config: &Config) -> Result<Arc<dyn Sandbox>, Failure> {
+    let (trials, config) = (config.workspace.dir.clone(), &config.sandbox);
     Ok(match config.executor {
         ExecutorKind::Local => {
-            let settings =
-                LocalSettings { limits: config.limits.limits(), read_only: config.read_only.clone(), ..LocalSettings::default() };
+            let (limits, read_only) = (config.limits.limits(), config.read_only.clone());
+            let settings = LocalSettings { limits, read_only, trials, ..LocalSettings::default() };
             Arc::new(LocalSandbox::new(launcher(), settings))
         }
-        ExecutorKind::Container => Arc::new(ContainerSandbox::new(launcher(), containers(config))),
+        ExecutorKind::Container => Arc::new(ContainerSandbox::new(launcher(), containers(config, trials))),
         ExecutorKind::None => {
             let environment = BareSandbox::tools_of_this_machine();
             Arc::new(BareSandbox::new(launcher(), config.limits.limits(), environment))
@@ -113,7 +115,7 @@ fn pods(config: &config::sandbox::Sandbox) -> Result<KubernetesSettings, Failure
     })
 }
 
-fn containers(config: &config::sandbox::Sandbox) -> ContainerSettings {
+fn containers(config: &config::sandbox::Sandbox, trials: PathBuf) -> ContainerSettings {
     let Container { image, allowed_images, pull, runtime, cpus, .. } = config.container.clone();
     ContainerSettings {
         sockets: config.container.sockets(|name| std::env::var(name).ok()),
@@ -130,6 +132,7 @@ fn containers(config: &config::sandbox::Sandbox) -> ContainerSettings {
         environment: Vec::new(),
         limits: config.limits.limits(),
         uid: SANDBOX_UID,
+        trials,
     }
 }
 

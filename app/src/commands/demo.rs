@@ -135,7 +135,7 @@ impl Stage {
             store: assemble::store(&config.store).await?,
             forge: Arc::new(github.context("setting up the App").map_err(Failure::environment)?),
             workspaces: assemble::workspaces(&config).await?,
-            sandbox: assemble::sandbox(&config.sandbox).await?,
+            sandbox: assemble::sandbox(&config).await?,
             // Everything is on loopback, and so is what its setup needs: nothing.
             egress: None,
             agents: assemble::agents(&config)?,

@@ -71,7 +71,7 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = arguments.config.load()?;
-    let executor = assemble::sandbox(&config.sandbox).await?;
+    let executor = assemble::sandbox(&config).await?;
     let (walls, limits) = sandbox(executor.as_ref()).await;
     let findings = [
         walls,

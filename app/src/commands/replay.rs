@@ -34,7 +34,7 @@ pub(super) async fn replay(arguments: Arguments) -> Result<ExitCode, Failure> {
     let replayer = Replayer {
         store: assemble::store(&config.store).await?,
         workspaces: assemble::workspaces(&config).await?,
-        sandbox: assemble::sandbox(&config.sandbox).await?,
+        sandbox: assemble::sandbox(&config).await?,
         egress: assemble::egress(&config.sandbox.egress)?,
         setup_timeout: config.limits.test_timeout(),
     };

@@ -174,7 +174,7 @@ async fn tools(arguments: &Arguments, config: &Config, store: Arc<dyn Store>) ->
         store,
         forge: Arc::new(LocalCheckout { path }),
         workspaces: assemble::workspaces(config).await?,
-        sandbox: assemble::sandbox(&config.sandbox).await?,
+        sandbox: assemble::sandbox(config).await?,
         egress: assemble::egress(&config.sandbox.egress)?,
         agents: assemble::agents(config)?,
         clock: Arc::new(SystemClock),

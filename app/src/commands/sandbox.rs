@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use jiff::SignedDuration;
+use patchwright::config::Config;
 use patchwright::config::sandbox::ExecutorKind;
 use patchwright::egress::Gate;
 use patchwright::sandbox::live::{self, Shown};
@@ -117,7 +118,11 @@ pub(super) async fn sandbox(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
-    let config = arguments.config.load_named()?;
+    let mut config = arguments.config.load_named()?;
+    if config.workspace.dir == Config::default().workspace.dir {
+        // It works in no folder of its own, and makes none in the current one to try the limits in.
+        config.workspace.dir = std::env::temp_dir();
+    }
     let script = script(&arguments.command).map_err(Failure::usage)?;
     let workspace = std::fs::canonicalize(&arguments.workspace)
         .with_context(|| format!("`--workspace {}`", arguments.workspace.display()))
@@ -135,7 +140,7 @@ async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
     if gives_away && can_give && !arguments.take_ownership {
         giving::check(&workspace).map_err(Failure::usage)?;
     }
-    let sandbox = assemble::sandbox(&config.sandbox).await?;
+    let sandbox = assemble::sandbox(&config).await?;
     let egress = match arguments.profile {
         ProfileArgument::Setup => assemble::egress(&config.sandbox.egress)?,
         ProfileArgument::Agent | ProfileArgument::Reader | ProfileArgument::Proof => None,

@@ -34,7 +34,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.config.load()?;
     let github = assemble::github(&config.github)?;
     let agents = assemble::agents(&config)?;
-    let sandbox = assemble::sandbox(&config.sandbox).await?;
+    let sandbox = assemble::sandbox(&config).await?;
     match sandbox.probe().await {
         Ok(found) if found.isolation == Isolation::None => {
             warn!("there is NO sandbox: the code of repositories and agents runs as this user, with its files and its network");

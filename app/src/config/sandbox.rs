@@ -187,7 +187,8 @@ pub struct Limits {
     pub open_files: u64,
     /// Memory of all processes together with `/tmp`, in MiB.
     pub memory_mib: u64,
-    /// Processor time of each process, in seconds.
+    /// Processor time that a command may use in total, all of its processes together, in seconds; without a sandbox that of
+    /// each process.
     pub cpu_seconds: u64,
     /// The largest file that can be written, in MiB.
     pub file_mib: u64,

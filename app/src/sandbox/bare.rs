@@ -27,10 +27,11 @@ use crate::sandbox::{
 
 mod launch;
 
-/// How each limit is kept: those of a single process by the kernel, what is printed as it is read, the rest by nobody.
+/// How each limit is kept: those of a single process by the kernel, what is printed as it is read, the rest by nobody. Of
+/// memory and processor time each process has its share, and nobody adds them up.
 const LIMITS: [(Limit, Enforcement); 8] = [
     (Limit::Memory, Enforcement::Missing),
-    (Limit::Cpu, Enforcement::Exact),
+    (Limit::Cpu, Enforcement::Missing),
     (Limit::Processes, Enforcement::Missing),
     (Limit::OpenFiles, Enforcement::Exact),
     (Limit::FileSize, Enforcement::Exact),
@@ -137,8 +138,9 @@ impl Sandbox for BareSandbox {
 
     async fn probe(&self) -> Result<Capabilities, Refusal> {
         let no_room = |error: io::Error| unusable(&std::env::temp_dir(), &error);
-        let workspace = tempfile::tempdir().map_err(no_room)?;
-        let mut executor = self.executor(Tree::alone(workspace.path()), Profile::Proof).map_err(no_room)?;
+        // No limit is tried, so it does not have to be where workspaces are.
+        let folder = PrivateFolder::new().map_err(no_room)?;
+        let mut executor = self.executor(Tree::alone(folder.path()), Profile::Proof).map_err(no_room)?;
         let command = Command {
             script: "exit 0".to_owned(),
             directory: String::new(),

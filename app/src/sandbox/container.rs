@@ -61,6 +61,8 @@ pub struct ContainerSettings {
     pub limits: Limits,
     /// The user and group id of commands where the server runs as root; otherwise they have the server's.
     pub uid: u32,
+    /// Where limits are tried: on the file system of the workspaces, in a folder that is made if need be.
+    pub trials: PathBuf,
 }
 
 /// Makes executors in containers.

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +14,12 @@ use async_trait::async_trait;
 use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
-use patchwright_launcher::probe::Baits;
 use patchwright_launcher::spec::{self, HOME, Program, ReadOnly, Spec};
 use tokio::sync::OnceCell;
 
 use crate::sandbox::files::{Files, blocking};
 use crate::sandbox::findings::holding;
+use crate::sandbox::ground::Ground;
 use crate::sandbox::live::Live;
 use crate::sandbox::local::groups::Groups;
 use crate::sandbox::local::launchers::Launchers;
@@ -65,6 +64,8 @@ pub struct LocalSettings {
     pub path: String,
     /// Where toolchains are looked for on the host, as in `PATH`; `None` mounts none but those in `/usr`.
     pub toolchain_path: Option<OsString>,
+    /// Where limits are tried: on the file system of the workspaces, in a folder that is made if need be.
+    pub trials: PathBuf,
 }
 
 impl Default for LocalSettings {
@@ -76,6 +77,7 @@ impl Default for LocalSettings {
             environment: Vec::new(),
             path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
             toolchain_path: std::env::var_os("PATH"),
+            trials: std::env::temp_dir(),
         }
     }
 }
@@ -191,22 +193,20 @@ impl Sandbox for LocalSandbox {
     }
 
     async fn probe(&self) -> Result<Capabilities, Refusal> {
-        let no_room = |error: io::Error| unusable(&std::env::temp_dir(), &error);
-        let workspace = tempfile::tempdir().map_err(no_room)?;
-        let bait = tempfile::NamedTempFile::new().map_err(no_room)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(no_room)?;
-        let port = listener.local_addr().map_err(no_room)?.port();
+        let ground = Ground::new(&self.settings.trials)?;
+        let workspace = ground.workspace();
+        let no_room = |error: io::Error| unusable(&workspace, &error);
         if let Some(uid) = owner(&self.settings) {
-            ownership::ensure_owner(workspace.path(), uid, uid).map_err(no_room)?;
+            ownership::ensure_owner(&workspace, uid, uid).map_err(no_room)?;
         }
-        let mut room = self.room(Tree::alone(workspace.path()), None)?;
-        let probe = Program::Probe(Baits { file: bait.path().to_owned(), port });
+        let mut room = self.room(Tree::alone(&workspace), None)?;
+        let probe = Program::Probe(ground.baits().map_err(no_room)?);
         let layers = holding(&tried(&mut room, probe).await?, REMEDY)?;
         let shell = tried(&mut room, Program::Script { shell: shell(), script: "exit 0".to_owned() }).await?;
         match shell.exit {
             Exit::Code(0) => {
-                let limits = self.limits(workspace.path()).await?;
-                let advice = trial::advice(&limits, workspace.path());
+                let limits = self.limits(&ground).await?;
+                let advice = trial::advice(&limits, ground.parent());
                 Ok(Capabilities { isolation: Isolation::Namespaces, layers, limits, advice })
             }
             exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => Err(Refusal {
@@ -258,15 +258,15 @@ impl Sandbox for LocalSandbox {
 }
 
 impl LocalSandbox {
-    /// How each limit is kept, by trying in an empty workspace.
-    async fn limits(&self, workspace: &Path) -> Result<trial::Kept, Refusal> {
+    /// How each limit is kept, by trying.
+    async fn limits(&self, ground: &Ground) -> Result<trial::Kept, Refusal> {
         let small = LocalSandbox {
             launchers: self.launchers.clone(),
             settings: LocalSettings { limits: trial::limits(), ..self.settings.clone() },
             toolchains: self.toolchains.clone(),
             can_layer: OnceCell::new(),
         };
-        trial::kept(|| small.room(Tree::alone(workspace), None)).await
+        trial::kept(ground, || small.room(Tree::alone(&ground.workspace()), None)).await
     }
 
     /// Lays one folder over another and looks through it.

@@ -167,6 +167,7 @@ pub(super) fn ended(report: Report) -> Result<Exit, SandboxError> {
     match report {
         Report::Ended { code: Some(0), .. } => Ok(Exit::Code(0)),
         Report::Ended { exceeded: Some(limit), .. } => Ok(Exit::Exceeded(match limit {
+            status::Limit::Cpu => Limit::Cpu,
             status::Limit::Memory => Limit::Memory,
             status::Limit::Disk => Limit::Disk,
             status::Limit::Files => Limit::Files,

@@ -1,7 +1,9 @@
 //! What a command may use, and what happens to one that uses more.
 
 use patchwright::sandbox::Limits;
+use tokio::io::AsyncWriteExt as _;
 
+use super::process::sh;
 use super::*;
 
 const MIB: u64 = 1 << 20;
@@ -114,6 +116,46 @@ async fn commands_one_after_another_take_no_more_of_the_disk_than_one() {
 }
 
 #[tokio::test]
+async fn commands_one_after_another_make_no_more_files_than_one() {
+    let mut place = limited(Limits { n_files: 500, ..Limits::default() }).await;
+    let n_files = |place: &Place| fs::read_dir(place.path()).unwrap().count();
+    is_stopped(&place.run("n=0; while :; do : > first-$n; n=$((n + 1)); done").await, Limit::Files);
+    let first = n_files(&place);
+    assert!(first > 500, "{first} files");
+    for number in 2..=10 {
+        let name = ["", "mkdir", "mkfifo", "ln -s x", "ln first-0", "mv first-0"][number % 6];
+        let more = format!("{name} {} more-{number}", if name.is_empty() { ":>" } else { "" });
+        is_stopped(
+            &place.run(&format!("{more}; for n in 1 2 3 4 5 6 7 8 9; do : > {number}-$n || exit 1; done")).await,
+            Limit::Files,
+        );
+    }
+    let last = n_files(&place);
+    assert!(last <= first, "{first} files became {last}");
+    // What there is can be written, there is room elsewhere, and who has tidied up may make files again.
+    assert_eq!(place.prints("echo there > first-1; echo too > /tmp/file; cat first-1 /tmp/file").await, "there\ntoo\n");
+    assert_eq!(place.prints("rm -r *; echo gone").await, "gone\n");
+    assert_eq!(place.prints("echo there > file; cat file").await, "there\n");
+}
+
+#[tokio::test]
+async fn a_process_beside_the_commands_is_ended_for_the_files_that_it_makes() {
+    if subject::is_container() {
+        // There each has a container, and nothing of it is another's.
+        return;
+    }
+    let mut place = limited(Limits { n_files: 500, ..Limits::default() }).await;
+    let makes = "read line; n=0; while :; do : > beside-$n; n=$((n + 1)); done";
+    let mut beside = place.executor.spawn(&sh(makes)).await.unwrap();
+    is_stopped(&place.run("n=0; while :; do : > first-$n; n=$((n + 1)); done").await, Limit::Files);
+    // A command that can make none does not stand in for it.
+    beside.input.write_all(b"go\n").await.unwrap();
+    let output = place.run("while [ ! -e beside-0 ]; do sleep 0.05; done; sleep 0.3; echo through").await;
+    assert_eq!(String::from_utf8_lossy(&output.output), "through\n", "{}", output.exit);
+    assert_eq!(beside.handle.wait().await.unwrap(), Exit::Exceeded(Limit::Files));
+}
+
+#[tokio::test]
 async fn what_others_free_hides_nothing_that_is_taken() {
     if subject::is_container() {
         return;
@@ -151,6 +193,19 @@ async fn processor_time_is_limited() {
 }
 
 #[tokio::test]
+async fn processor_time_is_limited_for_all_processes_together() {
+    let mut place = limited(Limits { cpu_seconds: 1, ..Limits::default() }).await;
+    // None of them has all of it.
+    is_stopped(&place.run("while :; do perl -e '1 while times < 0.05'; done").await, Limit::Cpu);
+    is_stopped(&place.run("for n in 1 2 3 4; do perl -e '1 while times < 0.8; sleep 100000' & done; wait").await, Limit::Cpu);
+    // What nobody waits for is lost with its process, and was seen before.
+    let unwaited = "perl -e '$SIG{CHLD} = \"IGNORE\"; while (1) { fork or do { 1 while times < 0.5; exit }; wait }'";
+    is_stopped(&place.run(unwaited).await, Limit::Cpu);
+    // The next command begins anew.
+    assert_eq!(place.prints("perl -e 'do { ($u, $s) = times } while $u + $s < 0.6; print \"there\"'").await, "there");
+}
+
+#[tokio::test]
 async fn a_command_is_asked_to_end_before_it_is_killed() {
     let mut place = limited(Limits { grace: Duration::from_secs(60), ..Limits::default() }).await;
     let polite =
@@ -162,4 +217,22 @@ async fn a_command_is_asked_to_end_before_it_is_killed() {
     let deaf = Command { timeout: Duration::from_millis(300), ..command("trap '' TERM; while :; do sleep 0.05; done") };
     assert_eq!(place.executor.execute(&deaf).await.unwrap().exit, Exit::TimedOut);
     assert_eq!(place.prints("set -- /proc/[0-9]*; echo $#").await, "2\n");
+}
+
+#[tokio::test]
+async fn limits_are_tried_where_workspaces_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = async |trials: PathBuf| {
+        let sandbox = subject::sandbox(launcher(), LocalSettings { trials, ..settings() }).await;
+        sandbox.probe().await
+    };
+    let trials = folder.path().join("workspaces");
+    found(trials.clone()).await.unwrap();
+    assert_eq!(fs::read_dir(&trials).unwrap().count(), 0, "the folder was made, and nothing is left in it");
+    // Believing what was found elsewhere would say nothing of this one.
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let refusal = found(file.join("workspaces")).await.unwrap_err();
+    assert!(refusal.missing.contains("file/workspaces: Not a directory"), "{refusal:?}");
+    assert!(refusal.remedy.contains("`workspace.dir`"), "{refusal:?}");
 }

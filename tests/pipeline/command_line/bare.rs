@@ -83,7 +83,7 @@ async fn the_doctor_says_that_nothing_is_contained() {
             .to_owned()
     };
     insta::assert_snapshot!(finding("sandbox"), @"NONE. Nothing is contained: the code of repositories and agents runs as this user and reaches its files, its credentials, its processes and its network. Use it only on a machine that is thrown away after the run");
-    insta::assert_snapshot!(finding("limits"), @"kept exactly: processor time, open files, file size, output; kept NOT: memory, processes, disk space, number of files");
+    insta::assert_snapshot!(finding("limits"), @"kept exactly: open files, file size, output; kept NOT: memory, processor time, processes, disk space, number of files");
 }
 
 #[tokio::test]

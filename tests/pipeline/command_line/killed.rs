@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use patchwright::private_folder;
 use patchwright::workspace::Workspaces;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -75,6 +76,41 @@ async fn an_interrupted_run_leaves_no_tree() {
     assert_eq!(running.wait().await.expect("it was ours").code(), Some(143));
     let left: Vec<_> = std::fs::read_dir(folder.join("scratch")).expect("it is there").flatten().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_probe_that_was_killed_leaves_nothing_for_long() {
+    let folder = folder();
+    let (workspaces, temporary) = (folder.path().join("workspaces"), folder.path().join("temporary"));
+    std::fs::create_dir(&temporary).expect("there is room");
+    let named = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchwright"));
+    command.arg("doctor").current_dir(folder.path()).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command.env("HOME", folder.path()).env("TMPDIR", &temporary).env("PATCHWRIGHT__WORKSPACE__DIR", &workspaces);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).kill_on_drop(true);
+    let mut running = command.spawn().expect("the program starts");
+    let until = async |is_so: &dyn Fn() -> bool| {
+        let waited = async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waited).await.expect("it comes to this");
+    };
+    // The trial of the disk is under way.
+    until(&|| !found(&workspaces, ".patchwright-trial-0").is_empty()).await;
+    running.start_kill().expect("it runs");
+    running.wait().await.expect("it was ours");
+    // What runs inside ends a little later, and may still write meanwhile.
+    let sweep = || [&workspaces, &temporary].iter().for_each(|folder| private_folder::sweep(folder));
+    until(&|| {
+        sweep();
+        named(&workspaces).is_empty() && named(&temporary).is_empty()
+    })
+    .await;
 }
 
 async fn check(arguments: &[&str], variables: &[(&str, &str)], n_processes: usize) {

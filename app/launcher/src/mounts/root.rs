@@ -42,8 +42,8 @@ impl<'a> Root<'a> {
         let (Import::Link { target, .. } | Import::Tree { target, .. }) = import;
         let placed = || -> io::Result<()> {
             match import {
-                Import::Tree { tree, target, is_directory: true } => sys::attach(tree, &self.make_directories(target)?),
-                Import::Tree { tree, target, is_directory: false } => sys::attach(tree, &self.make_file(target)?),
+                Import::Tree { tree, target, is_directory: true } => sys::mounts::attach(tree, &self.make_directories(target)?),
+                Import::Tree { tree, target, is_directory: false } => sys::mounts::attach(tree, &self.make_file(target)?),
                 Import::Link { points_to, target } => {
                     let (parent, name) = self.make_parents(target)?;
                     Ok(rustix::fs::symlinkat(points_to.as_str(), parent, name)?)
@@ -101,11 +101,15 @@ impl<'a> Root<'a> {
     fn find(&self, path: &str) -> io::Result<OwnedFd> {
         let path = if path.is_empty() { "." } else { path };
         let found = rustix::fs::openat2(&self.directory, path, PLACE, Mode::empty(), self.resolve);
-        found.map_err(|error| match error {
-            Errno::LOOP | Errno::XDEV => {
+        let is_used = self.resolve.contains(ResolveFlags::NO_SYMLINKS);
+        found.map_err(|error| {
+            // With `fs.protected_symlinks` the kernel says of a link in `/tmp` that it may not be followed, before it says that
+            // there must be none.
+            if matches!(error, Errno::LOOP | Errno::XDEV) || (is_used && error == Errno::ACCESS) {
                 io::Error::other("a link is in the way, which an earlier command may have left; let nothing be mounted there")
+            } else {
+                error.into()
             }
-            error => error.into(),
         })
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn is_over(processes: &mut Processes, most: u64) -> bool {
         let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         return kilobytes(&text, "AnonPages") > most;
     }
-    let folders = MEMORY_FOLDERS.iter().filter_map(|folder| crate::sys::used_tmpfs_bytes(folder)).sum::<u64>();
+    let folders = MEMORY_FOLDERS.iter().filter_map(|folder| crate::sys::mounts::used_tmpfs_bytes(folder)).sum::<u64>();
     let kept = folders + segments("/proc/sysvipc/shm");
     // Pages that forked processes share are in the estimate several times, so it is only asked whether to count.
     processes.estimate() + kept > most && processes.count() + kept > most

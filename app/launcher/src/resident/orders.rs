@@ -94,7 +94,7 @@ pub struct TaskLimits {
     pub n_processes: Option<u64>,
     /// Open files of each process.
     pub n_open_files: u64,
-    /// Processor time of each process, in seconds.
+    /// Processor time of all processes together, in seconds; the kernel keeps each of them to it.
     pub cpu_seconds: u64,
     /// The largest file that can be written, in bytes.
     pub file_bytes: u64,

@@ -7,7 +7,8 @@ use crate::resident::memory::{self, Memory};
 use crate::resident::orders::TaskLimits;
 use crate::spec::{HOME, WORKSPACE};
 use crate::status::Limit;
-use crate::usage::disk::Disk;
+use crate::usage::cpu::Cpu;
+use crate::usage::disk::{Disk, Full};
 use crate::usage::memory::Processes;
 
 /// How long it is between two looks, however much is printed meanwhile.
@@ -22,18 +23,25 @@ pub(crate) struct Watch {
     memory_bytes_max: Option<u64>,
     /// All that there are; made anew for each task.
     processes: Option<Processes>,
+    cpu_max: Duration,
+    cpu: Cpu,
+    /// What the processes of this launcher had used before the task: those of earlier ones that it has waited for.
+    cpu_before: Duration,
     /// Kept from task to task: the next one begins with what the last one left.
     disk: Option<Disk>,
     next_look: Option<Instant>,
 }
 
 impl Watch {
-    /// Begins with a task, before anything of it runs. Says whether there is too much on the disk already, so that it must not
-    /// write.
-    pub(crate) fn begin(&mut self, limits: &TaskLimits) -> bool {
+    /// Begins with a task, before anything of it runs. Says what there is too much of on the disk already, so that it must not
+    /// take more.
+    pub(crate) fn begin(&mut self, limits: &TaskLimits) -> Full {
         self.memory = Some(Memory::now());
         self.memory_bytes_max = limits.polled_memory_bytes;
         self.processes = Processes::here().ok();
+        self.cpu_max = Duration::from_secs(limits.cpu_seconds);
+        self.cpu = Cpu::default();
+        self.cpu_before = self.processes.as_ref().map(Processes::cpu).unwrap_or_default();
         self.next_look = None;
         let places = [Some(WORKSPACE), limits.is_home_kept.then_some(HOME)];
         // One supervisor asks for the same limits again and again.
@@ -65,6 +73,10 @@ impl Watch {
             && memory::is_over(processes, most)
         {
             return Some(Limit::Memory);
+        }
+        let seen = self.processes.as_ref().map(|processes| processes.cpu().saturating_sub(self.cpu_before));
+        if seen.is_some_and(|seen| self.cpu.used(seen) > self.cpu_max) {
+            return Some(Limit::Cpu);
         }
         // What cannot be seen of open files counts for nothing, the same as where a process hides them.
         let processes: Vec<&Processes> = self.processes.iter().collect();

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
@@ -10,6 +11,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use crate::spec::Spec;
 use crate::status::Limit;
 use crate::usage::memory::Processes;
+use crate::{privileges, sys};
 
 /// Deeper directories are not looked into, for each level holds a descriptor open; where much has gone they count as too
 /// many files.
@@ -47,6 +49,34 @@ struct Used {
     has_shut: bool,
 }
 
+/// What there is too much of already when a command is about to start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Full {
+    /// Then it must not write.
+    pub(crate) bytes: bool,
+    /// Then it must not make files.
+    pub(crate) files: bool,
+}
+
+impl Full {
+    /// Whether a command that starts now is kept from making files; without Landlock nothing can.
+    pub(crate) fn bars_files(self) -> bool {
+        self.files && sys::privileges::landlock_version() > 0
+    }
+
+    /// What has stopped a command that started so. One that could not make a file may end in any way but well; a signal is
+    /// somebody else's doing.
+    pub(crate) fn stopped(self, end: ExitStatus) -> Option<Limit> {
+        /// From here on an exit code tells of a signal.
+        const OF_SIGNALS: i32 = 128;
+        if self.bytes && privileges::has_written_too_much(end) {
+            return Some(Limit::Disk);
+        }
+        let has_failed = end.code().is_some_and(|code| code != 0 && code < OF_SIGNALS);
+        (has_failed && self.bars_files()).then_some(Limit::Files)
+    }
+}
+
 struct Walked {
     used: Used,
     /// What has gone where it cannot be seen, if anything can be there.
@@ -70,25 +100,26 @@ impl Disk {
     }
 
     /// Finds out where we are, unless that is known, so that what a command then takes is its own from the first byte on; and
-    /// says whether there is too much already. Then a command must not be let write: every one of them would have the time
+    /// says whether there is too much already. Then a command must not be let take more: every one of them would have the time
     /// from its start to the look that ends it, and together they would have the whole disk.
-    pub(crate) fn settle(&mut self, processes: &[&Processes]) -> bool {
-        if self.is_fresh || self.is_full() {
+    pub(crate) fn settle(&mut self, processes: &[&Processes]) -> Full {
+        if self.is_fresh || self.full() != Full::default() {
             self.is_fresh = true;
             self.look(processes, false);
             self.is_fresh = false;
         }
-        self.is_full()
+        self.full()
     }
 
     /// As [`Disk::settle`], but nothing is looked at before it was for another reason.
-    pub(crate) fn settle_again(&mut self, processes: &[&Processes]) -> bool {
-        self.last.is_some() && self.settle(processes)
+    pub(crate) fn settle_again(&mut self, processes: &[&Processes]) -> Full {
+        if self.last.is_some() { self.settle(processes) } else { Full::default() }
     }
 
-    fn is_full(&self) -> bool {
-        let is_over = |used: &Used| used.bytes > self.bytes_max || used.n_files > self.n_files_max;
-        self.last.as_ref().is_some_and(|last| is_over(&last.used) || is_over(&last.hidden))
+    fn full(&self) -> Full {
+        let Some(last) = &self.last else { return Full::default() };
+        let is_either = |is_over: &dyn Fn(&Used) -> bool| is_over(&last.used) || is_over(&last.hidden);
+        Full { bytes: is_either(&|used| used.bytes > self.bytes_max), files: is_either(&|used| used.n_files > self.n_files_max) }
     }
 
     /// The limit that they are over, if they are and it is not getting better: who is to tidy up must be able to.

@@ -1,4 +1,4 @@
-//! The memory of one command's processes.
+//! One command's processes: their memory, and what else is told of them.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -6,8 +6,11 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{kilobytes, shared_memory_of_machine};
+use rustix::param::clock_ticks_per_second;
+
+use super::{cpu, kilobytes, shared_memory_of_machine};
 
 /// The `/proc` of the host for the process that keeps the sandbox.
 const PROC: &str = "/mnt/proc";
@@ -87,6 +90,14 @@ impl Processes {
             own += kilobytes(status, "VmPTE");
         });
         own + self.nameless_files().max(shared)
+    }
+
+    /// What processor time they have used, and those that they have waited for.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = |process: PathBuf| fs::read(process.join("stat")).ok();
+        let ticks = |stat: Vec<u8>| cpu::ticks(&String::from_utf8_lossy(&stat));
+        let ticks: u64 = numbered(&self.proc).filter_map(stat).filter_map(ticks).sum();
+        Duration::from_millis(ticks.saturating_mul(1000) / clock_ticks_per_second().max(1))
     }
 
     /// What open files hold that have no name in any directory of this device any more, in bytes.

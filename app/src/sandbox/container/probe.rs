@@ -1,7 +1,6 @@
 //! Trying the engine for real: the launcher's attacks inside, the workspace both ways, and more than the limits allow.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use crate::sandbox::container::engine::Engine;
 use crate::sandbox::container::life::Container;
 use crate::sandbox::container::{ContainerSandbox, owner, process, unusable};
 use crate::sandbox::findings::{holding, is_file_refused, taken};
+use crate::sandbox::ground::Ground;
 use crate::sandbox::kernels;
 use crate::sandbox::resident::Patience;
 use crate::sandbox::{Capabilities, Enforcement, Isolation, Limits, Output, Profile, Refusal, SandboxError, Tree, ownership};
@@ -44,12 +44,11 @@ const OUTPUT_BYTES: u64 = 1 << 20;
 const MARK: &str = ".patchwright-mark";
 
 pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carried: &Carried) -> Result<Capabilities, Refusal> {
-    let no_room = |error: io::Error| unusable(&std::env::temp_dir(), &error);
-    let workspace = tempfile::tempdir().map_err(no_room)?;
-    let bait = tempfile::NamedTempFile::new().map_err(no_room)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(no_room)?;
-    let port = listener.local_addr().map_err(no_room)?.port();
-    std::fs::write(workspace.path().join(MARK), b"seen\n").map_err(no_room)?;
+    let ground = Ground::new(&sandbox.settings.trials)?;
+    let workspace = ground.workspace();
+    let no_room = |error: io::Error| unusable(&workspace, &error);
+    let baits = ground.baits().map_err(no_room)?;
+    std::fs::write(workspace.join(MARK), b"seen\n").map_err(no_room)?;
     let limits = Limits {
         memory_bytes: MEMORY_BYTES,
         n_processes: N_PROCESSES,
@@ -59,14 +58,14 @@ pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carr
         file_bytes: FILE_BYTES,
         ..sandbox.settings.limits.clone()
     };
-    let tree = Tree::alone(workspace.path());
+    let tree = Tree::alone(&workspace);
     let blueprint = sandbox.blueprint(engine, tree, Profile::Proof.into(), limits).await?;
     if let Some(uid) = owner(&blueprint) {
-        ownership::ensure_owner(workspace.path(), uid, uid).map_err(no_room)?;
+        ownership::ensure_owner(&workspace, uid, uid).map_err(no_room)?;
     }
     let (container, _) = Container::start(engine, carried, &blueprint, false).await?;
-    let mut trial = Trial { container, blueprint };
-    let found = trial.all(workspace.path(), Baits { file: bait.path().to_owned(), port }).await;
+    let mut trial = Trial { container, blueprint, ground };
+    let found = trial.all(&workspace, baits).await;
     let is_own_kernel = kernels::are_proven(trial.blueprint.runtime_name(), &trial.container.kernel);
     trial.container.remove().await;
     let (findings, limits) = found?;
@@ -83,6 +82,7 @@ pub(super) async fn probe(sandbox: &ContainerSandbox, engine: &Arc<Engine>, carr
 struct Trial {
     container: Container,
     blueprint: Blueprint,
+    ground: Ground,
 }
 
 impl Trial {
@@ -92,13 +92,13 @@ impl Trial {
         let open_files = Take::OpenFiles { n_files: self.blueprint.limits.n_open_files };
         let limits = vec![
             (Limit::Memory, self.memory().await?),
-            (Limit::Cpu, self.answered(Take::Cpu, |seconds, limits| seconds <= limits.cpu_seconds).await?),
+            (Limit::Cpu, self.cpu().await?),
             (Limit::Processes, self.processes().await?),
             (Limit::OpenFiles, self.answered(open_files, |n_files, limits| n_files < limits.n_open_files).await?),
             (Limit::FileSize, self.file().await?),
-            (Limit::Disk, self.looked_at(Take::Disk { bytes: DISK_BYTES_TRIED }, Limit::Disk).await?),
-            (Limit::Files, self.looked_at(Take::Files { n_files: N_FILES_TRIED }, Limit::Files).await?),
-            (Limit::Output, self.looked_at(Take::Output { bytes: 2 * OUTPUT_BYTES }, Limit::Output).await?),
+            (Limit::Disk, self.looked_at(Take::Disk { bytes: DISK_BYTES_TRIED }, Limit::Disk, DISK_BYTES).await?),
+            (Limit::Files, self.looked_at(Take::Files { n_files: N_FILES_TRIED }, Limit::Files, N_FILES).await?),
+            (Limit::Output, self.looked_at(Take::Output { bytes: 2 * OUTPUT_BYTES }, Limit::Output, OUTPUT_BYTES).await?),
         ];
         Ok((findings, limits))
     }
@@ -138,6 +138,15 @@ impl Trial {
         })
     }
 
+    /// What all processes have together is looked at by the launcher, which the kernel was told for each of them.
+    async fn cpu(&mut self) -> Result<Enforcement, Refusal> {
+        let is_kept = |seconds, limits: &Limits| seconds <= limits.cpu_seconds;
+        Ok(match self.answered(Take::Cpu, is_kept).await? {
+            Enforcement::Exact | Enforcement::Polled => Enforcement::Polled,
+            Enforcement::Missing => Enforcement::Missing,
+        })
+    }
+
     async fn processes(&mut self) -> Result<Enforcement, Refusal> {
         let output = self.run(Work::Take(Take::Processes { n_processes: N_PROCESSES_TRIED })).await?;
         let n_started = String::from_utf8_lossy(&output.output).trim().parse::<u64>().unwrap_or(u64::MAX);
@@ -146,6 +155,7 @@ impl Trial {
 
     async fn file(&mut self) -> Result<Enforcement, Refusal> {
         let output = self.run(Work::Take(Take::File { bytes: 2 * FILE_BYTES })).await?;
+        self.ground.had_room(&output, FILE_BYTES)?;
         Ok(if is_file_refused(&output, FILE_BYTES) { Enforcement::Exact } else { Enforcement::Missing })
     }
 
@@ -157,8 +167,9 @@ impl Trial {
     }
 
     /// What is only looked at, again and again.
-    async fn looked_at(&mut self, take: Take, limit: Limit) -> Result<Enforcement, Refusal> {
+    async fn looked_at(&mut self, take: Take, limit: Limit, most: u64) -> Result<Enforcement, Refusal> {
         let output = self.run(Work::Take(take)).await?;
+        self.ground.had_room(&output, most)?;
         Ok(if output.exit == Exit::Exceeded(limit) { Enforcement::Polled } else { Enforcement::Missing })
     }
 

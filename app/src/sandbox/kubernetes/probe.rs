@@ -83,7 +83,7 @@ async fn all(executor: &mut KubernetesExecutor, sandbox: &KubernetesSandbox) -> 
     let limits = vec![
         // The last that is tried: with it the cluster may end the whole container.
         (Limit::Memory, memory(executor).await?),
-        (Limit::Cpu, kept(cpu, Enforcement::Exact)),
+        (Limit::Cpu, kept(cpu, Enforcement::Polled)),
         (Limit::Processes, processes),
         (Limit::OpenFiles, kept(open_files, Enforcement::Exact)),
         (Limit::FileSize, kept(file, Enforcement::Exact)),

@@ -3,7 +3,8 @@
 //! A process is in one group, so this is found out once for each process: the group that it was started in is taken, if
 //! systemd or whoever made it has handed it over. The server moves into a group of its own below, for the kernel limits no
 //! group that has both processes and groups, and beside that each sandbox gets one, in which the launcher makes one for each
-//! command. It knows no sandbox and no limits.
+//! command. A group that is in use is locked by its server, which is a sign in every process namespace. It knows no sandbox
+//! and no limits.
 
 use std::fs;
 use std::io;
@@ -14,16 +15,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags};
 
 mod place;
 
 /// The group of the server itself and of its launchers.
 const SERVER: &str = "patchwright-server";
-/// How the names of the sandboxes' groups begin; behind it are the server's process id, when that process began, and a number.
+/// How the names of the sandboxes' groups begin; behind it are the server's process id, when that process began, and a number,
+/// so that people know whose they are.
 const SANDBOX: &str = "patchwright-sandbox-";
 /// What the kernel is to limit.
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+/// How often a group is begun: a sweep may take one away in the moment before it is locked.
+const TRIES_MAX: usize = 16;
 /// How often is looked for processes that are to be moved out of the way: what they start while they are moved is new.
 const MOVES_MAX: u32 = 100;
 /// How often a group that still has processes is tried to be removed, and the pause in between: they were killed before.
@@ -51,6 +55,9 @@ pub(super) struct Groups {
 pub(super) struct Group {
     path: PathBuf,
     directory: OwnedFd,
+    /// Locked as long as this process lives, by which sweeps know. The launcher is given the directory, and outlives us by a
+    /// moment, so this is another description of it.
+    _lock: OwnedFd,
 }
 
 /// What this process was given; the first call moves it to its place.
@@ -77,15 +84,26 @@ impl Groups {
 
     /// Makes the group of a sandbox.
     pub(super) fn group(&self) -> io::Result<Group> {
+        for _ in 1..TRIES_MAX {
+            match self.try_group() {
+                Err(error) if self.base.is_dir() && is_swept(&error) => {}
+                made => return made,
+            }
+        }
+        self.try_group()
+    }
+
+    fn try_group(&self) -> io::Result<Group> {
         let number = self.n_made.fetch_add(1, Ordering::Relaxed);
         let path = self.base.join(format!("{}{number}", self.prefix));
         fs::create_dir(&path)?;
-        let opened = allow(&path).and_then(|()| {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            Ok(rustix::fs::openat(CWD, &path, flags, Mode::empty())?)
+        // Whoever holds the lock while the group is there is the one who may remove it.
+        let locked = lock(&path).and_then(|lock| {
+            allow(&path)?;
+            Ok((open(&path)?, lock))
         });
-        match opened {
-            Ok(directory) => Ok(Group { path, directory }),
+        match locked {
+            Ok((directory, lock)) => Ok(Group { path, directory, _lock: lock }),
             Err(error) => {
                 let _ = fs::remove_dir(&path);
                 Err(error)
@@ -97,13 +115,12 @@ impl Groups {
     pub(super) fn sweep(&self) -> io::Result<()> {
         let mut swept = Ok(());
         for entry in fs::read_dir(&self.base)?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if is_left_over(&name) {
-                let shown = entry.path().display().to_string();
-                match remove(&entry.path()) {
-                    Ok(()) => tracing::info!("removed what a killed process left: {shown}"),
-                    Err(error) => swept = Err(io::Error::new(error.kind(), format!("{shown}: {error}"))),
-                }
+            // Held until it is gone, so that nobody else begins with it.
+            let Some(_lock) = left_over(&entry.path()) else { continue };
+            let shown = entry.path().display().to_string();
+            match remove(&entry.path()) {
+                Ok(()) => tracing::info!("removed what a killed process left: {shown}"),
+                Err(error) => swept = Err(io::Error::new(error.kind(), format!("{shown}: {error}"))),
             }
         }
         swept
@@ -124,7 +141,8 @@ impl Drop for Group {
     }
 }
 
-/// Who makes a group: the number of a process and when it began, which no other process has in common with it.
+/// Who makes a group: the number of a process and when it began, which no other process of its namespace has in common with
+/// it.
 fn owner(process: u32) -> Option<String> {
     /// The place of `starttime` behind the name, see `proc_pid_stat(5)`.
     const STARTED: usize = 19;
@@ -133,12 +151,31 @@ fn owner(process: u32) -> Option<String> {
     Some(format!("{process}-{}", behind_name.split(' ').nth(STARTED)?))
 }
 
-/// Whether a name is that of a group whose maker has ended.
-fn is_left_over(name: &str) -> bool {
-    let made_by = name.strip_prefix(SANDBOX).and_then(|rest| rest.rsplit_once('-'));
-    let Some((maker, _)) = made_by else { return false };
-    let process = maker.split('-').next().and_then(|number| number.parse().ok());
-    process.is_some_and(|process| owner(process).as_deref() != Some(maker))
+/// The lock of a group whose maker has ended; `None` for one that is used, and for what is no group of a sandbox. The maker's
+/// number says nothing: it may be one of another process namespace, where processes are out of our sight.
+fn left_over(group: &Path) -> Option<OwnedFd> {
+    let name = group.file_name()?.to_str()?;
+    let mut numbers = name.strip_prefix(SANDBOX)?.split('-');
+    let is_ours = numbers.clone().count() == 3 && numbers.all(|number| number.parse::<u64>().is_ok());
+    is_ours.then(|| lock(group).ok()).flatten()
+}
+
+/// Locks a group for as long as the result is kept; refused where somebody has.
+fn lock(group: &Path) -> io::Result<OwnedFd> {
+    let directory = open(group)?;
+    rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(directory)
+}
+
+fn open(group: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(CWD, group, flags, Mode::empty())?)
+}
+
+/// Whether a sweep took a group away while it was being made, or somebody of another namespace has its name.
+fn is_swept(error: &io::Error) -> bool {
+    let is_gone = error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error());
+    is_gone || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock | io::ErrorKind::AlreadyExists)
 }
 
 /// Moves this process and those that it has started out of the way, so that groups beside them can be limited.

@@ -171,6 +171,7 @@ pub(super) fn exit(seen: &Seen, is_over: bool) -> Result<Exit, SandboxError> {
 
 fn domain(limit: status::Limit) -> Limit {
     match limit {
+        status::Limit::Cpu => Limit::Cpu,
         status::Limit::Memory => Limit::Memory,
         status::Limit::Disk => Limit::Disk,
         status::Limit::Files => Limit::Files,

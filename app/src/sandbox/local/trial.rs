@@ -1,7 +1,7 @@
 //! Whether the limits of a command are kept here: more than they allow is taken, of limits that are small, so that trying is
 //! quick and hurts nobody.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use patchwright_launcher::spec::Program;
 use patchwright_launcher::trial::Take;
 
 use crate::sandbox::findings::taken;
+use crate::sandbox::ground::Ground;
 use crate::sandbox::local::room::Room;
 use crate::sandbox::local::{groups, tried};
 use crate::sandbox::{Enforcement, Limits, Refusal};
@@ -50,31 +51,35 @@ pub(super) fn limits() -> Limits {
     }
 }
 
-/// Tries all in a room with these limits, unless that was done a short while ago.
-pub(super) async fn kept(room: impl FnOnce() -> Result<Room, Refusal>) -> Result<Kept, Refusal> {
-    static LAST: Mutex<Option<(Instant, Kept)>> = Mutex::new(None);
+/// Tries all in a room with these limits, unless that was done in the same place a short while ago.
+pub(super) async fn kept(ground: &Ground, room: impl FnOnce() -> Result<Room, Refusal>) -> Result<Kept, Refusal> {
+    static LAST: Mutex<Option<(PathBuf, Instant, Kept)>> = Mutex::new(None);
     let last = LAST.lock().map(|last| last.clone()).unwrap_or_default();
-    if let Some((at, kept)) = last
+    if let Some((place, at, kept)) = last
         && at.elapsed() < BELIEVED
+        && place == ground.parent()
     {
         return Ok(kept);
     }
-    let kept = all(&mut room()?).await?;
+    let kept = all(ground, &mut room()?).await?;
     if let Ok(mut last) = LAST.lock() {
-        *last = Some((Instant::now(), kept.clone()));
+        *last = Some((ground.parent().to_owned(), Instant::now(), kept.clone()));
     }
     Ok(kept)
 }
 
-async fn all(room: &mut Room) -> Result<Kept, Refusal> {
+async fn all(ground: &Ground, room: &mut Room) -> Result<Kept, Refusal> {
     let in_group = if groups::of_this_process().is_ok() { Enforcement::Exact } else { Enforcement::Polled };
-    let mut take = async |take, limit| tried(room, Program::Take(take)).await.map(|output| output.exit == Exit::Exceeded(limit));
+    let mut take = async |take, limit, most| {
+        let output = tried(room, Program::Take(take)).await?;
+        ground.had_room(&output, most).map(|()| output.exit == Exit::Exceeded(limit))
+    };
     let or_missing = |is_kept, kept| if is_kept { kept } else { Enforcement::Missing };
-    let memory = take(Take::Memory { bytes: TIMES * MEMORY_BYTES }, Limit::Memory).await?;
-    let file = take(Take::File { bytes: TIMES * FILE_BYTES }, Limit::FileSize).await?;
-    let disk = take(Take::Disk { bytes: TIMES_OF_DISK * DISK_BYTES }, Limit::Disk).await?;
-    let files = take(Take::Files { n_files: TIMES_OF_DISK * N_FILES }, Limit::Files).await?;
-    let output = take(Take::Output { bytes: TIMES * OUTPUT_BYTES }, Limit::Output).await?;
+    let memory = take(Take::Memory { bytes: TIMES * MEMORY_BYTES }, Limit::Memory, MEMORY_BYTES).await?;
+    let file = take(Take::File { bytes: TIMES * FILE_BYTES }, Limit::FileSize, FILE_BYTES).await?;
+    let disk = take(Take::Disk { bytes: TIMES_OF_DISK * DISK_BYTES }, Limit::Disk, DISK_BYTES).await?;
+    let files = take(Take::Files { n_files: TIMES_OF_DISK * N_FILES }, Limit::Files, N_FILES).await?;
+    let output = take(Take::Output { bytes: TIMES * OUTPUT_BYTES }, Limit::Output, OUTPUT_BYTES).await?;
     let n_processes = TIMES * N_PROCESSES;
     let processes = answer(room, Take::Processes { n_processes }).await?.is_some_and(|n_started| n_started < N_PROCESSES);
     let n_files = TIMES * N_OPEN_FILES;
@@ -82,7 +87,7 @@ async fn all(room: &mut Room) -> Result<Kept, Refusal> {
     let cpu = answer(room, Take::Cpu).await?.is_some_and(|seconds| seconds <= CPU_SECONDS);
     Ok(vec![
         (Limit::Memory, or_missing(memory, in_group)),
-        (Limit::Cpu, or_missing(cpu, Enforcement::Exact)),
+        (Limit::Cpu, or_missing(cpu, Enforcement::Polled)),
         (Limit::Processes, or_missing(processes, Enforcement::Exact)),
         (Limit::OpenFiles, or_missing(open_files, Enforcement::Exact)),
         (Limit::FileSize, or_missing(file, Enforcement::Exact)),
@@ -98,7 +103,7 @@ async fn answer(room: &mut Room, take: Take) -> Result<Option<u64>, Refusal> {
 }
 
 /// What an operator can do about limits that could be kept better.
-pub(super) fn advice(kept: &Kept, workspace: &Path) -> Vec<String> {
+pub(super) fn advice(kept: &Kept, workspaces: &Path) -> Vec<String> {
     let how = |limit| kept.iter().find(|(found, _)| *found == limit).map(|(_, how)| *how);
     let is_missing = |limit: &Limit| how(*limit) == Some(Enforcement::Missing);
     let mut advice = Vec::new();
@@ -114,7 +119,7 @@ pub(super) fn advice(kept: &Kept, workspace: &Path) -> Vec<String> {
         advice.push("let the server see its own processes in /proc (no hidepid, no ProtectProc= but `default`)".to_owned());
     }
     if [Limit::Disk, Limit::Files].iter().any(is_missing) {
-        advice.push(format!("keep workspaces on a file system that says how full it is; {} does not", workspace.display()));
+        advice.push(format!("keep workspaces on a file system that says how full it is; {} does not", workspaces.display()));
     }
     if [Limit::Processes, Limit::FileSize, Limit::OpenFiles, Limit::Cpu].iter().any(is_missing) {
         advice.push(

@@ -16,14 +16,23 @@ fn the_own_group_is_found_below_the_mount_that_shows_it() {
 }
 
 #[test]
-fn only_the_groups_of_processes_that_are_gone_are_left_over() {
-    let own = owner(std::process::id()).unwrap();
-    assert!(!is_left_over(&format!("{SANDBOX}{own}-3")));
-    let (process, began) = own.split_once('-').unwrap();
-    // Another process had this number before.
-    assert!(is_left_over(&format!("{SANDBOX}{process}-{began}1-3")));
-    assert!(is_left_over(&format!("{SANDBOX}4194999-17-0")));
+fn only_groups_that_nobody_holds_are_left_over() {
+    let base = tempfile::tempdir().unwrap();
+    let made = |name: &str| {
+        let path = base.path().join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    };
+    // The maker's number is that of nobody who can be seen here.
+    let group = made(&format!("{SANDBOX}4194999-17-0"));
+    let held = lock(&group).unwrap();
+    assert!(left_over(&group).is_none());
+    drop(held);
+    let swept = left_over(&group);
+    assert!(swept.is_some());
+    // Whoever removes one is alone with it.
+    assert!(left_over(&group).is_none());
     for somebody_elses in ["patchwright-server", "patchwright-sandbox-", "patchwright-sandbox-x-1-2", "system.slice"] {
-        assert!(!is_left_over(somebody_elses), "{somebody_elses}");
+        assert!(left_over(&made(somebody_elses)).is_none(), "{somebody_elses}");
     }
 }
