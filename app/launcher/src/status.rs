@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault;
+
 /// One status line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case", deny_unknown_fields)]
@@ -56,4 +58,9 @@ impl Status {
         line.push('\n');
         line
     }
+}
+
+/// Whether a refusal with this remedy says that the machine gives no namespaces, and not that something else is wrong.
+pub fn is_lack_of_namespaces(remedy: &str) -> bool {
+    fault::is_of_namespaces(remedy)
 }

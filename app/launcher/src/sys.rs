@@ -368,6 +368,25 @@ pub(crate) fn are_new_privileges_forbidden() -> bool {
 
 /// Empties all five capability sets.
 pub(crate) fn drop_capabilities() -> io::Result<()> {
+    empty_bounding_set()?;
+    give_up_capabilities()
+}
+
+/// Takes every capability out of what a program could give; it takes a privilege itself.
+pub(crate) fn empty_bounding_set() -> io::Result<()> {
+    for capability in 0..64 {
+        // SAFETY: only numbers are passed.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
+            let error = io::Error::last_os_error();
+            // The first number that the kernel does not know ends the list.
+            return if error.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) };
+        }
+    }
+    Ok(())
+}
+
+/// Empties the sets of what this process has and could take back by itself.
+pub(crate) fn give_up_capabilities() -> io::Result<()> {
     #[repr(C)]
     struct Header {
         version: u32,
@@ -378,16 +397,6 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
     // SAFETY: the header and the six empty words (two sets of three) have the layout of that version, and live across the
     // call; the rest are numbers.
     unsafe {
-        for capability in 0..64 {
-            if libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 {
-                let error = io::Error::last_os_error();
-                // The first number that the kernel does not know ends the list.
-                if error.raw_os_error() != Some(libc::EINVAL) {
-                    return Err(error);
-                }
-                break;
-            }
-        }
         check(c_long::from(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)))?;
         check(libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr())).map(drop)
     }
@@ -496,6 +505,7 @@ pub(crate) fn attempt(attack: Attack) -> io::Result<()> {
             Attack::VirtualSocket => libc::syscall(libc::SYS_socket, libc::AF_VSOCK, libc::SOCK_STREAM, 0),
             Attack::IoUring => libc::syscall(libc::SYS_io_uring_setup, 1, null),
             Attack::BecomeRoot => libc::syscall(libc::SYS_setresuid, 0, 0, 0),
+            Attack::SharedMemory => libc::syscall(libc::SYS_shmget, libc::IPC_PRIVATE, 4096, 0o600),
         }
     })
     .map(drop)
@@ -509,6 +519,7 @@ pub(crate) enum Attack {
     VirtualSocket,
     IoUring,
     BecomeRoot,
+    SharedMemory,
 }
 
 // What only the resident launcher needs.

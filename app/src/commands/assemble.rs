@@ -27,7 +27,9 @@ use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::messages::MessagesModel;
 use patchwright::model::responses::ResponsesModel;
 use patchwright::private_folder;
-use patchwright::sandbox::Sandbox;
+use patchwright::sandbox::fallback::Fallback;
+use patchwright::sandbox::landlock::LandlockSandbox;
+use patchwright::sandbox::{Isolation, Sandbox};
 use patchwright::sandbox::bare::BareSandbox;
 use patchwright::sandbox::container::image::Pull;
 use patchwright::sandbox::container::{ContainerSandbox, ContainerSettings};
@@ -77,7 +79,13 @@ fn executors(config: &config::sandbox::Sandbox) -> Result<Arc<dyn Sandbox>, Fail
         ExecutorKind::Local => {
             let settings =
                 LocalSettings { limits: config.limits.limits(), read_only: config.read_only.clone(), ..LocalSettings::default() };
-            Arc::new(LocalSandbox::new(launcher(), settings))
+            let local = LocalSandbox::new(launcher(), settings.clone());
+            // Nothing weaker is even tried, unless the operator has said that it is enough.
+            if config.isolation == Isolation::Landlock {
+                Arc::new(Fallback::new(local, LandlockSandbox::new(launcher(), settings)))
+            } else {
+                Arc::new(local)
+            }
         }
         ExecutorKind::Container => Arc::new(ContainerSandbox::new(launcher(), containers(config))),
         ExecutorKind::None => {
