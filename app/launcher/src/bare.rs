@@ -17,8 +17,8 @@ use std::process::ExitStatus;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, OrFault, Step};
 use crate::confined::watch::Watch;
+use crate::fault::{Fault, OrFault, Step};
 use crate::spec::Program;
 use crate::status::{Limit, Status};
 use crate::{messages, privileges, sys};
@@ -101,11 +101,7 @@ pub(crate) enum Outcome {
 
 /// Starts a command, which becomes its program in `start` and says there why it cannot, and ends everything that descends
 /// from it when it has ended, when nobody wants it any more, or when the watch finds that it is over a limit.
-pub(crate) fn supervise(
-    control: &UnixStream,
-    mut watch: Option<Watch>,
-    start: impl FnOnce(File),
-) -> Result<Outcome, Fault> {
+pub(crate) fn supervise(control: &UnixStream, mut watch: Option<Watch>, start: impl FnOnce(File)) -> Result<Outcome, Fault> {
     let step = Step::Process;
     sys::new_session().or_fault(step, "setsid")?;
     sys::adopt_orphans().or_fault(step, "prctl(PR_SET_CHILD_SUBREAPER)")?;
@@ -267,8 +263,10 @@ fn look(id: i32) -> Option<Seen> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     const STATE: usize = 0;
     const PARENT: usize = 1;
+    const N_THREADS: usize = 17;
     const STARTED: usize = 19;
-    if matches!(*fields.get(STATE)?, "Z" | "X") {
+    // One whose first thread alone has ended looks the same and goes on.
+    if matches!(*fields.get(STATE)?, "Z" | "X") && *fields.get(N_THREADS)? <= "1" {
         return None;
     }
     Some(Seen { parent: fields.get(PARENT)?.parse().ok()?, started: fields.get(STARTED)?.parse().ok()? })

@@ -75,6 +75,19 @@ impl LandlockSandbox {
         self.toolchains.get_or_init(|| toolchains::discover(self.settings.toolchain_path.clone())).await
     }
 
+    /// What of the toolchains the commands' user cannot get to, for nothing is mounted.
+    async fn hidden(&self) -> Option<String> {
+        let user = self.user()?;
+        let sources = self.toolchains().await.read_only.iter().map(|mount| &mount.source);
+        let hidden: Vec<String> = sources.filter(|path| !is_passed(path, user)).map(|path| path.display().to_string()).collect();
+        (!hidden.is_empty()).then(|| {
+            format!(
+                "commands are user {user}, who cannot get to {}: install these toolchains below /usr, or let others pass to them (mode o+x)",
+                hidden.join(", ")
+            )
+        })
+    }
+
     async fn executor(&self, tree: Tree<'_>, profile: Profile, limits: Limits) -> Result<PlainExecutor, Refusal> {
         let toolchains = self.toolchains().await;
         self.executor_with(tree, profile, limits, toolchains).map_err(|error| unusable(tree.path, &error))
@@ -111,7 +124,8 @@ impl LandlockSandbox {
         let mut write = vec![own.temporary.clone(), own.home.clone()];
         if is_read_only { &mut read } else { &mut write }.push(workspace.clone());
         let lasting = [Some(workspace.clone()), tree.home.map(Path::to_owned)].into_iter().flatten().collect();
-        let passing = [Some(own.temporary.clone()), tree.home.is_none().then(|| own.home.clone())].into_iter().flatten().collect();
+        let passing =
+            [Some(own.temporary.clone()), tree.home.is_none().then(|| own.home.clone())].into_iter().flatten().collect();
         let places = vec![
             Place { folders: lasting, bytes: limits.disk_bytes, n_files: limits.n_files },
             Place { folders: passing, bytes: limits.tmp_bytes, n_files: limits.n_files },
@@ -142,6 +156,21 @@ fn own_folders(kept: Option<&Path>, user: Option<u32>) -> io::Result<Own> {
         std::fs::create_dir(&home)?;
     }
     Ok(Own { private, temporary, home })
+}
+
+/// Whether a user who is in no group but its own may pass through every folder above a path.
+fn is_passed(path: &Path, user: u32) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    path.ancestors().skip(1).all(|folder| {
+        std::fs::metadata(folder).is_ok_and(|found| {
+            let passed = match (found.uid() == user, found.gid() == user) {
+                (true, _) => 0o100,
+                (false, true) => 0o010,
+                (false, false) => 0o001,
+            };
+            found.mode() & passed != 0
+        })
+    })
 }
 
 /// Leads from the home directory to what toolchains keep in the host's; returns where that is.
@@ -219,7 +248,8 @@ impl Sandbox for LandlockSandbox {
         match shell.exit {
             Exit::Code(0) => {
                 let small = self.executor(Tree::alone(&tree), Profile::Proof, trial::limits()).await?;
-                let advice = WEAKER.map(str::to_owned).to_vec();
+                let mut advice = WEAKER.map(str::to_owned).to_vec();
+                advice.extend(self.hidden().await);
                 Ok(Capabilities { isolation: Isolation::Landlock, layers, limits: trial::kept(&small).await?, advice })
             }
             exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => Err(Refusal {

@@ -15,7 +15,7 @@ use patchwright_launcher::spec::Program;
 use crate::private_folder::PrivateFolder;
 use crate::sandbox::files::{Files, blocking};
 use crate::sandbox::plain::launch::Order;
-use crate::sandbox::{Command, Executor, Output, Limits, Process, Refusal, Running, SandboxError, search};
+use crate::sandbox::{Command, Executor, Limits, Output, Process, Refusal, Running, SandboxError, search};
 
 mod launch;
 

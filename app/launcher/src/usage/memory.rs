@@ -150,7 +150,9 @@ impl Processes {
     fn each(&self, mut look: impl FnMut(&Path, &str)) {
         let processes = match self.ancestor {
             None => numbered(&self.proc).collect(),
-            Some(ancestor) => bare::descendants(ancestor).iter().map(|(id, _)| self.proc.join(id.to_string())).collect::<Vec<_>>(),
+            Some(ancestor) => {
+                bare::descendants(ancestor).iter().map(|(id, _)| self.proc.join(id.to_string())).collect::<Vec<_>>()
+            }
         };
         for process in processes {
             let status = fs::read_to_string(process.join("status")).unwrap_or_default();

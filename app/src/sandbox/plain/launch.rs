@@ -195,7 +195,7 @@ impl Drop for Launcher {
 /// Starts a launcher with these as its standard output and error, and hands it the command.
 async fn start(launcher: &Path, order: &Order, output: OwnedFd, errors: OwnedFd) -> Result<Started, SandboxError> {
     let connecting = |source| machine("making a connection", source);
-    let frame = order.frame().map_err(|source| machine("describing the command", source))?;
+    let frame = order.frame().map_err(|error| unsaid(&error))?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(connecting)?;
     ours.set_nonblocking(true).map_err(connecting)?;
     let mut program = Program::new(launcher);
@@ -214,6 +214,20 @@ async fn start(launcher: &Path, order: &Order, output: OwnedFd, errors: OwnedFd)
     // A launcher that is gone already is seen by the missing answer.
     let _ = connection.write_all(&frame).await;
     Ok(Started { launcher: handle, connection, statuses: tokio::spawn(Kept::new(STATUS_BYTES_MAX).read(Printed(statuses))) })
+}
+
+/// What the launcher cannot be told.
+fn unsaid(error: &io::Error) -> Refusal {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return Refusal {
+            missing: format!("a command with its environment that fits into {} MiB", spec::SPEC_BYTES_MAX >> 20),
+            remedy: "keep long data in files of the workspace".to_owned(),
+        };
+    }
+    Refusal {
+        missing: format!("a command with its folders that can be told: {error}"),
+        remedy: "give the workspace, and every folder that is shown beside it, a path in UTF-8".to_owned(),
+    }
 }
 
 fn joined(read: Result<io::Result<Kept>, tokio::task::JoinError>) -> Result<Kept, SandboxError> {
