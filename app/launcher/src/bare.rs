@@ -266,7 +266,8 @@ fn look(id: i32) -> Option<Seen> {
     const N_THREADS: usize = 17;
     const STARTED: usize = 19;
     // One whose first thread alone has ended looks the same and goes on.
-    if matches!(*fields.get(STATE)?, "Z" | "X") && *fields.get(N_THREADS)? <= "1" {
+    let has_threads = fields.get(N_THREADS)?.parse::<u32>().ok()? > 1;
+    if matches!(*fields.get(STATE)?, "Z" | "X") && !has_threads {
         return None;
     }
     Some(Seen { parent: fields.get(PARENT)?.parse().ok()?, started: fields.get(STARTED)?.parse().ok()? })

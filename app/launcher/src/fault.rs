@@ -89,15 +89,18 @@ impl Fault {
                 "free processes, memory or open files on this machine and try again"
             }
         };
-        remedy.to_owned()
+        let is_of_namespaces = [BLOCKED, FULL, OLD_KERNEL, UNMAPPED, MOUNT_BLOCKED].contains(&remedy);
+        if is_of_namespaces { format!("{remedy}{LAST_RESORT}") } else { remedy.to_owned() }
     }
 }
 
+/// How every remedy ends for a machine that gives no namespaces, and no other.
+pub(crate) const LAST_RESORT: &str = " As the last resort, `sandbox.isolation = \"landlock\"` takes rules on files alone where \
+    there are no namespaces, without any socket: loopback tests will fail.";
 const BLOCKED: &str = "user namespaces are blocked here. On Ubuntu, allow them with an AppArmor profile for this binary \
     (`patchwright doctor --apparmor` prints it) or with sysctl kernel.apparmor_restrict_unprivileged_userns=0; on Debian, \
     with sysctl kernel.unprivileged_userns_clone=1; in a container, start it with seccomp=unconfined and \
-    systempaths=unconfined; under systemd, without RestrictNamespaces=. If none of that can be, `sandbox.isolation = \"landlock\"` \
-    takes rules on files alone, without any socket (loopback tests will fail). Until then no repository code runs.";
+    systempaths=unconfined; under systemd, without RestrictNamespaces=. Until then no repository code runs.";
 const FULL: &str = "raise /proc/sys/user/max_user_namespaces (and its neighbours max_mnt_namespaces, max_net_namespaces, \
     max_pid_namespaces) above 0 and above what is in use";
 const OLD_KERNEL: &str = "run Linux 5.12 or newer with user, pid, mount, network, ipc, uts and cgroup namespaces";
@@ -111,13 +114,7 @@ const GROUP_TAKEN: &str = "leave the server's control group to the server while 
     and start it again. Until then no repository code runs.";
 const MOUNT_BLOCKED: &str = "the kernel refused a mount: in a container, start it with seccomp=unconfined and \
     systempaths=unconfined (a masked /proc forbids a fresh one); on Ubuntu, give this binary an AppArmor profile with \
-    `userns,`; make the path readable for the server's user. If none of that can be, `sandbox.isolation = \"landlock\"` takes \
-    rules on files alone, without any socket (loopback tests will fail). Until then no repository code runs.";
-
-/// Whether a refusal with this remedy says that the machine gives no namespaces, and not that something else is wrong.
-pub(crate) fn is_of_namespaces(remedy: &str) -> bool {
-    [BLOCKED, FULL, OLD_KERNEL, UNMAPPED, MOUNT_BLOCKED].contains(&remedy)
-}
+    `userns,`; make the path readable for the server's user. Until then no repository code runs.";
 
 #[cfg(test)]
 mod tests;

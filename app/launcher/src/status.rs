@@ -60,7 +60,8 @@ impl Status {
     }
 }
 
-/// Whether a refusal with this remedy says that the machine gives no namespaces, and not that something else is wrong.
-pub fn is_lack_of_namespaces(remedy: &str) -> bool {
-    fault::is_of_namespaces(remedy)
+/// What the operator can do about a refusal with this remedy, without its last resort, where it says that the machine gives no
+/// namespaces; `None` where something else is wrong.
+pub fn remedy_for_lack_of_namespaces(remedy: &str) -> Option<&str> {
+    remedy.strip_suffix(fault::LAST_RESORT)
 }

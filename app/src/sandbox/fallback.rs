@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use patchwright_launcher::status::is_lack_of_namespaces;
+use patchwright_launcher::status::remedy_for_lack_of_namespaces;
 use tokio::sync::Mutex;
 
 use crate::sandbox::{Capabilities, Executor, Limits, Profile, Refusal, Sandbox, Terms, Tree};
@@ -52,18 +52,15 @@ impl Fallback {
             Ok(found) => return Ok((Choice::Strong, found)),
             Err(refusal) => refusal,
         };
-        if !is_lack_of_namespaces(&refusal.remedy) {
-            return Err(refusal);
-        }
+        let Some(remedy) = remedy_for_lack_of_namespaces(&refusal.remedy) else { return Err(refusal) };
         match self.weak.probe().await {
             Ok(mut found) => {
-                let remedy = refusal.remedy.split(" If none of that can be").next().unwrap_or_default();
                 found.advice.insert(0, format!("the walls could be stronger, but {} is missing; {remedy}", refusal.missing));
                 Ok((Choice::Weak, found))
             }
             Err(weaker) => Err(Refusal {
                 missing: format!("{}; and in its place {}", refusal.missing, weaker.missing),
-                remedy: format!("{}; or {}", refusal.remedy, weaker.remedy),
+                remedy: format!("{remedy} Or {}", weaker.remedy),
             }),
         }
     }
