@@ -102,12 +102,14 @@ async fn nothing_of_the_server_is_looked_into_and_the_launcher_is_not_ended() {
 #[tokio::test]
 async fn no_pair_of_sockets_is_led_elsewhere() {
     let mut baits = Baits::lay_out(ATTACKER);
+    let outside = baits.outside().display();
     let script = format!(
-        r#"{}perl -MSocket -e '
+        r#"export PLACE='{outside}'
+        perl -MSocket -e '
             print socketpair(my $a, my $b, AF_UNIX, SOCK_DGRAM, 0) ? "made" : "$!", "\n";
             socketpair($a, $b, AF_UNIX, SOCK_STREAM, 0) or die; my $to = pack_sockaddr_un("$ENV{{PLACE}}/socket");
-            print connect($a, $to) ? "led" : "$!", "\n"; print bind($a, $to) ? "bound" : "$!", "\n"; syswrite($a, "x"); sysread($b, my $x, 1); print $x'"#,
-        format!("export PLACE='{}'\n", baits.outside().display())
+            print connect($a, $to) ? "led" : "$!", "\n"; print bind($a, $to) ? "bound" : "$!", "\n";
+            syswrite($a, "x"); sysread($b, my $x, 1); print $x'"#
     );
     assert_eq!(said(&script).await, "Operation not permitted\nOperation not permitted\nOperation not permitted\nx");
     assert_eq!(baits.touched(), None);

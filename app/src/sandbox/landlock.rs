@@ -39,7 +39,8 @@ const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// What an operator is told of walls that are no more than these.
 const WEAKER: [&str; 3] = [
     "these are rules on files alone: numbers of processes are shared with the host, files outside cannot be opened but their \
-     names be asked for, and there are no sockets, so tests on the loopback fail",
+     names be asked for, and there are no sockets, so tests on the loopback fail and setups have no way out \
+     (`sandbox.egress.enabled = false`)",
     "of files that belong to the user of the commands, modes and times can be changed wherever they are: run the server as \
      root, whose commands are another user's, or as a user that owns nothing else",
     "processes are counted for the user and not for a command; let the machine give namespaces for walls and limits that are \

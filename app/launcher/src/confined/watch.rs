@@ -42,7 +42,8 @@ impl Watch {
     /// Whether there is too much on a disk already, so that a command that is about to start must not write.
     pub(crate) fn is_full(&mut self) -> bool {
         // Each is looked at: what is taken from here on is then the command's own.
-        self.disks.iter_mut().fold(false, |is_full, disk| disk.settle(&[]) || is_full)
+        let full: Vec<bool> = self.disks.iter_mut().map(|disk| disk.settle(&[])).collect();
+        full.contains(&true)
     }
 
     /// How long to wait for something else before the next look.
