@@ -137,10 +137,10 @@ fn give_up(confined: &Confined, filter: &BpfProgram) -> Result<(), Fault> {
         privileges::give_output(&io::stdout(), user, user);
         privileges::give_output(&io::stderr(), user, user);
         // A second belt: no program can give a privilege any more. It takes one itself, which a container may lack.
-        let _ = sys::empty_bounding_set();
+        let _ = sys::capabilities::empty_bounding_set();
         sys::become_user(user, user).or_fault(step, format!("changing to user {user}"))?;
     }
-    sys::give_up_capabilities().or_fault(step, "dropping capabilities")?;
+    sys::capabilities::give_up_capabilities().or_fault(step, "dropping capabilities")?;
     sys::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")?;
     // Whoever is to end the command may be ended itself.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from).or_fault(step, "prctl(PR_SET_PDEATHSIG)")?;

@@ -36,7 +36,7 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc, output: &OwnedFd) -> Re
     sys::set_dumpable(false).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
     bound_counters(proc);
     limit(&spec.limits)?;
-    sys::drop_capabilities().or_fault(step, "dropping capabilities")?;
+    sys::capabilities::drop_capabilities().or_fault(step, "dropping capabilities")?;
     sys::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
 }
 

@@ -10,6 +10,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
 
+pub(crate) mod capabilities;
+
 /// A user and its group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ids {
@@ -27,7 +29,6 @@ const OPEN_TREE_CLONE: c_int = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: c_int = 4;
 const MOVE_MOUNT_T_EMPTY_PATH: c_int = 0x40;
 const AT_RECURSIVE: c_int = 0x8000;
-const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 #[repr(C)]
 struct MountAttributes {
@@ -364,42 +365,6 @@ pub(crate) fn forbid_new_privileges() -> io::Result<()> {
 pub(crate) fn are_new_privileges_forbidden() -> bool {
     // SAFETY: only numbers are passed.
     unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 }
-}
-
-/// Empties all five capability sets.
-pub(crate) fn drop_capabilities() -> io::Result<()> {
-    empty_bounding_set()?;
-    give_up_capabilities()
-}
-
-/// Takes every capability out of what a program could give; it takes a privilege itself.
-pub(crate) fn empty_bounding_set() -> io::Result<()> {
-    for capability in 0..64 {
-        // SAFETY: only numbers are passed.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
-            let error = io::Error::last_os_error();
-            // The first number that the kernel does not know ends the list.
-            return if error.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) };
-        }
-    }
-    Ok(())
-}
-
-/// Empties the sets of what this process has and could take back by itself.
-pub(crate) fn give_up_capabilities() -> io::Result<()> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: c_int,
-    }
-    let header = Header { version: CAPABILITY_VERSION_3, pid: 0 };
-    let none = [0_u32; 6];
-    // SAFETY: the header and the six empty words (two sets of three) have the layout of that version, and live across the
-    // call; the rest are numbers.
-    unsafe {
-        check(c_long::from(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)))?;
-        check(libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr())).map(drop)
-    }
 }
 
 #[cfg(target_env = "gnu")]
