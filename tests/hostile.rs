@@ -21,6 +21,7 @@ mod bombs;
 mod containers;
 mod files;
 mod kernel;
+mod landlock;
 mod leftovers;
 mod lifetimes;
 mod network;

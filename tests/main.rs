@@ -10,6 +10,7 @@ mod external_agent;
 mod groups;
 mod hostile;
 mod kubernetes;
+mod landlock;
 mod launcher;
 mod mcp;
 mod meter;

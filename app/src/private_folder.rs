@@ -20,6 +20,8 @@ const MARK: &str = ".patchwright-private-folder";
 const TRIES_MAX: usize = 16;
 /// Nobody but the owner: what is in there may have been made for everybody.
 const MODE: u32 = 0o700;
+/// As [`MODE`], and the group passes through to what inside is its own.
+const MODE_PASSED: u32 = 0o710;
 
 /// A folder that is removed with this value, whatever was left in it.
 #[derive(Debug)]
@@ -66,6 +68,15 @@ impl PrivateFolder {
         Ok(Self { path, _lock: lock })
     }
 
+    /// Lets a group pass through, without seeing what there is, to folders inside that are its own. No user of the machine is
+    /// in the group of sandboxes.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn let_pass(&self, group: u32) -> io::Result<()> {
+        let_pass(&self.path, group)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -78,6 +89,15 @@ impl Drop for PrivateFolder {
             tracing::warn!(%error, "a folder was not removed: {}", self.path.display());
         }
     }
+}
+
+/// As [`PrivateFolder::let_pass`], for any folder of this process's user, which nobody else may enter.
+///
+/// # Errors
+/// What the system says.
+pub fn let_pass(folder: &Path, group: u32) -> io::Result<()> {
+    std::os::unix::fs::chown(folder, None, Some(group))?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(MODE_PASSED))
 }
 
 fn open(folder: &Path) -> io::Result<File> {

@@ -15,7 +15,7 @@ use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::patch::FileState;
 
 use crate::forge::CloneAccess;
-use crate::private_folder::{self, PrivateFolder};
+use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
 use layers::{Layer, Layers};
 use relay::Relay;
@@ -85,6 +85,7 @@ pub struct Scratch {
 impl Scratch {
     fn new(parent: &Path, mirror: &Path, owner: Option<u32>) -> std::io::Result<Self> {
         let folder = PrivateFolder::new_in(parent)?;
+        owner.map_or(Ok(()), |owner| folder.let_pass(owner))?;
         let path = folder.path().join("tree");
         std::fs::create_dir(&path)?;
         Ok(Self { folder, path, objects: mirror.join("objects"), layer: None, home: None, carried: Vec::new(), owner })
@@ -181,15 +182,20 @@ impl Workspaces {
         let made = std::fs::create_dir_all(folder.join("mirrors"))
             .and_then(|()| std::fs::create_dir_all(folder.join("scratch")))
             .and_then(|()| std::fs::create_dir_all(folder.join("layers")));
+        let owner = owner.filter(|_| rustix::process::geteuid().is_root());
         made.and_then(|()| private(&folder, 0o711))
             .and_then(|()| ["mirrors", "scratch", "layers"].iter().try_for_each(|name| private(&folder.join(name), 0o700)))
+            // Where there are no mounts, commands get to their tree and its objects by the host's own paths.
+            .and_then(|()| match owner {
+                Some(owner) => ["mirrors", "scratch"].iter().try_for_each(|name| let_pass(&folder.join(name), owner)),
+                None => Ok(()),
+            })
             .map_err(|e| unavailable("making the workspace folder", &e))?;
         let folder = folder.canonicalize().map_err(|e| unavailable("finding the workspace folder", &e))?;
         private_folder::sweep(&folder.join("scratch"));
         private_folder::sweep(&folder.join("layers"));
         let relay = Relay::start().await.map_err(|e| unavailable("starting the git relay on loopback", &e))?;
         let layers = Arc::new(Layers::at(folder.join("layers")));
-        let owner = owner.filter(|_| rustix::process::geteuid().is_root());
         Ok(Self { folder, owner, relay, layers, locks: Mutex::default() })
     }
 

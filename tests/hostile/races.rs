@@ -75,7 +75,7 @@ fn lay(tree: &Path, outside: &Path) {
 
 /// Starts exchanging two names; it has begun when this returns.
 async fn swap(executor: &mut dyn Executor, one: &str, other: &str) -> Running {
-    let argv = ["/workspace/weapons/swap", one, other].map(str::to_owned).to_vec();
+    let argv = ["weapons/swap", one, other].map(str::to_owned).to_vec();
     let mut running = executor.spawn(&Process { argv, ..Process::default() }).await.expect("the sandbox can be made");
     let mut line = String::new();
     BufReader::new(&mut running.output).read_line(&mut line).await.expect("it says that it has begun");

@@ -49,8 +49,8 @@ pub(super) const SUITES: &[Suite] = &[
             "test_sum.py",
             "import unittest\nclass Sum(unittest.TestCase):\n    def test_it(self):\n        self.assertEqual(sum([1, 2]), 3)\n",
         )],
-        script: "python3 -m venv --without-pip .venv; . .venv/bin/activate; test \"$VIRTUAL_ENV\" = /workspace/.venv
-            python -m unittest -q; python -c 'import sys; assert sys.prefix == \"/workspace/.venv\", sys.prefix'",
+        script: "python3 -m venv --without-pip .venv; . .venv/bin/activate; test \"$VIRTUAL_ENV\" = \"$PWD/.venv\"
+            python -m unittest -q; python -c 'import os, sys; assert sys.prefix == os.getcwd() + \"/.venv\", sys.prefix'",
     },
     Suite {
         name: "Node: a worker, a server on the loopback, child processes",

@@ -111,6 +111,8 @@ pub(crate) struct Setup {
     pub(crate) egress: Option<Arc<Egress>>,
     /// Whether commands run without a sandbox.
     pub(crate) is_bare: bool,
+    /// Whether commands run behind rules on files alone, as on a machine without namespaces.
+    pub(crate) is_landlock: bool,
     /// Whether `devcontainer.json` is read, as for an executor that runs images.
     pub(crate) reads_devcontainer: bool,
     /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
@@ -140,6 +142,7 @@ impl Default for Setup {
             toolbox: Arc::new(NoTools),
             egress: None,
             is_bare: false,
+            is_landlock: false,
             reads_devcontainer: false,
             is_replayed: true,
         }
@@ -284,6 +287,10 @@ pub(crate) struct World {
 impl World {
     async fn make(setup: Setup) -> Self {
         let folder = TempDir::with_prefix("pipeline-").expect("there is room for a folder");
+        if setup.is_landlock {
+            // Commands get to their trees by the host's own paths.
+            std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).expect("it is ours");
+        }
         let github = rehearse().await;
         let files: Vec<_> = setup.files.iter().map(|(path, text, executable)| (*path, text.as_bytes(), *executable)).collect();
         let repo = github.create_repository("octo", "rocket", &files).await.expect("the names are fine");

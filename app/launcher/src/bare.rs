@@ -17,9 +17,10 @@ use std::process::ExitStatus;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::confined::watch::Watch;
 use crate::fault::{Fault, OrFault, Step};
 use crate::spec::Program;
-use crate::status::Status;
+use crate::status::{Limit, Status};
 use crate::{messages, privileges, sys};
 
 /// The launcher's argument that makes it this.
@@ -70,13 +71,45 @@ pub(crate) fn serve() -> Result<(), Fault> {
 }
 
 fn work(control: &UnixStream, bare: &Bare) -> Result<Status, Fault> {
+    match supervise(control, None, |faults| become_command(bare, faults))? {
+        Outcome::Unstarted(said) => {
+            let said = String::from_utf8_lossy(&said).into_owned();
+            Err(Fault::new(Step::Command, said, io::ErrorKind::NotFound.into()))
+        }
+        Outcome::Escaped => Ok(Status::Lost { signal: libc::SIGKILL }),
+        Outcome::Ended(end, _) => Ok(ended(end)),
+    }
+}
+
+/// How a command's main process ended, as it is told to the supervisor.
+pub(crate) fn ended(end: ExitStatus) -> Status {
+    match end.code() {
+        Some(code) => Status::Exited { code },
+        None => Status::Signaled { signal: end.signal().unwrap_or(libc::SIGKILL) },
+    }
+}
+
+/// What came of a command.
+pub(crate) enum Outcome {
+    /// It never ran; this is what it said of the reason.
+    Unstarted(Vec<u8>),
+    /// Not everything that it started could be ended.
+    Escaped,
+    /// It ended, and nothing of it is left; and what it was ended for having too much of.
+    Ended(ExitStatus, Option<Limit>),
+}
+
+/// Starts a command, which becomes its program in `start` and says there why it cannot, and ends everything that descends
+/// from it when it has ended, when nobody wants it any more, or when the watch finds that it is over a limit.
+pub(crate) fn supervise(control: &UnixStream, mut watch: Option<Watch>, start: impl FnOnce(File)) -> Result<Outcome, Fault> {
     let step = Step::Process;
     sys::processes::new_session().or_fault(step, "setsid")?;
     sys::processes::adopt_orphans().or_fault(step, "prctl(PR_SET_CHILD_SUBREAPER)")?;
     let signals = sys::signals::child_signals().or_fault(step, "signalfd")?;
     let (mut faults, faults_end) = io::pipe().or_fault(step, "a pipe")?;
     let Some(command) = sys::processes::fork().or_fault(step, "fork")? else {
-        become_command(bare, File::from(OwnedFd::from(faults_end)));
+        start(File::from(OwnedFd::from(faults_end)));
+        sys::processes::exit_now(127)
     };
     // Copies kept here would hold the ends open after the command closed them.
     drop(faults_end);
@@ -87,28 +120,31 @@ fn work(control: &UnixStream, bare: &Bare) -> Result<Status, Fault> {
     faults.read_to_end(&mut said).or_fault(step, "a pipe")?;
     if !said.is_empty() {
         end_descendants(&signals);
-        let said = String::from_utf8_lossy(&said).into_owned();
-        return Err(Fault::new(Step::Command, said, io::ErrorKind::NotFound.into()));
+        return Ok(Outcome::Unstarted(said));
     }
-    let end = attend(control, command, &signals);
+    let end = attend(control, command, &signals, watch.as_mut());
     // The main process may have ended by itself while others that it started go on.
     if !end_descendants(&signals) {
-        return Ok(Status::Lost { signal: libc::SIGKILL });
+        return Ok(Outcome::Escaped);
     }
-    let end = end?;
-    Ok(match end.code() {
-        Some(code) => Status::Exited { code },
-        None => Status::Signaled { signal: end.signal().unwrap_or(libc::SIGKILL) },
-    })
+    end.map(|(end, exceeded)| Outcome::Ended(end, exceeded))
 }
 
-/// Waits for the command's main process, and does what the supervisor asks for meanwhile.
-fn attend(control: &UnixStream, command: i32, signals: &OwnedFd) -> Result<ExitStatus, Fault> {
+/// Waits for the command's main process, does what the supervisor asks for meanwhile, and ends everything where the watch
+/// finds that it is over a limit.
+fn attend(
+    control: &UnixStream,
+    command: i32,
+    signals: &OwnedFd,
+    mut watch: Option<&mut Watch>,
+) -> Result<(ExitStatus, Option<Limit>), Fault> {
     let mut control = Some(control);
+    let mut exceeded = None;
     // What has ended and was not yet taken notice of tells nothing more.
-    let mut wait_ms = -1;
+    let mut has_more = false;
     loop {
         let ends = [control.map(AsFd::as_fd), Some(signals.as_fd())];
+        let wait_ms = if has_more { 0 } else { watch.as_ref().map_or(-1, |watch| watch.pause_ms()) };
         let [asked, _child] = sys::descriptors::poll_for(ends, wait_ms).or_fault(Step::Process, "poll")?;
         if let (true, Some(mut connection)) = (asked, control) {
             let mut word = [0];
@@ -121,14 +157,21 @@ fn attend(control: &UnixStream, command: i32, signals: &OwnedFd) -> Result<ExitS
                 }
             }
         }
+        if exceeded.is_none() {
+            exceeded = watch.as_mut().and_then(|watch| watch.exceeded());
+        }
+        if exceeded.is_some() {
+            // What starts others faster than it is found is met again the next time.
+            kill_descendants(own());
+        }
         sys::signals::drain(signals);
-        wait_ms = 0;
+        has_more = true;
         for _ in 0..REAPED_MAX {
             match reap() {
-                Some((pid, end)) if pid == command => return Ok(end),
+                Some((pid, end)) if pid == command => return Ok((end, exceeded)),
                 Some(_) => {}
                 None => {
-                    wait_ms = -1;
+                    has_more = false;
                     break;
                 }
             }
@@ -177,13 +220,13 @@ pub fn kill_descendants(launcher: i32) {
     [Signal::STOP, Signal::KILL].into_iter().for_each(|signal| send(&found, signal));
 }
 
-fn own() -> i32 {
+pub(crate) fn own() -> i32 {
     i32::try_from(std::process::id()).unwrap_or(i32::MAX)
 }
 
 /// A process at one moment: its parent, and when it was started, which tells it from a later one of the same number.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Seen {
+pub(crate) struct Seen {
     parent: i32,
     started: u64,
 }
@@ -200,7 +243,7 @@ fn send(processes: &[(i32, Seen)], signal: Signal) {
 }
 
 /// Every process that descends from this one and has not ended.
-fn descendants(ancestor: i32) -> Vec<(i32, Seen)> {
+pub(crate) fn descendants(ancestor: i32) -> Vec<(i32, Seen)> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let all: BTreeMap<i32, Seen> = ids.filter_map(|id| Some((id, look(id)?))).collect();
@@ -220,8 +263,11 @@ fn look(id: i32) -> Option<Seen> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     const STATE: usize = 0;
     const PARENT: usize = 1;
+    const N_THREADS: usize = 17;
     const STARTED: usize = 19;
-    if matches!(*fields.get(STATE)?, "Z" | "X") {
+    // One whose first thread alone has ended looks the same and goes on.
+    let has_threads = fields.get(N_THREADS)?.parse::<u32>().ok()? > 1;
+    if matches!(*fields.get(STATE)?, "Z" | "X") && !has_threads {
         return None;
     }
     Some(Seen { parent: fields.get(PARENT)?.parse().ok()?, started: fields.get(STARTED)?.parse().ok()? })
@@ -229,21 +275,30 @@ fn look(id: i32) -> Option<Seen> {
 
 /// Becomes the command. What fails here is written to `faults`: the command never ran.
 fn become_command(bare: &Bare, mut faults: File) -> ! {
+    if matches!(bare.program, Program::Probe(_) | Program::Take(_)) {
+        let _ = faults.write_all(b"there are no walls to be tried");
+        sys::processes::exit_now(127)
+    }
+    if let Err(error) = begin(bare).and_then(|()| enter(bare)).and_then(|()| sys::descriptors::close_others_on_exec()) {
+        let _ = write!(faults, "{}: {error}", bare.directory.display());
+        sys::processes::exit_now(127)
+    }
+    let (program, error) = execute(bare);
+    let _ = write!(faults, "{program}: {error}");
+    sys::processes::exit_now(127)
+}
+
+/// Becomes the command's program; returns only to say which it was and why not.
+pub(crate) fn execute(bare: &Bare) -> (String, io::Error) {
     let (program, arguments) = match &bare.program {
         Program::Script { shell, script } => {
             let shell = shell.display().to_string();
             (shell.clone(), vec![shell, "-c".to_owned(), script.clone()])
         }
         Program::Process { arguments } => (arguments.first().cloned().unwrap_or_default(), arguments.clone()),
-        Program::Probe(_) | Program::Take(_) => {
-            let _ = faults.write_all(b"there are no walls to be tried");
-            sys::processes::exit_now(127)
-        }
+        // Whoever can try walls does so in place of this.
+        Program::Probe(_) | Program::Take(_) => (String::new(), Vec::new()),
     };
-    if let Err(error) = prepare(bare) {
-        let _ = write!(faults, "{}: {error}", bare.directory.display());
-        sys::processes::exit_now(127)
-    }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let Err(error) = sys::processes::execute(&program, &arguments, &bare.environment);
     if error.raw_os_error() == Some(libc::E2BIG) {
@@ -251,18 +306,22 @@ fn become_command(bare: &Bare, mut faults: File) -> ! {
         let _ = writeln!(io::stderr(), "{program}: the script is too long for one argument");
         sys::processes::exit_now(126);
     }
-    let _ = write!(faults, "{program}: {error}");
-    sys::processes::exit_now(127)
+    (program, error)
 }
 
-fn prepare(bare: &Bare) -> io::Result<()> {
+/// Lets go of what the launcher has, but for its rights.
+pub(crate) fn begin(bare: &Bare) -> io::Result<()> {
     sys::signals::reset_signals()?;
     sys::processes::new_session()?;
     sys::privileges::set_umask(0o022);
     match bare.program {
-        Program::Process { .. } => sys::descriptors::place(&io::stdout(), 0)?,
-        Program::Script { .. } | Program::Probe(_) | Program::Take(_) => sys::descriptors::place(&File::open("/dev/null")?, 0)?,
+        Program::Process { .. } => sys::descriptors::place(&io::stdout(), 0),
+        Program::Script { .. } | Program::Probe(_) | Program::Take(_) => sys::descriptors::place(&File::open("/dev/null")?, 0),
     }
+}
+
+/// Goes to where the command starts and takes on its limits.
+pub(crate) fn enter(bare: &Bare) -> io::Result<()> {
     std::env::set_current_dir(&bare.directory)?;
     // One byte, not none: a limit of zero still starts the core handler of the machine.
     let _ = sys::privileges::set_limit(libc::RLIMIT_CORE, 1);
@@ -272,6 +331,5 @@ fn prepare(bare: &Bare) -> io::Result<()> {
         (libc::RLIMIT_DATA, bare.process_memory_bytes),
     ];
     all.into_iter().try_for_each(|(resource, most)| sys::privileges::lower_limit(resource, most))?;
-    privileges::limit_cpu(bare.cpu_seconds).map_err(|_| io::Error::last_os_error())?;
-    sys::descriptors::close_others_on_exec()
+    privileges::limit_cpu(bare.cpu_seconds).map_err(|_| io::Error::last_os_error())
 }

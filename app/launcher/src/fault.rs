@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Layer,
     Privileges,
     Rules,
+    OldRules,
+    Reach,
     Filter,
     Command,
 }
@@ -57,7 +59,8 @@ impl Fault {
             Step::Mount => "the allow-listed root",
             Step::Layer => "a workspace over a shared tree (overlayfs)",
             Step::Privileges => "a process without privileges",
-            Step::Rules => "rules on files (Landlock)",
+            Step::Rules | Step::OldRules => "rules on files (Landlock)",
+            Step::Reach => "a way to the sandbox's folders for the user of its commands",
             Step::Filter => "the system-call filter (seccomp)",
             Step::Command => "the command's program or directory",
         };
@@ -77,6 +80,8 @@ impl Fault {
             Step::Mount => "make the path exist, or take it out of the sandbox's read-only paths",
             Step::Layer => "keep `workspace.dir` on a file system that overlayfs can write to, such as ext4, XFS or Btrfs",
             Step::Group => GROUP_TAKEN,
+            Step::OldRules => OLD_RULES,
+            Step::Reach => UNREACHABLE,
             Step::Filter => "run a kernel built with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
             Step::Command => "install a shell at the path named, and start in a directory of the workspace",
             Step::Spec => "start the server and the launcher from the same binary",
@@ -84,10 +89,14 @@ impl Fault {
                 "free processes, memory or open files on this machine and try again"
             }
         };
-        remedy.to_owned()
+        let is_of_namespaces = [BLOCKED, FULL, OLD_KERNEL, UNMAPPED, MOUNT_BLOCKED].contains(&remedy);
+        if is_of_namespaces { format!("{remedy}{LAST_RESORT}") } else { remedy.to_owned() }
     }
 }
 
+/// How every remedy ends for a machine that gives no namespaces, and no other.
+pub(crate) const LAST_RESORT: &str = " As the last resort, `sandbox.isolation = \"landlock\"` takes rules on files alone where \
+    there are no namespaces, without any socket: loopback tests will fail.";
 const BLOCKED: &str = "user namespaces are blocked here. On Ubuntu, allow them with an AppArmor profile for this binary \
     (`patchwright doctor --apparmor` prints it) or with sysctl kernel.apparmor_restrict_unprivileged_userns=0; on Debian, \
     with sysctl kernel.unprivileged_userns_clone=1; in a container, start it with seccomp=unconfined and \
@@ -95,6 +104,10 @@ const BLOCKED: &str = "user namespaces are blocked here. On Ubuntu, allow them w
 const FULL: &str = "raise /proc/sys/user/max_user_namespaces (and its neighbours max_mnt_namespaces, max_net_namespaces, \
     max_pid_namespaces) above 0 and above what is in use";
 const OLD_KERNEL: &str = "run Linux 5.12 or newer with user, pid, mount, network, ipc, uts and cgroup namespaces";
+const OLD_RULES: &str = "run Linux 6.12 or newer with Landlock (`lsm=` among its boot parameters must name `landlock`); before that, \
+    signals from inside reach the processes outside. Until then no repository code runs.";
+const UNREACHABLE: &str = "let the sandbox's user pass (mode o+x) to the folder named: without namespaces a command has to get to \
+    its workspace by the host's own path";
 const UNMAPPED: &str = "let the sandbox's user exist: a server that is root in a container needs that id in the container's \
     range (65536 ids are usual), or can run as a plain user instead";
 const GROUP_TAKEN: &str = "leave the server's control group to the server while it runs (under systemd: `Delegate=memory pids`), \

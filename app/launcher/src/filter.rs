@@ -12,6 +12,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, Se
 
 use crate::fault::{Fault, OrFault, Step};
 
+pub(crate) mod alone;
 pub(crate) mod set_id;
 
 /// System calls that fail with `EPERM`, whatever their arguments.

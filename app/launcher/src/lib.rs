@@ -12,6 +12,7 @@ use std::path::Path;
 
 pub mod bare;
 mod bridge;
+pub mod confined;
 mod fault;
 mod filter;
 mod group;
@@ -35,7 +36,7 @@ pub const NAME: &str = "patchwright-launcher";
 
 /// Becomes the launcher and never returns, if the process was started under [`NAME`]; otherwise does nothing. With
 /// [`resident::orders::MODE`] as its argument it is the first process of a container, see [`resident`] also for the others;
-/// with [`bare::MODE`] it runs one command without any walls.
+/// with [`bare::MODE`] it runs one command without any walls, with [`confined::MODE`] one behind rules on files alone.
 ///
 /// It must be the first call of `main`: no thread may run yet, and nothing may have been printed.
 pub fn run_if_launched() {
@@ -46,6 +47,7 @@ pub fn run_if_launched() {
     let served = match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
         Some(resident::orders::MODE) => Some(resident::serve()),
         Some(bare::MODE) => Some(bare::serve()),
+        Some(confined::MODE) => Some(confined::serve()),
         Some(resident::orders::HOLD) => Some(resident::hold()),
         Some(resident::orders::ATTACHED) => Some(resident::attend_attached()),
         Some(_) | None => None,

@@ -23,10 +23,10 @@ use crate::sys::mounts::{NODEV, NOEXEC, NOSUID, RDONLY};
 mod root;
 
 /// Directories of programs; links among them are made again, as on systems where `/bin` is `usr/bin`.
-const PROGRAMS: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+pub(crate) const PROGRAMS: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// What of `/etc` is the same for everyone and that programs need.
-const SETTINGS: &[&str] = &[
+pub(crate) const SETTINGS: &[&str] = &[
     "etc/alternatives",
     "etc/ca-certificates",
     "etc/ca-certificates.conf",
@@ -42,7 +42,8 @@ const SETTINGS: &[&str] = &[
     "etc/ssl/openssl.cnf",
 ];
 
-const DEVICES: &[&str] = &["dev/null", "dev/zero", "dev/full", "dev/random", "dev/urandom", "dev/tty"];
+/// What of `/dev` everybody has.
+pub(crate) const DEVICES: &[&str] = &["dev/null", "dev/zero", "dev/full", "dev/random", "dev/urandom", "dev/tty"];
 
 const DEVICE_LINKS: &[(&str, &str)] = &[
     ("pts/ptmx", "dev/ptmx"),

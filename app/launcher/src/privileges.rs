@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, fchown};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -26,7 +26,7 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc, output: &OwnedFd) -> Re
     // itself started with zero may lack the privilege to raise it; then zero is the best that there is.
     let _ = sys::privileges::set_limit(libc::RLIMIT_CORE, 1);
     if sys::privileges::is_root() {
-        give_output(spec, output);
+        give_output(output, spec.uid, spec.gid);
         sys::privileges::become_user(spec.uid, spec.gid).or_fault(step, format!("changing to user {}", spec.uid))?;
     }
     sys::namespaces::unshare(libc::CLONE_NEWUSER).or_fault(step, "the inner user namespace")?;
@@ -36,17 +36,17 @@ pub(crate) fn drop_all(spec: &Spec, proc: &mounts::Proc, output: &OwnedFd) -> Re
     sys::privileges::set_dumpable(false).or_fault(step, "prctl(PR_SET_DUMPABLE)")?;
     bound_counters(proc);
     limit(&spec.limits)?;
-    sys::privileges::drop_capabilities().or_fault(step, "dropping capabilities")?;
+    sys::capabilities::drop_capabilities().or_fault(step, "dropping capabilities")?;
     sys::privileges::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")
 }
 
 /// Makes the pipe that the command prints to the command's own: what is root's could not be opened again by `/dev/stdout`
 /// and `/dev/stderr`, which scripts do. Quiet, because a command that does not do so works all the same.
-fn give_output(spec: &Spec, output: &OwnedFd) {
-    let Ok(output) = output.try_clone().map(File::from) else { return };
+pub(crate) fn give_output(output: &impl AsFd, uid: u32, gid: u32) {
+    let Ok(output) = output.as_fd().try_clone_to_owned().map(File::from) else { return };
     // A file would be the host's, and stay the host's.
     if output.metadata().is_ok_and(|found| found.file_type().is_fifo()) {
-        let _ = fchown(&output, Some(spec.uid), Some(spec.gid));
+        let _ = fchown(&output, Some(uid), Some(gid));
     }
 }
 

@@ -145,7 +145,7 @@ fn rules() -> Result<(), String> {
     }
 }
 
-fn refused(attack: Attack) -> Result<(), String> {
+pub(crate) fn refused(attack: Attack) -> Result<(), String> {
     match sys::attacks::attempt(attack) {
         Ok(()) => Err("the kernel allowed it".to_owned()),
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault;
+
 /// One status line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case", deny_unknown_fields)]
@@ -58,4 +60,10 @@ impl Status {
         line.push('\n');
         line
     }
+}
+
+/// What the operator can do about a refusal with this remedy, without its last resort, where it says that the machine gives no
+/// namespaces; `None` where something else is wrong.
+pub fn remedy_for_lack_of_namespaces(remedy: &str) -> Option<&str> {
+    remedy.strip_suffix(fault::LAST_RESORT)
 }

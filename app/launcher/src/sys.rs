@@ -6,6 +6,7 @@ use std::ffi::{CString, c_long};
 use std::io;
 
 pub(crate) mod attacks;
+pub(crate) mod capabilities;
 pub(crate) mod descriptors;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;

@@ -27,14 +27,16 @@ use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::messages::MessagesModel;
 use patchwright::model::responses::ResponsesModel;
 use patchwright::private_folder;
-use patchwright::sandbox::Sandbox;
 use patchwright::sandbox::bare::BareSandbox;
 use patchwright::sandbox::container::image::Pull;
 use patchwright::sandbox::container::{ContainerSandbox, ContainerSettings};
+use patchwright::sandbox::fallback::Fallback;
 use patchwright::sandbox::kubernetes::cluster::Access;
 use patchwright::sandbox::kubernetes::{KubernetesSandbox, KubernetesSettings, template};
+use patchwright::sandbox::landlock::LandlockSandbox;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::sandbox::minimum::Minimum;
+use patchwright::sandbox::{Isolation, Sandbox};
 use patchwright::store::Store;
 use patchwright::store::memory::MemoryStore;
 use patchwright::store::sqlite::SqliteStore;
@@ -79,7 +81,13 @@ fn executors(config: &Config) -> Result<Arc<dyn Sandbox>, Failure> {
         ExecutorKind::Local => {
             let (limits, read_only) = (config.limits.limits(), config.read_only.clone());
             let settings = LocalSettings { limits, read_only, trials, ..LocalSettings::default() };
-            Arc::new(LocalSandbox::new(launcher(), settings))
+            let local = LocalSandbox::new(launcher(), settings.clone());
+            // Nothing weaker is even tried, unless the operator has said that it is enough.
+            if config.isolation == Isolation::Landlock {
+                Arc::new(Fallback::new(local, LandlockSandbox::new(launcher(), settings)))
+            } else {
+                Arc::new(local)
+            }
         }
         ExecutorKind::Container => Arc::new(ContainerSandbox::new(launcher(), containers(config, trials))),
         ExecutorKind::None => {

@@ -49,7 +49,9 @@ pub struct Sandbox {
     /// with `--without-sandbox`; every pull request then says so.
     pub executor: ExecutorKind,
     /// The weakest walls with which a repository's code is run: `landlock`, `namespaces`, `container` or `kernel`; `none` for
-    /// the executor `none` alone.
+    /// the executor `none` alone. With `landlock` the executor `local` takes rules on files alone (Linux 6.12) where the kernel
+    /// gives no namespaces, as in containers started with defaults: commands then make no socket, so that tests on the loopback
+    /// fail, setups have no way out (`sandbox.egress.enabled = false`) and no agent but the built-in one works.
     #[schemars(with = "String")]
     pub isolation: Isolation,
     /// Whether containers run the image that a repository's `devcontainer.json` names, where its policy names none. It

@@ -11,21 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use patchwright_domain::excerpt::search::{Found, Search};
-use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::{Exit, Limit};
-use patchwright_launcher::bare::Bare;
-use patchwright_launcher::spec::Program;
 
 use crate::private_folder::PrivateFolder;
-use crate::sandbox::files::{Files, blocking};
-use crate::sandbox::live::Live;
+use crate::sandbox::files::Files;
+use crate::sandbox::plain::{PlainExecutor, borrow, unusable};
 use crate::sandbox::{
-    Capabilities, Command, Enforcement, Executor, Isolation, Limits, Output, Process, Profile, Refusal, Running, Sandbox,
-    SandboxError, Terms, Tree, search,
+    Capabilities, Command, Enforcement, Executor, Isolation, Limits, Output, Profile, Refusal, Sandbox, SandboxError, Terms, Tree,
 };
-
-mod launch;
 
 /// How each limit is kept: those of a single process by the kernel, what is printed as it is read, the rest by nobody. Of
 /// memory and processor time each process has its share, and nobody adds them up.
@@ -43,8 +36,6 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 const PROBE_OUTPUT_BYTES_MAX: usize = 4 * 1024;
 /// The `PATH` of commands where the server has none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Which file of a tree says where the git objects are that it borrows.
-const ALTERNATES: &str = ".git/objects/info/alternates";
 
 /// Runs commands as this process's own user.
 pub struct BareSandbox {
@@ -69,7 +60,7 @@ impl BareSandbox {
         text("PATH").map(|path| ("PATH".to_owned(), path)).into_iter().chain(rustup).collect()
     }
 
-    fn executor(&self, tree: Tree<'_>, profile: Profile) -> io::Result<BareExecutor> {
+    fn executor(&self, tree: Tree<'_>, profile: Profile) -> io::Result<PlainExecutor> {
         let private = PrivateFolder::new()?;
         let temporary = private.path().join("tmp");
         std::fs::create_dir(&temporary)?;
@@ -97,7 +88,7 @@ impl BareSandbox {
         if let Some(objects) = tree.objects {
             borrow(&files, objects)?;
         }
-        Ok(BareExecutor {
+        Ok(PlainExecutor {
             launcher: self.launcher.clone(),
             limits: self.limits.clone(),
             workspace: tree.path.to_owned(),
@@ -105,24 +96,8 @@ impl BareSandbox {
             is_read_only: matches!(profile, Profile::Reader),
             files: Arc::new(files),
             _private: private,
+            walls: None,
         })
-    }
-}
-
-/// Leads the tree's `.git` to the objects that it borrows, which are where they are and nowhere else.
-fn borrow(files: &Files, objects: &Path) -> io::Result<()> {
-    let has_git = files.root().symlink_metadata(ALTERNATES).is_ok();
-    if !has_git {
-        return Ok(());
-    }
-    let content = format!("{}\n", objects.display()).into_bytes();
-    files.write(ALTERNATES, Some(&FileState::Regular { content, executable: false })).map_err(io::Error::other)
-}
-
-fn unusable(workspace: &Path, error: &io::Error) -> Refusal {
-    Refusal {
-        missing: format!("a usable workspace: {}: {error}", workspace.display()),
-        remedy: "make it a directory that the server's user owns, on a file system with room".to_owned(),
     }
 }
 
@@ -171,92 +146,5 @@ impl Sandbox for BareSandbox {
 
     async fn sweep(&self) -> Result<(), Refusal> {
         Ok(())
-    }
-}
-
-/// Runs commands in one workspace.
-struct BareExecutor {
-    launcher: PathBuf,
-    limits: Limits,
-    workspace: PathBuf,
-    environment: Vec<(String, String)>,
-    /// Whether we write nothing; the commands themselves cannot be kept from it.
-    is_read_only: bool,
-    files: Arc<Files>,
-    /// The home directory that is not kept, and temporary files.
-    _private: PrivateFolder,
-}
-
-impl BareExecutor {
-    fn bare(&self, program: Program, directory: &str, environment: Vec<(String, String)>) -> Bare {
-        Bare {
-            program,
-            directory: self.workspace.join(directory),
-            environment,
-            n_open_files: self.limits.n_open_files,
-            file_bytes: self.limits.file_bytes,
-            cpu_seconds: self.limits.cpu_seconds,
-            process_memory_bytes: self.limits.memory_bytes,
-        }
-    }
-
-    async fn run(&mut self, command: &Command, live: Option<&Live>) -> Result<Output, SandboxError> {
-        let (files, directory) = (Arc::clone(&self.files), command.directory.clone());
-        blocking("looking for the directory", move || files.directory(&directory)).await?;
-        let bash = Path::new("/bin/bash");
-        let shell = if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") };
-        let program = Program::Script { shell, script: command.script.clone() };
-        let bare = self.bare(program, &command.directory, self.environment.clone());
-        launch::run(&self.launcher, &bare, command, &self.limits, live).await
-    }
-}
-
-#[async_trait]
-impl Executor for BareExecutor {
-    async fn execute(&mut self, command: &Command) -> Result<Output, SandboxError> {
-        self.run(command, None).await
-    }
-
-    async fn execute_live(&mut self, command: &Command, live: &Live) -> Result<Output, SandboxError> {
-        self.run(command, Some(live)).await
-    }
-
-    async fn spawn(&mut self, process: &Process) -> Result<Running, SandboxError> {
-        if !(process.read_only.is_empty() && process.sockets.is_empty() && process.bridge.is_none()) {
-            return Err(SandboxError::Refused(Refusal {
-                missing: "walls that an external agent could be let through: the executor `none` has none".to_owned(),
-                remedy: "set `agent.kind = \"builtin\"`, or use another executor".to_owned(),
-            }));
-        }
-        let is_replaced = |name: &str| process.environment.iter().any(|(added, _)| added == name);
-        let kept = self.environment.iter().filter(|(name, _)| !is_replaced(name));
-        let environment = kept.chain(&process.environment).cloned().collect();
-        let program = Program::Process { arguments: process.argv.clone() };
-        launch::spawn(&self.launcher, &self.bare(program, "", environment)).await
-    }
-
-    async fn read(&mut self, path: &str) -> Result<Option<FileState>, SandboxError> {
-        let (files, path) = (Arc::clone(&self.files), path.to_owned());
-        blocking("reading a file of the workspace", move || files.read(&path)).await
-    }
-
-    async fn write(&mut self, changes: &[(String, Option<FileState>)]) -> Result<(), SandboxError> {
-        if let (true, Some((path, _))) = (self.is_read_only, changes.first()) {
-            return Err(SandboxError::Path { path: path.clone(), reason: "nothing can be changed here".to_owned() });
-        }
-        let (files, changes) = (Arc::clone(&self.files), changes.to_vec());
-        blocking("writing files of the workspace", move || {
-            changes.iter().try_for_each(|(path, state)| files.write(path, state.as_ref()))
-        })
-        .await
-    }
-
-    async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
-        Ok(self.workspace.clone())
-    }
-
-    async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {
-        let (files, search) = (Arc::clone(&self.files), search.clone());
-        blocking("searching the workspace", move || search::search(&files, &search)).await
     }
 }

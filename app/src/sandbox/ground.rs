@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use patchwright_domain::proof::Exit;
@@ -53,6 +54,14 @@ impl Ground {
     /// The folder in which this one is.
     pub(super) fn parent(&self) -> &Path {
         &self.parent
+    }
+
+    /// Lets a user get to everything here as far as modes go, so that other walls can be tried.
+    pub(super) fn give_way(&self, user: Option<u32>) -> io::Result<()> {
+        if let Some(user) = user {
+            self.folder.let_pass(user)?;
+        }
+        fs::set_permissions(self.folder.path().join("bait"), fs::Permissions::from_mode(0o666))
     }
 
     /// What nothing inside may reach.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use patchwright::sandbox::bare::BareSandbox;
+use patchwright::sandbox::landlock::LandlockSandbox;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use patchwright::sandbox::minimum::Minimum;
 use patchwright::sandbox::{Isolation, Limits};
@@ -17,5 +18,8 @@ pub(super) fn sandbox(setup: &Setup) -> Minimum {
         return Minimum::new(Arc::new(BareSandbox::new(launcher, Limits::default(), environment)), Isolation::None);
     }
     let local = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
+    if setup.is_landlock {
+        return Minimum::new(Arc::new(LandlockSandbox::new(launcher, local)), Isolation::Landlock);
+    }
     Minimum::new(Arc::new(LocalSandbox::new(launcher, local)), Isolation::Namespaces)
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Fault, Step};
-use crate::status::Status;
+use crate::status::{Status, remedy_for_lack_of_namespaces};
 
 #[track_caller]
 fn check(step: Step, errno: i32, in_missing: &str, in_remedy: &[&str]) {
@@ -29,5 +29,29 @@ fn a_refusal_names_the_cause_and_the_remedy() {
     check(Step::Mount, libc::ENOSYS, "root", &["Linux 5.12"]);
     check(Step::Mount, libc::ENOENT, "root", &["read-only paths"]);
     check(Step::Privileges, libc::EINVAL, "privileges", &["65536"]);
+    for (step, error) in [(Step::Namespaces, libc::ENOSPC), (Step::Mount, libc::EPERM), (Step::Privileges, libc::EPERM)] {
+        check(step, error, "", &["`sandbox.isolation = \"landlock\"`", "loopback tests will fail"]);
+    }
+    check(Step::OldRules, libc::ENOSYS, "Landlock", &["Linux 6.12"]);
+    check(Step::Reach, libc::EACCES, "the user of its commands", &["o+x"]);
     check(Step::Filter, libc::EINVAL, "seccomp", &["CONFIG_SECCOMP_FILTER"]);
+}
+
+#[test]
+fn only_a_lack_of_namespaces_has_a_last_resort() {
+    for (step, error, has) in [
+        (Step::Namespaces, libc::EPERM, true),
+        (Step::Identity, libc::EPERM, true),
+        (Step::Namespaces, libc::ENOSPC, true),
+        (Step::Mount, libc::EPERM, true),
+        (Step::Mount, libc::ENOENT, false),
+        (Step::Filter, libc::EPERM, false),
+        (Step::OldRules, libc::ENOSYS, false),
+        (Step::Command, libc::ENOENT, false),
+    ] {
+        let Status::Refused { remedy, .. } = Fault::new(step, "it", io::Error::from_raw_os_error(error)).refusal() else {
+            panic!("a fault is a refusal");
+        };
+        assert_eq!(remedy_for_lack_of_namespaces(&remedy).is_some(), has, "{step:?}: {remedy}");
+    }
 }

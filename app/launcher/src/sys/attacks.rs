@@ -19,6 +19,7 @@ pub(crate) fn attempt(attack: Attack) -> io::Result<()> {
             Attack::VirtualSocket => libc::syscall(libc::SYS_socket, libc::AF_VSOCK, libc::SOCK_STREAM, 0),
             Attack::IoUring => libc::syscall(libc::SYS_io_uring_setup, 1, null),
             Attack::BecomeRoot => libc::syscall(libc::SYS_setresuid, 0, 0, 0),
+            Attack::SharedMemory => libc::syscall(libc::SYS_shmget, libc::IPC_PRIVATE, 4096, 0o600),
         }
     })
     .map(drop)
@@ -32,4 +33,5 @@ pub(crate) enum Attack {
     VirtualSocket,
     IoUring,
     BecomeRoot,
+    SharedMemory,
 }

@@ -13,8 +13,6 @@ pub(crate) struct Ids {
     pub(crate) gid: u32,
 }
 
-const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
-
 pub(crate) fn ids() -> Ids {
     // SAFETY: these calls only read numbers and cannot fail.
     unsafe { Ids { uid: libc::geteuid(), gid: libc::getegid() } }
@@ -49,33 +47,6 @@ pub(crate) fn forbid_new_privileges() -> io::Result<()> {
 pub(crate) fn are_new_privileges_forbidden() -> bool {
     // SAFETY: only numbers are passed.
     unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 }
-}
-
-/// Empties all five capability sets.
-pub(crate) fn drop_capabilities() -> io::Result<()> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: c_int,
-    }
-    let header = Header { version: CAPABILITY_VERSION_3, pid: 0 };
-    let none = [0_u32; 6];
-    // SAFETY: the header and the six empty words (two sets of three) have the layout of that version, and live across the
-    // call; the rest are numbers.
-    unsafe {
-        for capability in 0..64 {
-            if libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 {
-                let error = io::Error::last_os_error();
-                // The first number that the kernel does not know ends the list.
-                if error.raw_os_error() != Some(libc::EINVAL) {
-                    return Err(error);
-                }
-                break;
-            }
-        }
-        check(c_long::from(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)))?;
-        check(libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr())).map(drop)
-    }
 }
 
 #[cfg(target_env = "gnu")]

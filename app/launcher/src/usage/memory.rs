@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::param::clock_ticks_per_second;
 
 use super::{cpu, kilobytes, shared_memory_of_machine};
+use crate::bare;
 
 /// The `/proc` of the host for the process that keeps the sandbox.
 const PROC: &str = "/mnt/proc";
@@ -22,6 +23,8 @@ pub(crate) struct Processes {
     proc: PathBuf,
     /// Keeps the path above.
     _held: File,
+    /// Whose descendants alone are meant, where others can be seen too.
+    ancestor: Option<i32>,
     /// How many of the first processes are copies of ourselves.
     n_ours: u32,
     /// What files without a name held, and the machine's shared memory when they were looked for.
@@ -44,6 +47,7 @@ impl Processes {
         Some(Processes {
             proc,
             _held: held,
+            ancestor: None,
             n_ours,
             nameless: (0, 0),
             meminfo,
@@ -53,12 +57,20 @@ impl Processes {
 
     /// All that this process can see, where a container has no others.
     pub(crate) fn here() -> io::Result<Processes> {
+        // The launcher, which nobody looks into.
+        Processes::of_machine(None, 1)
+    }
+
+    /// What descends from a process, where all of the machine can be seen.
+    pub(crate) fn below(ancestor: i32) -> io::Result<Processes> {
+        Processes::of_machine(Some(ancestor), 0)
+    }
+
+    fn of_machine(ancestor: Option<i32>, n_ours: u32) -> io::Result<Processes> {
         let held = File::open("/proc")?;
         let (proc, meminfo) = (PathBuf::from("/proc"), "/proc/meminfo");
-        // The launcher, which nobody looks into.
-        let n_ours = 1;
         let machine_before = shared_memory_of_machine(meminfo);
-        Ok(Processes { proc, _held: held, n_ours, nameless: (0, machine_before), meminfo, machine_before })
+        Ok(Processes { proc, _held: held, ancestor, n_ours, nameless: (0, machine_before), meminfo, machine_before })
     }
 
     /// What they have at most, in bytes: pages that several of them share count several times.
@@ -147,7 +159,13 @@ impl Processes {
 
     /// Every process with its `status`; of one whose first thread has ended, a thread that lives.
     fn each(&self, mut look: impl FnMut(&Path, &str)) {
-        for process in numbered(&self.proc) {
+        let processes = match self.ancestor {
+            None => numbered(&self.proc).collect(),
+            Some(ancestor) => {
+                bare::descendants(ancestor).iter().map(|(id, _)| self.proc.join(id.to_string())).collect::<Vec<_>>()
+            }
+        };
+        for process in processes {
             let status = fs::read_to_string(process.join("status")).unwrap_or_default();
             if status.contains("VmRSS:") {
                 look(&process, &status);

@@ -1,4 +1,4 @@
-//! One command without walls: its launcher, what it says, and its end.
+//! One command in the host's own namespaces: its launcher, what it says, and its end.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::NAME;
-use patchwright_launcher::bare::{self, Bare, MODE, TERMINATE};
+use patchwright_launcher::bare::{self, Bare, TERMINATE};
+use patchwright_launcher::confined::{self, Confined};
 use patchwright_launcher::spec;
-use patchwright_launcher::status::Status;
+use patchwright_launcher::status::{self, Status};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
@@ -38,6 +39,29 @@ const STATUS_BYTES_MAX: usize = 64 * 1024;
 /// How much of the end of standard error is kept of a program that is talked to, in bytes.
 const ERRORS_BYTES_MAX: usize = 8 * 1024;
 
+/// What a launcher is to run.
+pub(super) enum Order {
+    Bare(Bare),
+    Confined(Box<Confined>),
+}
+
+impl Order {
+    /// The launcher's argument for it.
+    fn mode(&self) -> &'static str {
+        match self {
+            Self::Bare(_) => bare::MODE,
+            Self::Confined(_) => confined::MODE,
+        }
+    }
+
+    fn frame(&self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Bare(bare) => spec::frame(bare),
+            Self::Confined(confined) => spec::frame(confined),
+        }
+    }
+}
+
 /// A launcher with its command. Dropping it, or only the connection, ends everything that the command started.
 struct Started {
     launcher: Launcher,
@@ -48,7 +72,7 @@ struct Started {
 /// Runs one command to its end; what it prints is handed on meanwhile where somebody looks on.
 pub(super) async fn run(
     launcher: &Path,
-    bare: &Bare,
+    order: &Order,
     command: &Command,
     limits: &Limits,
     live: Option<&Live>,
@@ -56,7 +80,7 @@ pub(super) async fn run(
     let began = Instant::now();
     let (output, output_end) = io::pipe().map_err(|source| machine("making the command's pipes", source))?;
     let errors_end = output_end.try_clone().map_err(|source| machine("making the command's pipes", source))?;
-    let mut started = start(launcher, bare, output_end.into(), errors_end.into()).await?;
+    let mut started = start(launcher, order, output_end.into(), errors_end.into()).await?;
     let output = pipe::Receiver::from_owned_fd(output.into()).map_err(|source| machine("making the command's pipes", source))?;
     let kept = Kept::new(command.output_bytes_max).at_most(limits.output_bytes);
     let shown = live.cloned();
@@ -178,13 +202,13 @@ impl Drop for Launcher {
 }
 
 /// Starts a launcher with these as its standard output and error, and hands it the command.
-async fn start(launcher: &Path, bare: &Bare, output: OwnedFd, errors: OwnedFd) -> Result<Started, SandboxError> {
+async fn start(launcher: &Path, order: &Order, output: OwnedFd, errors: OwnedFd) -> Result<Started, SandboxError> {
     let connecting = |source| machine("making a connection", source);
-    let frame = spec::frame(bare).map_err(|source| machine("describing the command", source))?;
+    let frame = order.frame().map_err(|error| unsaid(&error))?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(connecting)?;
     ours.set_nonblocking(true).map_err(connecting)?;
     let mut program = Program::new(launcher);
-    program.arg0(NAME).arg(MODE).env_clear().current_dir("/");
+    program.arg0(NAME).arg(order.mode()).env_clear().current_dir("/");
     program.stdin(OwnedFd::from(theirs)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
     let mut child = program.spawn().map_err(|error| Refusal {
         missing: format!("the launcher: {}: {error}", launcher.display()),
@@ -201,6 +225,20 @@ async fn start(launcher: &Path, bare: &Bare, output: OwnedFd, errors: OwnedFd) -
     Ok(Started { launcher: handle, connection, statuses: tokio::spawn(Kept::new(STATUS_BYTES_MAX).read(Printed(statuses))) })
 }
 
+/// What the launcher cannot be told.
+fn unsaid(error: &io::Error) -> Refusal {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return Refusal {
+            missing: format!("a command with its environment that fits into {} MiB", spec::SPEC_BYTES_MAX >> 20),
+            remedy: "keep long data in files of the workspace".to_owned(),
+        };
+    }
+    Refusal {
+        missing: format!("a command with its folders that can be told: {error}"),
+        remedy: "give the workspace, and every folder that is shown beside it, a path in UTF-8".to_owned(),
+    }
+}
+
 fn joined(read: Result<io::Result<Kept>, tokio::task::JoinError>) -> Result<Kept, SandboxError> {
     read.map_err(io::Error::other).flatten().map_err(|source| machine("reading the command's output", source))
 }
@@ -211,46 +249,56 @@ fn text(said: Result<io::Result<Kept>, tokio::task::JoinError>) -> Result<String
 
 /// What was said about the end; `is_over` if it was we who ended it.
 fn exit(text: &str, is_over: bool, is_flooded: bool) -> Result<Exit, SandboxError> {
-    let mut exit = None;
+    let (mut exit, mut exceeded) = (None, None);
     for status in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
         match status {
             Status::Refused { missing, remedy } => return Err(Refusal { missing, remedy }.into()),
             Status::Exited { code } => exit = Some(Exit::Code(code)),
             Status::Signaled { signal } => exit = Some(signals::end(signal)),
-            Status::Ready | Status::Exceeded { .. } | Status::Lost { .. } => {}
+            Status::Exceeded { limit } => exceeded = Some(Exit::Exceeded(domain(limit))),
+            Status::Ready | Status::Lost { .. } => {}
         }
     }
     let gone = || {
         machine("keeping the command's launcher", io::Error::other("it is gone, or could not end all that the command started"))
     };
-    let ended = is_flooded.then_some(Exit::Exceeded(Limit::Output)).or(is_over.then_some(Exit::TimedOut));
+    let ended = exceeded.or(is_flooded.then_some(Exit::Exceeded(Limit::Output))).or(is_over.then_some(Exit::TimedOut));
     // What ended its launcher is at large, whatever else is known of it.
     exit.map(|exit| ended.unwrap_or(exit)).ok_or_else(gone)
 }
 
+fn domain(limit: status::Limit) -> Limit {
+    match limit {
+        status::Limit::Memory => Limit::Memory,
+        status::Limit::Cpu => Limit::Cpu,
+        status::Limit::Disk => Limit::Disk,
+        status::Limit::Files => Limit::Files,
+    }
+}
+
 /// Starts a program that is talked to.
-pub(super) async fn spawn(launcher: &Path, bare: &Bare) -> Result<Running, SandboxError> {
+pub(super) async fn spawn(launcher: &Path, order: &Order) -> Result<Running, SandboxError> {
     let making = |source| machine("making the process's standard input and output", source);
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(making)?;
     ours.set_nonblocking(true).map_err(making)?;
     let (errors, errors_end) = io::pipe().map_err(making)?;
-    let started = start(launcher, bare, theirs.into(), errors_end.into()).await?;
+    let started = start(launcher, order, theirs.into(), errors_end.into()).await?;
     let (kept, tail) = Kept::tail(ERRORS_BYTES_MAX);
     tokio::spawn(kept.read(pipe::Receiver::from_owned_fd(errors.into()).map_err(making)?));
     let (output, input) = UnixStream::from_std(ours).map_err(making)?.into_split();
-    let handle = BareHandle { started, errors: tail, end: None };
+    let handle = PlainHandle { started, errors: tail, end: None };
     Ok(Running { input: Box::new(input), output: Box::new(Printed(output)), handle: Box::new(handle) })
 }
 
 /// The process, which is killed when this is dropped.
-struct BareHandle {
+struct PlainHandle {
     started: Started,
     errors: Tail,
     end: Option<Exit>,
 }
 
 #[async_trait]
-impl Handle for BareHandle {
+impl Handle for PlainHandle {
     fn errors(&self) -> String {
         self.errors.text()
     }
