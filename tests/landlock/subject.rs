@@ -41,6 +41,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("two_commands_at_once_do_not_see_each_other", "directories of processes in /proc are closed, the command's own among them"),
     ("a_command_has_no_privilege_and_gains_none", "directories of processes in /proc are closed, the command's own among them"),
     ("nothing_else_can_be_written", "nothing is mounted"),
+    (
+        "a_process_beside_the_commands_is_ended_for_the_files_that_it_makes",
+        "what is looked at is each command's own, so that a process beside is ended with the command that makes too many",
+    ),
     ("only_plain_socket_families_exist", "there are no sockets"),
     ("there_is_no_network_but_an_own_loopback", "there are no sockets"),
 ];

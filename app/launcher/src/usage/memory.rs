@@ -108,7 +108,9 @@ impl Processes {
     pub(crate) fn cpu(&self) -> Duration {
         let stat = |process: PathBuf| fs::read(process.join("stat")).ok();
         let ticks = |stat: Vec<u8>| cpu::ticks(&String::from_utf8_lossy(&stat));
-        let ticks: u64 = numbered(&self.proc).filter_map(stat).filter_map(ticks).sum();
+        // What is waited for in the end is waited for by whom they descend from.
+        let ancestor = self.ancestor.map(|ancestor| self.proc.join(ancestor.to_string()));
+        let ticks: u64 = self.all().into_iter().chain(ancestor).filter_map(stat).filter_map(ticks).sum();
         Duration::from_millis(ticks.saturating_mul(1000) / clock_ticks_per_second().max(1))
     }
 
@@ -157,15 +159,17 @@ impl Processes {
         if is_hidden { bytes.max(grown) } else { bytes }
     }
 
+    /// Where each of them is.
+    fn all(&self) -> Vec<PathBuf> {
+        match self.ancestor {
+            None => numbered(&self.proc).collect(),
+            Some(ancestor) => bare::descendants(ancestor).iter().map(|(id, _)| self.proc.join(id.to_string())).collect(),
+        }
+    }
+
     /// Every process with its `status`; of one whose first thread has ended, a thread that lives.
     fn each(&self, mut look: impl FnMut(&Path, &str)) {
-        let processes = match self.ancestor {
-            None => numbered(&self.proc).collect(),
-            Some(ancestor) => {
-                bare::descendants(ancestor).iter().map(|(id, _)| self.proc.join(id.to_string())).collect::<Vec<_>>()
-            }
-        };
-        for process in processes {
+        for process in self.all() {
             let status = fs::read_to_string(process.join("status")).unwrap_or_default();
             if status.contains("VmRSS:") {
                 look(&process, &status);
