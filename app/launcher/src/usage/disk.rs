@@ -65,16 +65,18 @@ impl Full {
         self.files && sys::privileges::landlock_version() > 0
     }
 
-    /// What has stopped a command that started so. One that could not make a file may end in any way but well; a signal is
-    /// somebody else's doing.
+    /// What has stopped a command that started so.
     pub(crate) fn stopped(self, end: ExitStatus) -> Option<Limit> {
-        /// From here on an exit code tells of a signal.
-        const OF_SIGNALS: i32 = 128;
-        if self.bytes && privileges::has_written_too_much(end) {
-            return Some(Limit::Disk);
-        }
-        let has_failed = end.code().is_some_and(|code| code != 0 && code < OF_SIGNALS);
-        (has_failed && self.bars_files()).then_some(Limit::Files)
+        (self.bytes && privileges::has_written_too_much(end)).then_some(Limit::Disk)
+    }
+
+    /// What the output of a command that started so ends with, where it failed. Nothing tells whether that is because it could
+    /// not make a file, so its answer stays what it is.
+    pub(crate) fn note(self, end: ExitStatus, n_files_max: u64) -> Option<String> {
+        let has_failed = end.code().is_some_and(|code| code != 0);
+        let note =
+            || format!("\npatchwright: there are too many files in the workspace (limit {n_files_max}): none can be made\n");
+        (has_failed && self.bars_files()).then(note)
     }
 }
 
