@@ -76,7 +76,7 @@ pub(super) const COMPUTING: &[(Case, Limit)] = &[
     ),
     bomb(
         "processor time of processes that are gone before anybody looks",
-        "for n in 1 2; do weapons/bombs churn 300 & done; wait; echo 'ESCAPED: 6 seconds'",
+        "for n in 1 2; do weapons/bombs churn 250 & done; wait; echo 'ESCAPED: 6 seconds'",
         Limit::Cpu,
     ),
 ];

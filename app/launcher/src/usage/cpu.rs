@@ -9,7 +9,7 @@ use crate::usage::memory::Processes;
 /// How many looks one after another are held against each other.
 const N_LOOKS: usize = 3;
 /// By how many standard deviations what is concluded is taken for less than it is most likely to be.
-const N_DEVIATIONS: f64 = 3.0;
+const N_DEVIATIONS: f64 = 2.0;
 
 /// What was seen of it so far.
 ///
