@@ -125,6 +125,10 @@ async fn what_is_over_a_limit_is_refused() {
 #[tokio::test]
 async fn bombs_are_stopped_at_their_limit() {
     trial::check_bombs(&local(bombs::limits()), bombs::WATCHED).await;
+}
+
+#[tokio::test]
+async fn bombs_of_processor_time_are_stopped_at_their_limit() {
     let limits = Limits { cpu_seconds: 1, ..bombs::limits() };
     trial::check_bombs(&local(limits), bombs::COMPUTING).await;
 }
@@ -137,7 +141,7 @@ async fn what_only_the_kernel_counts_is_stopped_at_its_limit() {
 
 #[test]
 fn bombs_are_stopped_for_a_plain_user_too() {
-    run_again(&["hostile::bombs_are_stopped_at_their_limit"]);
+    run_again(&["hostile::bombs_are_stopped_at_their_limit", "hostile::bombs_of_processor_time"]);
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(super) const WATCHED: &[(Case, Limit)] = &[
     bomb("memory of one process", "weapons/bombs memory 384", Limit::Memory),
     bomb("memory of many processes", "weapons/bombs memories 384", Limit::Memory),
     bomb("memory without a process", "weapons/bombs memfd 384", Limit::Memory),
+    bomb("memory without a process beside shared memory", "weapons/bombs both 400", Limit::Memory),
     bomb("shared memory", "weapons/bombs shm 384", Limit::Memory),
     bomb(
         "memory of processes without a first thread",
@@ -54,6 +55,9 @@ pub(super) const WATCHED: &[(Case, Limit)] = &[
     bomb("files", "weapons/bombs files 3000", Limit::Files),
     bomb("disk space", "weapons/bombs disk 96", Limit::Disk),
     bomb("disk space in a folder that is shut", "weapons/bombs shut 256", Limit::Disk),
+    bomb("disk space that is only mapped", "weapons/bombs mapped 256", Limit::Disk),
+    bomb("disk space on its way between processes", "weapons/bombs underway 256", Limit::Disk),
+    bomb("files without a name", "weapons/bombs nameless 1000", Limit::Files),
     bomb("output", "weapons/bombs output 8", Limit::Output),
 ];
 
@@ -68,6 +72,11 @@ pub(super) const COMPUTING: &[(Case, Limit)] = &[
     bomb(
         "processor time of processes for which nobody waits",
         r#"perl -e '$SIG{CHLD} = "IGNORE"; for (1..6) { fork or do { 1 while times < 0.4; exit }; wait }'; echo 'ESCAPED: 2.4 seconds'"#,
+        Limit::Cpu,
+    ),
+    bomb(
+        "processor time of processes that are gone before anybody looks",
+        "for n in 1 2; do weapons/bombs churn 250 & done; wait; echo 'ESCAPED: 6 seconds'",
         Limit::Cpu,
     ),
 ];

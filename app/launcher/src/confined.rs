@@ -92,23 +92,33 @@ fn work(control: &UnixStream, mut confined: Confined) -> Result<String, Fault> {
     let filter = filter::compile()?;
     let mut watch = Watch::of(&confined)?;
     let mut full = Full::default();
+    // The most files of a place that the command writes to and that has too many.
+    let mut n_files_max = None;
     for (place, found) in confined.places.iter().zip(watch.full()) {
         full = Full { bytes: full.bytes || found.bytes, files: full.files || found.files };
         if found.files {
             // Files there can still be written and removed.
             confined.no_more.extend(place.folders.iter().cloned());
+            let is_written = place.folders.iter().any(|folder| confined.write.contains(folder));
+            n_files_max = n_files_max.or(is_written.then_some(place.n_files));
         }
     }
     if full.bytes {
         confined.command.file_bytes = 0;
     }
     confined.n_processes = confined.n_processes.saturating_add(watch::tasks_of(confined.user));
+    // The supervisor lets go of its own.
+    let output = n_files_max.and_then(|_| io::stderr().as_fd().try_clone_to_owned().ok());
     let outcome = bare::supervise(control, Some(watch), |faults| become_command(&confined, &filter, faults))?;
     Ok(match outcome {
         Outcome::Unstarted(said) => String::from_utf8_lossy(&said).into_owned(),
         Outcome::Escaped => Status::Lost { signal: libc::SIGKILL }.line(),
         Outcome::Ended(end, exceeded) => {
             let exceeded = exceeded.or_else(|| full.stopped(end));
+            let note = n_files_max.and_then(|n_files_max| full.note(end, n_files_max));
+            if let (Some(output), Some(note)) = (output, note) {
+                sys::descriptors::write_now(&output, note.as_bytes());
+            }
             let limit = exceeded.map(|limit| Status::Exceeded { limit }.line()).unwrap_or_default();
             format!("{limit}{}", bare::ended(end).line())
         }

@@ -73,6 +73,10 @@ fn serve(
             // A copy kept here would hold the connection open after the command closed it.
             drop(standard);
             let end = attend(command, wires, &signals)?;
+            let note = end.filter(|_| !spec.is_workspace_read_only).and_then(|end| full.note(end, spec.limits.n_files));
+            if let Some(note) = note {
+                sys::descriptors::write_now(&wires.output, note.as_bytes());
+            }
             Ok(end.map(|end| full.stopped(end).map_or_else(|| ended(end), |limit| Status::Exceeded { limit })))
         }
     }

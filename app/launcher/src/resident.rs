@@ -19,6 +19,7 @@ use std::process::ExitStatus;
 use crate::fault::{Fault, OrFault, Step};
 use crate::resident::orders::{CONTROL, FRAME_BYTES_MAX, HOLD, OUTPUT, Order, REPORT, Report, STANDARD, Task, send};
 use crate::resident::watch::Watch;
+use crate::spec::WORKSPACE;
 use crate::status::{Limit, Status};
 use crate::{bridge, filter, sys};
 
@@ -193,6 +194,10 @@ fn work(
     // The main process may have ended by itself while others that it started go on.
     end_everything();
     while forward(control, &mut output)? {}
+    let note = full.note(end, task.limits.n_files).filter(|_| !sys::mounts::is_read_only(WORKSPACE));
+    if note.is_some_and(|note| send(&control.output, OUTPUT, note.as_bytes()).is_err()) {
+        leave();
+    }
     Ok(Report::Ended { code: end.code(), signal: end.signal(), exceeded })
 }
 

@@ -3,9 +3,10 @@
 //! In a control group the kernel limits memory, too, and counts processor time, and only the disk is looked at. Otherwise
 //! memory is that of all processes of a command together, and what came into the private file systems since it began; what
 //! is mapped from those counts twice. Processor time is that of all of them and of those that were waited for; of one that
-//! nobody waits for, what was seen of it. The disk is walked only when so much of it went that the limit may be near. A burst between
-//! two looks is not seen, so the peak is somewhat higher than the limit. What only the kernel knows of is not seen at all:
-//! the buffers of sockets and pipes, and files that are on their way from one process to another.
+//! nobody waits for, what was seen of it and what is concluded from that. The disk is walked only when so much of it went that
+//! the limit may be near. A burst between two looks is not seen, so the peak is somewhat higher than the limit. What only the
+//! kernel knows of is not seen at all: the buffers of sockets and pipes, and files in memory that are on their way from one
+//! process to another.
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,6 +23,7 @@ use crate::usage::memory::Processes;
 pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod memory;
+mod unnamed;
 
 /// How long it is between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -59,6 +61,8 @@ struct Known {
     processes: Option<Processes>,
     /// What the private file systems held when it began; that is not its doing.
     kept_before: u64,
+    /// What all of the machine shared then.
+    machine_before: u64,
     cpu: Cpu,
     /// When memory was counted exactly, and what the estimate was then.
     counted: Option<(Instant, u64)>,
@@ -92,8 +96,9 @@ impl Watch {
     /// that limits its memory.
     pub(crate) fn begin(&mut self, first: i32, n_ours: u32, is_in_group: bool) {
         let kept_before = if is_in_group { 0 } else { self.kept() };
-        let cpu = Cpu::default();
-        let known = Known { n_ours, is_in_group, n_blind: 0, processes: None, kept_before, cpu, counted: None };
+        let machine_before = shared_memory_of_machine(memory::MEMINFO);
+        let cpu = Cpu::after(Duration::ZERO);
+        let known = Known { n_ours, is_in_group, n_blind: 0, processes: None, kept_before, machine_before, cpu, counted: None };
         self.commands.insert(first, known);
     }
 
@@ -140,14 +145,13 @@ impl Watch {
 impl Known {
     fn find(&mut self, first: i32) {
         if self.processes.is_none() {
-            self.processes = Processes::of(first, self.n_ours);
+            self.processes = Processes::of(first, self.n_ours, self.machine_before);
             self.n_blind += 1;
         }
     }
 
     fn has_computed_more_than(&mut self, most: Duration) -> bool {
-        let seen = self.processes.as_ref().map(Processes::cpu);
-        seen.is_some_and(|seen| self.cpu.used(seen) > most)
+        self.processes.as_ref().is_some_and(|processes| self.cpu.used(processes) > most)
     }
 
     fn uses_more_than(&mut self, most: u64, kept: u64) -> Option<bool> {

@@ -39,7 +39,7 @@ impl Watch {
         let disks = confined.places.iter();
         let disks = disks.map(|place| Disk::of(place.folders.iter().map(PathBuf::as_path), place.bytes, place.n_files));
         let memory_bytes_max = confined.memory_bytes;
-        let (cpu_max, cpu) = (Duration::from_secs(confined.command.cpu_seconds), Cpu::default());
+        let (cpu_max, cpu) = (Duration::from_secs(confined.command.cpu_seconds), Cpu::after(Duration::ZERO));
         Ok(Watch { memory_bytes_max, cpu_max, cpu, processes, disks: disks.collect(), next_look: None, counted: None })
     }
 
@@ -69,7 +69,7 @@ impl Watch {
         if self.has_too_much_memory() {
             return Some(Limit::Memory);
         }
-        if self.cpu.used(self.processes.cpu()) > self.cpu_max {
+        if self.cpu.used(&self.processes) > self.cpu_max {
             return Some(Limit::Cpu);
         }
         let processes = [&self.processes];

@@ -24,9 +24,8 @@ pub(crate) struct Watch {
     /// All that there are; made anew for each task.
     processes: Option<Processes>,
     cpu_max: Duration,
-    cpu: Cpu,
-    /// What the processes of this launcher had used before the task: those of earlier ones that it has waited for.
-    cpu_before: Duration,
+    /// Without what the processes of this launcher had used before the task: those of earlier ones that it has waited for.
+    cpu: Option<Cpu>,
     /// Kept from task to task: the next one begins with what the last one left.
     disk: Option<Disk>,
     next_look: Option<Instant>,
@@ -40,8 +39,7 @@ impl Watch {
         self.memory_bytes_max = limits.polled_memory_bytes;
         self.processes = Processes::here().ok();
         self.cpu_max = Duration::from_secs(limits.cpu_seconds);
-        self.cpu = Cpu::default();
-        self.cpu_before = self.processes.as_ref().map(Processes::cpu).unwrap_or_default();
+        self.cpu = self.processes.as_ref().map(|processes| Cpu::after(processes.cpu()));
         self.next_look = None;
         let places = [Some(WORKSPACE), limits.is_home_kept.then_some(HOME)];
         // One supervisor asks for the same limits again and again.
@@ -74,11 +72,11 @@ impl Watch {
         {
             return Some(Limit::Memory);
         }
-        let seen = self.processes.as_ref().map(|processes| processes.cpu().saturating_sub(self.cpu_before));
-        if seen.is_some_and(|seen| self.cpu.used(seen) > self.cpu_max) {
+        if let (Some(cpu), Some(processes)) = (&mut self.cpu, &self.processes)
+            && cpu.used(processes) > self.cpu_max
+        {
             return Some(Limit::Cpu);
         }
-        // What cannot be seen of open files counts for nothing, the same as where a process hides them.
         let processes: Vec<&Processes> = self.processes.iter().collect();
         self.disk.as_mut()?.exceeded(&processes)
     }

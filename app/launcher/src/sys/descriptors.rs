@@ -19,6 +19,13 @@ pub(crate) fn poll<const N: usize>(descriptors: [BorrowedFd<'_>; N]) -> io::Resu
     }
 }
 
+/// Writes what there is room for just now: nobody may be left to read it.
+pub(crate) fn write_now(descriptor: &OwnedFd, bytes: &[u8]) {
+    if rustix::fs::fcntl_setfl(descriptor, rustix::fs::OFlags::NONBLOCK).is_ok() {
+        let _ = rustix::io::write(descriptor, bytes);
+    }
+}
+
 /// Reads what is there, and says how much it was; none is the end.
 pub(crate) fn read_some(descriptor: &OwnedFd) -> usize {
     let mut buffer = [0_u8; 16];

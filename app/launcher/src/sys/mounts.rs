@@ -112,6 +112,11 @@ pub(crate) fn make_mount(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u6
     }
 }
 
+/// Whether nothing can be changed in a folder, whoever tries.
+pub(crate) fn is_read_only(folder: &str) -> bool {
+    rustix::fs::statvfs(folder).is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
 /// How much lies in a folder that is a file system in memory, in bytes; `None` for any other.
 pub(crate) fn used_tmpfs_bytes(folder: &str) -> Option<u64> {
     const TMPFS_MAGIC: u64 = 0x0102_1994;

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use crate::spec::Spec;
 use crate::status::Limit;
 use crate::usage::memory::Processes;
+use crate::usage::unnamed::{self, Unnamed};
 use crate::{privileges, sys};
 
 /// Deeper directories are not looked into, for each level holds a descriptor open; where much has gone they count as too
@@ -64,16 +65,18 @@ impl Full {
         self.files && sys::privileges::landlock_version() > 0
     }
 
-    /// What has stopped a command that started so. One that could not make a file may end in any way but well; a signal is
-    /// somebody else's doing.
+    /// What has stopped a command that started so.
     pub(crate) fn stopped(self, end: ExitStatus) -> Option<Limit> {
-        /// From here on an exit code tells of a signal.
-        const OF_SIGNALS: i32 = 128;
-        if self.bytes && privileges::has_written_too_much(end) {
-            return Some(Limit::Disk);
-        }
-        let has_failed = end.code().is_some_and(|code| code != 0 && code < OF_SIGNALS);
-        (has_failed && self.bars_files()).then_some(Limit::Files)
+        (self.bytes && privileges::has_written_too_much(end)).then_some(Limit::Disk)
+    }
+
+    /// What the output of a command that started so ends with, where it failed. Nothing tells whether that is because it could
+    /// not make a file, so its answer stays what it is.
+    pub(crate) fn note(self, end: ExitStatus, n_files_max: u64) -> Option<String> {
+        let has_failed = end.code().is_some_and(|code| code != 0);
+        let note =
+            || format!("\npatchwright: there are too many files in the workspace (limit {n_files_max}): none can be made\n");
+        (has_failed && self.bars_files()).then(note)
     }
 }
 
@@ -143,14 +146,20 @@ impl Disk {
         let free = self.free();
         let began = Instant::now();
         let mut used = walk(&self.directories, self.n_files_max.saturating_mul(FILES_OVER));
-        used.bytes += self.deleted(processes);
+        let unnamed = self.unnamed(processes);
+        used.bytes += unnamed.bytes;
+        used.n_files += unnamed.n_files;
         let took = began.elapsed().max(Duration::from_micros(1));
         let before = self.last.take();
-        // What was used up and not found here stays in doubt, and with it the next walk near.
-        let unfound = |then: u64, now: u64, grown: u64| now + then.saturating_sub(now).saturating_sub(grown);
+        // What was used up and not found here stays in doubt, and with it the next walk near. What was found before and is no
+        // longer must have been given back, or it has only gone where it cannot be seen.
+        let unfound = |then: u64, now: u64, found_then: u64, found: u64| {
+            let gone = then.saturating_add(found_then.saturating_sub(found));
+            now + gone.saturating_sub(now).saturating_sub(found.saturating_sub(found_then))
+        };
         let reference = before.as_ref().map_or(free, |before| Used {
-            bytes: unfound(before.free.bytes, free.bytes, used.bytes.saturating_sub(before.used.bytes)),
-            n_files: unfound(before.free.n_files, free.n_files, used.n_files.saturating_sub(before.used.n_files)),
+            bytes: unfound(before.free.bytes, free.bytes, before.used.bytes, used.bytes),
+            n_files: unfound(before.free.n_files, free.n_files, before.used.n_files, used.n_files),
             is_too_deep: false,
             has_shut: false,
         });
@@ -159,7 +168,7 @@ impl Disk {
             n_files: reference.n_files.saturating_sub(free.n_files),
             ..Used::default()
         };
-        let hidden = if used.has_shut { lost } else { Used::default() };
+        let hidden = if used.has_shut || unnamed.has_unseen { lost } else { Used::default() };
         self.last = Some(Walked {
             used,
             hidden,
@@ -191,10 +200,10 @@ impl Disk {
         exceeded
     }
 
-    /// What is still open and has no name any more, in bytes.
-    fn deleted(&self, processes: &[&Processes]) -> u64 {
+    /// What is still held and has no name any more.
+    fn unnamed(&self, processes: &[&Processes]) -> Unnamed {
         let device = self.directories.first().and_then(|directory| rustix::fs::fstat(directory).ok());
-        device.map_or(0, |found| processes.iter().map(|processes| processes.deleted_files(found.st_dev)).sum())
+        device.map_or_else(Unnamed::default, |found| unnamed::files(processes, found.st_dev))
     }
 
     fn free(&self) -> Used {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,15 @@ use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
 
-use super::{cpu, kilobytes, shared_memory_of_machine};
+use super::cpu::{self, Look, Seen};
+use super::unnamed::Mapping;
+use super::{kilobytes, shared_memory_of_machine};
 use crate::bare;
 
 /// The `/proc` of the host for the process that keeps the sandbox.
 const PROC: &str = "/mnt/proc";
+/// Where the host's kernel tells that process of its memory.
+pub(super) const MEMINFO: &str = "/mnt/proc/meminfo";
 /// A file without a name is looked for again when the machine's shared memory has grown by this much, in bytes.
 const GROWTH_BYTES: u64 = 16 << 20;
 
@@ -35,24 +39,26 @@ pub(crate) struct Processes {
     machine_before: u64,
 }
 
+/// Files in memory that have no name.
+#[derive(Default)]
+struct Nameless {
+    /// Their devices and numbers.
+    seen: HashSet<(u64, u64)>,
+    bytes: u64,
+    /// Whether there is a process that lets only root look at its files. Then all that the machine's shared memory has grown
+    /// by since the beginning is taken for its own.
+    is_hidden: bool,
+}
+
 impl Processes {
     /// `None` as long as the command has no `/proc` of its own.
-    pub(super) fn of(first: i32, n_ours: u32) -> Option<Processes> {
+    pub(super) fn of(first: i32, n_ours: u32, machine_before: u64) -> Option<Processes> {
         // Without being root we may look into what has become another program, not into the copy of ourselves before it.
         let processes = [first.to_string()].into_iter().chain(children_of(Path::new(PROC), first)?);
         let seen = |process: String| File::open(format!("/mnt/proc/{process}/root/proc")).ok();
         let held = processes.filter_map(seen).find(is_own_proc)?;
         let proc = PathBuf::from(format!("/mnt/proc/self/fd/{}", held.as_raw_fd()));
-        let meminfo = "/mnt/proc/meminfo";
-        Some(Processes {
-            proc,
-            _held: held,
-            ancestor: None,
-            n_ours,
-            nameless: (0, 0),
-            meminfo,
-            machine_before: shared_memory_of_machine(meminfo),
-        })
+        Some(Processes { proc, _held: held, ancestor: None, n_ours, nameless: (0, 0), meminfo: MEMINFO, machine_before })
     }
 
     /// All that this process can see, where a container has no others.
@@ -73,7 +79,8 @@ impl Processes {
         Ok(Processes { proc, _held: held, ancestor, n_ours, nameless: (0, machine_before), meminfo, machine_before })
     }
 
-    /// What they have at most, in bytes: pages that several of them share count several times.
+    /// What they have at most, in bytes: pages that several of them share count several times, and so does what is mapped of
+    /// a file without a name.
     pub(crate) fn estimate(&mut self) -> u64 {
         let (mut own, mut shared) = (0, 0);
         self.each(|_, status| {
@@ -82,14 +89,16 @@ impl Processes {
         });
         let machine = shared_memory_of_machine(self.meminfo);
         if machine >= self.nameless.1 + GROWTH_BYTES || machine + GROWTH_BYTES < self.nameless.1 {
-            self.nameless = (self.nameless_files(), machine);
+            let files = self.nameless_files();
+            self.nameless = (if files.is_hidden { files.bytes.max(self.grown()) } else { files.bytes }, machine);
         }
-        own + self.nameless.0.max(shared)
+        own + self.nameless.0 + shared
     }
 
     /// What they have, each page counted once, in bytes.
     pub(crate) fn count(&self) -> u64 {
-        let (mut own, mut shared) = (0, 0);
+        let files = self.nameless_files();
+        let (mut own, mut shared, mut mapped) = (0, 0, 0);
         self.each(|process, status| {
             match fs::read_to_string(process.join("smaps_rollup")) {
                 Ok(text) => {
@@ -100,63 +109,69 @@ impl Processes {
                 Err(_) => own += kilobytes(status, "RssAnon"),
             }
             own += kilobytes(status, "VmPTE");
-        });
-        own + self.nameless_files().max(shared)
-    }
-
-    /// What processor time they have used, and those that they have waited for.
-    pub(crate) fn cpu(&self) -> Duration {
-        let stat = |process: PathBuf| fs::read(process.join("stat")).ok();
-        let ticks = |stat: Vec<u8>| cpu::ticks(&String::from_utf8_lossy(&stat));
-        // What is waited for in the end is waited for by whom they descend from.
-        let ancestor = self.ancestor.map(|ancestor| self.proc.join(ancestor.to_string()));
-        let ticks: u64 = self.all().into_iter().chain(ancestor).filter_map(stat).filter_map(ticks).sum();
-        Duration::from_millis(ticks.saturating_mul(1000) / clock_ticks_per_second().max(1))
-    }
-
-    /// What open files hold that have no name in any directory of this device any more, in bytes.
-    pub(super) fn deleted_files(&self, device: u64) -> u64 {
-        let mut seen = HashSet::new();
-        let mut bytes = 0;
-        self.each(|process, _| {
-            for open in fs::read_dir(process.join("fd")).into_iter().flatten().flatten() {
-                if let Ok(found) = fs::metadata(open.path())
-                    && found.nlink() == 0
-                    && found.dev() == device
-                    && seen.insert(found.ino())
-                {
-                    bytes += found.blocks() * 512;
-                }
+            if !files.seen.is_empty() {
+                mapped += File::open(process.join("smaps")).map_or(0, |smaps| mapped_of(&files.seen, BufReader::new(smaps)));
             }
         });
-        bytes
+        // What is mapped of those files is in them already; any other shared memory is beside them.
+        let together = files.bytes + shared.saturating_sub(mapped);
+        own + if files.is_hidden { together.max(self.grown()) } else { together }
     }
 
-    /// What open files hold that are in memory and have no name, in bytes.
-    ///
-    /// A process can see to it that only root may look at its files; then all that the machine's shared memory has grown
-    /// by since the beginning is taken for its own.
-    fn nameless_files(&self) -> u64 {
-        let mut seen = HashSet::new();
-        let mut bytes = 0;
-        let mut is_hidden = false;
+    /// What processor time they have used, and those that they have waited for; one by one, too, and of those that were not
+    /// known before whether they compute.
+    pub(super) fn times(&self, is_known: impl Fn(cpu::Id) -> bool) -> Look {
+        let mut look = Look::default();
+        let ticks = |path: &Path| cpu::ticks(&String::from_utf8_lossy(&fs::read(path.join("stat")).ok()?));
+        let time = |ticks: u64| Duration::from_millis(ticks.saturating_mul(1000) / clock_ticks_per_second().max(1));
+        for path in self.all() {
+            let (Some(number), Some(ticks)) = (number(&path), ticks(&path)) else { continue };
+            look.total += time(ticks.own.saturating_add(ticks.waited_for));
+            let id = (number, ticks.began);
+            let is_new = !is_known(id) && !self.is_ours(&path);
+            let n_computing = if is_new { numbered(&path.join("task")).map(|thread| cpu::share(&thread)).sum() } else { 0.0 };
+            look.processes.push(Seen { id, own: time(ticks.own), n_computing });
+        }
+        // What is waited for in the end is waited for by whom they descend from.
+        let ancestor = self.ancestor.and_then(|ancestor| ticks(&self.proc.join(ancestor.to_string())));
+        look.total += ancestor.map_or(Duration::ZERO, |ticks| time(ticks.own.saturating_add(ticks.waited_for)));
+        look
+    }
+
+    /// What processor time they have used so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        self.times(|_| true).total
+    }
+
+    /// Whether one that [`Processes::each`] shows is a copy of ourselves, which nobody looks into.
+    pub(super) fn is_ours(&self, process: &Path) -> bool {
+        number(process).is_none_or(|number| number <= self.n_ours)
+    }
+
+    /// Open files that are in memory and have no name.
+    fn nameless_files(&self) -> Nameless {
+        let mut files = Nameless::default();
         self.each(|process, _| {
-            let Ok(files) = fs::read_dir(process.join("fd")) else {
-                is_hidden |= process.exists() && number(process).is_some_and(|number| number > self.n_ours);
+            let Ok(open) = fs::read_dir(process.join("fd")) else {
+                files.is_hidden |= process.exists() && !self.is_ours(process);
                 return;
             };
-            for open in files.flatten() {
+            for open in open.flatten() {
                 let points_to = fs::read_link(open.path()).unwrap_or_default();
                 if points_to.as_os_str().as_encoded_bytes().starts_with(b"/memfd:")
                     && let Ok(found) = fs::metadata(open.path())
-                    && seen.insert((found.dev(), found.ino()))
+                    && files.seen.insert((found.dev(), found.ino()))
                 {
-                    bytes += found.blocks() * 512;
+                    files.bytes += found.blocks() * 512;
                 }
             }
         });
-        let grown = shared_memory_of_machine(self.meminfo).saturating_sub(self.machine_before);
-        if is_hidden { bytes.max(grown) } else { bytes }
+        files
+    }
+
+    /// By how much the machine's shared memory has grown since the beginning, in bytes.
+    fn grown(&self) -> u64 {
+        shared_memory_of_machine(self.meminfo).saturating_sub(self.machine_before)
     }
 
     /// Where each of them is.
@@ -168,7 +183,7 @@ impl Processes {
     }
 
     /// Every process with its `status`; of one whose first thread has ended, a thread that lives.
-    fn each(&self, mut look: impl FnMut(&Path, &str)) {
+    pub(super) fn each(&self, mut look: impl FnMut(&Path, &str)) {
         for process in self.all() {
             let status = fs::read_to_string(process.join("status")).unwrap_or_default();
             if status.contains("VmRSS:") {
@@ -184,6 +199,23 @@ impl Processes {
             }
         }
     }
+}
+
+/// What of these files a process has mapped, by its `smaps`, each page divided by how often it is mapped, in bytes.
+fn mapped_of(files: &HashSet<(u64, u64)>, smaps: impl BufRead) -> u64 {
+    let (mut bytes, mut is_one) = (0, false);
+    for line in smaps.lines().map_while(Result::ok) {
+        let name = line.split_once(':').map_or("", |(name, _)| name);
+        match name {
+            "Pss" if is_one => bytes += kilobytes(&line, name),
+            // A private copy is its process's own.
+            "Anonymous" if is_one => bytes = bytes.saturating_sub(kilobytes(&line, name)),
+            // Names have no blanks in them, and so a mapping's own line is none.
+            _ if name.contains(' ') => is_one = Mapping::deleted(&line).is_some_and(|of| files.contains(&(of.device, of.inode))),
+            _ => {}
+        }
+    }
+    bytes
 }
 
 /// The processes that a process has started; `None` where it is gone.
