@@ -1,10 +1,11 @@
 //! Rules on files alone: the contract of sandboxes as far as they keep it, and when they are used. That there are no
-//! namespaces is the kernel's own word here, as in a container that was started with defaults: root lacks the capability,
-//! and a plain user is below a limit of user namespaces.
+//! namespaces is the kernel's own word here, as in a container that was started with defaults: root lacks the capability.
+//! To a plain user they are refused, which `hostile::landlock` sees.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -31,23 +32,19 @@ fn landlock(limits: Limits) -> LandlockSandbox {
     LandlockSandbox::new(program(), LocalSettings { limits, toolchain_path: None, ..LocalSettings::default() })
 }
 
+/// Whether these walls are there at all.
+fn are_there() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// This program on a machine that gives no namespaces; its configuration demands this much.
 fn without_namespaces(folder: &TempDir, isolation: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let config = folder.path().join("patchwright.toml");
     let text =
         format!("[sandbox]\nisolation = \"{isolation}\"\n[workspace]\ndir = \"{}\"\n", folder.path().join("work").display());
     fs::write(&config, text).unwrap();
-    let mut command = if rustix::process::geteuid().is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--bounding-set", "-sys_admin", "--inh-caps", "-all"]);
-        command
-    } else {
-        // One namespace is left, in which the user is a plain one again and has no further ones.
-        let mut command = Command::new("unshare");
-        let inner = "echo 1 > /proc/sys/user/max_user_namespaces; exec unshare -U --map-user=1000 --map-group=1000 \"$0\" \"$@\"";
-        command.args(["-U", "-r", "sh", "-c", inner]);
-        command
-    };
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-sys_admin", "--inh-caps", "-all"]);
     command.arg(program()).args(&arguments[..1]).arg("--config").arg(config);
     command.args(&arguments[1..]).current_dir(folder.path()).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.env("TMPDIR", std::env::temp_dir());
@@ -70,6 +67,9 @@ fn folder() -> TempDir {
 
 #[test]
 fn without_namespaces_rules_on_files_are_used_where_the_operator_takes_them() {
+    if !are_there() {
+        return;
+    }
     let folder = folder();
     let walls = doctors_walls(&folder, "landlock");
     let detail = walls["detail"].as_str().unwrap();
@@ -79,6 +79,9 @@ fn without_namespaces_rules_on_files_are_used_where_the_operator_takes_them() {
 
 #[test]
 fn without_namespaces_nothing_runs_where_the_operator_has_not_said_that_less_is_enough() {
+    if !are_there() {
+        return;
+    }
     let folder = folder();
     let walls = doctors_walls(&folder, "namespaces");
     let remedy = walls["remedy"].as_str().unwrap();
@@ -115,6 +118,9 @@ async fn a_way_out_is_refused_because_there_are_no_sockets() {
 
 #[tokio::test]
 async fn an_external_agent_is_refused_because_it_could_not_reach_its_model() {
+    if !are_there() {
+        return;
+    }
     let folder = folder();
     let sandbox = landlock(Limits::default());
     let mut executor = sandbox.open(Tree::alone(folder.path()), Profile::Agent.into()).await.unwrap();
@@ -133,7 +139,7 @@ async fn an_external_agent_is_refused_because_it_could_not_reach_its_model() {
 
 #[tokio::test]
 async fn a_workspace_that_the_commands_user_cannot_get_to_is_named() {
-    if !rustix::process::geteuid().is_root() {
+    if !are_there() {
         return;
     }
     let closed = TempDir::new().unwrap();
@@ -160,8 +166,17 @@ fn command(script: &str) -> sandbox::Command {
 
 #[tokio::test]
 async fn a_reader_changes_nothing_and_home_and_temporary_files_are_gone_with_the_executor() {
+    if !are_there() {
+        return;
+    }
     let folder = folder();
     fs::write(folder.path().join("file"), "there\n").unwrap();
+    let outside = TempDir::new().unwrap();
+    fs::set_permissions(outside.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let theirs = outside.path().join("theirs");
+    fs::write(&theirs, "x").unwrap();
+    std::os::unix::fs::chown(&theirs, Some(LocalSettings::default().uid), None).unwrap();
+    let before = fs::metadata(&theirs).unwrap();
     let mut executor = landlock(Limits::default()).open(Tree::alone(folder.path()), Profile::Reader.into()).await.unwrap();
     let script = "cat file; (echo x > file) 2>/dev/null || echo kept; echo y > \"$TMPDIR/y\" && echo z > \"$HOME/z\" && pwd; dirname \"$HOME\"";
     let output = executor.execute(&command(script)).await.unwrap();
@@ -170,12 +185,24 @@ async fn a_reader_changes_nothing_and_home_and_temporary_files_are_gone_with_the
     assert_eq!(lines[..2], ["there", "kept"]);
     assert_eq!(lines[2], folder.path().canonicalize().unwrap().display().to_string());
     assert!(fs::symlink_metadata(lines[3]).is_ok());
+    // The files are its user's own, so that only the filter keeps it from these.
+    let script = format!(
+        "for file in file '{}'; do chmod 777 \"$file\" && echo mode; touch -c -d @1 \"$file\" && echo time; done 2>/dev/null; echo over",
+        theirs.display()
+    );
+    assert_eq!(String::from_utf8(executor.execute(&command(&script)).await.unwrap().output).unwrap(), "over\n");
+    let (mode, time) = (MetadataExt::mode, MetadataExt::mtime);
+    let after = fs::metadata(&theirs).unwrap();
+    assert_eq!((mode(&after), time(&after)), (mode(&before), time(&before)));
     drop(executor);
     assert!(fs::symlink_metadata(lines[3]).is_err(), "{text}");
 }
 
 #[tokio::test]
 async fn what_is_over_a_limit_ends_and_is_named() {
+    if !are_there() {
+        return;
+    }
     const MIB: u64 = 1 << 20;
     let folder = folder();
     let limits = Limits { memory_bytes: 64 * MIB, disk_bytes: 8 * MIB, tmp_bytes: 4 * MIB, n_files: 200, ..Limits::default() };
@@ -194,8 +221,49 @@ async fn what_is_over_a_limit_ends_and_is_named() {
     }
 }
 
+/// Limits of processor time alone.
+fn computing() -> Limits {
+    Limits { cpu_seconds: 1, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn the_processor_time_of_others_is_not_held_against_a_command() {
+    if !are_there() {
+        return;
+    }
+    let folder = folder();
+    let mut executor = landlock(computing()).open(Tree::alone(folder.path()), Profile::Agent.into()).await.unwrap();
+    let over = folder.path().join("over");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &over, rustix::fs::Mode::from_raw_mode(0o666)).unwrap();
+    fs::set_permissions(&over, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    // It burns twice the limit while the command waits for it.
+    let burn = "while ((times)[0] < 2) {} open my $over, '>', $ENV{OVER} or die";
+    let mut other = Command::new("perl").args(["-e", burn]).env("OVER", &over).spawn().unwrap();
+    let output = executor.execute(&command("cat over; echo alive")).await.unwrap();
+    // Where the command was ended nobody hears it any more.
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!((output.exit, String::from_utf8(output.output).unwrap().as_str()), (Exit::Code(0), "alive\n"));
+}
+
+#[tokio::test]
+async fn the_processor_time_of_what_lets_go_of_its_parents_counts() {
+    if !are_there() {
+        return;
+    }
+    let folder = folder();
+    let mut executor = landlock(computing()).open(Tree::alone(folder.path()), Profile::Agent.into()).await.unwrap();
+    // Each of them alone is below the limit, and none of them is the command's child any more.
+    let burn = "while ((times)[0] < 0.6) {}";
+    let script = format!("for n in 1 2 3; do (setsid perl -e '{burn}' >/dev/null 2>&1 &); done; sleep 100000");
+    assert_eq!(executor.execute(&command(&script)).await.unwrap().exit, Exit::Exceeded(Limit::Cpu));
+}
+
 #[tokio::test]
 async fn a_run_behind_rules_on_files_is_proven_and_says_so() {
+    if !are_there() {
+        return;
+    }
     Setup { is_landlock: true, ..Setup::default() }
         .play(async |world| {
             assert_eq!(world.fix_this().await, Outcome::Proven, "{}", world.page().await);

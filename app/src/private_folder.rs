@@ -16,6 +16,8 @@ const PREFIX: &str = "patchwright-private-";
 const UNLOCKED: &str = ".patchwright-private-";
 /// A file in each by which it is known to be one: what only has such a name is somebody else's.
 const MARK: &str = ".patchwright-private-folder";
+/// How many letters and digits of a name nobody can guess: it may be all that keeps a user from another folder.
+const N_RANDOM: usize = 12;
 /// How often a folder is begun: a sweep may take one away in the moment before it is locked.
 const TRIES_MAX: usize = 16;
 /// Nobody but the owner: what is in there may have been made for everybody.
@@ -57,7 +59,7 @@ impl PrivateFolder {
 
     fn try_in(parent: &Path) -> io::Result<Self> {
         let permissions = std::fs::Permissions::from_mode(MODE);
-        let made = tempfile::Builder::new().prefix(UNLOCKED).permissions(permissions).tempdir_in(parent)?;
+        let made = tempfile::Builder::new().prefix(UNLOCKED).rand_bytes(N_RANDOM).permissions(permissions).tempdir_in(parent)?;
         File::create_new(made.path().join(MARK))?;
         let lock = open(made.path())?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;

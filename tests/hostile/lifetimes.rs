@@ -54,7 +54,7 @@ async fn bare(kind: &str) {
     tokio::time::timeout(Duration::from_secs(60), released).await.expect("it ends when it is told to");
 }
 
-fn pipes(tree: &Path) {
+pub(super) fn pipes(tree: &Path) {
     for name in ["up", "end"] {
         let mode = rustix::fs::Mode::from_raw_mode(0o666);
         rustix::fs::mkfifoat(rustix::fs::CWD, tree.join(name), mode).expect("the folder is fresh");
@@ -62,7 +62,7 @@ fn pipes(tree: &Path) {
 }
 
 /// Whether any process holds the pipe open for writing.
-fn is_held(pipe: &Path) -> bool {
+pub(super) fn is_held(pipe: &Path) -> bool {
     let mut pipe = non_blocking().read(true).open(pipe).expect("it is there");
     match pipe.read(&mut [0; 16]) {
         Ok(n_bytes) => n_bytes > 0,

@@ -227,11 +227,11 @@ pub(crate) fn own() -> i32 {
 /// A process at one moment: its parent, and when it was started, which tells it from a later one of the same number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
-    parent: i32,
+    pub(crate) parent: i32,
     started: u64,
 }
 
-fn send(processes: &[(i32, Seen)], signal: Signal) {
+pub(crate) fn send(processes: &[(i32, Seen)], signal: Signal) {
     for (pid, seen) in processes {
         let Some(number) = Pid::from_raw(*pid) else { continue };
         let Ok(process) = pidfd_open(number, PidfdFlags::empty()) else { continue };
@@ -244,15 +244,20 @@ fn send(processes: &[(i32, Seen)], signal: Signal) {
 
 /// Every process that descends from this one and has not ended.
 pub(crate) fn descendants(ancestor: i32) -> Vec<(i32, Seen)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let all: BTreeMap<i32, Seen> = ids.filter_map(|id| Some((id, look(id)?))).collect();
+    let all = processes();
     let descends = |id: i32| {
         let mut parents = std::iter::successors(all.get(&id), |seen| all.get(&seen.parent));
         // The table is of one moment, almost: a loop in it would have no end.
         parents.by_ref().take(all.len()).any(|seen| seen.parent == ancestor)
     };
     all.iter().filter(|(id, _)| descends(**id)).map(|(id, seen)| (*id, *seen)).collect()
+}
+
+/// Every process that can be seen and has not ended.
+pub(crate) fn processes() -> BTreeMap<i32, Seen> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    ids.filter_map(|id| Some((id, look(id)?))).collect()
 }
 
 /// What the kernel says of a process; `None` where there is none, or it has ended and waits for its parent.

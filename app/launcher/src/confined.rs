@@ -25,6 +25,7 @@ use crate::usage::disk::Full;
 use crate::{filter, messages, privileges, rules, sys, trial};
 
 pub mod attacks;
+pub mod orphans;
 pub(crate) mod watch;
 
 /// The launcher's argument that makes it this.
@@ -39,12 +40,14 @@ const OOM_SCORE_ADJ: &str = "500";
 pub struct Confined {
     /// The command, and the limits that the kernel keeps for each process.
     pub command: Bare,
-    /// The user and group of the command where the launcher is root; never 0.
-    pub user: Option<u32>,
+    /// The user and group of the command; never 0.
+    pub user: u32,
     /// What of the host is read and run beside its programs; what this user cannot get to is left out.
     pub read: Vec<PathBuf>,
     /// What is written, read and run.
     pub write: Vec<PathBuf>,
+    /// What may be changed of files beside their content.
+    pub changes: Changes,
     /// In which of those no file is made, because there are too many; the launcher finds that out.
     #[serde(skip)]
     pub no_more: Vec<PathBuf>,
@@ -56,6 +59,15 @@ pub struct Confined {
     pub n_processes: u64,
     /// The server's process, which is attacked by a probe.
     pub server: u32,
+}
+
+/// What a command may change of files beside their content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Changes {
+    /// Modes and times of what is its user's own.
+    ModesAndTimes,
+    /// Nothing.
+    Nothing,
 }
 
 /// Folders of one file system that commands write to, and what they may take together.
@@ -83,12 +95,14 @@ pub(crate) fn serve() -> Result<(), Fault> {
 }
 
 fn work(control: &UnixStream, mut confined: Confined) -> Result<String, Fault> {
-    if sys::privileges::is_root() && confined.user.is_none_or(|user| user == 0) {
-        let error = io::Error::new(io::ErrorKind::InvalidData, "a command never runs as root");
-        return Err(Fault::new(Step::Spec, "the command", error));
+    let wrong = |what: &str| Fault::new(Step::Spec, "the command", io::Error::new(io::ErrorKind::InvalidData, what));
+    if confined.user == 0 {
+        return Err(wrong("it never runs as root"));
     }
-    // Only a hint, inherited by all that is started; raising it takes no privilege.
-    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
+    // No rule keeps a user from the modes and times of what it owns.
+    if !sys::privileges::is_root() {
+        return Err(wrong("its user must be another than the server's, and only root can choose one"));
+    }
     let filter = filter::compile()?;
     let mut watch = Watch::of(&confined)?;
     let mut full = Full::default();
@@ -154,13 +168,14 @@ fn become_command(confined: &Confined, filter: &BpfProgram, mut faults: File) ->
 fn give_up(confined: &Confined, filter: &BpfProgram) -> Result<(), Fault> {
     let (step, command) = (Step::Privileges, &confined.command);
     bare::begin(command).or_fault(Step::Command, "beginning it")?;
-    if let (true, Some(user)) = (sys::privileges::is_root(), confined.user) {
-        privileges::give_output(&io::stdout(), user, user);
-        privileges::give_output(&io::stderr(), user, user);
-        // A second belt: no program can give a privilege any more. It takes one itself, which a container may lack.
-        let _ = sys::capabilities::empty_bounding_set();
-        sys::privileges::become_user(user, user).or_fault(step, format!("changing to user {user}"))?;
-    }
+    let user = confined.user;
+    // Only a hint, inherited by all that is started. It is not the launcher's own, which ends what is left of the command.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
+    privileges::give_output(&io::stdout(), user, user);
+    privileges::give_output(&io::stderr(), user, user);
+    // A second belt: no program can give a privilege any more. It takes one itself, which a container may lack.
+    let _ = sys::capabilities::empty_bounding_set();
+    sys::privileges::become_user(user, user).or_fault(step, format!("changing to user {user}"))?;
     sys::capabilities::give_up_capabilities().or_fault(step, "dropping capabilities")?;
     sys::privileges::forbid_new_privileges().or_fault(step, "prctl(PR_SET_NO_NEW_PRIVS)")?;
     // Whoever is to end the command may be ended itself.
@@ -172,7 +187,7 @@ fn give_up(confined: &Confined, filter: &BpfProgram) -> Result<(), Fault> {
     sys::privileges::lower_limit(libc::RLIMIT_NPROC, confined.n_processes).or_fault(step, "RLIMIT_NPROC")?;
     rules::confine_alone(&confined.read, &confined.write, &confined.no_more)?;
     filter::install(filter)?;
-    filter::alone::refuse()?;
+    filter::alone::refuse(confined.changes)?;
     filter::set_id::refuse()?;
     sys::descriptors::close_others_on_exec().or_fault(step, "close_range")
 }

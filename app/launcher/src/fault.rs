@@ -64,12 +64,13 @@ impl Fault {
             Step::Filter => "the system-call filter (seccomp)",
             Step::Command => "the command's program or directory",
         };
-        Status::Refused { missing: format!("{layer}: {}: {}", self.what, self.source), remedy: self.remedy() }
+        Status::Refused { missing: format!("{layer}: {}: {}", self.what, self.source), remedy: self.remedy(are_forbidden()) }
     }
 
-    fn remedy(&self) -> String {
+    /// What can be done; `are_forbidden` if the machine's own word is that there are to be no namespaces.
+    fn remedy(&self, are_forbidden: bool) -> String {
         let blocked = matches!(self.source.raw_os_error(), Some(libc::EPERM | libc::EACCES));
-        let full = matches!(self.source.raw_os_error(), Some(libc::ENOSPC | libc::EUSERS | libc::EAGAIN | libc::ENOMEM));
+        let full = matches!(self.source.raw_os_error(), Some(libc::ENOSPC | libc::EUSERS));
         let unknown = matches!(self.source.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL));
         let remedy = match self.step {
             Step::Namespaces | Step::Identity | Step::Network | Step::Privileges if blocked => BLOCKED,
@@ -89,32 +90,40 @@ impl Fault {
                 "free processes, memory or open files on this machine and try again"
             }
         };
-        let is_of_namespaces = [BLOCKED, FULL, OLD_KERNEL, UNMAPPED, MOUNT_BLOCKED].contains(&remedy);
+        // That all are in use passes; nothing weaker takes the place of what will soon be there again.
+        let is_of_namespaces =
+            [BLOCKED, OLD_KERNEL, UNMAPPED, MOUNT_BLOCKED].contains(&remedy) || (remedy == FULL && are_forbidden);
         if is_of_namespaces { format!("{remedy}{LAST_RESORT}") } else { remedy.to_owned() }
     }
 }
 
+/// Whether the kernel was told that there are to be none of some kind of namespace.
+fn are_forbidden() -> bool {
+    let limit = |kind: &str| std::fs::read_to_string(format!("/proc/sys/user/max_{kind}_namespaces"));
+    ["user", "pid", "mnt", "net", "ipc", "uts", "cgroup"].into_iter().any(|kind| limit(kind).is_ok_and(|text| text.trim() == "0"))
+}
+
 /// How every remedy ends for a machine that gives no namespaces, and no other.
-pub(crate) const LAST_RESORT: &str = " As the last resort, `sandbox.isolation = \"landlock\"` takes rules on files alone where \
+pub(crate) const LAST_RESORT: &str = " Until then no repository code runs. As the last resort, `sandbox.isolation = \"landlock\"` takes rules on files alone where \
     there are no namespaces, without any socket: loopback tests will fail.";
 const BLOCKED: &str = "user namespaces are blocked here. On Ubuntu, allow them with an AppArmor profile for this binary \
     (`patchwright doctor --apparmor` prints it) or with sysctl kernel.apparmor_restrict_unprivileged_userns=0; on Debian, \
     with sysctl kernel.unprivileged_userns_clone=1; in a container, start it with seccomp=unconfined and \
-    systempaths=unconfined; under systemd, without RestrictNamespaces=. Until then no repository code runs.";
+    systempaths=unconfined; under systemd, without RestrictNamespaces=.";
 const FULL: &str = "raise /proc/sys/user/max_user_namespaces (and its neighbours max_mnt_namespaces, max_net_namespaces, \
-    max_pid_namespaces) above 0 and above what is in use";
-const OLD_KERNEL: &str = "run Linux 5.12 or newer with user, pid, mount, network, ipc, uts and cgroup namespaces";
+    max_pid_namespaces) above 0 and above what is in use.";
+const OLD_KERNEL: &str = "run Linux 5.12 or newer with user, pid, mount, network, ipc, uts and cgroup namespaces.";
 const OLD_RULES: &str = "run Linux 6.12 or newer with Landlock (`lsm=` among its boot parameters must name `landlock`); before that, \
     signals from inside reach the processes outside. Until then no repository code runs.";
 const UNREACHABLE: &str = "let the sandbox's user pass (mode o+x) to the folder named: without namespaces a command has to get to \
     its workspace by the host's own path";
 const UNMAPPED: &str = "let the sandbox's user exist: a server that is root in a container needs that id in the container's \
-    range (65536 ids are usual), or can run as a plain user instead";
+    range (65536 ids are usual), or can run as a plain user instead.";
 const GROUP_TAKEN: &str = "leave the server's control group to the server while it runs (under systemd: `Delegate=memory pids`), \
     and start it again. Until then no repository code runs.";
 const MOUNT_BLOCKED: &str = "the kernel refused a mount: in a container, start it with seccomp=unconfined and \
     systempaths=unconfined (a masked /proc forbids a fresh one); on Ubuntu, give this binary an AppArmor profile with \
-    `userns,`; make the path readable for the server's user. Until then no repository code runs.";
+    `userns,`; make the path readable for the server's user.";
 
 #[cfg(test)]
 mod tests;

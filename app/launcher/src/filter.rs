@@ -15,6 +15,9 @@ use crate::fault::{Fault, OrFault, Step};
 pub(crate) mod alone;
 pub(crate) mod set_id;
 
+/// How many filters a command behind rules on files alone has: this one, [`alone`] and [`set_id`].
+pub(crate) const N_ALONE: u64 = 3;
+
 /// System calls that fail with `EPERM`, whatever their arguments.
 const CLOSED: &[libc::c_long] = &[
     // Mounts and roots.

@@ -96,6 +96,7 @@ impl BareSandbox {
             is_read_only: matches!(profile, Profile::Reader),
             files: Arc::new(files),
             _private: private,
+            _pen: None,
             walls: None,
         })
     }

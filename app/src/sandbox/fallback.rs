@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use patchwright_launcher::status::remedy_for_lack_of_namespaces;
 use tokio::sync::Mutex;
 
-use crate::sandbox::{Capabilities, Executor, Limits, Profile, Refusal, Sandbox, Terms, Tree};
+use crate::sandbox::{Capabilities, Executor, Isolation, Limits, Profile, Refusal, Sandbox, Terms, Tree};
 
 /// Two sandboxes of this machine.
 pub struct Fallback {
@@ -37,14 +37,14 @@ impl Fallback {
     }
 
     /// What was chosen, or what a probe chooses now.
-    async fn chosen(&self) -> Result<&dyn Sandbox, Refusal> {
+    async fn chosen(&self) -> Result<(Choice, &dyn Sandbox), Refusal> {
         let last = *self.chosen.lock().await;
         if let Some(choice) = last {
-            return Ok(self.of(choice));
+            return Ok((choice, self.of(choice)));
         }
         self.probe().await?;
         let choice = self.chosen.lock().await.unwrap_or(Choice::Strong);
-        Ok(self.of(choice))
+        Ok((choice, self.of(choice)))
     }
 
     async fn try_both(&self) -> Result<(Choice, Capabilities), Refusal> {
@@ -88,12 +88,20 @@ impl Sandbox for Fallback {
     }
 
     async fn open(&self, tree: Tree<'_>, terms: Terms<'_>) -> Result<Box<dyn Executor>, Refusal> {
-        self.chosen().await?.open(tree, terms).await
+        let (choice, sandbox) = self.chosen().await?;
+        // Another probe may have chosen anew since somebody looked whether the walls are strong enough.
+        if choice == Choice::Weak && terms.isolation > Isolation::Landlock {
+            return Err(Refusal {
+                missing: format!("walls as strong as is demanded: `{}`, and this machine now gives `landlock`", terms.isolation),
+                remedy: "let this machine give namespaces again, which `patchwright doctor` says how to do".to_owned(),
+            });
+        }
+        sandbox.open(tree, terms).await
     }
 
     async fn layers(&self, place: &Path, profile: Profile) -> bool {
         match self.chosen().await {
-            Ok(sandbox) => sandbox.layers(place, profile).await,
+            Ok((_, sandbox)) => sandbox.layers(place, profile).await,
             Err(_) => false,
         }
     }

@@ -57,10 +57,8 @@ impl Ground {
     }
 
     /// Lets a user get to everything here as far as modes go, so that other walls can be tried.
-    pub(super) fn give_way(&self, user: Option<u32>) -> io::Result<()> {
-        if let Some(user) = user {
-            self.folder.let_pass(user)?;
-        }
+    pub(super) fn give_way(&self, user: u32) -> io::Result<()> {
+        self.folder.let_pass(user)?;
         fs::set_permissions(self.folder.path().join("bait"), fs::Permissions::from_mode(0o666))
     }
 

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright_domain::proof::Exit;
-use patchwright_launcher::confined::Place;
 use patchwright_launcher::confined::attacks::N_FINDINGS;
+use patchwright_launcher::confined::{Place, orphans};
 use patchwright_launcher::spec::{HOME, Program, ReadOnly};
 use tokio::sync::OnceCell;
 
@@ -32,6 +33,8 @@ use crate::sandbox::{
 mod trial;
 
 const REMEDY: &str = "run on a kernel that keeps every one of these walls; no repository code runs until then";
+const SAME_USER: &str = "run the server as root, which chooses a user for its commands, or let this machine give namespaces, which \
+    `patchwright doctor` says how to do";
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
@@ -39,9 +42,10 @@ const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 const WEAKER: [&str; 3] = [
     "these are rules on files alone: numbers of processes are shared with the host, files outside cannot be opened but their \
      names be asked for, and there are no sockets, so tests on the loopback fail and setups have no way out \
-     (`sandbox.egress.enabled = false`)",
-    "of files that belong to the user of the commands, modes and times can be changed wherever they are: run the server as \
-     root, whose commands are another user's, or as a user that owns nothing else",
+     (`sandbox.egress.enabled = false`); nor are there semaphores and shared memory with names, which Python's \
+     multiprocessing.Pool takes, nor a /proc/self",
+    "of files that belong to the user of the commands, modes and times can be changed wherever they are, and of every folder \
+     that this user can list, what happens in it can be watched",
     "processes are counted for the user and not for a command; let the machine give namespaces for walls and limits that are \
      stronger",
 ];
@@ -51,6 +55,10 @@ pub struct LandlockSandbox {
     launcher: PathBuf,
     settings: LocalSettings,
     toolchains: OnceCell<Toolchains>,
+    /// Holds what is the commands' user's own, see [`LandlockSandbox::pen`].
+    pen: OnceLock<Arc<PrivateFolder>>,
+    /// Whether it was said which toolchains are out of reach.
+    is_told: AtomicBool,
 }
 
 /// The folders of one executor that are its commands' alone.
@@ -63,12 +71,49 @@ struct Own {
 impl LandlockSandbox {
     /// Makes a sandbox whose launcher is the `patchwright` binary at `launcher`, with the settings of the local one.
     pub fn new(launcher: PathBuf, settings: LocalSettings) -> Self {
-        Self { launcher, settings, toolchains: OnceCell::new() }
+        Self { launcher, settings, toolchains: OnceCell::new(), pen: OnceLock::new(), is_told: AtomicBool::new(false) }
     }
 
-    /// The commands' user, where this process may choose one.
-    fn user(&self) -> Option<u32> {
-        rustix::process::geteuid().is_root().then_some(self.settings.uid)
+    /// The commands' user. It is never the server's: whatever that owns, its key and its journal too, could be given another
+    /// mode, for no rule on files keeps an owner from that.
+    fn user(&self) -> Result<u32, Refusal> {
+        let refused = |missing: &str| Refusal { missing: missing.to_owned(), remedy: SAME_USER.to_owned() };
+        if !rustix::process::geteuid().is_root() {
+            return Err(refused(
+                "a user for commands that is not the server's own: behind rules on files alone (Landlock) they must differ",
+            ));
+        }
+        if self.settings.uid == 0 {
+            return Err(refused("a user for commands that is not root: the sandbox's uid is 0"));
+        }
+        Ok(self.settings.uid)
+    }
+
+    /// The folder for all private folders of commands. All commands are one user's, who could shut what is another's if its
+    /// name were known; nobody but root can list this folder or watch it.
+    fn pen(&self, user: u32) -> io::Result<Arc<PrivateFolder>> {
+        if let Some(pen) = self.pen.get() {
+            return Ok(Arc::clone(pen));
+        }
+        let made = self.new_pen(&self.settings.trials, user).or_else(|error| {
+            let elsewhere = std::env::temp_dir();
+            // What is wrong with the folder otherwise is for the operator to know.
+            let is_shut = error.kind() == io::ErrorKind::PermissionDenied && elsewhere != self.settings.trials;
+            if is_shut { self.new_pen(&elsewhere, user) } else { Err(error) }
+        })?;
+        Ok(Arc::clone(self.pen.get_or_init(|| Arc::new(made))))
+    }
+
+    /// Makes it in a folder to which the commands' user can pass.
+    fn new_pen(&self, parent: &Path, user: u32) -> io::Result<PrivateFolder> {
+        std::fs::create_dir_all(parent)?;
+        let pen = PrivateFolder::new_in(&parent.canonicalize()?)?;
+        pen.let_pass(user)?;
+        if !is_passed(&pen.path().join("any"), user) {
+            let shut = "the user of commands cannot pass to it, which takes mode o+x of every folder above";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, shut));
+        }
+        Ok(pen)
     }
 
     async fn toolchains(&self) -> &Toolchains {
@@ -77,7 +122,7 @@ impl LandlockSandbox {
 
     /// What of the toolchains the commands' user cannot get to, for nothing is mounted.
     async fn hidden(&self) -> Option<String> {
-        let user = self.user()?;
+        let user = self.settings.uid;
         let sources = self.toolchains().await.read_only.iter().map(|mount| &mount.source);
         let hidden: Vec<String> = sources.filter(|path| !is_passed(path, user)).map(|path| path.display().to_string()).collect();
         (!hidden.is_empty()).then(|| {
@@ -90,7 +135,8 @@ impl LandlockSandbox {
 
     async fn executor(&self, tree: Tree<'_>, profile: Profile, limits: Limits) -> Result<PlainExecutor, Refusal> {
         let toolchains = self.toolchains().await;
-        self.executor_with(tree, profile, limits, toolchains).map_err(|error| unusable(tree.path, &error))
+        let user = self.user()?;
+        self.executor_with(tree, profile, limits, toolchains, user).map_err(|error| unusable(tree.path, &error))
     }
 
     fn executor_with(
@@ -99,21 +145,19 @@ impl LandlockSandbox {
         profile: Profile,
         limits: Limits,
         toolchains: &Toolchains,
+        user: u32,
     ) -> io::Result<PlainExecutor> {
-        let user = self.user();
-        if user == Some(0) {
-            return Err(io::Error::other("the sandbox's uid is 0, and no command ever runs as root"));
-        }
-        if let (Some(user), false) = (user, tree.is_owned) {
+        if !tree.is_owned {
             let owned = [Some(tree.path), tree.home].into_iter().flatten();
             owned.into_iter().try_for_each(|folder| ownership::ensure_owner(folder, user, user).map(drop))?;
         }
-        let own = own_folders(tree.home, user)?;
+        let pen = self.pen(user)?;
+        let own = own_folders(pen.path(), tree.home, user)?;
         let links = if tree.home.is_none() { link(toolchains, &own.home)? } else { Vec::new() };
         give(&own, tree.home, user)?;
         // A link in the path would be no folder to the rules, and none of the paths that programs work out.
         let workspace = tree.path.canonicalize()?;
-        let files = Files::open(&workspace, user)?;
+        let files = Files::open(&workspace, Some(user))?;
         if let Some(objects) = tree.objects {
             borrow(&files, objects)?;
         }
@@ -134,21 +178,20 @@ impl LandlockSandbox {
             launcher: self.launcher.clone(),
             limits,
             workspace,
-            environment: environment(&self.settings, toolchains, &own),
+            environment: environment(&self.settings, toolchains, &own, user),
             is_read_only,
             files: Arc::new(files),
             _private: own.private,
+            _pen: Some(pen),
             walls: Some(Walls { user, read, write, places }),
         })
     }
 }
 
 /// Makes the folder for temporary files, and the home directory unless it is kept.
-fn own_folders(kept: Option<&Path>, user: Option<u32>) -> io::Result<Own> {
-    let private = PrivateFolder::new()?;
-    if let Some(user) = user {
-        private.let_pass(user)?;
-    }
+fn own_folders(parent: &Path, kept: Option<&Path>, user: u32) -> io::Result<Own> {
+    let private = PrivateFolder::new_in(parent)?;
+    private.let_pass(user)?;
     let inside = private.path().canonicalize()?;
     let (temporary, home) = (inside.join("tmp"), kept.map_or_else(|| inside.join("home"), Path::to_owned));
     std::fs::create_dir(&temporary)?;
@@ -186,16 +229,17 @@ fn link(toolchains: &Toolchains, home: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-fn give(own: &Own, kept: Option<&Path>, user: Option<u32>) -> io::Result<()> {
-    let Some(user) = user else { return Ok(()) };
+fn give(own: &Own, kept: Option<&Path>, user: u32) -> io::Result<()> {
     let folders = [Some(own.temporary.as_path()), kept.is_none().then_some(own.home.as_path())];
     folders.into_iter().flatten().try_for_each(|folder| ownership::ensure_owner(folder, user, user).map(drop))
 }
 
 /// The environment of commands, in which the home directory is where it is.
-fn environment(settings: &LocalSettings, toolchains: &Toolchains, own: &Own) -> Vec<(String, String)> {
+fn environment(settings: &LocalSettings, toolchains: &Toolchains, own: &Own, user: u32) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
-    let path = toolchains.path.iter().map(|folder| text(folder)).chain([settings.path.clone()]);
+    // A program that cannot be got to would be in the way of one that can.
+    let reached = toolchains.path.iter().filter(|folder| is_passed(&folder.join("any"), user));
+    let path = reached.map(|folder| text(folder)).chain([settings.path.clone()]);
     let agent = "agent".to_owned();
     let base = [
         ("HOME", text(&own.home)),
@@ -226,11 +270,15 @@ impl Sandbox for LandlockSandbox {
     }
 
     async fn probe(&self) -> Result<Capabilities, Refusal> {
-        let ground = Ground::new(&self.settings.trials)?;
+        let user = self.user()?;
+        // Limits are tried where workspaces are, and nowhere else.
+        drop(Ground::new(&self.settings.trials)?);
+        let pen = self.new_pen(&self.settings.trials, user).map_err(|error| unusable(&self.settings.trials, &error))?;
+        let ground = Ground::new(pen.path())?;
         let tree = ground.workspace();
         let no_room = |error: io::Error| unusable(&tree, &error);
         // Whoever gets to the bait could read and write it, but for the rules.
-        ground.give_way(self.user()).map_err(no_room)?;
+        ground.give_way(user).map_err(no_room)?;
         let baits = ground.baits().map_err(no_room)?;
         let executor = self.executor(Tree::alone(&tree), Profile::Proof, self.limits()).await?;
         let probe = tried(&executor, Program::Probe(baits)).await?;
@@ -241,7 +289,7 @@ impl Sandbox for LandlockSandbox {
                 let small = self.executor(Tree::alone(&tree), Profile::Proof, trial::limits()).await?;
                 let mut advice = WEAKER.map(str::to_owned).to_vec();
                 advice.extend(self.hidden().await);
-                Ok(Capabilities { isolation: Isolation::Landlock, layers, limits: trial::kept(&small).await?, advice })
+                Ok(Capabilities { isolation: Isolation::Landlock, layers, limits: trial::kept(&ground, &small).await?, advice })
             }
             exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut | Exit::Exceeded(_)) => Err(Refusal {
                 missing: format!("a shell: `exit 0` ended with {exit:?}: {}", String::from_utf8_lossy(&shell.output)),
@@ -265,11 +313,24 @@ impl Sandbox for LandlockSandbox {
                 remedy: "let this machine give namespaces, which `patchwright doctor` says how to do".to_owned(),
             });
         }
-        Ok(Box::new(self.executor(tree, terms.profile, self.limits()).await?))
+        let executor = self.executor(tree, terms.profile, self.limits()).await?;
+        if !self.is_told.swap(true, Ordering::Relaxed)
+            && let Some(hidden) = self.hidden().await
+        {
+            tracing::warn!("{hidden}; until then they are not found");
+        }
+        Ok(Box::new(executor))
     }
 
     async fn sweep(&self) -> Result<(), Refusal> {
-        Ok(())
+        let Ok(user) = self.user() else { return Ok(()) };
+        match tokio::task::spawn_blocking(move || orphans::end(user)).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Refusal {
+                missing: format!("the end of commands whose launcher was killed: processes of user {user} go on"),
+                remedy: format!("end them (`pkill -9 -U {user}`) while no server runs commands, and start it again"),
+            }),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use patchwright_domain::excerpt::search::{Found, Search};
 use patchwright_domain::patch::FileState;
 use patchwright_launcher::bare::Bare;
-use patchwright_launcher::confined::{Confined, Place};
+use patchwright_launcher::confined::{Changes, Confined, Place};
 use patchwright_launcher::spec::Program;
 
 use crate::private_folder::PrivateFolder;
@@ -51,6 +51,8 @@ pub(super) struct PlainExecutor {
     pub(super) files: Arc<Files>,
     /// The home directory that is not kept, and temporary files.
     pub(super) _private: PrivateFolder,
+    /// In which that is, where it is in another one.
+    pub(super) _pen: Option<Arc<PrivateFolder>>,
     /// What confines each command, if anything does.
     pub(super) walls: Option<Walls>,
 }
@@ -58,8 +60,8 @@ pub(super) struct PlainExecutor {
 /// What confines a command that is in no namespaces of its own.
 #[derive(Clone, Debug)]
 pub(super) struct Walls {
-    /// The user and group of commands where this process is root.
-    pub(super) user: Option<u32>,
+    /// The user and group of commands.
+    pub(super) user: u32,
     /// What is read and run beside the host's programs.
     pub(super) read: Vec<PathBuf>,
     /// What is written.
@@ -87,6 +89,7 @@ impl PlainExecutor {
                 user: walls.user,
                 read: walls.read.clone(),
                 write: walls.write.clone(),
+                changes: if self.is_read_only { Changes::Nothing } else { Changes::ModesAndTimes },
                 no_more: Vec::new(),
                 places: walls.places.clone(),
                 memory_bytes: self.limits.memory_bytes,

@@ -93,16 +93,15 @@ impl Watch {
     }
 }
 
-/// How many processes and threads this user has now, or the one that this process is. The kernel counts them for the user
+/// How many processes and threads this user has now. The kernel counts them for the user
 /// and not for the command, so those that are there already must not be held against it.
-pub(crate) fn tasks_of(user: Option<u32>) -> u64 {
-    let user = user.filter(|_| crate::sys::privileges::is_root()).unwrap_or_else(|| crate::sys::privileges::ids().uid);
+pub(crate) fn tasks_of(user: u32) -> u64 {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let statuses = entries.filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
     statuses.filter(|status| first(status, "Uid:") == Some(user.into())).filter_map(|status| first(&status, "Threads:")).sum()
 }
 
 /// The first number behind a name.
-fn first(status: &str, name: &str) -> Option<u64> {
+pub(crate) fn first(status: &str, name: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }

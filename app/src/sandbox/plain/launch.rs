@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use patchwright_domain::proof::{Exit, Limit};
 use patchwright_launcher::NAME;
 use patchwright_launcher::bare::{self, Bare, TERMINATE};
-use patchwright_launcher::confined::{self, Confined};
+use patchwright_launcher::confined::{self, Confined, orphans};
 use patchwright_launcher::spec;
 use patchwright_launcher::status::{self, Status};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -54,6 +54,14 @@ impl Order {
         }
     }
 
+    /// The user of the command, by whom what is left of it can be told from all else.
+    fn user(&self) -> Option<u32> {
+        match self {
+            Self::Bare(_) => None,
+            Self::Confined(confined) => Some(confined.user),
+        }
+    }
+
     fn frame(&self) -> io::Result<Vec<u8>> {
         match self {
             Self::Bare(bare) => spec::frame(bare),
@@ -66,6 +74,7 @@ impl Order {
 struct Started {
     launcher: Launcher,
     connection: OwnedWriteHalf,
+    user: Option<u32>,
     statuses: JoinHandle<io::Result<Kept>>,
 }
 
@@ -102,6 +111,7 @@ pub(super) async fn run(
         // It prints more than it may.
         None => started.killed().await?,
     };
+    started.end_orphans(&text).await;
     live.into_iter().for_each(Live::finish);
     let kept = match seen {
         Some(kept) => kept,
@@ -157,7 +167,20 @@ impl Started {
             self.launcher.kill_descendants().await;
         }
         self.launcher.send(Signal::KILL);
+        self.end_orphans("").await;
         Err(machine("ending the command", io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Ends what is left of the command where its launcher was killed and could not say how it ended. Only a user of its own
+    /// tells it from all else; without one its processes are the server's.
+    async fn end_orphans(&self, said: &str) {
+        let is_gone = matches!(exit(said, false, false), Err(SandboxError::Machine { .. }));
+        if let (true, Some(user)) = (is_gone, self.user) {
+            let is_over = tokio::task::spawn_blocking(move || orphans::end(user)).await;
+            if !is_over.unwrap_or_default() {
+                tracing::error!("a command's launcher was killed, and processes of user {user} that it left go on: end them");
+            }
+        }
     }
 }
 
@@ -222,7 +245,13 @@ async fn start(launcher: &Path, order: &Order, output: OwnedFd, errors: OwnedFd)
     let (statuses, mut connection) = UnixStream::from_std(ours).map_err(connecting)?.into_split();
     // A launcher that is gone already is seen by the missing answer.
     let _ = connection.write_all(&frame).await;
-    Ok(Started { launcher: handle, connection, statuses: tokio::spawn(Kept::new(STATUS_BYTES_MAX).read(Printed(statuses))) })
+    let user = order.user();
+    Ok(Started {
+        launcher: handle,
+        connection,
+        user,
+        statuses: tokio::spawn(Kept::new(STATUS_BYTES_MAX).read(Printed(statuses))),
+    })
 }
 
 /// What the launcher cannot be told.
@@ -308,6 +337,7 @@ impl Handle for PlainHandle {
             return Ok(end);
         }
         let text = text((&mut self.started.statuses).await)?;
+        self.started.end_orphans(&text).await;
         let exit = exit(&text, false, false)?;
         self.end = Some(exit);
         Ok(exit)
@@ -317,7 +347,9 @@ impl Handle for PlainHandle {
         if let Some(end) = self.end {
             return Ok(end);
         }
-        let exit = exit(&self.started.killed().await?, true, false)?;
+        let text = self.started.killed().await?;
+        self.started.end_orphans(&text).await;
+        let exit = exit(&text, true, false)?;
         self.end = Some(exit);
         Ok(exit)
     }
