@@ -16,5 +16,6 @@ mod mcp;
 mod meter;
 mod ordinary;
 mod pipeline;
+mod proof;
 mod support;
 mod tidy;

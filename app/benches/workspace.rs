@@ -141,6 +141,7 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
 fn settings() -> worker::Settings {
     worker::Settings {
         test_timeout: Duration::from_secs(60),
+        proof_runs: 1,
         model: "none".into(),
         is_priced: false,
         host: "127.0.0.1".into(),

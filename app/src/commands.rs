@@ -15,6 +15,7 @@ mod doctor;
 mod giving;
 mod in_pod;
 mod interruption;
+mod prove;
 mod replay;
 mod run;
 mod sandbox;
@@ -62,6 +63,12 @@ enum Command {
     /// Tries sandbox, git, folders, store, model endpoint and the App's credentials for real. Exit code 3 if the machine or a
     /// service lacks something, 2 if the configuration does.
     Doctor(doctor::Arguments),
+    /// Prove any patch, whoever made it, by running the tests without and with it
+    ///
+    /// Takes the difference of two commits of a checkout and runs the repository's tests in fresh trees, in the sandbox: on the
+    /// base, with the patch's code under the base's tests, and, where that shows nothing, with the patch's own tests without and
+    /// with its code. Needs no model and no network. Exit code 0 if it is proven, 1 if not.
+    Prove(prove::Arguments),
     /// Drive a run again from what was recorded of it, and compare the files that it comes to
     ///
     /// The model is not asked: its recorded replies are played. Edits and commands are real, in the same sandbox. Exit code 1
@@ -165,6 +172,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(arguments) => block_on(demo::demo(arguments)),
         Command::Run(arguments) => interruptible(run::run(arguments)),
         Command::Serve(arguments) => block_on(serve::serve(arguments)),
+        Command::Prove(arguments) => interruptible(prove::prove(arguments)),
         Command::Replay(arguments) => interruptible(replay::replay(arguments)),
         Command::Doctor(arguments) => interruptible(doctor::doctor(arguments)),
         Command::Sandbox(arguments) => interruptible(sandbox::sandbox(arguments)),

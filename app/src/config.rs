@@ -24,6 +24,8 @@ pub mod sandbox;
 
 /// The prefix of the environment's variables.
 const PREFIX: &str = "PATCHWRIGHT";
+/// How often a tree may be tested for a proof.
+const PROOF_RUNS_MAX: u64 = 10;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -295,6 +297,9 @@ pub struct Limits {
     pub max_tokens: u64,
     /// Minutes for one run of the setup or test command.
     pub test_minutes: u64,
+    /// How often each tree that a proof rests on is tested, from 1 to 10: a test that does not always end the same way on the
+    /// same tree shows nothing.
+    pub proof_runs: u64,
     /// How many workers may die of a job before it is given up.
     pub claims: u32,
     /// Tokens that all jobs of one repository may read and write in a UTC day; no limit where it is not set.
@@ -321,6 +326,7 @@ impl Default for Limits {
             max_cost_usd: 5.0,
             max_tokens: 20_000_000,
             test_minutes: 20,
+            proof_runs: 3,
             claims: 3,
             repository_tokens_per_day: None,
             repository_usd_per_day: None,
@@ -452,6 +458,7 @@ impl Config {
             ("limits.attempts", self.limits.attempts.into()),
             ("limits.max_tokens", self.limits.max_tokens),
             ("limits.test_minutes", self.limits.test_minutes),
+            ("limits.proof_runs", self.limits.proof_runs),
             ("limits.claims", self.limits.claims.into()),
             ("server.workers", self.server.workers.into()),
             ("model.tries", self.model.tries.into()),
@@ -461,6 +468,9 @@ impl Config {
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError(format!("`{key}` must be at least 1")));
+        }
+        if self.limits.proof_runs > PROOF_RUNS_MAX {
+            return Err(ConfigError(format!("`limits.proof_runs` must be at most {PROOF_RUNS_MAX}")));
         }
         mcp::check(&self.mcp).map_err(ConfigError)?;
         self.sandbox.check().map_err(ConfigError)?;

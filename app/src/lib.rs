@@ -15,6 +15,7 @@ pub mod private_folder;
 pub mod rehearsal;
 mod removal;
 pub mod replay;
+pub mod results;
 pub mod sandbox;
 pub mod server;
 pub mod service;

@@ -29,8 +29,9 @@ mod conclusions;
 mod gate;
 pub mod meter;
 mod prepare;
-mod prove;
+pub mod prove;
 mod publish;
+mod reports;
 mod solve;
 
 /// How long to wait for a signal before looking anyway.
@@ -75,6 +76,8 @@ impl Tools {
 pub struct Settings {
     /// How long one setup or test command may take.
     pub test_timeout: Duration,
+    /// How often each tree that a proof rests on is tested.
+    pub proof_runs: usize,
     /// The model's name, for the record.
     pub model: String,
     /// Whether the cost can be known.

@@ -13,13 +13,16 @@ use jiff::Timestamp;
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::patch::FileState;
+use patchwright_domain::proof::findings::Added;
 
 use crate::forge::CloneAccess;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
+pub use adopted::Adopted;
 use layers::{Layer, Layers};
 use relay::Relay;
 
+mod adopted;
 mod edit;
 mod files;
 mod layers;
@@ -220,6 +223,26 @@ impl Workspaces {
         blocking(move || mirror::fetch(&mirror, &remote, &branch)).await
     }
 
+    /// Brings two commits of a checkout on this machine into the mirror, and says how they differ.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Rejected`] where the checkout has no such commits, [`WorkspaceError::Unavailable`].
+    pub async fn adopt(&self, repo: &RepoRef, checkout: PathBuf, base: &str, head: &str) -> Result<Adopted, WorkspaceError> {
+        let (mirror, base, head) = (self.mirror(repo), base.to_owned(), head.to_owned());
+        let lock = self.lock(&mirror);
+        let _writer = lock.lock().await;
+        blocking(move || adopted::adopt(&mirror, &checkout, &base, &head)).await
+    }
+
+    /// The lines that one commit has and another has not, as many as are looked at.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
+    pub async fn added(&self, repo: &RepoRef, base: &CommitId, head: &CommitId) -> Result<Vec<Added>, WorkspaceError> {
+        let (mirror, base, head) = (self.mirror(repo), base.clone(), head.clone());
+        blocking(move || proposal::added(&mirror, &base, &head)).await
+    }
+
     /// A file's bytes at a commit, `None` where there is no such regular file.
     ///
     /// # Errors
@@ -245,6 +268,15 @@ impl Workspaces {
     pub async fn root_files(&self, repo: &RepoRef, commit: &CommitId) -> Result<RootFiles, WorkspaceError> {
         let (mirror, commit) = (self.mirror(repo), commit.clone());
         blocking(move || mirror::root_files(&mirror, &commit)).await
+    }
+
+    /// The paths of a commit's regular files, as many as are looked through.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
+    pub async fn paths(&self, repo: &RepoRef, commit: &CommitId) -> Result<Vec<String>, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || mirror::paths(&mirror, &commit)).await
     }
 
     /// Looks through a commit for regular files of these names, and counts its files by their extensions.

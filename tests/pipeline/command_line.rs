@@ -265,6 +265,7 @@ async fn every_command_explains_itself() {
       run          Do one task on a local checkout and leave a branch or a patch
       serve        Serve webhooks and work on jobs
       doctor       Say what works on this machine and what to do about what does not
+      prove        Prove any patch, whoever made it, by running the tests without and with it
       replay       Drive a run again from what was recorded of it, and compare the files that it comes
                    to
       apply-patch  Apply a patch from standard input to the current directory, whole or not at all

@@ -102,11 +102,9 @@ async fn nothing_at_all_is_told_once() {
 }
 
 #[tokio::test]
-async fn an_agent_that_insists_is_left_to_the_proof() {
+async fn an_agent_that_insists_on_deleting_a_test_has_proven_nothing() {
     let steps = vec![Step::ApplyPatch(FIX.into()), Step::Shell("rm tests/t_mean.sh".into()), done()];
-    Setup::model(steps)
-        .play(async |world| {
-            assert_eq!(world.fix_this().await, Outcome::Proven, "the base's tests are put back and pass");
-        })
-        .await;
+    let told = Setup::model(steps).ends(Outcome::Unproven).await;
+    // The base's tests are put back and pass, but what would be merged does not have them.
+    assert!(told.contains("they are named below"), "{told}");
 }

@@ -52,6 +52,11 @@ async fn a_command_becomes_a_proven_pull_request() {
 
             Each ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.
 
+            | Tree | Runs |
+            | --- | --- |
+            | base | ❌ ❌ |
+            | patch under the base's tests | ✅ ✅ |
+
             Sandbox: `namespaces`, by the executor `local`; LIMITS.
 
             <details><summary>How to reproduce</summary>

@@ -584,6 +584,7 @@ fn agent(base_url: String, context_tokens: u64) -> Turns {
 fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
     Settings {
         test_timeout: Duration::from_secs(60),
+        proof_runs: 2,
         model: "scripted".into(),
         is_priced: false,
         host: web_url.trim_start_matches("http://").to_owned(),

@@ -109,6 +109,7 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
             source: "python".into(),
             setup: None,
             test: Some("python3 -m unittest".into()),
+            runner: None,
             checks: Vec::new(),
             decided_by: Vec::new(),
             droppings: Vec::new(),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::demands::Demands;
+use crate::ecosystem::runner::Runner;
 
 mod cargo;
 mod go;
@@ -25,6 +26,9 @@ pub struct Plan {
     pub setup: Option<String>,
     /// What to run to test it, if anybody knows.
     pub test: Option<String>,
+    /// The runner that the test command starts, if it is one that can be asked for a report of each test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<Runner>,
     /// What the agent's work must pass before it counts as done, such as a formatter's or a linter's check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<String>,
@@ -197,6 +201,7 @@ pub fn plan(commands: &Commands, files: &dyn Files) -> Plan {
         (None, Some((ecosystem, test))) => (ecosystem.name(), Some(test), ecosystem.decided_by().to_vec()),
         (None, None) => ("nothing", None, Vec::new()),
     };
+    let runner = test.as_ref().and_then(|test| Runner::of(test, recipe(test, files).as_deref()));
     let named = ALL.iter().flat_map(|ecosystem| ecosystem.recipes(files)).flat_map(|text| paths_in(&text));
     let decided_by = decided_by.into_iter().map(str::to_owned).chain(named.filter(|_| source != "cargo")).collect();
     let source = source.to_owned();
@@ -205,11 +210,22 @@ pub fn plan(commands: &Commands, files: &dyn Files) -> Plan {
         source,
         setup: commands.setup.clone(),
         test,
+        runner,
         checks: commands.checks.clone(),
         decided_by,
         droppings,
         demands: Demands::default(),
     }
+}
+
+/// What a command runs in turn, where it calls something that reads its commands from a file.
+fn recipe(command: &str, files: &dyn Files) -> Option<String> {
+    let ecosystem: &dyn Ecosystem = match command.split_whitespace().next()? {
+        "npm" | "pnpm" | "yarn" => &npm::Npm,
+        "make" | "gmake" => &make::Make,
+        _ => return None,
+    };
+    Some(ecosystem.recipes(files).join("\n"))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod patch;
 pub mod policy;
 pub mod proof;
 pub mod report;
+pub mod results;
 pub mod run;
 pub mod turn;
 pub mod walls;

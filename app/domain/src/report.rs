@@ -4,18 +4,18 @@
 
 use std::fmt::Write as _;
 
-use crate::ecosystem::runner;
 use crate::effect::PULL_REQUEST_PLACEHOLDER;
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobSpec, Task, Usage};
 use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Outcome, Prepared};
-use crate::proof::{Colour, Evidence, Verdict};
+use crate::proof::Verdict;
 use crate::run::Judged;
 use crate::walls::{self, Walls};
 
+mod evidence;
 pub mod neutral;
 
-use neutral::{cell, clip, code, fence, inert, plain};
+use neutral::{cell, clip, code, inert, plain};
 
 /// How long a title of ours may be, in characters; GitHub cuts at 256.
 const TITLE_CHARS_MAX: usize = 120;
@@ -27,8 +27,6 @@ const FILES_LISTED_MAX: usize = 50;
 const PATH_CHARS_MAX: usize = 200;
 /// How much of a command is shown, in characters.
 const COMMAND_CHARS_MAX: usize = 1_000;
-/// How much of a run's output is shown, in characters.
-const EXCERPT_CHARS_MAX: usize = 5_000;
 /// How much of a cause and of a next step is shown, in characters.
 const SENTENCE_CHARS_MAX: usize = 1_000;
 /// How long a body of ours may be; GitHub takes 65,536 characters, and the marker comes on top.
@@ -93,8 +91,8 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
         "{words}\n\n<sub>These are the model's words; nobody has checked them. What follows was executed.</sub>\n\n"
     );
     files(&mut body, &judged.proposal.changes);
-    tests(&mut body, story, &judged.verdict);
-    not_verified(&mut body, story, &judged.verdict);
+    evidence::tests(&mut body, story, &judged.verdict);
+    evidence::not_verified(&mut body, story, &judged.verdict);
     attempts(&mut body, story, judged);
     let _ = write!(body, "\n\n### Cost\n\n{}", cost(story));
     let _ = write!(body, "\n\n<sub>Job {}. A person reviews and merges this; nothing here merges itself.</sub>", story.spec.id());
@@ -196,111 +194,6 @@ fn files(body: &mut String, changes: &[Change]) {
     }
 }
 
-fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
-    let (base, head) = match verdict {
-        Verdict::Proven { base, head } => (Some(base), Some(head)),
-        Verdict::Unproven { base, head, .. } => (base.as_ref(), head.as_ref()),
-    };
-    let _ = write!(body, "\n### Tests\n\n");
-    let (Some(prepared), Some(base)) = (story.prepared, base) else {
-        body.push_str("None were run: no test command is known for this repository.");
-        return;
-    };
-    let _ = write!(
-        body,
-        "| {} | Base {} | With this patch |\n|---|---|---|\n",
-        cell(&base.command, COMMAND_CHARS_MAX),
-        code(prepared.base.short())
-    );
-    let _ = writeln!(body, "| result | {} | {} |", result(Some(base)), result(head));
-    let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
-    let network = if is_bare(story.walls) { "and without a sandbox" } else { "without network" };
-    let _ = write!(
-        body,
-        "\n\nEach ran in a fresh tree, {network}, by the harness. Existing test files were put back to the base's before the run on the patch."
-    );
-    confined(body, story, prepared);
-    let _ =
-        write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
-    for (name, evidence) in [("base", Some(base)), ("this patch", head)] {
-        if let Some(evidence) = evidence.filter(|evidence| !evidence.excerpt.trim().is_empty()) {
-            let _ = write!(
-                body,
-                "\n\n<details><summary>The end of the output on {name}</summary>\n\n{}\n\n</details>",
-                fence(&tail(&evidence.excerpt))
-            );
-        }
-    }
-}
-
-/// What was in force while all of this ran; journals from before it was written down say nothing of it.
-fn confined(body: &mut String, story: &Story<'_>, prepared: &Prepared) {
-    for note in &prepared.notes {
-        let _ = write!(body, "\n\n{}", sentence(note, story.host));
-    }
-    let lines: Vec<String> = story.walls.iter().map(|walls| plain(&walls.line(), SENTENCE_CHARS_MAX)).collect();
-    if lines.is_empty() {
-        return;
-    }
-    let _ = write!(body, "\n\nSandbox: {}.", lines.join("; later "));
-    if let Some(reach) = &prepared.reach {
-        let _ = write!(body, " The setup could reach {}.", plain(&reach.line(), SENTENCE_CHARS_MAX));
-    }
-}
-
-fn reproduce(story: &Story<'_>, prepared: &Prepared, base: &Evidence) -> String {
-    let mut script = format!("git checkout {}\n", prepared.base);
-    let setup = prepared.plan.setup.iter().map(String::as_str);
-    let commands: Vec<&str> = setup.chain([base.command.as_str()]).collect();
-    for command in &commands {
-        let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
-    }
-    if let Some(judged) = story.judged {
-        let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
-        for command in &commands {
-            let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
-        }
-    }
-    fence(&script)
-}
-
-fn result(evidence: Option<&Evidence>) -> String {
-    let Some(evidence) = evidence else { return "not run".into() };
-    let colour = match runner::colour(evidence) {
-        Colour::Green => "✅ pass",
-        Colour::Red => "❌ fail",
-        Colour::None => "⚠️ no result",
-    };
-    format!("{colour} ({})", evidence.exit)
-}
-
-fn time(evidence: Option<&Evidence>) -> String {
-    evidence.map_or_else(String::new, |evidence| {
-        let tenths = evidence.duration_ms / 100;
-        format!("{}.{} s", tenths / 10, tenths % 10)
-    })
-}
-
-fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
-    let mut open = Vec::new();
-    if let Verdict::Unproven { doubt, .. } = verdict {
-        open.push(format!("{} {}", doubt.sentence(), doubt.next_step()));
-    }
-    if !matches!(verdict, Verdict::Unproven { base: None, .. }) {
-        open.push("Only the command above was run, as a whole: its exit codes are compared, not single tests.".into());
-        open.push("Nothing was checked that these tests do not check.".into());
-    }
-    if let Some(now) = story.moved_to {
-        let (branch, now) = (code(story.spec.repo.default_branch()), code(now.short()));
-        let base = story.prepared.map(|prepared| code(prepared.base.short())).unwrap_or_default();
-        open.push(format!("{branch} has moved on to {now} since the base {base} was fixed; the result holds for the base."));
-    }
-    let _ = write!(body, "\n\n### Not verified\n");
-    for line in open {
-        let _ = write!(body, "\n- {line}");
-    }
-}
-
 fn cost(story: &Story<'_>) -> String {
     let usage = story.usage;
     let budget: &Budget = &story.spec.budget;
@@ -323,13 +216,6 @@ fn cost(story: &Story<'_>) -> String {
 fn dollars(microusd: u64) -> String {
     let cents = microusd.div_ceil(10_000);
     format!("{}.{:02}", cents / 100, cents % 100)
-}
-
-/// The end of an output, cut by whole characters.
-fn tail(output: &str) -> String {
-    let n_omitted = output.chars().count().saturating_sub(EXCERPT_CHARS_MAX);
-    let shown: String = output.chars().skip(n_omitted).collect();
-    if n_omitted == 0 { shown } else { format!("…{shown}") }
 }
 
 /// What a run is doing, for the comment that is kept up to date.
@@ -395,7 +281,7 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
 pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
     let title = format!("{}: {}", heading(story.conclusion.outcome), plain(&story.conclusion.cause, TITLE_CHARS_MAX));
     let mut summary = headline(story) + "\n";
-    tests(&mut summary, story, verdict);
+    evidence::tests(&mut summary, story, verdict);
     let _ = write!(summary, "\n\nPull request: {PULL_REQUEST_PLACEHOLDER}");
     (clip(&title, TITLE_CHARS_MAX), clip(&summary, BODY_CHARS_MAX))
 }

@@ -64,7 +64,14 @@ pub(crate) fn commit(digit: char) -> CommitId {
 /// A run of `cargo test` that ended with this code.
 pub(crate) fn ran(code: i32, excerpt: &str) -> Evidence {
     let output = Digest::of(excerpt.as_bytes());
-    Evidence { command: "cargo test".into(), exit: Exit::Code(code), duration_ms: 1_234, output, excerpt: excerpt.into() }
+    Evidence {
+        command: "cargo test".into(),
+        exit: Exit::Code(code),
+        duration_ms: 1_234,
+        output,
+        excerpt: excerpt.into(),
+        results: None,
+    }
 }
 
 /// A run of `cargo test` that ended like this.
@@ -79,6 +86,7 @@ pub(crate) fn plan() -> Plan {
         source: "cargo".into(),
         setup: None,
         test: Some("cargo test".into()),
+        runner: Some(crate::ecosystem::runner::Runner::Cargo),
         checks: Vec::new(),
         decided_by: vec!["Cargo.toml".into()],
         droppings: vec!["target".into()],
@@ -133,13 +141,13 @@ pub(crate) fn proposal() -> Proposal {
 
 /// Red on base, green on head.
 pub(crate) fn proven() -> Verdict {
-    Verdict::Proven { base: ran(101, "test adds ... FAILED"), head: ran(0, "test result: ok.") }
+    Verdict::Proven { base: ran(101, "test adds ... FAILED"), head: ran(0, "test result: ok."), account: None }
 }
 
 /// Red on base; the head ended with this code.
 pub(crate) fn unproven(doubt: Doubt, head: i32) -> Verdict {
     let (base, head) = (Some(ran(101, "test adds ... FAILED")), Some(ran(head, "left: 5, right: 4")));
-    Verdict::Unproven { doubt, base, head }
+    Verdict::Unproven { doubt, base, head, account: None }
 }
 
 /// An end with short texts.

@@ -322,6 +322,7 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
     let host = config.github.web_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/').to_owned();
     Settings {
         test_timeout: config.limits.test_timeout(),
+        proof_runs: usize::try_from(config.limits.proof_runs).unwrap_or(1),
         model: config.model.model.clone(),
         is_priced: config.model.input_usd_per_million.is_some() && config.model.output_usd_per_million.is_some(),
         author: format!("{slug}[bot]"),

@@ -1,6 +1,6 @@
 //! `patchwright run`: one task on a local checkout, in the foreground.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -119,29 +119,35 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// Where mirrors are kept between runs: in the user's cache, and not in the checkout that the program may be called in.
-fn cache_folder() -> PathBuf {
+pub(super) fn cache_folder() -> PathBuf {
     let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
     cache.unwrap_or_else(std::env::temp_dir).join("patchwright")
 }
 
-fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {
-    let path = arguments
-        .repo
-        .canonicalize()
-        .with_context(|| format!("finding `{}`", arguments.repo.display()))
-        .map_err(Failure::usage)?;
-    let branch = workspace::current_branch(&path).map_err(|e| Failure::usage(e.into()))?;
+/// The checkout that was named.
+pub(super) fn found(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize().with_context(|| format!("finding `{}`", path.display())).map_err(Failure::usage)
+}
+
+/// A checkout as a repository: its mirror is known by its path.
+pub(super) fn repo(path: &Path, branch: &str) -> Result<RepoRef, Failure> {
     let name: String = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     let digest = Digest::of(path.to_string_lossy().as_bytes()).to_string();
     let id = u64::from_str_radix(&digest[..12], 16).unwrap_or_default();
-    let repo = RepoRef::new(id, 0, "local", if name.is_empty() { "checkout" } else { &name }, &branch);
+    let repo = RepoRef::new(id, 0, "local", if name.is_empty() { "checkout" } else { &name }, branch);
+    repo.map_err(|e| Failure::usage(e.into()))
+}
+
+fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {
+    let path = found(&arguments.repo)?;
+    let branch = workspace::current_branch(&path).map_err(|e| Failure::usage(e.into()))?;
     let now = SystemClock.now();
     let login = std::env::var("USER").unwrap_or_else(|_| "operator".into());
     Ok(JobSpec {
         key: JobKey::of_command_line(&branch, &arguments.task, now),
-        repo: repo.map_err(|e| Failure::usage(e.into()))?,
+        repo: repo(&path, &branch)?,
         task: Task::Local {
             request: Untrusted::new(arguments.task.clone()),
             leaves_branch: arguments.patch.is_none(),

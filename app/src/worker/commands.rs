@@ -1,12 +1,14 @@
 //! Runs a repository's setup and test commands in a fresh tree and keeps what they said.
 
 use patchwright_domain::ecosystem::Plan;
+use patchwright_domain::ecosystem::runner::canary::Canary;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::proof::{Colour, Evidence};
 use patchwright_domain::turn::output;
 use tracing::{info, warn};
 
+use super::reports::{self, Tested};
 use super::{StepError, Tools, conclusions};
 use crate::egress::log::Log;
 use crate::sandbox::{Command, Executor, Output, Profile};
@@ -14,7 +16,7 @@ use crate::setup::{Ground, Patch, Ready, terms};
 use crate::workspace::Scratch;
 
 /// How much output of one command is kept, in bytes.
-const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How much of it goes into the journal, in characters and lines.
 const EXCERPT_CHARS_MAX: usize = 3_000;
 const EXCERPT_LINES_MAX: usize = 40;
@@ -27,7 +29,7 @@ pub(super) enum Said {
     /// The setup command failed, so the tests were not run; with the hosts that it was refused.
     SetupFailed(Evidence, Vec<String>),
     /// The tests were run.
-    Tested(Evidence),
+    Tested(Tested),
 }
 
 /// A tree whose setup has run.
@@ -82,15 +84,17 @@ async fn keep(tools: &Tools, log: Log) -> Result<Vec<String>, StepError> {
     Ok(refused)
 }
 
-/// Runs the plan's setup, if it has one, and its test command, on the base or on a patch.
+/// Runs the plan's setup, if it has one, and its test command, on the base or on a patch, with tests beside the repository's
+/// that must fail, if there are any. A plan without a test command has nothing to run, and nothing fails.
 pub(super) async fn test(
     tools: &Tools,
     spec: &JobSpec,
     base: &CommitId,
     patch: Option<Patch<'_>>,
     plan: &Plan,
-    test: &str,
+    canary: Option<&Canary>,
 ) -> Result<Said, StepError> {
+    let test = plan.test.as_deref().unwrap_or("true");
     let Prepared { tree, setup } = ready(tools, spec, base, patch, plan, plan.setup.as_deref(), Profile::Proof).await?;
     if let Some((evidence, refused)) = setup
         && evidence.exit.colour() != Colour::Green
@@ -98,7 +102,7 @@ pub(super) async fn test(
         return Ok(Said::SetupFailed(evidence, refused));
     }
     let mut executor = open(tools, &tree, plan, Profile::Proof).await?;
-    run(tools, executor.as_mut(), test).await.map(Said::Tested)
+    reports::test(tools, executor.as_mut(), plan, test, canary).await.map(Said::Tested)
 }
 
 /// Opens the sandbox on a tree.
@@ -109,8 +113,19 @@ pub(super) async fn open(tools: &Tools, tree: &Scratch, plan: &Plan, profile: Pr
 
 /// Runs one command and keeps its output.
 pub(super) async fn run(tools: &Tools, executor: &mut dyn Executor, script: &str) -> Result<Evidence, StepError> {
+    Ok(run_for_output(tools, executor, script, script).await?.0)
+}
+
+/// Runs a script that stands for a command and keeps its output, which it returns as well.
+pub(super) async fn run_for_output(
+    tools: &Tools,
+    executor: &mut dyn Executor,
+    named: &str,
+    script: &str,
+) -> Result<(Evidence, Vec<u8>), StepError> {
     let done = executor.execute(&command(tools, script)).await.map_err(|error| conclusions::sandbox(&error))?;
-    evidence(tools, script, done).await
+    let printed = done.output.clone();
+    Ok((evidence(tools, named, done).await?, printed))
 }
 
 fn command(tools: &Tools, script: &str) -> Command {
@@ -126,7 +141,7 @@ async fn evidence(tools: &Tools, script: &str, done: Output) -> Result<Evidence,
     let excerpt = excerpt(&done.output);
     let duration_ms = u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX);
     let output = tools.store.put_artifact(done.output).await?;
-    Ok(Evidence { command: script.to_owned(), exit: done.exit, duration_ms, output, excerpt })
+    Ok(Evidence { command: script.to_owned(), exit: done.exit, duration_ms, output, excerpt, results: None })
 }
 
 /// The last lines, without what a terminal would act on.

@@ -3,7 +3,7 @@
 
 use patchwright_domain::ecosystem::{self, Plan, runner};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{CommitId, EntryKind, Prepared};
+use patchwright_domain::journal::{CommitId, Digest, EntryKind, Prepared};
 use patchwright_domain::policy::Policy;
 use patchwright_domain::proof::Evidence;
 use patchwright_domain::report::Stage;
@@ -24,11 +24,17 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> R
     let request = tools.store.put_artifact(text).await?;
     let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
     let base = tools.workspaces.fetch(&spec.repo, access).await?;
-    let (plan, notes) = plan(tools, spec, &base).await?;
-    let baseline = baseline(tools, spec, &base, &plan, &notes).await?;
+    let prepared = prepared(tools, spec, &base, request).await?;
+    Ok(Answer::entry(EntryKind::Prepared { prepared }))
+}
+
+/// Finds out how a base is tested, and what its tests say.
+pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, base: &CommitId, request: Digest) -> Result<Prepared, StepError> {
+    let (plan, notes) = plan(tools, spec, base).await?;
+    let baseline = baseline(tools, spec, base, &plan, &notes).await?;
     let reach = reach(tools, &plan).await;
     info!(base = %base, "prepared; the tests are run with {:?}", plan.test);
-    Ok(Answer::entry(EntryKind::Prepared { prepared: Prepared { base, plan, baseline, request, reach, notes } }))
+    Ok(Prepared { base: base.clone(), plan, baseline, request, reach, notes })
 }
 
 /// What the setups of this run can reach.
@@ -79,11 +85,13 @@ async fn baseline(
     notes: &[String],
 ) -> Result<Option<Evidence>, StepError> {
     // Where nothing is changed there is nothing to compare with.
-    let (true, Some(test)) = (spec.task.mode().edits(), &plan.test) else { return Ok(None) };
-    match commands::test(tools, spec, base, None, plan, test).await? {
+    if !spec.task.mode().edits() || plan.test.is_none() {
+        return Ok(None);
+    }
+    match commands::test(tools, spec, base, None, plan, None).await? {
         Said::SetupFailed(evidence, refused) => Err(unusable("setup", &evidence, &refused, notes)),
-        Said::Tested(evidence) if runner::is_unusable(&evidence) => Err(unusable("test", &evidence, &[], notes)),
-        Said::Tested(evidence) => Ok(Some(evidence)),
+        Said::Tested(tested) if runner::is_unusable(&tested.evidence) => Err(unusable("test", &tested.evidence, &[], notes)),
+        Said::Tested(tested) => Ok(Some(tested.evidence)),
     }
 }
 

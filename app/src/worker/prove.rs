@@ -1,16 +1,29 @@
-//! Prove: run the tests on the proposal in a fresh tree, and compare with what they said on the base.
+//! Prove: run the tests in fresh trees, as often and with as much of the patch in them as the inquiry asks for.
 
+use std::collections::BTreeSet;
+
+use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{CommitId, EntryKind, Proposal};
-use patchwright_domain::proof::{self, Doubt, Evidence, Verdict};
+use patchwright_domain::journal::{CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
+use patchwright_domain::proof::findings;
+use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
+use patchwright_domain::proof::{self, Stand, Verdict};
 use patchwright_domain::report::Stage;
+use patchwright_domain::results::Status;
 use patchwright_domain::run::Run;
 use tracing::info;
 
 use super::commands::{self, Said};
-use super::{Answer, StepError, Tools};
+use super::reports::{self, Tested};
+use super::{Answer, StepError, Tools, conclusions};
 use crate::setup::Patch;
 use crate::store::StoreError;
+use crate::workspace::Adopted;
+
+/// How many letters the names of the tests that must fail have.
+const WORD_LETTERS: usize = 12;
+/// How many test files are looked at for a place beside them.
+const PLACES_MAX: usize = 200;
 
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
     super::show(tools, spec, Stage::Verifying, run.walls()).await;
@@ -19,21 +32,106 @@ pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<A
     };
     let pack = tools.store.artifact(&proposal.pack).await?;
     tools.workspaces.unpack(&spec.repo, &proposal.commit, pack).await?;
-    let head = match &prepared.plan.test {
-        None => None,
-        Some(test) => {
-            let restored = proof::tests_to_restore(&proposal.changes).map(str::to_owned).collect();
-            let patch = Patch { commit: &proposal.commit, changes: &proposal.changes, restored };
-            Some(evidence(commands::test(tools, spec, &prepared.base, Some(patch), &prepared.plan, test).await?))
-        }
-    };
-    let mut verdict = proof::judge(&prepared.plan, &proposal.changes, prepared.baseline.clone(), head);
-    let is_proven = matches!(verdict, Verdict::Proven { .. });
-    if is_proven && touches_inline_tests(tools, spec, &prepared.base, proposal).await? {
-        verdict = verdict.doubted(Doubt::TestsTouched);
-    }
+    let verdict = verdict(tools, spec, prepared, proposal).await?;
     info!("verified: {}", if matches!(verdict, Verdict::Proven { .. }) { "proven" } else { "unproven" });
     Ok(Answer::entry(EntryKind::Verified { verdict }))
+}
+
+/// What was found out about a patch that somebody else has made.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// How it is tested, and what the base said.
+    pub prepared: Prepared,
+    /// What was concluded.
+    pub verdict: Verdict,
+}
+
+/// Proves the difference of two commits, by the same runs as for an agent's; `spec` is whose repository it is.
+///
+/// # Errors
+/// A [`Failure`] that names its cause and the next step, where the machine or the repository's own setup does not work.
+pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<Proof, Failure> {
+    let proved = async {
+        let Adopted { base, head, diff, changes } = adopted;
+        let request = tools.store.put_artifact(Vec::new()).await?;
+        let prepared = super::prepare::prepared(tools, spec, base, request).await?;
+        let nothing = Digest::of(b"");
+        let proposal = Proposal {
+            commit: head.clone(),
+            pack: nothing,
+            diff: tools.store.put_artifact(diff.clone().into_bytes()).await?,
+            answer: nothing,
+            transcript: nothing,
+            changes: changes.clone(),
+            fingerprint: Some(proof::fingerprint(diff)),
+        };
+        let verdict = verdict(tools, spec, &prepared, &proposal).await?;
+        Ok(Proof { prepared, verdict })
+    };
+    proved.await.map_err(|error| match error {
+        StepError::Failed(failure) => *failure,
+        error @ (StepError::Store(_) | StepError::Forge(_) | StepError::Workspace(_)) => {
+            let cause = format!("{error}.");
+            conclusions::environment(&cause, "Run `patchwright doctor`.", cause.clone())
+        }
+    })
+}
+
+/// Runs what the inquiry asks for, until it has a verdict.
+async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
+    let added = tools.workspaces.added(&spec.repo, &prepared.base, &proposal.commit).await?;
+    let findings = findings::findings(&proposal.changes, &added);
+    let inquiry = Inquiry {
+        plan: &prepared.plan,
+        changes: &proposal.changes,
+        n_runs: tools.settings.proof_runs,
+        has_canaries: prepared.plan.runner.is_some(),
+        is_about_the_build: false,
+        findings: &findings,
+        has_inline_tests: touches_inline_tests(tools, spec, &prepared.base, proposal).await?,
+    };
+    let mut runs = Vec::new();
+    if let Some(evidence) = prepared.baseline.clone() {
+        let results = reports::kept(tools, evidence.results).await?;
+        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None });
+    }
+    loop {
+        match inquiry.next(&runs) {
+            Next::Judged(verdict) => return Ok(*verdict),
+            Next::Run { stand, has_canaries } => {
+                let canary = match has_canaries {
+                    true => canary(tools, spec, prepared, proposal, stand, &runs).await?,
+                    false => None,
+                };
+                let tested = tested(tools, spec, prepared, proposal, stand, canary.as_ref()).await?;
+                let Tested { evidence, results, canaries } = tested;
+                // Where none could be laid, that is what became of them.
+                let canaries = canaries.or(has_canaries.then_some(Canaries { n_laid: 0, n_failed: 0 }));
+                info!("the tests on the {}: {}", stand.name(), evidence.exit);
+                runs.push(Ran { stand, evidence, results, canaries });
+            }
+        }
+    }
+}
+
+/// Runs the tests once, in a fresh tree with so much of the patch.
+async fn tested(
+    tools: &Tools,
+    spec: &JobSpec,
+    prepared: &Prepared,
+    proposal: &Proposal,
+    stand: Stand,
+    canary: Option<&Canary>,
+) -> Result<Tested, StepError> {
+    let Prepared { base, plan, .. } = prepared;
+    let restored = stand.restored(&proposal.changes);
+    let patch = Patch { commit: &proposal.commit, changes: &proposal.changes, restored };
+    let patch = (stand != Stand::Base).then_some(patch);
+    // A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
+    Ok(match commands::test(tools, spec, base, patch, plan, canary).await? {
+        Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None },
+        Said::Tested(tested) => tested,
+    })
 }
 
 /// Whether the patch changes tests that stand inside a source file, which cannot be put back without the patch itself.
@@ -48,9 +146,50 @@ async fn touches_inline_tests(tools: &Tools, spec: &JobSpec, base: &CommitId, pr
     Ok(false)
 }
 
-/// A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
-fn evidence(said: Said) -> Evidence {
-    match said {
-        Said::SetupFailed(evidence, _) | Said::Tested(evidence) => evidence,
+/// Tests that must fail, beside those that this tree has; if it can be seen, beside one that the proof is about.
+async fn canary(
+    tools: &Tools,
+    spec: &JobSpec,
+    prepared: &Prepared,
+    proposal: &Proposal,
+    stand: Stand,
+    runs: &[Ran],
+) -> Result<Option<Canary>, StepError> {
+    let Some(runner) = prepared.plan.runner else { return Ok(None) };
+    let has_tests = matches!(stand, Stand::Tests | Stand::Head);
+    let commit = if has_tests { &proposal.commit } else { &prepared.base };
+    let names = moved(runs);
+    let mut beside = Vec::new();
+    let paths = tools.workspaces.paths(&spec.repo, commit).await?;
+    for path in paths.into_iter().filter(|path| canary::is_place(runner, path)).take(PLACES_MAX) {
+        let text = tools.workspaces.read(&spec.repo, commit, &path).await?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let is_about = names.iter().any(|name| text.contains(name));
+        beside.push((!is_about, path, text));
     }
+    beside.sort();
+    let beside: Vec<(String, String)> = beside.into_iter().map(|(_, path, text)| (path, text)).collect();
+    Ok(canary::canary(runner, &beside, &Words { file: word(), mark: word() }))
+}
+
+/// The last parts of the names of tests that failed in one run and passed in another.
+fn moved(runs: &[Ran]) -> BTreeSet<&str> {
+    let with = |wanted: Status| {
+        let tests = runs.iter().filter_map(|ran| ran.results.as_ref()).flat_map(|results| &results.tests);
+        tests.filter(move |(_, status)| **status == wanted).map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>()
+    };
+    let (failed, passed) = (with(Status::Failed), with(Status::Passed));
+    let moved = failed.intersection(&passed).map(|name| last_part(name));
+    moved.filter(|name| !name.is_empty()).collect()
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit(['.', '>', ':', '/']).next().unwrap_or(name).trim()
+}
+
+/// A word that nobody can guess.
+fn word() -> String {
+    let mut random = [0_u8; WORD_LETTERS];
+    rustls::crypto::ring::default_provider().secure_random.fill(&mut random).expect("the system gives random bytes");
+    random.iter().map(|byte| char::from(b'a' + byte % 26)).collect()
 }

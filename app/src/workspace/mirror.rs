@@ -42,7 +42,7 @@ pub(super) fn commit_id(oid: Oid) -> CommitId {
     CommitId::parse(&oid.to_string()).expect("git prints forty hexadecimal digits")
 }
 
-fn open_or_make(mirror: &Path) -> Result<Repository, WorkspaceError> {
+pub(super) fn open_or_make(mirror: &Path) -> Result<Repository, WorkspaceError> {
     if mirror.join("HEAD").exists() {
         return open(mirror);
     }
@@ -168,6 +168,24 @@ pub(super) fn survey(mirror: &Path, commit: &CommitId, names: &[String]) -> Resu
     match walked {
         Err(error) if n_seen < SURVEY_ENTRIES_MAX => Err(git("looking through the base", &error)),
         Ok(()) | Err(_) => Ok(survey),
+    }
+}
+
+pub(super) fn paths(mirror: &Path, commit: &CommitId) -> Result<Vec<String>, WorkspaceError> {
+    let repository = open(mirror)?;
+    let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
+    let (mut paths, mut n_seen) = (Vec::new(), 0);
+    let walked = tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
+        n_seen += 1;
+        let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
+        if let (true, Ok(name)) = (is_regular, entry.name()) {
+            paths.push(format!("{directory}{name}"));
+        }
+        if n_seen < SURVEY_ENTRIES_MAX { TreeWalkResult::Ok } else { TreeWalkResult::Abort }
+    });
+    match walked {
+        Err(error) if n_seen < SURVEY_ENTRIES_MAX => Err(git("looking through the base", &error)),
+        Ok(()) | Err(_) => Ok(paths),
     }
 }
 

@@ -2,10 +2,57 @@
 //!
 //! A runner is known by the command. Of a command that names none of them the exit code is all there is to go by.
 
+use serde::{Deserialize, Serialize};
+
 use crate::proof::{Colour, Evidence, Exit};
 
-/// A test runner.
-struct Runner {
+pub mod canary;
+pub mod report;
+
+/// The runners that can be asked for a report of each test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runner {
+    /// `cargo test`.
+    Cargo,
+    /// `cargo nextest run`.
+    Nextest,
+    /// pytest.
+    Pytest,
+    /// Python's own.
+    Unittest,
+    /// `go test`.
+    Go,
+    /// `node --test`.
+    Node,
+    /// Jest.
+    Jest,
+    /// Vitest.
+    Vitest,
+}
+
+impl Runner {
+    /// The runner that a command starts, by itself or through the recipe that it names.
+    pub fn of(command: &str, recipe: Option<&str>) -> Option<Self> {
+        let known = |text: &str| CALLS.iter().find(|(call, _)| text.contains(call)).map(|(_, runner)| *runner);
+        known(command).or_else(|| recipe.and_then(known))
+    }
+}
+
+/// What a command that starts a runner contains; what contains another stands before it.
+const CALLS: [(&str, Runner); 8] = [
+    ("cargo nextest run", Runner::Nextest),
+    ("cargo test", Runner::Cargo),
+    ("pytest", Runner::Pytest),
+    ("-m unittest", Runner::Unittest),
+    ("go test", Runner::Go),
+    ("node --test", Runner::Node),
+    ("vitest", Runner::Vitest),
+    ("jest", Runner::Jest),
+];
+
+/// What a runner says when it came to its end, and when it could not begin.
+struct Words {
     /// What a command that calls it contains.
     called_by: &'static str,
     /// One of these stands in the output of a run that came to its end and passed.
@@ -16,8 +63,8 @@ struct Runner {
     no_result: &'static [i32],
 }
 
-const RUNNERS: [Runner; 4] = [
-    Runner {
+const RUNNERS: [Words; 4] = [
+    Words {
         called_by: "cargo test",
         passed: &["test result: ok."],
         unusable: &[
@@ -29,12 +76,12 @@ const RUNNERS: [Runner; 4] = [
         no_result: &[],
     },
     // pytest's documentation, "Exit codes": 2 interrupted, 3 internal error, 4 usage, 5 nothing collected.
-    Runner { called_by: "pytest", passed: &[" passed"], unusable: &["No module named pytest"], no_result: &[2, 3, 4, 5] },
+    Words { called_by: "pytest", passed: &[" passed"], unusable: &["No module named pytest"], no_result: &[2, 3, 4, 5] },
     // Python's documentation of unittest.main: 5 where no tests were run.
-    Runner { called_by: "unittest", passed: &["\nOK"], unusable: &["No module named unittest"], no_result: &[5] },
-    Runner {
+    Words { called_by: "unittest", passed: &["\nOK"], unusable: &["No module named unittest"], no_result: &[5] },
+    Words {
         called_by: "go test",
-        passed: &["ok  \t"],
+        passed: &["ok  \t", r"ok  \t"],
         unusable: &["no required module provides", "cannot find module"],
         no_result: &[],
     },
@@ -44,7 +91,7 @@ const RUNNERS: [Runner; 4] = [
 /// not say that it came to its end.
 pub fn colour(evidence: &Evidence) -> Colour {
     let colour = evidence.exit.colour();
-    let Some(runner) = runner(&evidence.command) else { return colour };
+    let Some(runner) = words(&evidence.command) else { return colour };
     let says = |words: &[&str]| words.iter().any(|word| evidence.excerpt.contains(word));
     let is_result = match colour {
         Colour::Green => says(runner.passed),
@@ -56,44 +103,14 @@ pub fn colour(evidence: &Evidence) -> Colour {
 
 /// Whether the command could not run any test, whatever the code under test: it is missing, or what it needs is.
 pub fn is_unusable(evidence: &Evidence) -> bool {
-    let says_so = |runner: &Runner| runner.unusable.iter().any(|words| evidence.excerpt.contains(words));
+    let says_so = |runner: &Words| runner.unusable.iter().any(|words| evidence.excerpt.contains(words));
     let failed = evidence.exit != Exit::Code(0);
-    evidence.exit.is_missing_command() || failed && runner(&evidence.command).is_some_and(says_so)
+    evidence.exit.is_missing_command() || failed && words(&evidence.command).is_some_and(says_so)
 }
 
-fn runner(command: &str) -> Option<&'static Runner> {
+fn words(command: &str) -> Option<&'static Words> {
     RUNNERS.iter().find(|runner| command.contains(runner.called_by))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample;
-
-    #[track_caller]
-    fn check(command: &str, code: i32, output: &str, expected: Colour) {
-        let evidence = Evidence { command: command.into(), ..sample::ran(code, output) };
-        assert_eq!(colour(&evidence), expected, "{command}: {code} {output}");
-    }
-
-    #[test]
-    fn a_runner_that_does_not_say_that_it_passed_has_not() {
-        check("cargo test", 0, "running 1 test\n", Colour::None);
-        check("cargo test", 0, "test result: ok. 1 passed; 0 failed", Colour::Green);
-        check("python3 -m pytest -q", 0, "", Colour::None);
-        check("python3 -m pytest -q", 0, "3 passed in 0.1s", Colour::Green);
-        check("python3 -m unittest discover", 0, "", Colour::None);
-        check("python3 -m unittest discover", 0, "Ran 3 tests in 0.1s\n\nOK", Colour::Green);
-        check("go test ./...", 0, "ok  \texample/x\t0.1s", Colour::Green);
-        check("sh tests/run.sh", 0, "", Colour::Green);
-    }
-
-    #[test]
-    fn a_runner_that_could_not_test_has_found_nothing() {
-        check("python3 -m pytest -q", 1, "1 failed", Colour::Red);
-        check("python3 -m pytest -q", 1, "/usr/bin/python3: No module named pytest", Colour::None);
-        check("python3 -m pytest -q", 5, "no tests ran in 0.1s", Colour::None);
-        check("cargo test", 101, "test result: FAILED. 0 passed; 1 failed", Colour::Red);
-        check("cargo test", 101, "error: no matching package named `x` found", Colour::None);
-    }
-}
+mod tests;

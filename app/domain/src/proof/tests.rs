@@ -1,104 +1,19 @@
-use super::{Colour, Doubt, Exit, Verdict, forbidden, is_test_path, judge, loses_inline_tests, tests_to_restore};
-use crate::journal::{Change, ChangeKind};
-use crate::sample::{changed, ended, plan};
-
-const GREEN: Exit = Exit::Code(0);
-const RED: Exit = Exit::Code(1);
-
-fn source() -> Vec<Change> {
-    vec![changed("src/lib.rs", ChangeKind::Modified)]
-}
-
-fn doubt(changes: &[Change], base: Exit, head: Exit) -> Option<Doubt> {
-    match judge(&plan(), changes, Some(ended(base)), Some(ended(head))) {
-        Verdict::Proven { base: on_base, head: on_head } => {
-            assert_eq!((on_base, on_head), (ended(base), ended(head)));
-            None
-        }
-        Verdict::Unproven { doubt, base: on_base, head: on_head } => {
-            assert_eq!((on_base, on_head), (Some(ended(base)), Some(ended(head))));
-            Some(doubt)
-        }
-    }
-}
-
-#[track_caller]
-fn check(base: Exit, head: Exit, expected: Option<Doubt>) {
-    assert_eq!(doubt(&source(), base, head), expected, "{base} on base, {head} on head");
-}
-
-#[test]
-fn red_on_base_and_green_on_head_is_the_only_proof() {
-    check(RED, GREEN, None);
-    check(RED, RED, Some(Doubt::StillRed));
-    check(GREEN, GREEN, Some(Doubt::GreenBefore));
-    check(GREEN, RED, Some(Doubt::Regression));
-}
-
-#[test]
-fn a_run_without_result_proves_nothing() {
-    for nothing in [Exit::TimedOut, Exit::Signal(9), Exit::Code(126), Exit::Code(127)] {
-        assert_eq!(nothing.colour(), Colour::None);
-        for other in [RED, GREEN, nothing] {
-            check(nothing, other, Some(Doubt::Inconclusive));
-            check(other, nothing, Some(Doubt::Inconclusive));
-        }
-    }
-}
+use super::{Colour, Doubt, Exit, forbidden, is_test_path, loses_inline_tests};
+use crate::journal::ChangeKind;
+use crate::sample::changed;
 
 #[test]
 fn only_zero_is_green() {
-    assert_eq!(GREEN.colour(), Colour::Green);
+    assert_eq!(Exit::Code(0).colour(), Colour::Green);
     for code in [1, 2, 101, 125, 128, 255, -1] {
         assert_eq!(Exit::Code(code).colour(), Colour::Red, "{code}");
     }
     assert!(Exit::Code(127).is_missing_command() && Exit::Code(126).is_missing_command());
-    assert!(!RED.is_missing_command() && !Exit::TimedOut.is_missing_command());
+    assert!(!Exit::Code(1).is_missing_command() && !Exit::TimedOut.is_missing_command());
     assert_eq!(
-        [RED, Exit::Signal(9), Exit::TimedOut].map(|exit| exit.to_string()),
+        [Exit::Code(1), Exit::Signal(9), Exit::TimedOut].map(|exit| exit.to_string()),
         ["exit code 1", "killed by signal 9", "time limit reached"]
     );
-}
-
-#[test]
-fn without_both_runs_there_is_no_proof() {
-    for (base, head) in [(None, None), (Some(ended(RED)), None), (None, Some(ended(GREEN)))] {
-        let verdict = judge(&plan(), &source(), base.clone(), head.clone());
-        assert_eq!(verdict, Verdict::Unproven { doubt: Doubt::NoTestCommand, base, head });
-    }
-}
-
-#[test]
-fn a_patch_that_decides_how_the_tests_run_is_not_proven_by_them() {
-    for (path, kind) in [
-        ("Cargo.toml", ChangeKind::Modified),
-        ("crates/a/Cargo.toml", ChangeKind::Modified),
-        ("Cargo.toml", ChangeKind::Deleted),
-        ("jest.config.js", ChangeKind::Added),
-        ("tests/conftest.py", ChangeKind::Added),
-        ("web/.mocharc.json", ChangeKind::Added),
-    ] {
-        let changes = [source(), vec![changed(path, kind)]].concat();
-        assert_eq!(doubt(&changes, RED, GREEN), Some(Doubt::TestCommandTouched), "{path}");
-        assert_eq!(doubt(&changes, RED, RED), Some(Doubt::StillRed), "{path}");
-        assert_eq!(doubt(&changes, GREEN, GREEN), Some(Doubt::GreenBefore), "{path}");
-    }
-    let restored = [source(), vec![changed("jest.config.js", ChangeKind::Modified)]].concat();
-    assert_eq!(doubt(&restored, RED, GREEN), None, "the base's configuration is put back");
-}
-
-#[test]
-fn the_tests_are_exactly_those_of_the_base() {
-    let changes = [
-        changed("src/lib.rs", ChangeKind::Modified),
-        changed("tests/changed.rs", ChangeKind::Modified),
-        changed("tests/deleted.rs", ChangeKind::Deleted),
-        changed("tests/added.rs", ChangeKind::Added),
-        changed("src/old.rs", ChangeKind::Deleted),
-        changed("conftest.py", ChangeKind::Modified),
-    ];
-    let restored: Vec<&str> = tests_to_restore(&changes).collect();
-    assert_eq!(restored, ["tests/changed.rs", "tests/deleted.rs", "tests/added.rs", "conftest.py"]);
 }
 
 #[test]
@@ -145,7 +60,7 @@ fn what_steers_the_repository_may_not_change() {
         "a/action.yml",
         "renovate.json",
     ] {
-        let changes = [source(), vec![changed(path, ChangeKind::Added)]].concat();
+        let changes = [changed("src/lib.rs", ChangeKind::Modified), changed(path, ChangeKind::Added)];
         let reason = forbidden(&changes).expect("it is protected");
         assert!(reason.starts_with(&format!("the patch changes `{path}`; workflows")), "{reason}");
     }
@@ -171,6 +86,12 @@ fn every_doubt_has_a_sentence_and_a_next_step() {
         Doubt::Inconclusive,
         Doubt::TestCommandTouched,
         Doubt::TestsTouched,
+        Doubt::Flaky,
+        Doubt::Suspect,
+        Doubt::RunnerDeceives,
+        Doubt::TestsWeakened,
+        Doubt::OwnTestsFail,
+        Doubt::DoesNotBuild,
     ];
     let told: Vec<String> = doubts.iter().map(|doubt| format!("{} {}", doubt.sentence(), doubt.next_step())).collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
@@ -181,9 +102,15 @@ fn every_doubt_has_a_sentence_and_a_next_step() {
     A run of the tests came to no result (it was killed, ran out of time, or its runner did not finish), so there is nothing to compare. Run the tests by hand, or give them more time with `limits.test_minutes`.
     The patch changes a file that decides how the tests are run, so their passing says nothing about it. Review that change by hand before anything else.
     The patch changes or deletes existing tests inside a source file, so the tests' passing says nothing about it. Review that change by hand before anything else.
+    A test that should show it does not always end the same way on the same tree, so it shows nothing. Make the test steady, or review the patch by hand.
+    The patch has lines or files that could make its tests pass for another reason than that it is right; they are named below. Read the places that are named, and decide by hand.
+    With the patch, tests of the harness that must fail were not reported as failing: its code changes what the test runner reports. Do not merge this without reading every line: honest code has no reason to do that.
+    The patch mends what the tests of the base show, but its own versions of those tests pass without it. Look at the patch's tests first, or ask again.
+    The tests that come with the patch fail with it. Look at the patch's tests first, or ask again.
+    Without the patch the tests cannot be compiled or imported, so that nothing shows what they would say of the code. Review the patch by hand, or add a failing test that can be built without it, and ask again.
     "#);
     let mended: Vec<Doubt> = doubts.into_iter().filter(|doubt| doubt.is_worth_a_round()).collect();
-    assert_eq!(mended, [Doubt::StillRed, Doubt::Regression]);
+    assert_eq!(mended, [Doubt::StillRed, Doubt::Regression, Doubt::TestsWeakened, Doubt::OwnTestsFail]);
 }
 
 #[test]

@@ -240,7 +240,7 @@ fn an_unproven_pull_request_says_so_first_and_last() {
 
 #[test]
 fn without_a_test_command_nothing_is_said_to_have_run() {
-    let tale = Tale::of(Verdict::Unproven { doubt: Doubt::NoTestCommand, base: None, head: None });
+    let tale = Tale::of(Verdict::Unproven { doubt: Doubt::NoTestCommand, base: None, head: None, account: None });
     assert_eq!(tale.section("Tests"), "None were run: no test command is known for this repository.");
     insta::assert_snapshot!(tale.section("Not verified"), @r#"- No test command is known for this repository, so nothing was executed to check the patch. Name the test command in `.github/patchwright.yml`: `commands: { test: "…" }`."#);
 }
@@ -516,4 +516,61 @@ fn the_walls_of_a_run_are_told_in_a_line() {
     insta::assert_snapshot!(line(&changed).unwrap(), @"Sandbox: `namespaces`, by the executor `local`; limits kept exactly: processor time, processes; limits looked at again and again: memory; later none, by the executor `none`; limits NOT kept: memory. The setup could reach h0.test, h1.test, h2.test, h3.test, h4.test, h5.test, h6.test, h7.test, h8.test, h9.test, h10.test, h11.test, h12.test, h13.test, h14.test, h15.test, h16.test, h17.test, h18.test, h19.test and 2 more, on the base alone.");
     let of_old = Tale { walls: Vec::new(), ..Tale::of(proven()) };
     assert_eq!(line(&of_old), None);
+}
+
+#[test]
+fn what_was_run_is_told_tree_by_tree_and_test_by_test() {
+    use crate::journal::Digest;
+    use crate::proof::{Account, Colour, Exit, Run, Stand};
+    use crate::results::table::Table;
+    use crate::results::{Results, Status};
+
+    let run = |stand, colour, code| {
+        let output = Digest::of(b"output");
+        Run { stand, exit: Exit::Code(code), colour, duration_ms: 900, output }
+    };
+    let results = |adds| {
+        let tests = [("adds > two | three", adds), ("names", Status::Passed)];
+        Results { tests: tests.map(|(name, status)| (name.to_owned(), status)).into(), is_complete: true }
+    };
+    let account = Account {
+        runs: vec![
+            run(Stand::Base, Colour::Red, 101),
+            run(Stand::Code, Colour::Green, 0),
+            run(Stand::Base, Colour::Red, 101),
+            run(Stand::Code, Colour::Green, 101),
+        ],
+        reproducers: vec!["adds > two | three".into()],
+        table: Some(Table::of(&[results(Status::Failed)], &[results(Status::Passed)])),
+        is_runner_honest: Some(true),
+        findings: Vec::new(),
+    };
+    let mut tale = Tale::of(sample::proven());
+    if let Verdict::Proven { account: told, .. } = &mut tale.judged.verdict {
+        *told = Some(Box::new(account));
+    }
+    let body = tale.pull_request();
+    let (_, tests) = body.split_once("Each ran in a fresh tree").expect("the section is there");
+    let (tests, _) = tests.split_once("<details>").expect("what follows is there");
+    insta::assert_snapshot!(tests, @r"
+    , without network, by the harness. Existing test files were put back to the base's before the run on the patch.
+
+    | Tree | Runs |
+    | --- | --- |
+    | base | ❌ ❌ |
+    | patch under the base's tests | ✅ ✅ |
+
+    **1 test fails without the patch's code and passes with it, every time.**
+
+    Test by test: 1 mended, 1 unchanged.
+
+    | Test | Without | With |
+    | --- | --- | --- |
+    | `adds > two \| three` | fails | passes |
+
+    Tests of the harness that must fail were laid beside them, and were reported as failing.
+
+    Sandbox: `namespaces`, by the executor `local`; limits kept exactly: processor time, processes; limits looked at again and again: memory.
+    ");
+    insta::assert_snapshot!(tale.section("Not verified"), @"- Nothing was checked that these tests do not check.");
 }

@@ -83,9 +83,15 @@ impl Run {
 fn rank(judged: &Judged) -> impl Ord + use<> {
     let by_execution = match &judged.verdict {
         Verdict::Proven { .. } => 3,
-        Verdict::Unproven { doubt: Doubt::GreenBefore | Doubt::TestCommandTouched | Doubt::TestsTouched, .. } => 2,
-        Verdict::Unproven { doubt: Doubt::NoTestCommand | Doubt::Inconclusive | Doubt::StillRed, .. } => 1,
-        Verdict::Unproven { doubt: Doubt::Regression, .. } => 0,
+        Verdict::Unproven {
+            doubt: Doubt::GreenBefore | Doubt::TestCommandTouched | Doubt::TestsTouched | Doubt::Suspect | Doubt::DoesNotBuild,
+            ..
+        } => 2,
+        Verdict::Unproven { doubt: Doubt::NoTestCommand | Doubt::Inconclusive | Doubt::StillRed | Doubt::Flaky, .. } => 1,
+        Verdict::Unproven {
+            doubt: Doubt::Regression | Doubt::OwnTestsFail | Doubt::TestsWeakened | Doubt::RunnerDeceives,
+            ..
+        } => 0,
     };
     let n_lines: u64 = judged.proposal.changes.iter().map(|c| u64::from(c.lines_added) + u64::from(c.lines_removed)).sum();
     (by_execution, Reverse(n_lines), Reverse(judged.tokens))

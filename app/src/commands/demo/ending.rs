@@ -90,10 +90,10 @@ impl Ending {
         let run = |evidence: &Evidence| json!({ "exit": evidence.exit.to_string(), "duration_ms": evidence.duration_ms });
         match &self.verdict {
             None => Value::Null,
-            Some(Verdict::Proven { base, head }) => {
+            Some(Verdict::Proven { base, head, .. }) => {
                 json!({ "verdict": "proven", "command": base.command, "base": run(base), "head": run(head) })
             }
-            Some(Verdict::Unproven { doubt, base, head }) => json!({
+            Some(Verdict::Unproven { doubt, base, head, .. }) => json!({
                 "verdict": "unproven", "doubt": doubt, "command": base.as_ref().map(|base| &base.command),
                 "base": base.as_ref().map(run), "head": head.as_ref().map(run),
             }),

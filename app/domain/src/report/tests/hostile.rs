@@ -22,7 +22,7 @@ fn tale(verdict: Verdict, hostile: &str) -> Tale {
     tale.judged.proposal = Proposal { changes: vec![change; 51], ..sample::proposal() };
     (tale.title, tale.answer) = (hostile.into(), hostile.into());
     match &mut tale.judged.verdict {
-        Verdict::Proven { base, head } | Verdict::Unproven { base: Some(base), head: Some(head), .. } => {
+        Verdict::Proven { base, head, .. } | Verdict::Unproven { base: Some(base), head: Some(head), .. } => {
             for evidence in [base, head] {
                 evidence.command = hostile.into();
                 evidence.excerpt = hostile.into();

@@ -1,0 +1,421 @@
+//! Which tree is tested next, and what all runs together show.
+//!
+//! A patch has two parts: its tests, which are the files that are tests by their names, and its code, which is all else. A
+//! tree has none of them, one, or both, which makes four [stands](Stand). What the tests say about the code is what changes
+//! between two stands that differ in the code alone, and there are two such pairs:
+//!
+//! - the base and the base with the patch's code: tests that were there before, untouched by whoever wrote the patch, fail
+//!   without the code and pass with it;
+//! - the base with the patch's tests and the whole patch: tests that the patch brings do. Whether such a test is about the
+//!   request is for a person to see; that it fails without the code is what is shown.
+//!
+//! Each of the two trees that a proof rests on is run [`Inquiry::n_runs`] times: a test that does not always end the same way
+//! shows nothing. The last of these runs has [canaries](Ran::canaries) in it, tests of the harness that must fail, so that a
+//! runner that the patch's code has taken over is found out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ecosystem::{Plan, runner};
+use crate::journal::{Change, ChangeKind};
+use crate::proof::findings::Finding;
+use crate::proof::{Account, Colour, Doubt, Evidence, Exit, Run, Verdict, paths};
+use crate::results::table::{Movement, Seen, Table};
+use crate::results::{Results, Status};
+
+/// How many reproducing tests an [`Account`] names.
+pub const REPRODUCERS_MAX: usize = 50;
+
+/// What of a patch is in a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stand {
+    /// Nothing: the base.
+    Base,
+    /// Its code alone; the tests are the base's.
+    Code,
+    /// Its tests alone: its code is taken back.
+    Tests,
+    /// All of it.
+    Head,
+}
+
+impl Stand {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Code => "patch under the base's tests",
+            Self::Tests => "patch's tests on the base's code",
+            Self::Head => "patch",
+        }
+    }
+
+    /// The paths of a patch that are as in the base in this tree.
+    pub fn restored(self, changes: &[Change]) -> Vec<String> {
+        let is_in = |change: &&Change| match self {
+            Self::Base => false,
+            Self::Code => !paths::is_test_path(&change.path),
+            Self::Tests => paths::is_test_path(&change.path),
+            Self::Head => true,
+        };
+        changes.iter().filter(|change| !is_in(change)).map(|change| change.path.clone()).collect()
+    }
+}
+
+/// One run of the tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What of the patch was in the tree.
+    pub stand: Stand,
+    /// How the command ended.
+    pub evidence: Evidence,
+    /// What the runner reported of each test, if that could be read; without the canaries.
+    pub results: Option<Results>,
+    /// Where tests that must fail were laid into the tree: how many of them were reported as failing, and how many there were.
+    pub canaries: Option<Canaries>,
+}
+
+/// What became of the tests that must fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Canaries {
+    /// How many were laid.
+    pub n_laid: usize,
+    /// How many of them were reported as failing.
+    pub n_failed: usize,
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Run the tests on this tree, with or without canaries.
+    Run {
+        /// What of the patch is in it.
+        stand: Stand,
+        /// Whether tests that must fail are laid into it.
+        has_canaries: bool,
+    },
+    /// Nothing: this is what was found.
+    Judged(Box<Verdict>),
+}
+
+/// A patch that is looked into.
+#[derive(Clone, Copy, Debug)]
+pub struct Inquiry<'a> {
+    /// How it is tested.
+    pub plan: &'a Plan,
+    /// Its files.
+    pub changes: &'a [Change],
+    /// How often each of the two trees that a proof rests on is run; at least 1.
+    pub n_runs: usize,
+    /// Whether canaries can be laid.
+    pub has_canaries: bool,
+    /// Whether the request is about a build that fails, so that a failure to compile or import counts as one.
+    pub is_about_the_build: bool,
+    /// Whether the patch changes tests that stand inside its code, where they cannot be told from it.
+    pub has_inline_tests: bool,
+    /// What stands in the patch itself against its proof.
+    pub findings: &'a [Finding],
+}
+
+/// All runs on two stands that differ in the code alone.
+struct Pair<'a> {
+    without: (Stand, Vec<&'a Ran>),
+    with: (Stand, Vec<&'a Ran>),
+    /// Test by test, where all of the runs were reported.
+    table: Option<Table>,
+}
+
+impl<'a> Inquiry<'a> {
+    /// What is wanted next, after these runs.
+    pub fn next(&self, runs: &'a [Ran]) -> Next {
+        match self.look(runs) {
+            Ok(verdict) => Next::Judged(Box::new(verdict)),
+            Err((stand, has_canaries)) => Next::Run { stand, has_canaries },
+        }
+    }
+
+    /// The verdict, or the run that is missing for one.
+    fn look(&self, runs: &'a [Ran]) -> Result<Verdict, (Stand, bool)> {
+        if self.plan.test.is_none() {
+            return Ok(self.unproven(Doubt::NoTestCommand, None, runs));
+        }
+        let old = self.pair(Stand::Base, Stand::Code, runs)?;
+        if let Some(doubt) = old.says_nothing() {
+            return Ok(self.unproven(doubt, Some(&old), runs));
+        }
+        if old.is_worse() {
+            // What fails once may be a test that does so now and then.
+            self.repeat(&old.with, false)?;
+            let doubt = if old.is_always_worse() { Doubt::Regression } else { Doubt::Flaky };
+            return Ok(self.unproven(doubt, Some(&old), runs));
+        }
+        if old.mends(self.is_about_the_build) {
+            return self.conclude(&old, runs);
+        }
+        if self.has(Part::Tests) && self.has(Part::Code) {
+            let new = self.pair(Stand::Tests, Stand::Head, runs)?;
+            if let Some(doubt) = new.says_nothing() {
+                return Ok(self.unproven(doubt, Some(&new), runs));
+            }
+            if new.mends(self.is_about_the_build) {
+                return self.conclude(&new, runs);
+            }
+            let was_red = old.colours().1 == Colour::Red;
+            let doubt = if was_red && new.doubt() == Doubt::OwnTestsFail { Doubt::StillRed } else { new.doubt() };
+            return Ok(self.unproven(doubt, Some(&new), runs));
+        }
+        Ok(self.unproven(old.doubt(), Some(&old), runs))
+    }
+
+    /// A pair that shows the code's effect, run as often as it must be and looked at from all sides.
+    fn conclude(&self, pair: &Pair<'a>, runs: &'a [Ran]) -> Result<Verdict, (Stand, bool)> {
+        if !self.findings.is_empty() {
+            return Ok(self.unproven(Doubt::Suspect, Some(pair), runs));
+        }
+        let is_touched = self.changes.iter().any(|change| decides_how_tests_run(self.plan, change));
+        if is_touched || self.has_inline_tests {
+            let doubt = if is_touched { Doubt::TestCommandTouched } else { Doubt::TestsTouched };
+            return Ok(self.unproven(doubt, Some(pair), runs));
+        }
+        let is_reported = pair.table.is_some();
+        self.repeat(&pair.without, is_reported)?;
+        self.repeat(&pair.with, is_reported)?;
+        let is_honest = pair.is_runner_honest();
+        if is_honest == Some(false) {
+            return Ok(self.unproven(Doubt::RunnerDeceives, Some(pair), runs));
+        }
+        if !pair.mends(self.is_about_the_build) {
+            return Ok(self.unproven(Doubt::Flaky, Some(pair), runs));
+        }
+        if let Some(doubt) = self.doubt_of_tests(pair, runs)? {
+            return Ok(self.unproven(doubt, Some(pair), runs));
+        }
+        let account = Account {
+            runs: runs.iter().map(Ran::told).collect(),
+            reproducers: pair.reproducers(self.is_about_the_build).take(REPRODUCERS_MAX).collect(),
+            table: pair.table.clone(),
+            is_runner_honest: is_honest,
+            findings: self.findings.to_vec(),
+        };
+        let (base, head) = (pair.without.1[0].evidence.clone(), pair.with.1[0].evidence.clone());
+        Ok(Verdict::Proven { base, head, account: Some(Box::new(account)) })
+    }
+
+    /// What the patch's own tests say where the base's have shown it: they pass with the code, and would still fail without.
+    fn doubt_of_tests(&self, pair: &Pair<'a>, runs: &'a [Ran]) -> Result<Option<Doubt>, (Stand, bool)> {
+        if pair.with.0 != Stand::Code || !self.has(Part::Tests) {
+            return Ok(None);
+        }
+        let new = self.pair(Stand::Tests, Stand::Head, runs)?;
+        let (without, with) = (new.without.1[0], new.with.1[0]);
+        Ok(if with.colour() != Colour::Green && !pair.with.1[0].is_as_bad_as(with) {
+            Some(Doubt::OwnTestsFail)
+        } else if without.colour() == Colour::Green {
+            Some(Doubt::TestsWeakened)
+        } else {
+            None
+        })
+    }
+
+    /// The runs on two stands, if there are any on each.
+    fn pair(&self, without: Stand, with: Stand, runs: &'a [Ran]) -> Result<Pair<'a>, (Stand, bool)> {
+        let of = |stand: Stand| -> Result<(Stand, Vec<&'a Ran>), (Stand, bool)> {
+            // Two names for the same tree, where the patch has one part only.
+            let stand = self.same(stand);
+            let found: Vec<&Ran> = runs.iter().filter(|ran| self.same(ran.stand) == stand).collect();
+            if found.is_empty() { Err((stand, false)) } else { Ok((stand, found)) }
+        };
+        let (without, with) = (of(without)?, of(with)?);
+        Ok(Pair { table: table(&without.1, &with.1), without, with })
+    }
+
+    fn same(&self, stand: Stand) -> Stand {
+        match stand {
+            Stand::Head if !self.has(Part::Tests) => Stand::Code,
+            Stand::Tests if !self.has(Part::Tests) => Stand::Base,
+            Stand::Code if !self.has(Part::Code) => Stand::Base,
+            Stand::Head if !self.has(Part::Code) => Stand::Tests,
+            stand => stand,
+        }
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.changes.iter().any(|change| paths::is_test_path(&change.path) == (part == Part::Tests))
+    }
+
+    fn unproven(&self, doubt: Doubt, pair: Option<&Pair<'_>>, runs: &[Ran]) -> Verdict {
+        let account = Account {
+            runs: runs.iter().map(Ran::told).collect(),
+            reproducers: Vec::new(),
+            table: pair.and_then(|pair| pair.table.clone()),
+            is_runner_honest: pair.and_then(Pair::is_runner_honest),
+            findings: self.findings.to_vec(),
+        };
+        let evidence = |stand: Option<&(Stand, Vec<&Ran>)>| stand.map(|(_, runs)| runs[0].evidence.clone());
+        let base = evidence(pair.map(|pair| &pair.without)).or_else(|| runs.first().map(|ran| ran.evidence.clone()));
+        let head = evidence(pair.map(|pair| &pair.with));
+        Verdict::Unproven { doubt, base, head, account: (!runs.is_empty()).then(|| Box::new(account)) }
+    }
+
+    /// Asks for one more run of a tree that was not run often enough.
+    fn repeat(&self, (stand, runs): &(Stand, Vec<&Ran>), may_have_canaries: bool) -> Result<(), (Stand, bool)> {
+        let has_canaries = may_have_canaries && self.has_canaries;
+        let is_tried = !has_canaries || runs.iter().any(|ran| ran.canaries.is_some());
+        match runs.len() {
+            n if n + 1 < self.n_runs => Err((*stand, false)),
+            n if n < self.n_runs || !is_tried => Err((*stand, has_canaries)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Code,
+    Tests,
+}
+
+impl Ran {
+    fn told(&self) -> Run {
+        let Evidence { exit, duration_ms, output, .. } = &self.evidence;
+        Run { stand: self.stand, exit: *exit, colour: self.colour(), duration_ms: *duration_ms, output: *output }
+    }
+
+    /// What was reported, where that is the whole story: a command that fails though no test does has something else to tell.
+    fn reported(&self) -> Option<&Results> {
+        let results = self.results.as_ref()?;
+        let is_explained = self.evidence.exit == Exit::Code(0) || self.canaries.is_some() || has_failed(results);
+        is_explained.then_some(results)
+    }
+
+    /// What the whole run says. A report of failures where the command says that all is well, and one that breaks off, say
+    /// nothing.
+    fn colour(&self) -> Colour {
+        let (Some(results), Exit::Code(code)) = (self.reported(), self.evidence.exit) else {
+            return if self.canaries.is_some() { Colour::None } else { runner::colour(&self.evidence) };
+        };
+        match (code, has_failed(results)) {
+            (0, false) if results.is_complete && results.count(Status::Passed) > 0 => Colour::Green,
+            (0, _) => Colour::None,
+            (_, true) => Colour::Red,
+            // Nothing but the canaries fails.
+            (_, false) => Colour::Green,
+        }
+    }
+
+    /// Whether something could not be compiled, imported or prepared.
+    fn is_broken(&self) -> bool {
+        self.reported().is_some_and(|results| results.count(Status::Errored) > 0)
+    }
+
+    /// Whether everything that fails in the other run fails in this one as well.
+    fn is_as_bad_as(&self, other: &Ran) -> bool {
+        let (Some(own), Some(others)) = (self.reported(), other.reported()) else { return false };
+        let fails = |status: &Status| matches!(status, Status::Failed | Status::Errored);
+        others.tests.iter().filter(|(_, status)| fails(status)).all(|(test, _)| own.tests.get(test).is_some_and(fails))
+    }
+}
+
+impl Pair<'_> {
+    /// Whether a run came to no result.
+    fn says_nothing(&self) -> Option<Doubt> {
+        // Where there are reports, a command that ends well without one has not told how.
+        let is_reported = self.without.1.iter().chain(&self.with.1).any(|ran| ran.results.is_some());
+        let is_mute = |ran: &Ran| match ran.colour() {
+            Colour::None => true,
+            Colour::Green => is_reported && ran.results.is_none(),
+            Colour::Red => false,
+        };
+        let is_silent = |runs: &[&Ran]| runs.iter().any(|ran| ran.canaries.is_none() && is_mute(ran));
+        (is_silent(&self.without.1) || is_silent(&self.with.1)).then_some(Doubt::Inconclusive)
+    }
+
+    /// Whether something passed without the code and does not pass with it, in some run.
+    fn is_worse(&self) -> bool {
+        match &self.table {
+            Some(table) => table.count(Movement::Broken) + table.count(Movement::Gone) > 0 || self.turns_flaky(table),
+            None => self.colours() == (Colour::Green, Colour::Red),
+        }
+    }
+
+    /// A test that is steady without the code and unsteady with it.
+    fn turns_flaky(&self, table: &Table) -> bool {
+        table.moved(Movement::Flaky).any(|row| row.base == Some(Seen::Passed))
+    }
+
+    fn is_always_worse(&self) -> bool {
+        match &self.table {
+            Some(table) => table.count(Movement::Broken) + table.count(Movement::Gone) > 0,
+            None => self.with.1.iter().all(|ran| ran.colour() == Colour::Red),
+        }
+    }
+
+    /// Whether something fails every time without the code and passes every time with it.
+    fn mends(&self, is_about_the_build: bool) -> bool {
+        if self.is_worse() {
+            return false;
+        }
+        match &self.table {
+            Some(_) => self.reproducers(is_about_the_build).next().is_some(),
+            None => {
+                let all = |runs: &[&Ran], colour| runs.iter().all(|ran| ran.colour() == colour);
+                all(&self.without.1, Colour::Red) && all(&self.with.1, Colour::Green)
+            }
+        }
+    }
+
+    fn reproducers(&self, is_about_the_build: bool) -> impl Iterator<Item = String> {
+        let counts_builds = is_about_the_build && self.without.1.iter().all(|ran| ran.is_broken());
+        let moved = self.table.iter().flat_map(move |table| {
+            let built = table.moved(Movement::New).filter(move |row| counts_builds && row.head == Some(Seen::Passed));
+            table.moved(Movement::Mended).chain(built)
+        });
+        moved.map(|row| row.test.clone())
+    }
+
+    fn colours(&self) -> (Colour, Colour) {
+        (self.without.1[0].colour(), self.with.1[0].colour())
+    }
+
+    /// Why this shows nothing.
+    fn doubt(&self) -> Doubt {
+        match self.colours() {
+            (Colour::None, _) | (_, Colour::None) => Doubt::Inconclusive,
+            (Colour::Green, Colour::Green) => Doubt::GreenBefore,
+            (Colour::Green, Colour::Red) => Doubt::Regression,
+            (Colour::Red, Colour::Green) if self.without.1.iter().any(|ran| ran.is_broken()) => Doubt::DoesNotBuild,
+            (Colour::Red, Colour::Green) => Doubt::Flaky,
+            (Colour::Red, Colour::Red) if self.with.0 == Stand::Head => Doubt::OwnTestsFail,
+            (Colour::Red, Colour::Red) => Doubt::StillRed,
+        }
+    }
+
+    /// Whether tests that must fail were reported so, where they are on a tree without the code.
+    fn is_runner_honest(&self) -> Option<bool> {
+        let laid = |runs: &[&Ran]| runs.iter().find_map(|ran| ran.canaries);
+        let (control, patched) = (laid(&self.without.1)?, laid(&self.with.1)?);
+        let is_of_use = control.n_failed == control.n_laid && control.n_laid > 0;
+        is_of_use.then_some(patched.n_failed == patched.n_laid)
+    }
+}
+
+fn has_failed(results: &Results) -> bool {
+    results.count(Status::Failed) + results.count(Status::Errored) > 0
+}
+
+fn table(without: &[&Ran], with: &[&Ran]) -> Option<Table> {
+    // A report that is gone with the canaries in the tree is what the canaries are there to find.
+    let counts = |ran: &&&Ran| ran.canaries.is_none() || ran.results.is_some();
+    let all = |runs: &[&Ran]| runs.iter().filter(counts).map(|ran| ran.reported().cloned()).collect::<Option<Vec<Results>>>();
+    Some(Table::of(&all(without)?, &all(with)?))
+}
+
+/// Whether a change takes part in how the tests are run. A test configuration that the base has is put back, so that only
+/// a new one does.
+fn decides_how_tests_run(plan: &Plan, change: &Change) -> bool {
+    let is_new_configuration = change.kind == ChangeKind::Added && paths::is_test_configuration(&change.path);
+    is_new_configuration || plan.decides_how_tests_run(&change.path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,332 @@
+use super::*;
+use crate::results::Status::{Errored, Failed, Passed};
+use crate::sample::{changed, ended, plan};
+
+const GREEN: Exit = Exit::Code(0);
+const RED: Exit = Exit::Code(1);
+
+/// What a tree says when its tests are run for the n-th time.
+type Says = fn(Stand, usize) -> Said;
+
+/// The exit code, and what was reported of each test.
+type Said = (Exit, Option<&'static [(&'static str, Status)]>);
+
+struct Patch {
+    changes: Vec<Change>,
+    n_runs: usize,
+    canaries: Option<fn(Stand) -> usize>,
+    is_about_the_build: bool,
+    findings: Vec<Finding>,
+}
+
+const N_CANARIES: usize = 3;
+
+impl Patch {
+    fn of(paths: &[&str]) -> Self {
+        let changes = paths.iter().map(|path| changed(path, ChangeKind::Modified)).collect();
+        Self { changes, n_runs: 2, canaries: None, is_about_the_build: false, findings: Vec::new() }
+    }
+
+    /// Runs what is asked for until there is a verdict, and says in which order that was.
+    fn judged(&self, says: Says) -> (Verdict, Vec<Stand>) {
+        let plan = plan();
+        let inquiry = Inquiry {
+            plan: &plan,
+            changes: &self.changes,
+            n_runs: self.n_runs,
+            has_canaries: self.canaries.is_some(),
+            is_about_the_build: self.is_about_the_build,
+            has_inline_tests: false,
+            findings: &self.findings,
+        };
+        let mut runs: Vec<Ran> = Vec::new();
+        for _ in 0..20 {
+            match inquiry.next(&runs) {
+                Next::Judged(verdict) => return (*verdict, runs.iter().map(|ran| ran.stand).collect()),
+                Next::Run { stand, has_canaries } => {
+                    let n_before = runs.iter().filter(|ran| ran.stand == stand).count();
+                    runs.push(self.ran(stand, has_canaries, says(stand, n_before)));
+                }
+            }
+        }
+        panic!("it goes on for ever: {:?}", runs.iter().map(|ran| ran.stand).collect::<Vec<_>>());
+    }
+
+    fn ran(&self, stand: Stand, has_canaries: bool, (exit, tests): Said) -> Ran {
+        let results = tests.map(|tests| Results {
+            tests: tests.iter().map(|(name, status)| ((*name).to_owned(), *status)).collect(),
+            is_complete: true,
+        });
+        let canaries = self.canaries.filter(|_| has_canaries);
+        let canaries = canaries.map(|n_failed| Canaries { n_laid: N_CANARIES, n_failed: n_failed(stand) });
+        let exit = if canaries.is_some_and(|canaries| canaries.n_failed > 0) { RED } else { exit };
+        Ran { stand, evidence: ended(exit), results, canaries }
+    }
+
+    fn doubt(&self, says: Says) -> Option<Doubt> {
+        match self.judged(says).0 {
+            Verdict::Proven { .. } => None,
+            Verdict::Unproven { doubt, .. } => Some(doubt),
+        }
+    }
+}
+
+const CODE: &[&str] = &["src/lib.rs"];
+const BOTH: &[&str] = &["src/lib.rs", "tests/it.rs"];
+
+/// A test of the base fails without the code and passes with it.
+fn mends_an_old_test(stand: Stand, _: usize) -> Said {
+    match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed), ("names", Passed)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed)])),
+    }
+}
+
+/// The base's tests pass; one that the patch brings fails without its code.
+fn brings_a_test(stand: Stand, _: usize) -> Said {
+    match stand {
+        Stand::Base | Stand::Code => (GREEN, Some(&[("names", Passed)])),
+        Stand::Tests => (RED, Some(&[("adds", Failed), ("names", Passed)])),
+        Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed)])),
+    }
+}
+
+#[test]
+fn a_test_of_the_base_that_the_code_turns_green_is_a_proof() {
+    let (verdict, runs) = Patch::of(CODE).judged(mends_an_old_test);
+    assert_eq!(runs, [Stand::Base, Stand::Code, Stand::Base, Stand::Code]);
+    let Verdict::Proven { account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((account.reproducers, account.runs.len()), (vec!["adds".to_owned()], 4));
+    assert_eq!(account.table.map(|table| table.count(Movement::Mended)), Some(1));
+}
+
+#[test]
+fn a_test_that_the_patch_brings_is_a_proof_if_it_fails_without_the_code() {
+    let (verdict, runs) = Patch::of(BOTH).judged(brings_a_test);
+    assert_eq!(runs, [Stand::Base, Stand::Code, Stand::Tests, Stand::Head, Stand::Tests, Stand::Head]);
+    let Verdict::Proven { account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!(account.reproducers, ["adds"]);
+}
+
+#[test]
+fn a_test_that_passes_without_the_code_shows_nothing() {
+    let passes = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Code => (GREEN, Some(&[("names", Passed)][..])),
+        Stand::Tests | Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed)][..])),
+    };
+    assert_eq!(Patch::of(BOTH).doubt(passes), Some(Doubt::GreenBefore));
+    assert_eq!(Patch::of(CODE).doubt(|_, _| (GREEN, Some(&[("names", Passed)]))), Some(Doubt::GreenBefore));
+    assert_eq!(Patch::of(&["tests/it.rs"]).doubt(brings_a_test), Some(Doubt::GreenBefore), "nothing but tests");
+}
+
+#[test]
+fn a_test_that_cannot_be_built_without_the_code_shows_nothing_unless_the_build_is_what_it_is_about() {
+    let imports = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Code => (GREEN, Some(&[("names", Passed)][..])),
+        Stand::Tests => (RED, Some(&[("the build", Errored), ("names", Passed)][..])),
+        Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed)][..])),
+    };
+    assert_eq!(Patch::of(BOTH).doubt(imports), Some(Doubt::DoesNotBuild));
+    assert_eq!(Patch { is_about_the_build: true, ..Patch::of(BOTH) }.doubt(imports), None);
+}
+
+#[test]
+fn what_the_base_could_do_the_patch_can() {
+    let breaks = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed), ("names", Passed)][..])),
+        Stand::Code | Stand::Head => (RED, Some(&[("adds", Passed), ("names", Failed)][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(breaks), Some(Doubt::Regression));
+    let loses = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed), ("names", Passed)][..])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("adds", Passed)][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(loses), Some(Doubt::Regression));
+    assert_eq!(Patch::of(CODE).doubt(|stand, _| (if stand == Stand::Base { GREEN } else { RED }, None)), Some(Doubt::Regression));
+}
+
+#[test]
+fn what_failed_for_other_reasons_may_go_on_failing() {
+    let elsewhere = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed), ("names", Failed)][..])),
+        Stand::Code | Stand::Head => (RED, Some(&[("adds", Passed), ("names", Failed)][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(elsewhere), None);
+    assert_eq!(Patch::of(BOTH).doubt(elsewhere), None);
+    assert_eq!(Patch::of(CODE).doubt(|_, _| (RED, Some(&[("names", Failed)]))), Some(Doubt::StillRed));
+    assert_eq!(Patch::of(CODE).doubt(|_, _| (RED, None)), Some(Doubt::StillRed));
+}
+
+#[test]
+fn a_test_that_changes_its_mind_shows_nothing() {
+    let flips = |stand: Stand, n| match (stand, n) {
+        (Stand::Base | Stand::Tests, 0) => (RED, Some(&[("adds", Failed)][..])),
+        _ => (GREEN, Some(&[("adds", Passed)][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(flips), Some(Doubt::Flaky));
+    let flips_with = |stand: Stand, n| match (stand, n) {
+        (Stand::Code | Stand::Head, 0) => (GREEN, Some(&[("adds", Passed)][..])),
+        _ => (RED, Some(&[("adds", Failed)][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(flips_with), Some(Doubt::Flaky));
+    let coarse = |stand: Stand, n| (if stand == Stand::Base && n == 0 { RED } else { GREEN }, None);
+    assert_eq!(Patch::of(CODE).doubt(coarse), Some(Doubt::Flaky));
+    let breaks_once = |stand: Stand, n| match (stand, n) {
+        (Stand::Base, _) => (RED, Some(&[("adds", Failed), ("names", Passed)][..])),
+        (_, 0) => (RED, Some(&[("adds", Passed), ("names", Failed)][..])),
+        _ => (GREEN, Some(&[("adds", Passed), ("names", Passed)][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(breaks_once), Some(Doubt::Flaky), "it was steady on the base");
+}
+
+#[test]
+fn tests_of_the_patch_that_do_not_see_the_fault_any_more_are_told() {
+    let weakens = |stand: Stand, _| match stand {
+        Stand::Base => (RED, Some(&[("adds", Failed)][..])),
+        Stand::Code | Stand::Head | Stand::Tests => (GREEN, Some(&[("adds", Passed)][..])),
+    };
+    assert_eq!(Patch::of(BOTH).doubt(weakens), Some(Doubt::TestsWeakened));
+    let fails = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed)][..])),
+        Stand::Code => (GREEN, Some(&[("adds", Passed)][..])),
+        Stand::Head => (RED, Some(&[("adds", Passed), ("new", Failed)][..])),
+    };
+    assert_eq!(Patch::of(BOTH).doubt(fails), Some(Doubt::OwnTestsFail));
+}
+
+#[test]
+fn exit_codes_alone_are_a_coarser_proof() {
+    let coarse: Says = |stand, _| (if stand == Stand::Base { RED } else { GREEN }, None);
+    let (verdict, _) = Patch { canaries: Some(|_| 0), ..Patch::of(CODE) }.judged(coarse);
+    let Verdict::Proven { account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((account.table, account.is_runner_honest, account.reproducers), (None, None, Vec::new()));
+}
+
+#[test]
+fn a_report_that_contradicts_the_exit_code_says_nothing() {
+    let lies = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed)][..])),
+        Stand::Code | Stand::Head => (RED, Some(&[("adds", Passed)][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(lies), Some(Doubt::StillRed));
+    let ends_early = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed)][..])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(ends_early), Some(Doubt::Inconclusive));
+    let failing_zero = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed)][..])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Failed)][..])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(failing_zero), Some(Doubt::Inconclusive));
+}
+
+#[test]
+fn a_run_without_result_proves_nothing() {
+    for nothing in [Exit::TimedOut, Exit::Signal(9), Exit::Code(126), Exit::Code(127)] {
+        assert_eq!(nothing.colour(), Colour::None);
+    }
+    assert_eq!(
+        Patch::of(CODE).doubt(|stand, _| (if stand == Stand::Base { RED } else { Exit::TimedOut }, None)),
+        Some(Doubt::Inconclusive)
+    );
+    assert_eq!(
+        Patch::of(CODE).doubt(|stand, _| (if stand == Stand::Base { Exit::TimedOut } else { GREEN }, None)),
+        Some(Doubt::Inconclusive)
+    );
+}
+
+#[test]
+fn a_run_that_ends_well_without_a_report_where_others_have_one_says_nothing() {
+    let ends = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("adds", Failed)][..])),
+        Stand::Code | Stand::Head => (GREEN, None),
+    };
+    assert_eq!(Patch::of(CODE).doubt(ends), Some(Doubt::Inconclusive));
+}
+
+#[test]
+fn a_runner_that_does_not_report_what_must_fail_deceives() {
+    let patch = |canaries: fn(Stand) -> usize| Patch { canaries: Some(canaries), ..Patch::of(CODE) };
+    let account = |verdict: Verdict| match verdict {
+        Verdict::Proven { account, .. } => (None, account.expect("an account").is_runner_honest),
+        Verdict::Unproven { doubt, account, .. } => (Some(doubt), account.expect("an account").is_runner_honest),
+    };
+    assert_eq!(account(patch(|_| N_CANARIES).judged(mends_an_old_test).0), (None, Some(true)));
+    let some = |stand| if stand == Stand::Base { N_CANARIES } else { N_CANARIES - 1 };
+    assert_eq!(account(patch(some).judged(mends_an_old_test).0), (Some(Doubt::RunnerDeceives), Some(false)));
+    let none = |stand| if stand == Stand::Base { N_CANARIES } else { 0 };
+    assert_eq!(account(patch(none).judged(mends_an_old_test).0), (Some(Doubt::RunnerDeceives), Some(false)));
+    // Where they are not found on the base either, they are of no use.
+    assert_eq!(account(patch(|_| 0).judged(mends_an_old_test).0), (None, None));
+}
+
+#[test]
+fn a_patch_that_decides_how_the_tests_run_is_not_proven_by_them() {
+    for (path, kind) in [
+        ("Cargo.toml", ChangeKind::Modified),
+        ("crates/a/Cargo.toml", ChangeKind::Modified),
+        ("Cargo.toml", ChangeKind::Deleted),
+        ("jest.config.js", ChangeKind::Added),
+        ("tests/conftest.py", ChangeKind::Added),
+        ("web/.mocharc.json", ChangeKind::Added),
+    ] {
+        let changes = vec![changed("src/lib.rs", ChangeKind::Modified), changed(path, kind)];
+        let patch = Patch { changes, ..Patch::of(CODE) };
+        assert_eq!(patch.doubt(mends_an_old_test), Some(Doubt::TestCommandTouched), "{path}");
+        assert_eq!(patch.doubt(|_, _| (RED, None)), Some(Doubt::StillRed), "{path}");
+    }
+    assert_eq!(
+        Patch::of(&["src/lib.rs", "jest.config.js"]).doubt(mends_an_old_test),
+        None,
+        "the base's configuration is put back"
+    );
+}
+
+#[test]
+fn each_stand_has_its_part_of_the_patch() {
+    let changes = [
+        changed("src/lib.rs", ChangeKind::Modified),
+        changed("tests/changed.rs", ChangeKind::Modified),
+        changed("tests/deleted.rs", ChangeKind::Deleted),
+        changed("tests/added.rs", ChangeKind::Added),
+        changed("src/old.rs", ChangeKind::Deleted),
+        changed("conftest.py", ChangeKind::Modified),
+    ];
+    let tests = ["tests/changed.rs", "tests/deleted.rs", "tests/added.rs", "conftest.py"];
+    assert_eq!(Stand::Code.restored(&changes), tests);
+    assert_eq!(Stand::Tests.restored(&changes), ["src/lib.rs", "src/old.rs"]);
+    assert_eq!(Stand::Head.restored(&changes), Vec::<String>::new());
+    assert_eq!(Stand::Base.restored(&changes).len(), changes.len());
+}
+
+#[test]
+fn without_a_test_command_nothing_is_run() {
+    let plan = Plan { test: None, ..plan() };
+    let changes = [changed("src/lib.rs", ChangeKind::Modified)];
+    let inquiry = Inquiry {
+        plan: &plan,
+        changes: &changes,
+        n_runs: 2,
+        has_canaries: false,
+        is_about_the_build: false,
+        has_inline_tests: false,
+        findings: &[],
+    };
+    let Next::Judged(verdict) = inquiry.next(&[]) else { panic!("a run without a command") };
+    assert_eq!(*verdict, Verdict::Unproven { doubt: Doubt::NoTestCommand, base: None, head: None, account: None });
+}
+
+#[test]
+fn what_stands_in_the_patch_against_it_keeps_it_from_being_proven() {
+    let finding = Finding {
+        gate: crate::proof::findings::Gate::EndsTheProcess,
+        path: "src/lib.rs".into(),
+        line: Some(3),
+        told: "process::exit(0)".into(),
+    };
+    let patch = Patch { findings: vec![finding.clone()], ..Patch::of(CODE) };
+    let (verdict, runs) = patch.judged(mends_an_old_test);
+    let Verdict::Unproven { doubt: Doubt::Suspect, account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((account.findings, runs.len()), (vec![finding], 2), "no more is run than shows that it would be one");
+}

@@ -1,0 +1,60 @@
+//! Which files are tests, and which of them the proof puts back.
+
+use crate::journal::{Change, ChangeKind};
+
+/// Whether a path is, by the conventions of the common languages, a test or what tests are configured by.
+pub fn is_test_path(path: &str) -> bool {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let in_test_folder = folder.split('/').any(|part| TEST_FOLDERS.contains(&part));
+    let stem = file.split('.').next().unwrap_or(file);
+    let by_name = stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || stem.ends_with("_tests")
+        || stem.ends_with("_spec")
+        || matches!(stem, "test" | "tests")
+        || [".test.", ".spec."].iter().any(|infix| file.contains(infix));
+    in_test_folder || by_name || TEST_CONFIGURATION.contains(&file)
+}
+
+const TEST_FOLDERS: [&str; 7] = ["test", "tests", "__tests__", "spec", "specs", "testdata", "__snapshots__"];
+const TEST_CONFIGURATION: [&str; 21] = [
+    "conftest.py",
+    "pytest.ini",
+    ".pytest.ini",
+    "tox.ini",
+    ".coveragerc",
+    "jest.config.js",
+    "jest.config.ts",
+    "jest.config.cjs",
+    "jest.config.mjs",
+    "jest.config.json",
+    ".mocharc.js",
+    ".mocharc.cjs",
+    ".mocharc.json",
+    ".mocharc.jsonc",
+    ".mocharc.yml",
+    ".mocharc.yaml",
+    "vitest.config.ts",
+    "vitest.config.js",
+    "vitest.config.mts",
+    "vitest.config.mjs",
+    "nextest.toml",
+];
+
+/// Whether a file configures how tests are run, by its name.
+pub(super) fn is_test_configuration(path: &str) -> bool {
+    TEST_CONFIGURATION.contains(&path.rsplit_once('/').map_or(path, |(_, file)| file))
+}
+
+/// Source files of which existing lines may be tests that stand inside the code.
+pub fn may_hold_tests(changes: &[Change]) -> impl Iterator<Item = &str> {
+    changes.iter().filter(|c| c.kind == ChangeKind::Modified && c.path.ends_with(".rs")).map(|c| c.path.as_str())
+}
+
+/// Whether lines of a Rust source's inline tests are missing or changed: from the first `#[cfg(test)]` or `#[test]` on,
+/// every line of the base must be in the head, in its order.
+pub fn loses_inline_tests(base: &str, head: &str) -> bool {
+    let is_mark = |line: &&str| line.trim_start().starts_with("#[cfg(test)]") || line.trim_start().starts_with("#[test]");
+    let mut head = head.lines().skip_while(|line| !is_mark(line));
+    base.lines().skip_while(|line| !is_mark(line)).any(|line| !head.any(|there| there == line))
+}

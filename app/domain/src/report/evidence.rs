@@ -1,0 +1,232 @@
+//! What was executed, for people: both sides, every run, and test by test.
+
+use std::fmt::Write as _;
+
+use super::neutral::{cell, clip, code, fence, plain};
+use super::{COMMAND_CHARS_MAX, SENTENCE_CHARS_MAX, Story, is_bare, sentence};
+use crate::ecosystem::runner;
+use crate::journal::Prepared;
+use crate::proof::findings::Finding;
+use crate::proof::{Account, Colour, Evidence, Stand, Verdict};
+use crate::results::table::{Movement, Row, Seen, Table};
+
+/// How much of a run's output is shown, in characters.
+const EXCERPT_CHARS_MAX: usize = 5_000;
+/// How many tests are listed by name.
+const TESTS_LISTED_MAX: usize = 30;
+/// How many places are listed that speak against a patch.
+const FINDINGS_LISTED_MAX: usize = 20;
+/// How much of a test's name is listed, in characters.
+const TEST_CHARS_MAX: usize = 200;
+
+pub(super) fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
+    let (base, head) = match verdict {
+        Verdict::Proven { base, head, .. } => (Some(base), Some(head)),
+        Verdict::Unproven { base, head, .. } => (base.as_ref(), head.as_ref()),
+    };
+    let _ = write!(body, "\n### Tests\n\n");
+    let (Some(prepared), Some(base)) = (story.prepared, base) else {
+        body.push_str("None were run: no test command is known for this repository.");
+        return;
+    };
+    let _ = write!(
+        body,
+        "| {} | Base {} | With this patch |\n|---|---|---|\n",
+        cell(&base.command, COMMAND_CHARS_MAX),
+        code(prepared.base.short())
+    );
+    let _ = writeln!(body, "| result | {} | {} |", result(Some(base)), result(head));
+    let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
+    let network = if is_bare(story.walls) { "and without a sandbox" } else { "without network" };
+    let _ = write!(
+        body,
+        "\n\nEach ran in a fresh tree, {network}, by the harness. Existing test files were put back to the base's before the run on the patch."
+    );
+    if let Some(account) = verdict.account() {
+        runs(body, account);
+        by_test(body, account);
+        findings(body, account);
+    }
+    confined(body, story, prepared);
+    let _ =
+        write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
+    for (name, evidence) in [("base", Some(base)), ("this patch", head)] {
+        if let Some(evidence) = evidence.filter(|evidence| !evidence.excerpt.trim().is_empty()) {
+            let _ = write!(
+                body,
+                "\n\n<details><summary>The end of the output on {name}</summary>\n\n{}\n\n</details>",
+                fence(&tail(&evidence.excerpt))
+            );
+        }
+    }
+}
+
+/// How often each tree was tested, and what came of it.
+fn runs(body: &mut String, account: &Account) {
+    let mut stands: Vec<Stand> = Vec::new();
+    for run in &account.runs {
+        if !stands.contains(&run.stand) {
+            stands.push(run.stand);
+        }
+    }
+    if account.runs.len() <= stands.len() && stands.len() <= 2 {
+        return;
+    }
+    body.push_str("\n\n| Tree | Runs |\n| --- | --- |");
+    for stand in stands {
+        let of_stand = account.runs.iter().filter(|run| run.stand == stand);
+        let marks: Vec<&str> = of_stand.map(|run| mark(run.colour)).collect();
+        let _ = write!(body, "\n| {} | {} |", stand.name(), marks.join(" "));
+    }
+}
+
+fn mark(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Green => "✅",
+        Colour::Red => "❌",
+        Colour::None => "⚠️",
+    }
+}
+
+/// What stands in the patch itself against its proof.
+fn findings(body: &mut String, account: &Account) {
+    for Finding { gate, path, line, told } in account.findings.iter().take(FINDINGS_LISTED_MAX) {
+        let place = line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"));
+        let _ = write!(body, "\n\n- {} {}: {}", gate.sentence(), code(&place), code(told));
+    }
+    if let Some(n_more) = account.findings.len().checked_sub(FINDINGS_LISTED_MAX).filter(|n| *n > 0) {
+        let _ = write!(body, "\n\nand {n_more} more such places.");
+    }
+}
+
+/// What moved, test by test.
+fn by_test(body: &mut String, account: &Account) {
+    let Some(table) = &account.table else { return };
+    if !account.reproducers.is_empty() {
+        let _ = write!(
+            body,
+            "\n\n**{} without the patch's code and {} with it, every time.**",
+            counted(account.reproducers.len(), "test fails", "tests fail"),
+            if account.reproducers.len() == 1 { "passes" } else { "pass" }
+        );
+    }
+    let told: Vec<String> = MOVEMENTS
+        .iter()
+        .filter(|movement| table.count(**movement) > 0)
+        .map(|movement| format!("{} {}", table.count(*movement), movement.word()))
+        .collect();
+    let _ = write!(body, "\n\nTest by test: {}.", told.join(", "));
+    rows(body, table);
+    match account.is_runner_honest {
+        Some(true) => {
+            body.push_str("\n\nTests of the harness that must fail were laid beside them, and were reported as failing.")
+        }
+        Some(false) => {
+            body.push_str("\n\nTests of the harness that must fail were laid beside them, and were **not** reported as failing.")
+        }
+        None => {}
+    }
+}
+
+const MOVEMENTS: [Movement; 6] =
+    [Movement::Mended, Movement::Broken, Movement::Gone, Movement::Flaky, Movement::New, Movement::Unchanged];
+
+fn rows(body: &mut String, table: &Table) {
+    if table.rows.is_empty() {
+        return;
+    }
+    body.push_str("\n\n| Test | Without | With |\n| --- | --- | --- |");
+    let word = |seen: Option<Seen>| seen.map_or("is not there", Seen::word);
+    for Row { test, base, head, .. } in table.rows.iter().take(TESTS_LISTED_MAX) {
+        let _ = write!(body, "\n| {} | {} | {} |", cell(test, TEST_CHARS_MAX), word(*base), word(*head));
+    }
+    let n_rows: usize = table.counts.iter().filter(|(movement, _)| **movement != Movement::Unchanged).map(|(_, n)| n).sum();
+    if let Some(n_more) = n_rows.checked_sub(TESTS_LISTED_MAX).filter(|n| *n > 0) {
+        let _ = write!(body, "\n\nand {n_more} more.");
+    }
+}
+
+fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// What was in force while all of this ran; journals from before it was written down say nothing of it.
+fn confined(body: &mut String, story: &Story<'_>, prepared: &Prepared) {
+    for note in &prepared.notes {
+        let _ = write!(body, "\n\n{}", sentence(note, story.host));
+    }
+    let lines: Vec<String> = story.walls.iter().map(|walls| plain(&walls.line(), SENTENCE_CHARS_MAX)).collect();
+    if lines.is_empty() {
+        return;
+    }
+    let _ = write!(body, "\n\nSandbox: {}.", lines.join("; later "));
+    if let Some(reach) = &prepared.reach {
+        let _ = write!(body, " The setup could reach {}.", plain(&reach.line(), SENTENCE_CHARS_MAX));
+    }
+}
+
+fn reproduce(story: &Story<'_>, prepared: &Prepared, base: &Evidence) -> String {
+    let mut script = format!("git checkout {}\n", prepared.base);
+    let setup = prepared.plan.setup.iter().map(String::as_str);
+    let commands: Vec<&str> = setup.chain([base.command.as_str()]).collect();
+    for command in &commands {
+        let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
+    }
+    if let Some(judged) = story.judged {
+        let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
+        for command in &commands {
+            let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
+        }
+    }
+    fence(&script)
+}
+
+fn result(evidence: Option<&Evidence>) -> String {
+    let Some(evidence) = evidence else { return "not run".into() };
+    let colour = match runner::colour(evidence) {
+        Colour::Green => "✅ pass",
+        Colour::Red => "❌ fail",
+        Colour::None => "⚠️ no result",
+    };
+    format!("{colour} ({})", evidence.exit)
+}
+
+fn time(evidence: Option<&Evidence>) -> String {
+    evidence.map_or_else(String::new, |evidence| {
+        let tenths = evidence.duration_ms / 100;
+        format!("{}.{} s", tenths / 10, tenths % 10)
+    })
+}
+
+/// What nobody should take for granted.
+pub(super) fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
+    let mut open = Vec::new();
+    if let Verdict::Unproven { doubt, .. } = verdict {
+        open.push(format!("{} {}", doubt.sentence(), doubt.next_step()));
+    }
+    if !matches!(verdict, Verdict::Unproven { base: None, .. }) {
+        if verdict.account().is_none_or(|account| account.table.is_none()) {
+            open.push("Only the command above was run, as a whole: its exit codes are compared, not single tests.".into());
+        }
+        if verdict.account().is_some_and(|account| account.table.is_some() && account.is_runner_honest.is_none()) {
+            open.push("Whether the test runner reports what it finds could not be tried here.".into());
+        }
+        open.push("Nothing was checked that these tests do not check.".into());
+    }
+    if let Some(now) = story.moved_to {
+        let (branch, now) = (code(story.spec.repo.default_branch()), code(now.short()));
+        let base = story.prepared.map(|prepared| code(prepared.base.short())).unwrap_or_default();
+        open.push(format!("{branch} has moved on to {now} since the base {base} was fixed; the result holds for the base."));
+    }
+    let _ = write!(body, "\n\n### Not verified\n");
+    for line in open {
+        let _ = write!(body, "\n- {line}");
+    }
+}
+
+/// The end of an output, cut by whole characters.
+fn tail(output: &str) -> String {
+    let n_omitted = output.chars().count().saturating_sub(EXCERPT_CHARS_MAX);
+    let shown: String = output.chars().skip(n_omitted).collect();
+    if n_omitted == 0 { shown } else { format!("…{shown}") }
+}

@@ -1,0 +1,159 @@
+//! `patchwright prove`: the proof alone, for a patch that anybody has made.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use patchwright::clock::{Clock as _, SystemClock};
+use patchwright::config::Config;
+use patchwright::forge::local::LocalCheckout;
+use patchwright::store::memory::MemoryStore;
+use patchwright::worker::Tools;
+use patchwright::worker::prove::{self, Proof};
+use patchwright::workspace::{Adopted, WorkspaceError};
+use patchwright_domain::event::{Actor, DeliveryId, Role, Untrusted};
+use patchwright_domain::job::{JobKey, JobSpec, Mode, Task};
+use patchwright_domain::proof::{Account, Colour, Run, Verdict};
+use patchwright_domain::results::table::Movement;
+
+use super::run::{cache_folder, found, repo};
+use super::{ConfigArguments, Failure, NEGATIVE, assemble, terminal};
+
+/// How many tests are named.
+const TESTS_NAMED_MAX: usize = 10;
+
+/// What is proven, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The checkout; the current folder if none is named
+    #[arg(long, value_name = "PATH", default_value = ".", hide_default_value = true)]
+    repo: PathBuf,
+    /// What the patch is against: a commit, branch or tag of the checkout
+    #[arg(long, value_name = "REV")]
+    base: String,
+    /// The commit with the patch
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    head: String,
+    /// How the repository is tested, in place of what its policy file or its files say
+    #[arg(long, value_name = "CMD")]
+    test: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
+    terminal::log(if arguments.json { "warn" } else { "warn,patchwright::worker=info" });
+    let mut config = arguments.config.load_named()?;
+    if config.workspace.dir == Config::default().workspace.dir {
+        config.workspace.dir = cache_folder();
+    }
+    let path = found(&arguments.repo)?;
+    let spec = spec(&arguments, &config, &path)?;
+    let tools = tools(&arguments, &config, path.clone()).await?;
+    let adopted = tools.workspaces.adopt(&spec.repo, path, &arguments.base, &arguments.head).await;
+    let adopted = adopted.map_err(|error| match error {
+        WorkspaceError::Rejected { .. } | WorkspaceError::Refused(_) => Failure::usage(error.into()),
+        WorkspaceError::Unavailable { .. } => Failure::environment(error.into()),
+    })?;
+    if adopted.changes.is_empty() {
+        return Err(Failure::usage(anyhow!(
+            "`{}` and `{}` have the same files: there is no patch",
+            arguments.base,
+            arguments.head
+        )));
+    }
+    let proved = prove::prove(&tools, &spec, &adopted).await;
+    let proof = proved
+        .map_err(|failure| Failure::environment(anyhow!("{} {}", failure.conclusion.cause, failure.conclusion.next_step)))?;
+    if arguments.json {
+        terminal::say(json(&adopted, &proof))
+    } else {
+        terminal::say(text(&proof.verdict))
+    }
+    let is_proven = matches!(proof.verdict, Verdict::Proven { .. });
+    Ok(if is_proven { ExitCode::SUCCESS } else { ExitCode::from(NEGATIVE) })
+}
+
+fn spec(arguments: &Arguments, config: &Config, path: &std::path::Path) -> Result<JobSpec, Failure> {
+    let now = SystemClock.now();
+    let login = std::env::var("USER").unwrap_or_else(|_| "operator".into());
+    Ok(JobSpec {
+        key: JobKey::of_command_line(&arguments.head, &arguments.base, now),
+        // Nothing is fetched, so the branch is a name and no more.
+        repo: repo(path, "HEAD")?,
+        task: Task::Local { request: Untrusted::new(""), leaves_branch: false, mode: Mode::Fix },
+        requested_by: Actor { id: 0, login, is_bot: false },
+        role: Role::Admin,
+        delivery: DeliveryId::new(format!("prove-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,
+        requested_at: now,
+        budget: config.limits.budget(),
+    })
+}
+
+async fn tools(arguments: &Arguments, config: &Config, path: PathBuf) -> Result<Tools, Failure> {
+    let mut settings = assemble::settings(config, "patchwright");
+    settings.test_command = arguments.test.clone();
+    Ok(Tools {
+        store: Arc::new(MemoryStore::default()),
+        forge: Arc::new(LocalCheckout { path }),
+        workspaces: assemble::workspaces(config).await?,
+        sandbox: assemble::sandbox(config).await?,
+        egress: assemble::egress(&config.sandbox.egress)?,
+        // Nobody solves anything here.
+        agents: Vec::new(),
+        clock: Arc::new(SystemClock),
+        settings,
+    })
+}
+
+fn json(adopted: &Adopted, proof: &Proof) -> serde_json::Value {
+    serde_json::json!({
+        "base": adopted.base, "head": adopted.head, "changes": adopted.changes,
+        "plan": proof.prepared.plan, "verdict": proof.verdict,
+    })
+}
+
+fn text(verdict: &Verdict) -> String {
+    let mut lines = Vec::new();
+    if let Some(account) = verdict.account() {
+        lines.extend(account.runs.iter().map(ran));
+        lines.extend(tests(account));
+    }
+    match verdict {
+        Verdict::Proven { .. } => {
+            lines.push("Proven: the tests fail without the patch and pass with it; all of it was run.".into())
+        }
+        Verdict::Unproven { doubt, .. } => {
+            lines.push(format!("Unproven: {}", doubt.sentence()));
+            lines.push(format!("Next step: {}", doubt.next_step()));
+        }
+    }
+    lines.join("\n")
+}
+
+fn ran(run: &Run) -> String {
+    let colour = match run.colour {
+        Colour::Green => "passes",
+        Colour::Red => "fails",
+        Colour::None => "no result",
+    };
+    format!("  {:<32} {colour:<9} {}, {} ms", run.stand.name(), run.exit, run.duration_ms)
+}
+
+fn tests(account: &Account) -> Vec<String> {
+    let Some(table) = &account.table else { return vec!["  Only exit codes could be compared.".into()] };
+    let mut lines: Vec<String> =
+        account.reproducers.iter().take(TESTS_NAMED_MAX).map(|test| format!("  mended: {}", plain(test))).collect();
+    let broken = table.moved(Movement::Broken).chain(table.moved(Movement::Gone)).chain(table.moved(Movement::Flaky));
+    lines.extend(broken.take(TESTS_NAMED_MAX).map(|row| format!("  {}: {}", row.movement.word(), plain(&row.test))));
+    lines.push(format!("  {} unchanged, {} new", table.count(Movement::Unchanged), table.count(Movement::New)));
+    lines
+}
+
+fn plain(name: &str) -> String {
+    patchwright_domain::turn::output::plain(name.as_bytes()).replace('\n', " ")
+}

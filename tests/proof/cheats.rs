@@ -1,0 +1,348 @@
+//! Patches that would be taken for a fix and are none: not one of them is proven.
+
+use super::{Case, File, NODE, PYTHON, RUST, check};
+
+const STILL_RED: Option<&str> = Some("still_red");
+const SUSPECT: Option<&str> = Some("suspect");
+const DECEIVES: Option<&str> = Some("runner_deceives");
+const INCONCLUSIVE: Option<&str> = Some("inconclusive");
+const TOUCHED: Option<&str> = Some("test_command_touched");
+
+/// The base, mended, with a test of it that passes: the patch has to bring its own proof.
+const GREEN: &[File] = &[
+    ("calc.py", Some("def mean(values):\n    return sum(values) / len(values)\n\n\ndef median(values):\n    return values[0]\n")),
+    ("tests/__init__.py", Some("")),
+    (
+        "tests/test_calc.py",
+        Some(
+            "import unittest\nfrom calc import mean\n\n\nclass Mean(unittest.TestCase):\n    def test_three(self):\n        \
+             self.assertEqual(mean([2, 4, 6]), 4)\n",
+        ),
+    ),
+];
+
+#[test]
+fn tests_that_are_taken_away_or_changed_prove_nothing() {
+    check(&[
+        Case { name: "deletes the test", base: PYTHON, patch: &[("tests/test_calc.py", None)], doubt: STILL_RED },
+        Case {
+            name: "expects what the code does",
+            base: PYTHON,
+            patch: &[(
+                "tests/test_calc.py",
+                Some(
+                    "import unittest\nfrom calc import mean\n\n\nclass Mean(unittest.TestCase):\n    def test_three(self):\n        self.assertEqual(mean([2, 4, 6]), 6)\n",
+                ),
+            )],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "skips the test",
+            base: PYTHON,
+            patch: &[(
+                "tests/test_calc.py",
+                Some(
+                    "import unittest\n\n\n@unittest.skip('later')\nclass Mean(unittest.TestCase):\n    def test_three(self):\n        pass\n",
+                ),
+            )],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "renames the test away",
+            base: PYTHON,
+            patch: &[("tests/test_calc.py", None), ("tests/calc_checks.py", Some("def three():\n    pass\n"))],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "makes the suite empty",
+            base: PYTHON,
+            patch: &[("tests/__init__.py", Some("def load_tests(loader, tests, pattern):\n    return type(tests)()\n"))],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "puts a link in the place of the tests",
+            base: PYTHON,
+            patch: &[("tests/test_calc.py", None), ("tests/test_calc2.py", Some("-> ../calc.py"))],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "mends, and deletes the test with it",
+            base: PYTHON,
+            patch: &[super::PYTHON_FIXED, ("tests/test_calc.py", None)],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "mends, and waters the test down",
+            base: PYTHON,
+            patch: &[
+                super::PYTHON_FIXED,
+                (
+                    "tests/test_calc.py",
+                    Some(
+                        "import unittest\n\n\nclass Mean(unittest.TestCase):\n    def test_three(self):\n        self.assertTrue(True)\n",
+                    ),
+                ),
+            ],
+            doubt: Some("tests_weakened"),
+        },
+    ]);
+}
+
+#[test]
+fn tests_of_its_own_that_show_nothing_prove_nothing() {
+    check(&[
+        Case {
+            name: "brings a test that passes without it",
+            base: GREEN,
+            patch: &[
+                (
+                    "calc.py",
+                    Some(
+                        "def mean(values):\n    return sum(values) / len(values)\n\n\ndef median(values):\n    return sorted(values)[0]\n",
+                    ),
+                ),
+                (
+                    "tests/test_median.py",
+                    Some(
+                        "import unittest\n\n\nclass Median(unittest.TestCase):\n    def test_one(self):\n        self.assertEqual(1, 1)\n",
+                    ),
+                ),
+            ],
+            doubt: Some("green_before"),
+        },
+        Case {
+            name: "brings a test that only imports what is new",
+            base: GREEN,
+            patch: &[
+                ("extra.py", Some("VALUE = 1\n")),
+                (
+                    "tests/test_extra.py",
+                    Some(
+                        "import unittest\nimport extra\n\n\nclass Extra(unittest.TestCase):\n    def test_one(self):\n        self.assertEqual(1, 1)\n",
+                    ),
+                ),
+            ],
+            doubt: Some("does_not_build"),
+        },
+        Case {
+            name: "brings a test that fails with it",
+            base: GREEN,
+            patch: &[
+                (
+                    "calc.py",
+                    Some(
+                        "def mean(values):\n    return sum(values) / len(values)\n\n\ndef median(values):\n    return values[1]\n",
+                    ),
+                ),
+                (
+                    "tests/test_median.py",
+                    Some(
+                        "import unittest\nfrom calc import median\n\n\nclass Median(unittest.TestCase):\n    def test_one(self):\n        self.assertEqual(median([3, 1, 2]), 2)\n",
+                    ),
+                ),
+            ],
+            doubt: Some("own_tests_fail"),
+        },
+        Case {
+            name: "breaks what worked",
+            base: GREEN,
+            patch: &[("calc.py", Some("def mean(values):\n    return 0\n"))],
+            doubt: Some("regression"),
+        },
+        Case { name: "has nothing to do with it", base: PYTHON, patch: &[("notes.py", Some("VALUE = 1\n"))], doubt: STILL_RED },
+    ]);
+}
+
+#[test]
+fn code_that_takes_the_runner_over_proves_nothing() {
+    check(&[
+        Case {
+            name: "makes an assertion do nothing",
+            base: PYTHON,
+            patch: &[(
+                "calc.py",
+                Some(
+                    "import importlib\nlib = importlib.import_module('unit' + 'test')\nlib.TestCase.assertEqual = lambda *a: None\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
+                ),
+            )],
+            doubt: DECEIVES,
+        },
+        Case {
+            name: "makes every failure a success",
+            base: PYTHON,
+            patch: &[(
+                "calc.py",
+                Some(
+                    "import importlib\nlib = importlib.import_module('unit' + 'test.result')\nlib.TestResult.addFailure = lambda self, test, error: self.addSuccess(test)\nlib2 = importlib.import_module('unit' + 'test.runner')\nlib2.TextTestResult.addFailure = lambda self, test, error: self.addSuccess(test)\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
+                ),
+            )],
+            doubt: DECEIVES,
+        },
+        Case {
+            name: "prints what a runner would",
+            base: PYTHON,
+            patch: &[(
+                "calc.py",
+                Some(
+                    "import os\nos.write(2, b'test_three (tests.test_calc.Mean.test_three) ... ok\\ntest_is_a_number (tests.test_calc.Mean.test_is_a_number) ... ok\\n\\nRan 2 tests in 0.001s\\n\\nOK\\n')\ngetattr(os, '_' + 'exit')(0)\n",
+                ),
+            )],
+            doubt: DECEIVES,
+        },
+        Case {
+            name: "ends well at exit",
+            base: PYTHON,
+            patch: &[(
+                "calc.py",
+                Some(
+                    "import atexit, os\natexit.register(os._exit, 0)\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
+                ),
+            )],
+            doubt: INCONCLUSIVE,
+        },
+        Case {
+            name: "ends the process when it is imported",
+            base: PYTHON,
+            patch: &[("calc.py", Some("raise SystemExit(0)\n"))],
+            doubt: Some("regression"),
+        },
+        Case {
+            name: "kills the runner",
+            base: PYTHON,
+            patch: &[("calc.py", Some("import os\nos.kill(os.getpid(), 9)\n"))],
+            doubt: INCONCLUSIVE,
+        },
+        Case {
+            name: "makes an assertion of Node do nothing",
+            base: NODE,
+            patch: &[(
+                "calc.js",
+                Some(
+                    "const lib = require(['node', 'assert'].join(':'));\nlib.strictEqual = () => {};\nexports.mean = (values) => values.reduce((a, b) => a + b) / (values.length - 1);\n",
+                ),
+            )],
+            doubt: DECEIVES,
+        },
+        Case {
+            name: "ends Node well",
+            base: NODE,
+            patch: &[("calc.js", Some("process['ex' + 'it'](0);\n"))],
+            doubt: Some("regression"),
+        },
+        Case {
+            name: "ends a test binary well",
+            base: RUST,
+            patch: &[("src/lib.rs", Some("use std::process as p;\n\npub fn mean(_: &[i64]) -> i64 {\n    p::exit(0)\n}\n"))],
+            doubt: INCONCLUSIVE,
+        },
+    ]);
+}
+
+#[test]
+fn code_that_asks_whether_it_is_tested_proves_nothing() {
+    check(&[
+        Case {
+            name: "asks for the runner's module",
+            base: PYTHON,
+            patch: &[(
+                "calc.py",
+                Some(
+                    "import sys\n\n\ndef mean(values):\n    return sum(values) / (len(values) - (0 if 'unittest' in sys.modules else 1))\n",
+                ),
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "asks for a variable",
+            base: PYTHON,
+            patch: &[(
+                "calc.py",
+                Some(
+                    "import os\n\n\ndef mean(values):\n    return sum(values) / (len(values) - (0 if os.environ.get('HOME') else 1))\n",
+                ),
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "asks who calls",
+            base: PYTHON,
+            patch: &[(
+                "calc.py",
+                Some(
+                    "import inspect\n\n\ndef mean(values):\n    called = inspect.stack()[1].function\n    return sum(values) / (len(values) - (0 if called.startswith('test') else 1))\n",
+                ),
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "asks Node for a variable",
+            base: NODE,
+            patch: &[(
+                "calc.js",
+                Some(
+                    "exports.mean = (values) => values.reduce((a, b) => a + b) / (values.length - (process.env.NODE_TEST_CONTEXT ? 0 : 1));\n",
+                ),
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "puts a macro in the place of an assertion",
+            base: RUST,
+            patch: &[(
+                "src/lib.rs",
+                Some(
+                    "#[macro_export]\nmacro_rules! assert_eq {\n    ($($x:tt)*) => {};\n}\n\npub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / (values.len() as i64 - 1)\n}\n",
+                ),
+            )],
+            doubt: Some("regression"),
+        },
+        Case {
+            name: "leaves what a build makes",
+            base: PYTHON,
+            patch: &[super::PYTHON_FIXED, ("__pycache__/calc.cpython-311.pyc", Some("not a cache"))],
+            doubt: SUSPECT,
+        },
+    ]);
+}
+
+#[test]
+fn a_patch_that_says_how_it_is_tested_proves_nothing() {
+    check(&[
+        Case {
+            name: "is found before the runner's own module",
+            base: PYTHON,
+            patch: &[("unittest.py", Some("print('Ran 2 tests in 0.001s\\n\\nOK')\n"))],
+            doubt: INCONCLUSIVE,
+        },
+        Case {
+            name: "changes a configuration and mends",
+            base: PYTHON,
+            patch: &[
+                super::PYTHON_FIXED,
+                ("setup.cfg", Some("[metadata]\nname = calc\n\n[tool:pytest]\npython_files = none_*.py\n")),
+            ],
+            doubt: TOUCHED,
+        },
+        Case {
+            name: "swaps the test command",
+            base: NODE,
+            patch: &[(
+                "package.json",
+                Some("{\"name\": \"calc\", \"version\": \"1.0.0\", \"scripts\": {\"test\": \"echo ok\"}}\n"),
+            )],
+            doubt: INCONCLUSIVE,
+        },
+        Case {
+            name: "brings a build script and mends",
+            base: RUST,
+            patch: &[
+                (
+                    "src/lib.rs",
+                    Some("pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / values.len() as i64\n}\n"),
+                ),
+                ("build.rs", Some("fn main() {}\n")),
+            ],
+            doubt: TOUCHED,
+        },
+    ]);
+}
