@@ -2,6 +2,7 @@
 
 mod agent;
 mod apply_patch_command;
+mod attestation;
 mod bare;
 mod container;
 mod contract;

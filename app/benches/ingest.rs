@@ -170,7 +170,7 @@ impl Running {
         let listener = server::listen(([127, 0, 0, 1], 0).into()).context("listening on loopback")?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let parts = Server { store, forge: Arc::new(forge), clock: Arc::new(SystemClock) };
+        let parts = Server { store, forge: Arc::new(forge), clock: Arc::new(SystemClock), attestation_key: None };
         let task = stage.server.spawn(server::serve(listener, parts, stop.clone()));
         Ok(Self { address, stop, task })
     }

@@ -125,6 +125,7 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
         egress: None,
         agents: vec![Arc::new(Nobody)],
         clock: Arc::new(SystemClock),
+        attestor: None,
         settings: settings(),
     });
     let listener = server::listen(([127, 0, 0, 1], 0).into()).context("listening on loopback")?;

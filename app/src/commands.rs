@@ -20,8 +20,10 @@ mod replay;
 mod run;
 mod sandbox;
 mod serve;
+mod signing;
 mod story;
 mod terminal;
+mod verify;
 
 /// The coding agent that maintainers can trust with their repositories.
 ///
@@ -69,6 +71,12 @@ enum Command {
     /// base, with the patch's code under the base's tests, and, where that shows nothing, with the patch's own tests without and
     /// with its code. Needs no model and no network. Exit code 0 if it is proven, 1 if not.
     Prove(prove::Arguments),
+    /// Check an attestation: that it is signed, whole, and says of git what is so
+    ///
+    /// Asks nobody and runs nothing. Checks the signature over the exact bytes, the types, that there is nothing in it but what
+    /// this version writes, and every digest that can be computed again; with `--repo` also commits, tree, files and difference.
+    #[command(after_help = verify::HELP)]
+    Verify(verify::Arguments),
     /// Drive a run again from what was recorded of it, and compare the files that it comes to
     ///
     /// The model is not asked: its recorded replies are played. Edits and commands are real, in the same sandbox. Exit code 1
@@ -173,6 +181,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(arguments) => interruptible(run::run(arguments)),
         Command::Serve(arguments) => block_on(serve::serve(arguments)),
         Command::Prove(arguments) => interruptible(prove::prove(arguments)),
+        Command::Verify(arguments) => verify::verify(&arguments),
         Command::Replay(arguments) => interruptible(replay::replay(arguments)),
         Command::Doctor(arguments) => interruptible(doctor::doctor(arguments)),
         Command::Sandbox(arguments) => interruptible(sandbox::sandbox(arguments)),

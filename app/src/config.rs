@@ -47,6 +47,8 @@ pub struct Config {
     pub sandbox: sandbox::Sandbox,
     /// What a job may use, and what jobs may use together in a day.
     pub limits: Limits,
+    /// What was executed for a proof, under a signature.
+    pub attestation: Attestation,
     /// Servers of the Model Context Protocol whose tools the agent is offered beside its own; one such table for each.
     pub mcp: Vec<mcp::Mcp>,
 }
@@ -277,6 +279,15 @@ impl Default for Workspace {
     fn default() -> Self {
         Self { dir: "patchwright-workspace".into() }
     }
+}
+
+/// What was executed for a proof, under a signature.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Attestation {
+    /// The file with the ed25519 key that signs, as PKCS#8 in PEM form, which only its owner may read (mode 0600). Where it is
+    /// not set, `attestation-key.pem` beside the store's database is used, and made at the first start.
+    pub key_file: Option<PathBuf>,
 }
 
 /// What a job may use, and what jobs may use together in a day.

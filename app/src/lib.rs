@@ -1,6 +1,7 @@
 //! Patchwright as a library, for its binary, its tests and its benchmarks.
 
 pub mod agent;
+pub mod attestation;
 pub mod clock;
 pub mod config;
 pub mod devcontainer;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -37,6 +39,9 @@ const BODIES_KIB_MAX: usize = 256 * 1024;
 /// How long the store may take to say that it can be written to.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What a key in PEM form is sent as.
+const PEM: &str = "application/x-pem-file";
+
 /// What the handlers share.
 #[derive(Clone)]
 pub struct Server {
@@ -46,6 +51,8 @@ pub struct Server {
     pub forge: Arc<dyn Forge>,
     /// When they come.
     pub clock: Arc<dyn Clock>,
+    /// The public half of the key that attestations are signed with, in PEM form.
+    pub attestation_key: Option<Arc<str>>,
 }
 
 /// Listens on an address.
@@ -66,6 +73,7 @@ pub fn router(server: Server) -> Router {
         .route("/webhooks/github", post(move |state, headers, body| webhook::receive(state, room, headers, body)))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/attestation/key", get(attestation_key))
         .with_state(server)
 }
 
@@ -106,6 +114,16 @@ pub async fn serve(listener: TcpListener, server: Server, stop: CancellationToke
     drop(listener);
     graceful.shutdown().await;
     Ok(())
+}
+
+/// The key that attestations of this server are checked with.
+async fn attestation_key(State(server): State<Server>) -> Response {
+    match server.attestation_key {
+        Some(pem) => ([(CONTENT_TYPE, PEM)], pem.to_string()).into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, "this server signs nothing: its store keeps nothing, and no key is named\n").into_response()
+        }
+    }
 }
 
 /// Ready means that a delivery would be durable.

@@ -33,7 +33,12 @@ impl Service {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let server = Server { store: tools.store.clone(), forge: tools.forge.clone(), clock: tools.clock.clone() };
+        let server = Server {
+            store: tools.store.clone(),
+            forge: tools.forge.clone(),
+            clock: tools.clock.clone(),
+            attestation_key: tools.attestor.as_ref().map(|attestor| attestor.key.public().to_pem().into()),
+        };
         let serving = server::serve(listener, server, stop.clone());
         tasks.spawn(async move {
             if let Err(error) = serving.await {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::agent::Agent;
+use crate::attestation::Attestor;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::forge::{Forge, ForgeError};
@@ -24,6 +25,7 @@ use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
 use crate::workspace::{WorkspaceError, Workspaces};
 
+pub mod attest;
 mod commands;
 mod conclusions;
 mod gate;
@@ -59,6 +61,8 @@ pub struct Tools {
     pub agents: Vec<Arc<dyn Agent>>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Who signs what was executed; without it nothing is signed.
+    pub attestor: Option<Arc<Attestor>>,
     /// What the operator set.
     pub settings: Settings,
 }
@@ -271,7 +275,7 @@ impl Shift<'_> {
                     solve::solve(self.tools, &self.spec, &self.lease, &mut self.progress, solve).await
                 }
                 Step::Verify => prove::verify(self.tools, &self.spec, &self.progress.run).await,
-                Step::PlanPublish { conclusion } => publish::plan(self.tools, &self.spec, &self.progress.run, conclusion).await,
+                Step::PlanPublish { conclusion } => publish::plan(self.tools, &self.spec, &self.progress, conclusion).await,
                 Step::Perform { effect } => publish::perform(self.tools, &self.spec, effect).await,
                 Step::Complete { outcome } => {
                     info!("completed: {outcome}");

@@ -19,10 +19,12 @@ use crate::forge::CloneAccess;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
 pub use adopted::Adopted;
+pub use checkout::Checkout;
 use layers::{Layer, Layers};
 use relay::Relay;
 
 mod adopted;
+mod checkout;
 mod edit;
 mod files;
 mod layers;

@@ -266,6 +266,7 @@ async fn every_command_explains_itself() {
       serve        Serve webhooks and work on jobs
       doctor       Say what works on this machine and what to do about what does not
       prove        Prove any patch, whoever made it, by running the tests without and with it
+      verify       Check an attestation: that it is signed, whole, and says of git what is so
       replay       Drive a run again from what was recorded of it, and compare the files that it comes
                    to
       apply-patch  Apply a patch from standard input to the current directory, whole or not at all
@@ -359,6 +360,9 @@ async fn every_command_explains_itself() {
 
           --patch <FILE>
               Write the patch to this file and leave no branch
+
+          --attestation <FILE>
+              Write what was executed for the patch to this file, signed; `patchwright verify` checks it
 
           --json
               Print one JSON object

@@ -131,7 +131,8 @@ async fn stopping_finishes_the_requests_under_way() {
             let listener = server::listen(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
             let address = listener.local_addr().expect("a bound socket has an address");
             let tools = &world.tools;
-            let server = Server { store: tools.store.clone(), forge: tools.forge.clone(), clock: tools.clock.clone() };
+            let (store, forge, clock) = (tools.store.clone(), tools.forge.clone(), tools.clock.clone());
+            let server = Server { store, forge, clock, attestation_key: None };
             let stop = CancellationToken::new();
             let serving = tokio::spawn(server::serve(listener, server, stop.clone()));
             let mut client = TcpStream::connect(address).await.expect("the server listens");

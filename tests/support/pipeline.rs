@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use patchwright::agent::toolbox::{NoTools, Toolbox};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::agent::{Agent, Assignment, Solution};
+use patchwright::attestation::Attestor;
 use patchwright::clock::{Clock, SystemClock};
 use patchwright::egress::Egress;
 use patchwright::forge::github::{GitHub, GitHubSettings};
@@ -46,6 +47,7 @@ use super::github::APP_ID;
 mod inspect;
 mod look;
 pub(crate) mod post;
+mod settings;
 mod walls;
 
 /// The secret that the rehearsed GitHub signs with.
@@ -117,6 +119,8 @@ pub(crate) struct Setup {
     pub(crate) reads_devcontainer: bool,
     /// Whether its runs, driven again, must come to the same trees: the model's commands do the same each time.
     pub(crate) is_replayed: bool,
+    /// Who signs what was executed.
+    pub(crate) attestor: Option<Attestor>,
 }
 
 impl Default for Setup {
@@ -145,6 +149,7 @@ impl Default for Setup {
             is_landlock: false,
             reads_devcontainer: false,
             is_replayed: true,
+            attestor: None,
         }
     }
 }
@@ -326,15 +331,18 @@ impl World {
             egress: setup.egress,
             agents,
             clock: clock.clone(),
+            attestor: setup.attestor.map(Arc::new),
             settings: Settings {
                 devcontainer_images: setup.reads_devcontainer.then(|| ["node:*".to_owned()].into()),
-                ..settings(github.web_url(), setup.limits_of_day)
+                ..settings::settings(github.web_url(), setup.limits_of_day)
             },
         });
         let listener = server::listen(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let stop = CancellationToken::new();
-        let server = Server { store: tools.store.clone(), forge: tools.forge.clone(), clock: clock.clone() };
+        let attestation_key = tools.attestor.as_ref().map(|attestor| attestor.key.public().to_pem().into());
+        let (store, forge) = (tools.store.clone(), tools.forge.clone());
+        let server = Server { store, forge, clock: clock.clone(), attestation_key };
         let serving = tokio::spawn(server::serve(listener, server, stop.clone()));
         let deployment = Deployment { app_id: APP_ID, mention: "@codex".into(), budget: setup.budget };
         let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
@@ -579,20 +587,4 @@ fn agent(base_url: String, context_tokens: u64) -> Turns {
     let model = ResponsesModel::new(settings).expect("the settings are right");
     let backoff = Backoff { base: Duration::from_millis(1), attempts_max: 3, wait_max: Duration::from_millis(4) };
     Turns { backoff, context_tokens, ..Turns::new(Arc::new(model)) }
-}
-
-fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
-    Settings {
-        test_timeout: Duration::from_secs(60),
-        proof_runs: 2,
-        model: "scripted".into(),
-        is_priced: false,
-        host: web_url.trim_start_matches("http://").to_owned(),
-        author: "patchwright[bot]".into(),
-        email: "patchwright[bot]@users.noreply.github.test".into(),
-        instruction_fallbacks: Vec::new(),
-        test_command: None,
-        devcontainer_images: None,
-        limits_of_day,
-    }
 }

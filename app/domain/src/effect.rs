@@ -55,6 +55,9 @@ pub enum Effect {
         title: String,
         /// Markdown.
         summary: String,
+        /// Markdown that stands below the summary, folded away by the forge where it is long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
     },
     /// The request carries our reaction.
     React {
@@ -194,7 +197,8 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
             let (title, body) = (report::title(story), report::pull_request(story, judged));
             effects.push(Effect::EnsurePullRequest { branch, base, title, body });
             let (title, summary) = report::check(story, &judged.verdict);
-            effects.push(Effect::SetCheck { commit, outcome: story.conclusion.outcome, title, summary });
+            let text = report::check_details(story);
+            effects.push(Effect::SetCheck { commit, outcome: story.conclusion.outcome, title, summary, text });
         }
     }
     if let Some(issue) = story.spec.task.issue() {

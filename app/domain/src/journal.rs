@@ -213,6 +213,9 @@ pub enum EntryKind {
         conclusion: Conclusion,
         /// The effects, in order.
         effects: Vec<Effect>,
+        /// The signed statement about the patch, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attestation: Option<Digest>,
     },
     /// An effect was done, and found done.
     Performed {

@@ -4,6 +4,7 @@
 //! randomness. The program around it fetches facts, asks this crate what follows, and does it.
 
 pub mod answer;
+pub mod attestation;
 pub mod brief;
 pub mod demands;
 pub mod ecosystem;

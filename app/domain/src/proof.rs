@@ -108,6 +108,9 @@ pub struct Run {
     pub duration_ms: u64,
     /// All of its output that was kept.
     pub output: Digest,
+    /// What was run; empty in journals from before it was written down.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
 }
 
 /// The digest of what a difference adds and takes away, whatever stands around it and however lines end: two attempts with

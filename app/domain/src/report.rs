@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::effect::PULL_REQUEST_PLACEHOLDER;
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobSpec, Task, Usage};
-use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Outcome, Prepared};
+use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared};
 use crate::proof::Verdict;
 use crate::run::Judged;
 use crate::walls::{self, Walls};
@@ -15,7 +15,7 @@ use crate::walls::{self, Walls};
 mod evidence;
 pub mod neutral;
 
-use neutral::{cell, clip, code, inert, plain};
+use neutral::{cell, clip, code, fence, inert, plain};
 
 /// How long a title of ours may be, in characters; GitHub cuts at 256.
 const TITLE_CHARS_MAX: usize = 120;
@@ -29,6 +29,8 @@ const PATH_CHARS_MAX: usize = 200;
 const COMMAND_CHARS_MAX: usize = 1_000;
 /// How much of a cause and of a next step is shown, in characters.
 const SENTENCE_CHARS_MAX: usize = 1_000;
+/// How long an envelope may be that is shown, in bytes.
+const ENVELOPE_BYTES_MAX: usize = 60_000;
 /// How long a body of ours may be; GitHub takes 65,536 characters, and the marker comes on top.
 const BODY_CHARS_MAX: usize = 60_000;
 
@@ -63,6 +65,17 @@ pub struct Story<'a> {
     pub moved_to: Option<&'a CommitId>,
     /// The only host that links of the model may lead to.
     pub host: &'a str,
+    /// The signed statement about the patch, where there is one.
+    pub attestation: Option<&'a Sealed>,
+}
+
+/// A signed statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The digest of the envelope, by which it is kept.
+    pub digest: Digest,
+    /// The envelope: JSON in one line.
+    pub envelope: String,
 }
 
 /// The pull request's title.
@@ -93,10 +106,21 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     files(&mut body, &judged.proposal.changes);
     evidence::tests(&mut body, story, &judged.verdict);
     evidence::not_verified(&mut body, story, &judged.verdict);
+    if let Some(sealed) = story.attestation {
+        let _ = write!(body, "\n\n### Attestation\n\n{}", attested(sealed));
+    }
     attempts(&mut body, story, judged);
     let _ = write!(body, "\n\n### Cost\n\n{}", cost(story));
     let _ = write!(body, "\n\n<sub>Job {}. A person reviews and merges this; nothing here merges itself.</sub>", story.spec.id());
     clip(&body, BODY_CHARS_MAX)
+}
+
+/// Which signed statement there is, and how it is checked.
+fn attested(sealed: &Sealed) -> String {
+    format!(
+        "What was executed is signed: `sha256:{}` is the envelope, in the details of this commit's check run. `patchwright verify FILE` checks it offline.",
+        sealed.digest
+    )
 }
 
 /// Which of several attempts this is, and what became of the others; they are kept as evidence.
@@ -284,6 +308,21 @@ pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
     evidence::tests(&mut summary, story, verdict);
     let _ = write!(summary, "\n\nPull request: {PULL_REQUEST_PLACEHOLDER}");
     (clip(&title, TITLE_CHARS_MAX), clip(&summary, BODY_CHARS_MAX))
+}
+
+/// What stands below the check run's summary: the signed statement itself, where it is short enough.
+pub fn check_details(story: &Story<'_>) -> Option<String> {
+    let Sealed { digest, envelope } = story.attestation?;
+    if envelope.len() > ENVELOPE_BYTES_MAX {
+        let n_bytes = envelope.len();
+        return Some(format!(
+            "The signed statement, `sha256:{digest}`, has {n_bytes} bytes and is too long to stand here. The server keeps it as the artifact of that digest."
+        ));
+    }
+    let fenced = fence(envelope);
+    Some(format!(
+        "The signed statement, `sha256:{digest}`. Put the line below into a file for `patchwright verify FILE`.\n\n<details><summary>Attestation</summary>\n\n{fenced}\n\n</details>"
+    ))
 }
 
 /// The commit's message.

@@ -312,7 +312,7 @@ impl Run {
             EntryKind::Answered { answer, .. } => self.answered(*answer),
             EntryKind::GaveUp { conclusion, answer, .. } => self.gave_up(conclusion, *answer),
             EntryKind::Verified { verdict } => self.verified(verdict),
-            EntryKind::PublishPlanned { conclusion, effects } => self.planned(conclusion, effects),
+            EntryKind::PublishPlanned { conclusion, effects, .. } => self.planned(conclusion, effects),
             EntryKind::Performed { key, receipt } => self.performed(key, receipt),
             EntryKind::CancelRequested { because } => self.cancel_requested(because),
             EntryKind::Failed { failure, effect } => self.failed(failure, effect.as_ref()),

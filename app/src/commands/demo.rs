@@ -24,7 +24,7 @@ use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Deployment;
 use secrecy::SecretString;
 
-use super::{ConfigArguments, Failure, assemble, interruption, story, terminal};
+use super::{ConfigArguments, Failure, assemble, interruption, signing, story, terminal};
 
 mod ending;
 mod sample;
@@ -140,6 +140,7 @@ impl Stage {
             egress: None,
             agents: assemble::agents(&config)?,
             clock: Arc::new(SystemClock),
+            attestor: signing::of_server(&config)?.map(Arc::new),
             settings: assemble::settings(&config, "patchwright"),
         })
     }

@@ -9,8 +9,8 @@ use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::config::Config;
 use patchwright::forge::local::LocalCheckout;
 use patchwright::store::memory::MemoryStore;
-use patchwright::worker::Tools;
 use patchwright::worker::prove::{self, Proof};
+use patchwright::worker::{Tools, attest};
 use patchwright::workspace::{Adopted, WorkspaceError};
 use patchwright_domain::event::{Actor, DeliveryId, Role, Untrusted};
 use patchwright_domain::job::{JobKey, JobSpec, Mode, Task};
@@ -18,7 +18,7 @@ use patchwright_domain::proof::{Account, Colour, Run, Verdict};
 use patchwright_domain::results::table::Movement;
 
 use super::run::{cache_folder, found, repo};
-use super::{ConfigArguments, Failure, NEGATIVE, assemble, terminal};
+use super::{ConfigArguments, Failure, NEGATIVE, assemble, signing, terminal};
 
 /// How many tests are named.
 const TESTS_NAMED_MAX: usize = 10;
@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// How the repository is tested, in place of what its policy file or its files say
     #[arg(long, value_name = "CMD")]
     test: Option<String>,
+    /// Write what was executed to this file, signed; `patchwright verify` checks it
+    #[arg(long, value_name = "FILE")]
+    attestation: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -66,9 +69,13 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
             arguments.head
         )));
     }
-    let proved = prove::prove(&tools, &spec, &adopted).await;
-    let proof = proved
-        .map_err(|failure| Failure::environment(anyhow!("{} {}", failure.conclusion.cause, failure.conclusion.next_step)))?;
+    let proof = prove::prove(&tools, &spec, &adopted).await.map_err(|failure| told(&failure))?;
+    if let Some(file) = &arguments.attestation {
+        let attested = attest::of_patch(&tools, &spec, &adopted, &proof).await.map_err(|failure| told(&failure))?;
+        let envelope =
+            attested.ok_or_else(|| Failure::environment(anyhow!("there is no attestation; its error is in the log")))?;
+        signing::write(file, envelope.as_bytes())?;
+    }
     if arguments.json {
         terminal::say(json(&adopted, &proof))
     } else {
@@ -76,6 +83,10 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let is_proven = matches!(proof.verdict, Verdict::Proven { .. });
     Ok(if is_proven { ExitCode::SUCCESS } else { ExitCode::from(NEGATIVE) })
+}
+
+fn told(failure: &patchwright_domain::journal::Failure) -> Failure {
+    Failure::environment(anyhow!("{} {}", failure.conclusion.cause, failure.conclusion.next_step))
 }
 
 fn spec(arguments: &Arguments, config: &Config, path: &std::path::Path) -> Result<JobSpec, Failure> {
@@ -106,6 +117,7 @@ async fn tools(arguments: &Arguments, config: &Config, path: PathBuf) -> Result<
         // Nobody solves anything here.
         agents: Vec::new(),
         clock: Arc::new(SystemClock),
+        attestor: arguments.attestation.as_ref().map(|_| signing::of_user(config)).transpose()?.map(Arc::new),
         settings,
     })
 }

@@ -21,7 +21,7 @@ use patchwright_domain::run::Run;
 use patchwright_domain::turn::{Closing, Finding, output};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigArguments, Failure, assemble, story, terminal};
+use super::{ConfigArguments, Failure, assemble, signing, story, terminal};
 
 /// What is to be done, and where.
 #[derive(Debug, clap::Args)]
@@ -46,6 +46,9 @@ pub(super) struct Arguments {
     /// Write the patch to this file and leave no branch
     #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
+    /// Write what was executed for the patch to this file, signed; `patchwright verify` checks it
+    #[arg(long, value_name = "FILE")]
+    attestation: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -80,8 +83,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.task.trim().is_empty() {
         return Err(Failure::usage(anyhow!("`--task` is empty: say what is to be done")));
     }
-    if arguments.mode != ModeArgument::Fix && (arguments.patch.is_some() || arguments.attempts > 1) {
-        return Err(Failure::usage(anyhow!("`--patch` and `--attempts` are for `--mode fix`: the other modes change nothing")));
+    let is_about_a_patch = arguments.patch.is_some() || arguments.attestation.is_some() || arguments.attempts > 1;
+    if arguments.mode != ModeArgument::Fix && is_about_a_patch {
+        let flags = "`--patch`, `--attestation` and `--attempts`";
+        return Err(Failure::usage(anyhow!("{flags} are for `--mode fix`: the other modes change nothing")));
     }
     let mut config = arguments.config.load_named()?;
     if config.model.base_url == Config::default().model.base_url && config.model.api_key.is_none() {
@@ -109,12 +114,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         _ => None,
     });
     let conclusion = conclusion.ok_or_else(|| Failure::environment(anyhow!("the run has not ended; its error is in the log")))?;
+    let attested = attest(&arguments, &journal, store.as_ref()).await?;
     let left = leave(&arguments, &run, store.as_ref(), conclusion).await?;
     let said = said(&run, conclusion.outcome, &journal, store.as_ref())
         .await
         .context("reading the answer")
         .map_err(Failure::environment)?;
-    report(&arguments, conclusion, &run, left.as_deref(), &said);
+    report(&arguments, conclusion, &run, left.as_deref(), attested, &said);
     Ok(story::exit_code(conclusion.outcome))
 }
 
@@ -184,8 +190,21 @@ async fn tools(arguments: &Arguments, config: &Config, store: Arc<dyn Store>) ->
         egress: assemble::egress(&config.sandbox.egress)?,
         agents: assemble::agents(config)?,
         clock: Arc::new(SystemClock),
+        attestor: arguments.attestation.as_ref().map(|_| signing::of_user(config)).transpose()?.map(Arc::new),
         settings,
     })
+}
+
+/// Writes the attestation to its file, where one is wanted and there is a patch to attest, and says whether it did.
+async fn attest(arguments: &Arguments, journal: &[Entry], store: &dyn Store) -> Result<bool, Failure> {
+    let attestation = journal.iter().rev().find_map(|entry| match &entry.kind {
+        EntryKind::PublishPlanned { attestation, .. } => *attestation,
+        _ => None,
+    });
+    let (Some(file), Some(digest)) = (&arguments.attestation, attestation) else { return Ok(false) };
+    let envelope = store.artifact(&digest).await.context("reading the attestation").map_err(Failure::environment)?;
+    signing::write(file, &envelope)?;
+    Ok(true)
 }
 
 /// Writes the patch file, or names the branch that was left.
@@ -220,11 +239,13 @@ async fn said(run: &Run, outcome: Outcome, journal: &[Entry], store: &dyn Store)
     Ok(Said { text, findings })
 }
 
-fn report(arguments: &Arguments, conclusion: &Conclusion, run: &Run, left: Option<&str>, said: &Said) {
+fn report(arguments: &Arguments, conclusion: &Conclusion, run: &Run, left: Option<&str>, is_attested: bool, said: &Said) {
+    let attestation = arguments.attestation.as_ref().filter(|_| is_attested);
     if arguments.json {
         terminal::say(serde_json::json!({
             "outcome": conclusion.outcome, "cause": conclusion.cause, "next_step": conclusion.next_step,
             "branch": left.filter(|_| arguments.patch.is_none()), "patch": left.filter(|_| arguments.patch.is_some()),
+            "attestation": attestation,
             "attempt": run.judged().map(|judged| judged.attempt),
             "answer": said.text, "findings": said.findings, "usage": run.usage(),
             "walls": run.walls(), "setup_reach": run.prepared().and_then(|prepared| prepared.reach.as_ref()),
@@ -240,5 +261,10 @@ fn report(arguments: &Arguments, conclusion: &Conclusion, run: &Run, left: Optio
         Some(left) => terminal::say(format_args!("It is on the branch {left}.")),
         None if conclusion.outcome.is_positive() => {}
         None => terminal::say(format_args!("Next step: {}", conclusion.next_step)),
+    }
+    match (attestation, &arguments.attestation) {
+        (Some(file), _) => terminal::say(format_args!("The attestation is in {}.", file.display())),
+        (None, Some(_)) => terminal::say("There is no attestation: no patch was judged."),
+        (None, None) => {}
     }
 }

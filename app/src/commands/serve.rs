@@ -14,7 +14,7 @@ use patchwright::service::Service;
 use patchwright::worker::Tools;
 use tracing::{info, warn};
 
-use super::{ConfigArguments, Failure, assemble, interruption, terminal};
+use super::{ConfigArguments, Failure, assemble, interruption, signing, terminal};
 
 /// How long GitHub may take to say who we are.
 const WHOAMI_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,14 +50,20 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         let keys: Vec<&str> = config.limits.dollar_keys().collect();
         warn!("no prices are configured, so {} cannot be kept; limits of tokens are", keys.join(", "));
     }
+    let store = assemble::store(&config.store).await?;
+    let attestor = signing::of_server(&config)?;
+    if attestor.is_none() {
+        warn!("no attestations are made: the store keeps nothing, and `attestation.key_file` is not set");
+    }
     let tools = Tools {
-        store: assemble::store(&config.store).await?,
+        store,
         forge: Arc::new(github),
         workspaces: assemble::workspaces(&config).await?,
         sandbox,
         egress: assemble::egress(&config.sandbox.egress)?,
         agents,
         clock: Arc::new(SystemClock),
+        attestor: attestor.map(Arc::new),
         settings: assemble::settings(&config, &slug),
     };
     let listen = &config.server.listen;

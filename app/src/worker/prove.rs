@@ -68,13 +68,18 @@ pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<P
         let verdict = verdict(tools, spec, &prepared, &proposal).await?;
         Ok(Proof { prepared, verdict })
     };
-    proved.await.map_err(|error| match error {
+    proved.await.map_err(failure)
+}
+
+/// An error as it is told where there is no run to end.
+pub(super) fn failure(error: StepError) -> Failure {
+    match error {
         StepError::Failed(failure) => *failure,
         error @ (StepError::Store(_) | StepError::Forge(_) | StepError::Workspace(_)) => {
             let cause = format!("{error}.");
             conclusions::environment(&cause, "Run `patchwright doctor`.", cause.clone())
         }
-    })
+    }
 }
 
 /// Runs what the inquiry asks for, until it has a verdict.

@@ -7,12 +7,18 @@ use patchwright_domain::report::Story;
 use patchwright_domain::run::Run;
 use tracing::info;
 
-use super::{Answer, StepError, Tools, conclusions, solve};
+use super::{Answer, Progress, StepError, Tools, attest, conclusions, solve};
 use crate::forge::{Access, ForgeError};
 use crate::workspace::WorkspaceError;
 
 /// Writes everything that people will read, and plans what is to be done.
-pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: Conclusion) -> Result<Answer, StepError> {
+pub(super) async fn plan(
+    tools: &Tools,
+    spec: &JobSpec,
+    progress: &Progress,
+    conclusion: Conclusion,
+) -> Result<Answer, StepError> {
+    let run = &progress.run;
     let title = match run.prepared() {
         Some(prepared) => effect::title_of(&solve::request(tools, prepared).await?),
         None => String::new(),
@@ -22,6 +28,7 @@ pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: C
         None => String::new(),
     };
     let moved_to = moved_base(tools, spec, run).await;
+    let sealed = attest::of_run(tools, spec, run, &progress.journal).await?;
     let story = Story {
         spec,
         conclusion: &conclusion,
@@ -37,9 +44,11 @@ pub(super) async fn plan(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: C
         model: &tools.settings.model,
         moved_to: moved_to.as_ref(),
         host: &tools.settings.host,
+        attestation: sealed.as_ref(),
     };
     let effects = effect::plan(&story);
-    Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects }))
+    let attestation = sealed.map(|sealed| sealed.digest);
+    Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects, attestation }))
 }
 
 /// Where the default branch points now, if that is no longer the base. Not knowing it stops nothing.

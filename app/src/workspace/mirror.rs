@@ -95,7 +95,11 @@ pub(super) fn fetch(mirror: &Path, remote: &Remote, branch: &str) -> Result<Comm
 }
 
 pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
-    let repository = open(mirror)?;
+    read_from(&open(mirror)?, commit, path)
+}
+
+/// A regular file's bytes.
+pub(super) fn read_from(repository: &Repository, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
     let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
     let Ok(entry) = tree.get_path(Path::new(path)) else { return Ok(None) };
     let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;

@@ -24,6 +24,10 @@ use super::mirror::{commit_id, git, oid, open};
 use super::{Message, Proposed, WorkspaceError, paths, unavailable};
 
 const WHAT: &str = "reading the proposed files";
+/// How many lines are shown around a difference.
+const CONTEXT_LINES: u32 = 3;
+/// How many digits of an object's name are shown.
+const ABBREVIATED_TO: u16 = 7;
 /// How many files a proposal may change.
 const CHANGES_MAX: usize = 500;
 /// The largest file that a proposal may add or change, in bytes.
@@ -292,7 +296,10 @@ pub(super) fn describe(
     base: &git2::Tree<'_>,
     head: &git2::Tree<'_>,
 ) -> Result<(String, Vec<Change>), git2::Error> {
-    let diff = repository.diff_tree_to_tree(Some(base), Some(head), None)?;
+    // Whatever a configuration says of how differences are shown: the digest of the text is signed.
+    let mut options = DiffOptions::new();
+    options.context_lines(CONTEXT_LINES).id_abbrev(ABBREVIATED_TO).old_prefix("a").new_prefix("b");
+    let diff = repository.diff_tree_to_tree(Some(base), Some(head), Some(&mut options))?;
     let mut text = Vec::new();
     diff.print(DiffFormat::Patch, |_, _, line| {
         if matches!(line.origin(), '+' | '-' | ' ') {

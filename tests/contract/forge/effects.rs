@@ -148,6 +148,7 @@ async fn a_check_run_is_created_and_then_updated() {
         outcome,
         title: title.into(),
         summary: "| red | green |".into(),
+        text: Some("the statement".into()),
     };
     scene.stage.github.report_check(scene.stage.repo, "codex/1-fix", "patchwright", "failure", "not ours").expect("it is there");
     scene.perform(&check(Outcome::Unproven, "Not proven")).await.expect("GitHub takes it");
@@ -160,7 +161,7 @@ async fn a_check_run_is_created_and_then_updated() {
     assert_eq!((run.name.as_str(), run.head_sha.as_str()), ("patchwright", commit.as_str()));
     assert_eq!(run.external_id, scene.key(&check(Outcome::Proven, "")).as_str());
     assert_eq!((run.status.as_str(), run.conclusion.as_deref()), ("completed", Some("success")));
-    assert_eq!(run.output["title"], "Proven");
+    assert_eq!((&run.output["title"], &run.output["text"]), (&"Proven".into(), &"the statement".into()));
     for token in scene.asked("POST", "/access_tokens") {
         assert_scoped(&token, &scene.repo, json!({"checks": "write"}));
     }
@@ -172,7 +173,8 @@ async fn a_check_run_is_created_and_then_updated() {
 async fn check_runs_of_two_jobs_stand_side_by_side() {
     let scene = Scene::set().await;
     let commit = branch(&scene, "codex/1-fix").await;
-    let effect = Effect::SetCheck { commit, outcome: Outcome::Proven, title: "Proven".into(), summary: "ok".into() };
+    let (title, summary) = ("Proven".into(), "ok".into());
+    let effect = Effect::SetCheck { commit, outcome: Outcome::Proven, title, summary, text: None };
     let mut other = scene.spec();
     other.key = patchwright_domain::job::JobKey::of_comment(&scene.repo, scene.issue, 2);
     let other = effect.key(&other.id());
@@ -206,7 +208,7 @@ async fn every_outcome_has_a_conclusion_that_github_knows() {
     ];
     for outcome in outcomes {
         let (title, summary) = (outcome.to_string(), "x".to_owned());
-        let check = Effect::SetCheck { commit: commit.clone(), outcome, title, summary };
+        let check = Effect::SetCheck { commit: commit.clone(), outcome, title, summary, text: None };
         scene.perform(&check).await.expect("GitHub takes it");
     }
     assert_eq!(scene.stage.github.check_runs(scene.stage.repo).len(), 1);

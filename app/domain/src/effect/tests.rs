@@ -68,6 +68,7 @@ fn planned(spec: &JobSpec, outcome: Outcome, verdict: Option<Verdict>) -> Vec<Ef
         model: "scripted",
         moved_to: None,
         host: "github.com",
+        attestation: None,
     })
 }
 

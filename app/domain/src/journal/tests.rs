@@ -56,7 +56,13 @@ fn one_of_each() -> Vec<EntryKind> {
         sample::pushed(),
         Effect::EnsurePullRequest { branch: "b".into(), base: "main".into(), title: "t".into(), body: "x".into() },
         Effect::EnsureComment { issue: IssueNumber(12), body: "x".into() },
-        Effect::SetCheck { commit: sample::commit('b'), outcome: Outcome::Proven, title: "t".into(), summary: "x".into() },
+        Effect::SetCheck {
+            commit: sample::commit('b'),
+            outcome: Outcome::Proven,
+            title: "t".into(),
+            summary: "x".into(),
+            text: None,
+        },
         Effect::React { subject: Subject::Comment(345) },
         Effect::React { subject: Subject::Issue(IssueNumber(12)) },
     ];
@@ -70,7 +76,7 @@ fn one_of_each() -> Vec<EntryKind> {
         EntryKind::GaveUp { conclusion: conclusion.clone(), transcript: digest, answer: digest },
         EntryKind::Verified { verdict: sample::proven() },
         EntryKind::Verified { verdict: sample::unproven(Doubt::StillRed, 101) },
-        EntryKind::PublishPlanned { conclusion, effects },
+        EntryKind::PublishPlanned { conclusion, effects, attestation: None },
         EntryKind::Performed { key: key.clone(), receipt: Receipt { url: None } },
         EntryKind::CancelRequested { because: "octocat closed it".into() },
         EntryKind::Failed { failure, effect: Some(key) },

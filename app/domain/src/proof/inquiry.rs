@@ -277,8 +277,9 @@ enum Part {
 
 impl Ran {
     fn told(&self) -> Run {
-        let Evidence { exit, duration_ms, output, .. } = &self.evidence;
-        Run { stand: self.stand, exit: *exit, colour: self.colour(), duration_ms: *duration_ms, output: *output }
+        let Evidence { command, exit, duration_ms, output, .. } = &self.evidence;
+        let (exit, duration_ms, output, command) = (*exit, *duration_ms, *output, command.clone());
+        Run { stand: self.stand, exit, colour: self.colour(), duration_ms, output, command }
     }
 
     /// What was reported, where that is the whole story: a command that fails though no test does has something else to tell.

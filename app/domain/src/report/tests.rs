@@ -67,6 +67,7 @@ impl Tale {
             model: "gpt-large",
             moved_to: self.moved_to.as_ref(),
             host: "github.com",
+            attestation: None,
         }
     }
 
@@ -527,7 +528,7 @@ fn what_was_run_is_told_tree_by_tree_and_test_by_test() {
 
     let run = |stand, colour, code| {
         let output = Digest::of(b"output");
-        Run { stand, exit: Exit::Code(code), colour, duration_ms: 900, output }
+        Run { stand, exit: Exit::Code(code), colour, duration_ms: 900, output, command: "cargo test".into() }
     };
     let results = |adds| {
         let tests = [("adds > two | three", adds), ("names", Status::Passed)];

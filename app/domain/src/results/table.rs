@@ -102,6 +102,13 @@ pub struct Row {
     pub movement: Movement,
 }
 
+impl Row {
+    /// Whether the movement is what the two sides make of it.
+    pub fn follows(&self) -> bool {
+        self.movement == movement(self.base, self.head)
+    }
+}
+
 /// All tests of two trees: those that moved by name, the others by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {

@@ -43,7 +43,7 @@ fn verified(verdict: crate::proof::Verdict) -> EntryKind {
 }
 
 fn planned(outcome: Outcome, effects: &[Effect]) -> EntryKind {
-    EntryKind::PublishPlanned { conclusion: conclusion(outcome), effects: effects.to_vec() }
+    EntryKind::PublishPlanned { conclusion: conclusion(outcome), effects: effects.to_vec(), attestation: None }
 }
 
 fn cancel() -> EntryKind {

@@ -40,8 +40,12 @@ impl GitHub {
                 self.ensure_pull_request(repo, key, branch, base, title, body).await
             }
             Effect::EnsureComment { issue, body } => self.ensure_comment(repo, key, *issue, body).await,
-            Effect::SetCheck { commit, outcome, title, summary } => {
-                self.set_check(repo, key, commit, *outcome, title, summary).await
+            Effect::SetCheck { commit, outcome, title, summary, text } => {
+                let mut output = json!({ "title": title, "summary": summary });
+                if let Some(text) = text {
+                    output["text"] = text.as_str().into();
+                }
+                self.set_check(repo, key, commit, *outcome, output).await
             }
             Effect::React { subject } => self.react(repo, *subject).await,
         }
@@ -95,11 +99,9 @@ impl GitHub {
         key: &EffectKey,
         commit: &CommitId,
         outcome: Outcome,
-        title: &str,
-        summary: &str,
+        output: Value,
     ) -> Result<Receipt, ForgeError> {
         let token = self.client.token(repo, json!({ "checks": "write" })).await?;
-        let output = json!({ "title": title, "summary": summary });
         let body = json!({
             "name": CHECK_NAME, "head_sha": commit.as_str(), "external_id": key.as_str(),
             "status": "completed", "conclusion": conclusion(outcome), "output": output,

@@ -43,7 +43,7 @@ impl Seen {
                 self.has_proof = matches!(verdict, Verdict::Proven { .. });
             }
             EntryKind::Answered { .. } => self.has_answer = true,
-            EntryKind::PublishPlanned { conclusion, effects } => {
+            EntryKind::PublishPlanned { conclusion, effects, .. } => {
                 assert!(self.has_answer || conclusion.outcome != Outcome::Answered, "an answer is told that was not given");
                 assert!(self.has_verdict || !effects.iter().any(Effect::publishes), "publishing is planned without a verdict");
                 assert!(self.has_proof || conclusion.outcome != Outcome::Proven, "a proof is told that was not made");
@@ -137,8 +137,9 @@ fn answers(run: &Run, step: Step) -> Vec<EntryKind> {
                 model: "scripted",
                 moved_to: None,
                 host: "github.com",
+                attestation: None,
             });
-            vec![EntryKind::PublishPlanned { conclusion, effects }, failed(Outcome::Failed)]
+            vec![EntryKind::PublishPlanned { conclusion, effects, attestation: None }, failed(Outcome::Failed)]
         }
         Step::Perform { effect } => vec![performed(&effect), refused(&effect)],
         Step::Complete { outcome } => vec![completed(outcome)],

@@ -1,0 +1,96 @@
+//! What a run of the server attests, and where people find it.
+
+use patchwright::attestation::check::{self, Signature};
+use patchwright::model::scripted::Script;
+use patchwright_domain::job::JobId;
+use patchwright_domain::journal::{Digest, EntryKind, Outcome};
+
+use super::attestor;
+use crate::support::pipeline::{MAINTAINER, Setup, does};
+
+fn signing() -> Setup {
+    let folder = tempfile::tempdir().expect("a folder");
+    Setup { attestor: Some(attestor(&folder.path().join("key.pem"))), ..Setup::default() }
+}
+
+/// The line that a person copies out of the details of the check run.
+fn copied(text: &str) -> &str {
+    text.lines().find(|line| line.starts_with('{')).expect("it is there")
+}
+
+#[tokio::test]
+async fn a_pull_request_names_what_its_check_run_holds() {
+    signing()
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::Proven);
+            let checks = world.github.check_runs(world.repo);
+            let details = checks[0].output["text"].as_str().expect("it has details");
+            let envelope = copied(details);
+            let digest = Digest::of(envelope.as_bytes());
+            assert!(details.contains(&format!("`sha256:{digest}`")), "{details}");
+            let body = world.github.pull_requests(world.repo)[0].0.body.clone().expect("it has a text");
+            assert!(body.contains(&format!("### Attestation\n\nWhat was executed is signed: `sha256:{digest}`")), "{body}");
+            assert_eq!(world.tools.store.artifact(&digest).await.expect("it is kept"), envelope.as_bytes());
+
+            let key = world.tools.attestor.as_ref().expect("it signs").key.public();
+            let found = check::check(envelope.as_bytes(), Some(&key), None).expect("no checkout is looked at");
+            assert_eq!(found.signature, Signature::Holds);
+            let statement = found.statement.expect("it holds");
+            let (journal, spec, run) = (world.journal().await, world.job().await, world.run().await);
+            let judged = run.judged().expect("it was judged");
+            assert_eq!(statement.commit(), Some(&judged.proposal.commit));
+            let predicate = statement.predicate;
+            let trigger = predicate.trigger.expect("somebody asked");
+            assert_eq!((trigger.sender.as_str(), trigger.delivery, trigger.role), (MAINTAINER, spec.delivery.clone(), spec.role));
+            let place = journal.iter().position(|entry| matches!(entry.kind, EntryKind::PublishPlanned { .. })).expect("planned");
+            let before = &journal[place - 1];
+            let told = predicate.journal.expect("it has a journal");
+            assert_eq!((told.head, told.n_entries, told.job), (before.digest, before.seq + 1, JobId::of(&spec.key)));
+            let EntryKind::PublishPlanned { attestation, .. } = &journal[place].kind else { unreachable!() };
+            assert_eq!(*attestation, Some(digest), "the journal knows the artifact");
+            assert_eq!(predicate.transcripts, [judged.proposal.transcript]);
+            assert_eq!(predicate.request, run.prepared().map(|prepared| prepared.request));
+            assert_eq!(predicate.model.map(|model| model.name).as_deref(), Some("scripted"));
+            assert_eq!(predicate.spent.map(|spent| spent.usage), Some(*run.usage()));
+            for ran in &predicate.runs {
+                assert_eq!(ran.command.as_deref(), Some("sh tests/run.sh"));
+                world.tools.store.artifact(&ran.log).await.expect("every log is kept");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_unproven_patch_is_attested_as_such() {
+    let setup = Setup { script: Script::of(does("echo '# a guess' >> mean.sh")), ..signing() };
+    setup
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::Unproven);
+            let checks = world.github.check_runs(world.repo);
+            let envelope = copied(checks[0].output["text"].as_str().expect("it has details")).to_owned();
+            let key = world.tools.attestor.as_ref().expect("it signs").key.public();
+            let found = check::check(envelope.as_bytes(), Some(&key), None).expect("no checkout is looked at");
+            let predicate = found.statement.expect("it holds").predicate;
+            assert_eq!((predicate.verdict.to_string().as_str(), predicate.doubt.is_some()), ("unproven", true));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_server_tells_its_public_key_and_nothing_else() {
+    signing()
+        .play(async |world| {
+            let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
+            let answer = client.get(format!("{}/attestation/key", world.url)).send().await.expect("it answers");
+            assert_eq!(answer.status(), 200);
+            assert_eq!(answer.headers()["content-type"], "application/x-pem-file");
+            let key = world.tools.attestor.as_ref().expect("it signs").key.public();
+            assert_eq!(answer.text().await.expect("it is text"), key.to_pem());
+        })
+        .await;
+    Setup::default()
+        .play(async |world| {
+            assert_eq!(world.get("/attestation/key").await.status, 404);
+        })
+        .await;
+}

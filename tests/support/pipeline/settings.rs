@@ -1,0 +1,22 @@
+//! What the operator of a test's world has set.
+
+use std::time::Duration;
+
+use patchwright::store::ledger::Limits;
+use patchwright::worker::Settings;
+
+pub(super) fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
+    Settings {
+        test_timeout: Duration::from_secs(60),
+        proof_runs: 2,
+        model: "scripted".into(),
+        is_priced: false,
+        host: web_url.trim_start_matches("http://").to_owned(),
+        author: "patchwright[bot]".into(),
+        email: "patchwright[bot]@users.noreply.github.test".into(),
+        instruction_fallbacks: Vec::new(),
+        test_command: None,
+        devcontainer_images: None,
+        limits_of_day,
+    }
+}
