@@ -49,6 +49,11 @@ impl Watch {
 
     /// The limit that the task is over, if it is time to look and it is over one.
     pub(crate) fn exceeded(&mut self) -> Option<Limit> {
+        // What the kernel has done is cheap to ask for, however much there is to be looked at: after one process was killed the
+        // rest may end well before the next look.
+        if let Some(limit) = self.killed() {
+            return Some(limit);
+        }
         let began = Instant::now();
         if self.next_look.is_some_and(|next| began < next) {
             return None;
@@ -64,9 +69,6 @@ impl Watch {
     }
 
     fn look(&mut self) -> Option<Limit> {
-        if self.killed().is_some() {
-            return Some(Limit::Memory);
-        }
         if let (Some(most), Some(processes)) = (self.memory_bytes_max, &mut self.processes)
             && memory::is_over(processes, most)
         {
