@@ -44,6 +44,7 @@ mod search;
 mod signals;
 mod tarball;
 pub mod toolchains;
+mod trials;
 
 /// Where the git objects that a tree's `.git` borrows are found inside.
 pub const OBJECTS: &str = "/opt/base/objects";

@@ -18,7 +18,7 @@ use crate::spec::{HOME, Spec};
 use crate::status::Limit;
 use crate::usage::cpu::Cpu;
 use crate::usage::disk::{Disk, Full};
-use crate::usage::memory::Processes;
+use crate::usage::memory::{Counted, Processes};
 
 pub(crate) mod cpu;
 pub(crate) mod disk;
@@ -27,8 +27,6 @@ mod unnamed;
 
 /// How long it is between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long it is between two exact counts of memory, unless much was taken in between.
-const COUNT_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often the processes of a command that lives may be looked for in vain; then it is taken for one that cannot be watched.
 /// In the first moments there is nothing to be found, for some time where the machine is slow.
@@ -64,8 +62,7 @@ struct Known {
     /// What all of the machine shared then.
     machine_before: u64,
     cpu: Cpu,
-    /// When memory was counted exactly, and what the estimate was then.
-    counted: Option<(Instant, u64)>,
+    counted: Counted,
 }
 
 impl Watch {
@@ -98,7 +95,16 @@ impl Watch {
         let kept_before = if is_in_group { 0 } else { self.kept() };
         let machine_before = shared_memory_of_machine(memory::MEMINFO);
         let cpu = Cpu::after(Duration::ZERO);
-        let known = Known { n_ours, is_in_group, n_blind: 0, processes: None, kept_before, machine_before, cpu, counted: None };
+        let known = Known {
+            n_ours,
+            is_in_group,
+            n_blind: 0,
+            processes: None,
+            kept_before,
+            machine_before,
+            cpu,
+            counted: Counted::default(),
+        };
         self.commands.insert(first, known);
     }
 
@@ -157,18 +163,7 @@ impl Known {
     fn uses_more_than(&mut self, most: u64, kept: u64) -> Option<bool> {
         let kept = kept.saturating_sub(self.kept_before);
         let processes = self.processes.as_mut()?;
-        let estimate = processes.estimate() + kept;
-        if estimate <= most {
-            self.counted = None;
-            return Some(false);
-        }
-        // Processes that were forked share what they have not changed, so the estimate may be far too high.
-        let is_fresh = |(at, then): &(Instant, u64)| at.elapsed() < COUNT_PAUSE && estimate < then + most / 8;
-        if self.counted.as_ref().is_some_and(is_fresh) {
-            return Some(false);
-        }
-        self.counted = Some((Instant::now(), estimate));
-        Some(processes.count() + kept > most)
+        Some(self.counted.is_over(processes, kept, most))
     }
 }
 

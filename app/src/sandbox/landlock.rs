@@ -10,7 +10,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright_domain::proof::Exit;
@@ -27,7 +26,7 @@ use crate::sandbox::local::LocalSettings;
 use crate::sandbox::plain::{PlainExecutor, Walls, borrow, unusable};
 use crate::sandbox::toolchains::{self, Toolchains};
 use crate::sandbox::{
-    Capabilities, Command, Executor, Isolation, Limits, Output, Profile, Refusal, Sandbox, SandboxError, Terms, Tree, ownership,
+    Capabilities, Executor, Isolation, Limits, Output, Profile, Refusal, Sandbox, Terms, Tree, ownership, trials,
 };
 
 mod trial;
@@ -35,8 +34,6 @@ mod trial;
 const REMEDY: &str = "run on a kernel that keeps every one of these walls; no repository code runs until then";
 const SAME_USER: &str = "run the server as root, which chooses a user for its commands, or let this machine give namespaces, which \
     `patchwright doctor` says how to do";
-const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
-const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// What an operator is told of walls that are no more than these.
 const WEAKER: [&str; 3] = [
@@ -336,18 +333,5 @@ impl Sandbox for LandlockSandbox {
 
 /// Runs one of our own programs of the probe.
 async fn tried(executor: &PlainExecutor, program: Program) -> Result<Output, Refusal> {
-    let command = Command {
-        script: String::new(),
-        directory: String::new(),
-        timeout: PROBE_TIMEOUT,
-        output_bytes_max: PROBE_OUTPUT_BYTES_MAX,
-    };
-    match executor.run(program, &command, None).await {
-        Ok(output) => Ok(output),
-        Err(SandboxError::Refused(refusal)) => Err(refusal),
-        Err(error @ (SandboxError::Path { .. } | SandboxError::Machine { .. })) => Err(Refusal {
-            missing: format!("a sandbox that stays up: {error}"),
-            remedy: "look into the machine's log: something ends the launcher's processes".to_owned(),
-        }),
-    }
+    trials::outcome(executor.run(program, &trials::command(), None).await)
 }

@@ -8,7 +8,6 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright_domain::excerpt::search::{Found, Search};
@@ -29,7 +28,7 @@ use crate::sandbox::{
     Capabilities, Command, Executor, Isolation, Limits, OBJECTS, OUTLET_PORT, Outlet, Output, Process, Profile, Refusal, Running,
     Sandbox, SandboxError, Terms, Tree,
 };
-use crate::sandbox::{ownership, search};
+use crate::sandbox::{ownership, search, trials};
 
 mod groups;
 mod launch;
@@ -43,8 +42,6 @@ mod trial;
 const REMEDY: &str = "run on a host whose kernel and container settings let every layer hold; no repository code runs until then";
 /// Where an outlet's socket is inside.
 const OUTLET: &str = "/run/outlet.sock";
-const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
-const PROBE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// The user id of sandboxed commands where the server runs as root; no account needs to exist for it.
 pub const SANDBOX_UID: u32 = 65532;
@@ -262,7 +259,7 @@ impl LocalSandbox {
     async fn limits(&self, ground: &Ground) -> Result<trial::Kept, Refusal> {
         let small = LocalSandbox {
             launchers: self.launchers.clone(),
-            settings: LocalSettings { limits: trial::limits(), ..self.settings.clone() },
+            settings: LocalSettings { limits: trials::limits(), ..self.settings.clone() },
             toolchains: self.toolchains.clone(),
             can_layer: OnceCell::new(),
         };
@@ -311,20 +308,7 @@ impl LocalSandbox {
 
 /// Runs one of our own programs of the probe.
 async fn tried(room: &mut Room, program: Program) -> Result<Output, Refusal> {
-    let command = Command {
-        script: String::new(),
-        directory: String::new(),
-        timeout: PROBE_TIMEOUT,
-        output_bytes_max: PROBE_OUTPUT_BYTES_MAX,
-    };
-    match room.run(program, &command, None).await {
-        Ok(output) => Ok(output),
-        Err(SandboxError::Refused(refusal)) => Err(refusal),
-        Err(error @ (SandboxError::Path { .. } | SandboxError::Machine { .. })) => Err(Refusal {
-            missing: format!("a sandbox that stays up: {error}"),
-            remedy: "look into the machine's log: something ends the launcher's processes".to_owned(),
-        }),
-    }
+    trials::outcome(room.run(program, &trials::command(), None).await)
 }
 
 /// Runs commands and touches files in one workspace.

@@ -1,14 +1,13 @@
 //! Two commits of a checkout on this machine, brought into a mirror.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use git2::{Oid, Repository};
 use patchwright_domain::journal::{Change, CommitId};
 
-use super::mirror::{commit_id, git, open_or_make};
-use super::proposal::describe;
-use super::{WorkspaceError, unavailable};
+use super::WorkspaceError;
+use super::mirror::{commit_id, git, open_or_make, take_in};
+use super::proposal::{describe, packed};
 
 const WHAT: &str = "bringing the commits here";
 
@@ -48,7 +47,7 @@ fn bring(there: &Repository, here: &Repository, commits: &[Oid]) -> Result<(), W
     if commits.iter().all(|commit| here.find_commit(*commit).is_ok()) {
         return Ok(());
     }
-    let packed = || -> Result<Vec<u8>, git2::Error> {
+    let pack = || -> Result<Vec<u8>, git2::Error> {
         let mut walk = there.revwalk()?;
         for commit in commits {
             walk.push(*commit)?;
@@ -57,16 +56,7 @@ fn bring(there: &Repository, here: &Repository, commits: &[Oid]) -> Result<(), W
             let known = reference.target().filter(|known| there.find_commit(*known).is_ok());
             known.map_or(Ok(()), |known| walk.hide(known))?;
         }
-        let mut builder = there.packbuilder()?;
-        builder.insert_walk(&mut walk)?;
-        let mut pack = git2::Buf::new();
-        builder.write_buf(&mut pack)?;
-        Ok(pack.to_vec())
+        packed(there, &mut walk)
     };
-    let pack = packed().map_err(|e| git(WHAT, &e))?;
-    let odb = here.odb().map_err(|e| git(WHAT, &e))?;
-    let mut writer = odb.packwriter().map_err(|e| git(WHAT, &e))?;
-    writer.write_all(&pack).map_err(|e| unavailable(WHAT, &e))?;
-    writer.commit().map_err(|e| git(WHAT, &e))?;
-    odb.refresh().map_err(|e| git(WHAT, &e))
+    take_in(here, &pack().map_err(|e| git(WHAT, &e))?, WHAT)
 }

@@ -154,42 +154,41 @@ pub(super) fn root_files(mirror: &Path, commit: &CommitId) -> Result<RootFiles, 
 
 pub(super) fn survey(mirror: &Path, commit: &CommitId, names: &[String]) -> Result<Survey, WorkspaceError> {
     let repository = open(mirror)?;
-    let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
-    let (mut survey, mut n_seen) = (Survey::default(), 0);
-    let walked = tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
-        n_seen += 1;
-        let Ok(name) = entry.name() else { return TreeWalkResult::Ok };
-        let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
-        if is_regular && let Some((_, extension)) = name.rsplit_once('.') {
+    let mut survey = Survey::default();
+    each_file(&repository, commit, |directory, name, id| {
+        if let Some((_, extension)) = name.rsplit_once('.') {
             *survey.extensions.entry(extension.to_ascii_lowercase()).or_default() += 1;
         }
-        if is_regular && survey.files.len() < SURVEY_FILES_MAX && names.iter().any(|wanted| wanted == name) {
-            let blob = repository.find_blob(entry.id()).ok().filter(|blob| blob.size() <= ROOT_FILE_BYTES_MAX);
+        if survey.files.len() < SURVEY_FILES_MAX && names.iter().any(|wanted| wanted == name) {
+            let blob = repository.find_blob(id).ok().filter(|blob| blob.size() <= ROOT_FILE_BYTES_MAX);
             survey.files.extend(blob.map(|blob| (format!("{directory}{name}"), blob.content().to_vec())));
         }
-        if n_seen < SURVEY_ENTRIES_MAX { TreeWalkResult::Ok } else { TreeWalkResult::Abort }
-    });
-    match walked {
-        Err(error) if n_seen < SURVEY_ENTRIES_MAX => Err(git("looking through the base", &error)),
-        Ok(()) | Err(_) => Ok(survey),
-    }
+    })?;
+    Ok(survey)
 }
 
 pub(super) fn paths(mirror: &Path, commit: &CommitId) -> Result<Vec<String>, WorkspaceError> {
-    let repository = open(mirror)?;
+    let mut paths = Vec::new();
+    each_file(&open(mirror)?, commit, |directory, name, _| paths.push(format!("{directory}{name}")))?;
+    Ok(paths)
+}
+
+/// Shows a commit's regular files, each by its directory, which is empty or ends with a slash, and its name; as many as are
+/// looked through.
+fn each_file(repository: &Repository, commit: &CommitId, mut look: impl FnMut(&str, &str, Oid)) -> Result<(), WorkspaceError> {
     let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
-    let (mut paths, mut n_seen) = (Vec::new(), 0);
+    let mut n_seen = 0;
     let walked = tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
         n_seen += 1;
         let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
         if let (true, Ok(name)) = (is_regular, entry.name()) {
-            paths.push(format!("{directory}{name}"));
+            look(directory, name, entry.id());
         }
         if n_seen < SURVEY_ENTRIES_MAX { TreeWalkResult::Ok } else { TreeWalkResult::Abort }
     });
     match walked {
         Err(error) if n_seen < SURVEY_ENTRIES_MAX => Err(git("looking through the base", &error)),
-        Ok(()) | Err(_) => Ok(paths),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -199,12 +198,17 @@ pub(super) fn unpack(mirror: &Path, commit: &CommitId, pack: &[u8]) -> Result<()
     if repository.find_commit(oid(commit)).is_ok() {
         return Ok(());
     }
-    let odb = repository.odb().map_err(|e| git(WHAT, &e))?;
-    let mut writer = odb.packwriter().map_err(|e| git(WHAT, &e))?;
-    writer.write_all(pack).map_err(|e| unavailable(WHAT, &e))?;
-    writer.commit().map_err(|e| git(WHAT, &e))?;
-    odb.refresh().map_err(|e| git(WHAT, &e))?;
+    take_in(&repository, pack, WHAT)?;
     repository.find_commit(oid(commit)).map(|_| ()).map_err(|e| git(WHAT, &e))
+}
+
+/// Puts the objects of a pack into a repository.
+pub(super) fn take_in(repository: &Repository, pack: &[u8], what: &'static str) -> Result<(), WorkspaceError> {
+    let odb = repository.odb().map_err(|e| git(what, &e))?;
+    let mut writer = odb.packwriter().map_err(|e| git(what, &e))?;
+    writer.write_all(pack).map_err(|e| unavailable(what, &e))?;
+    writer.commit().map_err(|e| git(what, &e))?;
+    odb.refresh().map_err(|e| git(what, &e))
 }
 
 pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &CommitId) -> Result<(), WorkspaceError> {

@@ -352,8 +352,13 @@ fn pack(repository: &Repository, commit: Oid, base: Oid) -> Result<Vec<u8>, git2
     let mut walk = repository.revwalk()?;
     walk.push(commit)?;
     walk.hide(base)?;
+    packed(repository, &mut walk)
+}
+
+/// All that the commits of a walk consist of, as a pack.
+pub(super) fn packed(repository: &Repository, walk: &mut git2::Revwalk<'_>) -> Result<Vec<u8>, git2::Error> {
     let mut builder = repository.packbuilder()?;
-    builder.insert_walk(&mut walk)?;
+    builder.insert_walk(walk)?;
     let mut buffer = git2::Buf::new();
     builder.write_buf(&mut buffer)?;
     Ok(buffer.to_vec())

@@ -11,14 +11,12 @@ use crate::fault::{Fault, OrFault, Step};
 use crate::status::Limit;
 use crate::usage::cpu::Cpu;
 use crate::usage::disk::{Disk, Full};
-use crate::usage::memory::Processes;
+use crate::usage::memory::{Counted, Processes};
 
 /// How long it is between two looks, in milliseconds.
 const PAUSE_MS: i32 = 50;
 /// A look takes at most one part in this many of the time.
 const REST: u32 = 20;
-/// How long it is between two exact counts of memory, unless much was taken in between.
-const COUNT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks at one command.
 pub(crate) struct Watch {
@@ -28,8 +26,7 @@ pub(crate) struct Watch {
     processes: Processes,
     disks: Vec<Disk>,
     next_look: Option<Instant>,
-    /// When memory was counted exactly, and what the estimate was then.
-    counted: Option<(Instant, u64)>,
+    counted: Counted,
 }
 
 impl Watch {
@@ -40,7 +37,15 @@ impl Watch {
         let disks = disks.map(|place| Disk::of(place.folders.iter().map(PathBuf::as_path), place.bytes, place.n_files));
         let memory_bytes_max = confined.memory_bytes;
         let (cpu_max, cpu) = (Duration::from_secs(confined.command.cpu_seconds), Cpu::after(Duration::ZERO));
-        Ok(Watch { memory_bytes_max, cpu_max, cpu, processes, disks: disks.collect(), next_look: None, counted: None })
+        Ok(Watch {
+            memory_bytes_max,
+            cpu_max,
+            cpu,
+            processes,
+            disks: disks.collect(),
+            next_look: None,
+            counted: Counted::default(),
+        })
     }
 
     /// What there is too much of already in each of the places, in their order. What is taken from here on is the command's
@@ -66,7 +71,7 @@ impl Watch {
     }
 
     fn look(&mut self) -> Option<Limit> {
-        if self.has_too_much_memory() {
+        if self.counted.is_over(&mut self.processes, 0, self.memory_bytes_max) {
             return Some(Limit::Memory);
         }
         if self.cpu.used(&self.processes) > self.cpu_max {
@@ -74,22 +79,6 @@ impl Watch {
         }
         let processes = [&self.processes];
         self.disks.iter_mut().find_map(|disk| disk.exceeded(&processes))
-    }
-
-    fn has_too_much_memory(&mut self) -> bool {
-        let most = self.memory_bytes_max;
-        let estimate = self.processes.estimate();
-        if estimate <= most {
-            self.counted = None;
-            return false;
-        }
-        // Processes that were forked share what they have not changed, so the estimate may be far too high.
-        let is_fresh = |(at, then): &(Instant, u64)| at.elapsed() < COUNT_PAUSE && estimate < then + most / 8;
-        if self.counted.as_ref().is_some_and(is_fresh) {
-            return false;
-        }
-        self.counted = Some((Instant::now(), estimate));
-        self.processes.count() > most
     }
 }
 

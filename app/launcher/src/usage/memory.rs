@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::param::clock_ticks_per_second;
 
@@ -21,6 +21,31 @@ const PROC: &str = "/mnt/proc";
 pub(super) const MEMINFO: &str = "/mnt/proc/meminfo";
 /// A file without a name is looked for again when the machine's shared memory has grown by this much, in bytes.
 const GROWTH_BYTES: u64 = 16 << 20;
+
+/// How long it is between two exact counts of memory, unless much was taken in between.
+const COUNT_PAUSE: Duration = Duration::from_millis(500);
+
+/// When memory was counted exactly, and what the estimate was then.
+#[derive(Default)]
+pub(crate) struct Counted(Option<(Instant, u64)>);
+
+impl Counted {
+    /// Whether processes take more than this, together with what is kept for them elsewhere.
+    pub(crate) fn is_over(&mut self, processes: &mut Processes, kept: u64, most: u64) -> bool {
+        let estimate = processes.estimate() + kept;
+        if estimate <= most {
+            self.0 = None;
+            return false;
+        }
+        // Processes that were forked share what they have not changed, so the estimate may be far too high.
+        let is_fresh = |(at, then): &(Instant, u64)| at.elapsed() < COUNT_PAUSE && estimate < then + most / 8;
+        if self.0.as_ref().is_some_and(is_fresh) {
+            return false;
+        }
+        self.0 = Some((Instant::now(), estimate));
+        processes.count() + kept > most
+    }
+}
 
 /// The processes of a command, by the `/proc` that shows them alone.
 pub(crate) struct Processes {

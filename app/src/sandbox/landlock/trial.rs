@@ -8,36 +8,16 @@ use super::tried;
 use crate::sandbox::findings::taken;
 use crate::sandbox::ground::Ground;
 use crate::sandbox::plain::PlainExecutor;
+use crate::sandbox::trials::{
+    self, CPU_SECONDS, DISK_BYTES, FILE_BYTES, MEMORY_BYTES, N_FILES, N_OPEN_FILES, N_PROCESSES, OUTPUT_BYTES, TIMES,
+    TIMES_OF_DISK,
+};
 use crate::sandbox::{Enforcement, Limits, Refusal};
-
-const MIB: u64 = 1 << 20;
-const MEMORY_BYTES: u64 = 48 * MIB;
-const N_PROCESSES: u64 = 32;
-const FILE_BYTES: u64 = MIB;
-const DISK_BYTES: u64 = 4 * MIB;
-const N_FILES: u64 = 256;
-const N_OPEN_FILES: u64 = 64;
-const CPU_SECONDS: u64 = 60;
-const OUTPUT_BYTES: u64 = MIB;
-/// How many times a limit is taken.
-const TIMES: u64 = 2;
-/// The disk is seen less often, so more of it is taken.
-const TIMES_OF_DISK: u64 = 8;
 
 /// The limits that are tried with.
 pub(super) fn limits() -> Limits {
-    Limits {
-        memory_bytes: MEMORY_BYTES,
-        n_processes: N_PROCESSES,
-        file_bytes: FILE_BYTES,
-        disk_bytes: DISK_BYTES,
-        tmp_bytes: DISK_BYTES,
-        n_files: N_FILES,
-        n_open_files: N_OPEN_FILES,
-        cpu_seconds: CPU_SECONDS,
-        output_bytes: OUTPUT_BYTES,
-        ..Limits::default()
-    }
+    // Temporary files are on a disk, too.
+    Limits { tmp_bytes: DISK_BYTES, ..trials::limits() }
 }
 
 /// Tries all with an executor that has these limits.

@@ -13,43 +13,16 @@ use crate::sandbox::findings::taken;
 use crate::sandbox::ground::Ground;
 use crate::sandbox::local::room::Room;
 use crate::sandbox::local::{groups, tried};
-use crate::sandbox::{Enforcement, Limits, Refusal};
+use crate::sandbox::trials::{
+    CPU_SECONDS, DISK_BYTES, FILE_BYTES, MEMORY_BYTES, N_FILES, N_OPEN_FILES, N_PROCESSES, OUTPUT_BYTES, TIMES, TIMES_OF_DISK,
+};
+use crate::sandbox::{Enforcement, Refusal};
 
 /// How long it is believed by all sandboxes of this process.
 const BELIEVED: Duration = Duration::from_secs(600);
 
-const MIB: u64 = 1 << 20;
-const MEMORY_BYTES: u64 = 48 * MIB;
-const N_PROCESSES: u64 = 32;
-const FILE_BYTES: u64 = MIB;
-const DISK_BYTES: u64 = 4 * MIB;
-const N_FILES: u64 = 256;
-const N_OPEN_FILES: u64 = 64;
-const CPU_SECONDS: u64 = 60;
-const OUTPUT_BYTES: u64 = MIB;
-/// How many times a limit is taken.
-const TIMES: u64 = 2;
-/// The disk is seen less often, so more of it is taken.
-const TIMES_OF_DISK: u64 = 8;
-
 /// How each limit is kept.
 pub(super) type Kept = Vec<(Limit, Enforcement)>;
-
-/// The limits that are tried with.
-pub(super) fn limits() -> Limits {
-    Limits {
-        memory_bytes: MEMORY_BYTES,
-        n_processes: N_PROCESSES,
-        file_bytes: FILE_BYTES,
-        disk_bytes: DISK_BYTES,
-        tmp_bytes: MEMORY_BYTES,
-        n_files: N_FILES,
-        n_open_files: N_OPEN_FILES,
-        cpu_seconds: CPU_SECONDS,
-        output_bytes: OUTPUT_BYTES,
-        ..Limits::default()
-    }
-}
 
 /// Tries all in a room with these limits, unless that was done in the same place a short while ago.
 pub(super) async fn kept(ground: &Ground, room: impl FnOnce() -> Result<Room, Refusal>) -> Result<Kept, Refusal> {
