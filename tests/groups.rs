@@ -50,6 +50,7 @@ async fn a_disk_without_room_is_no_limit_that_is_not_kept() {
 async fn a_group_with_others_in_it_is_left_alone() {
     let script = r#"
         in_unit sleep 1000 &
+        until (for pid in $(cat $UNIT/cgroup.procs); do cat /proc/$pid/comm; done) | grep -qx sleep; do :; done
         cd /tmp
         in_unit $PATCHWRIGHT_BINARY doctor >/tmp/said || true
         grep limits -A1 /tmp/said
