@@ -11,6 +11,7 @@ use serde_json::Value;
 
 mod cheats;
 mod honest;
+mod inline;
 
 /// A file: its path and its text; without a text there is none.
 pub(crate) type File = (&'static str, Option<&'static str>);

@@ -172,14 +172,14 @@ async fn trees(sandbox: &LocalSandbox, folder: &Path) -> anyhow::Result<Vec<Figu
     if !sandbox.layers(&workspaces.folder(), Profile::Proof).await {
         bail!("this machine cannot lay one tree over another; see `patchwright doctor`");
     }
-    workspaces.layered(repo, commit, commit, Vec::new()).await?;
+    workspaces.layered(repo, commit, commit).await?;
     let [mut of_layered, mut of_whole, mut of_clone] = [const { Vec::new() }; 3];
     // Removing thousands of files slows down the making of others on some disks.
     let mut kept = Vec::new();
     for number in 0..N_TREES {
         of_layered.push(
             timed(async {
-                let tree = workspaces.layered(repo, commit, commit, Vec::new()).await?;
+                let tree = workspaces.layered(repo, commit, commit).await?;
                 looked_at(sandbox, &tree).await?;
                 kept.push(tree);
                 Ok(())

@@ -189,11 +189,7 @@ impl Replayer {
     }
 
     async fn start(&self, spec: &JobSpec, run: &Run, prepared: &Prepared) -> Result<Scratch, ReplayError> {
-        let patch = run.current().map(|judged| Patch {
-            commit: &judged.proposal.commit,
-            changes: &judged.proposal.changes,
-            restored: Vec::new(),
-        });
+        let patch = run.current().map(|judged| Patch { commit: &judged.proposal.commit, changes: &judged.proposal.changes });
         let setup = prepared.plan.setup.as_ref().filter(|_| spec.task.mode().edits()).map(|setup| Command {
             script: setup.clone(),
             directory: String::new(),

@@ -30,14 +30,12 @@ pub struct Ground<'a> {
 }
 
 /// What an agent has made of a base.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Patch<'a> {
     /// The commit that holds it.
     pub commit: &'a CommitId,
-    /// The files in which it differs from the base.
+    /// The files in which it may differ from the base.
     pub changes: &'a [Change],
-    /// The files that are as in the base all the same.
-    pub restored: Vec<String>,
 }
 
 /// A tree, and what its setup said, if there was one.
@@ -135,21 +133,16 @@ impl Ground<'_> {
         patch: Option<Patch<'_>>,
         profile: Profile,
     ) -> Result<Scratch, WorkspaceError> {
+        let commit = patch.map_or(base, |patch| patch.commit);
         if self.sandbox.layers(&self.workspaces.folder(), profile).await {
-            let (head, restored) = patch.map_or((base, Vec::new()), |patch| (patch.commit, patch.restored));
-            return self.workspaces.layered(repo, head, base, restored).await;
+            return self.workspaces.layered(repo, commit, base).await;
         }
-        match patch {
-            None => self.workspaces.scratch(repo, base).await,
-            Some(patch) if patch.restored.is_empty() => self.workspaces.scratch(repo, patch.commit).await,
-            Some(patch) => self.workspaces.scratch_with(repo, patch.commit, base, patch.restored).await,
-        }
+        self.workspaces.scratch(repo, commit).await
     }
 
     /// Puts the patch in its place, through the executor, for what the setup has left may be links that lead elsewhere.
     async fn apply(&self, repo: &RepoRef, patch: Patch<'_>, executor: &mut dyn Executor) -> Result<(), SetupError> {
-        let paths = patch.changes.iter().map(|change| change.path.clone());
-        let paths = paths.filter(|path| !patch.restored.contains(path)).collect();
+        let paths = patch.changes.iter().map(|change| change.path.clone()).collect();
         let states = self.workspaces.states(repo, patch.commit, paths).await?;
         // What is gone first, so that a folder can stand where a file stood.
         let (gone, there): (Vec<_>, Vec<_>) = states.into_iter().partition(|(_, state)| state.is_none());

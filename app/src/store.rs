@@ -4,6 +4,7 @@
 //! lease was taken over writes nothing more. It knows no forge and no model. `tests/contract/store.rs` holds every
 //! adapter to the same behaviour.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -240,6 +241,19 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unknown`] for no such artifact.
     async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError>;
 
+    /// Remembers tests of a repository that were seen to end differently on the same commit: the last
+    /// [`FLAKY_TESTS_MAX`] that were.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn remember_flaky(&self, repo: u64, tests: &[String], now: Timestamp) -> Result<(), StoreError>;
+
+    /// The tests of a repository that were seen so in the last [`FLAKY_FOR`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError>;
+
     /// Whether the store can be written to, for readiness checks.
     ///
     /// # Errors
@@ -249,6 +263,11 @@ pub trait Store: Send + Sync {
     /// Wakes those who wait in this process.
     fn signals(&self) -> &Signals;
 }
+
+/// How many flaky tests of a repository are remembered.
+pub const FLAKY_TESTS_MAX: u32 = 500;
+/// How long a test is remembered as flaky that was not seen so again.
+pub const FLAKY_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// What the first entry of a job's journal is chained to.
 fn root(spec_text: &str) -> Digest {

@@ -10,10 +10,11 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use serde::de::IgnoredAny;
-use tree_sitter::{Node, ParseOptions, Parser, TreeCursor};
+use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use crate::syntax::language::Language;
 
+pub mod inline;
 mod language;
 
 #[cfg(test)]
@@ -95,26 +96,34 @@ fn places(language: Language, text: &[u8]) -> Option<Vec<Place>> {
         return None;
     }
     match language.grammar() {
-        Some(grammar) => PARSERS.with_borrow_mut(|parsers| {
-            let parser = parsers.entry(language).or_default();
-            parser.set_language(&grammar).ok()?;
-            parsed(parser, text)
-        }),
+        Some(_) => {
+            let tree = tree(language, text)?;
+            Some(if tree.root_node().has_error() { errors(&mut tree.walk()) } else { Vec::new() })
+        }
         None => Some(data(language, std::str::from_utf8(text).ok()?).into_iter().collect()),
     }
 }
 
-fn parsed(parser: &mut Parser, text: &[u8]) -> Option<Vec<Place>> {
+/// What a parser makes of a program; `None` where there is no parser for it, it is too large, or that would take too long.
+fn tree(language: Language, text: &[u8]) -> Option<Tree> {
+    let grammar = language.grammar().filter(|_| text.len() <= CHECKED_BYTES_MAX)?;
+    PARSERS.with_borrow_mut(|parsers| {
+        let parser = parsers.entry(language).or_default();
+        parser.set_language(&grammar).ok()?;
+        parsed(parser, text)
+    })
+}
+
+fn parsed(parser: &mut Parser, text: &[u8]) -> Option<Tree> {
     let deadline = Instant::now() + PARSE_TIMEOUT;
     let mut look_at_the_time = |_: &_| if Instant::now() < deadline { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
     let options = ParseOptions::new().progress_callback(&mut look_at_the_time);
     let tree = parser.parse_with_options(&mut |at, _| text.get(at..).unwrap_or_default(), None, Some(options));
-    let Some(tree) = tree else {
+    if tree.is_none() {
         // Otherwise the next text would go on where this one was left.
         parser.reset();
-        return None;
-    };
-    Some(if tree.root_node().has_error() { errors(&mut tree.walk()) } else { Vec::new() })
+    }
+    tree
 }
 
 /// The outermost erroneous nodes, in order; a loop, since a tree may be deeper than the stack.

@@ -35,6 +35,7 @@ pub mod prove;
 mod publish;
 mod reports;
 mod solve;
+mod trees;
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);

@@ -25,6 +25,7 @@ use relay::Relay;
 
 mod adopted;
 mod checkout;
+mod compose;
 mod edit;
 mod files;
 mod layers;
@@ -151,6 +152,15 @@ impl Scratch {
 
 /// A file's path, and what is there; none where nothing is.
 pub type FileChange = (String, Option<FileState>);
+
+/// What a commit is to have otherwise than another.
+#[derive(Clone, Debug, Default)]
+pub struct Composition {
+    /// Paths that are as in the base, whatever is in their way.
+    pub restored: Vec<String>,
+    /// Files by their paths, and what stands in them.
+    pub written: Vec<(String, String)>,
+}
 
 /// A commit made of proposed files.
 #[derive(Clone, Debug)]
@@ -290,63 +300,51 @@ impl Workspaces {
         blocking(move || mirror::survey(&mirror, &commit, &names)).await
     }
 
+    /// Makes a commit of `head` with some files as in `base` and some with a text of their own. Nothing points to it.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror does not have the two or has no room.
+    pub async fn compose(
+        &self,
+        repo: &RepoRef,
+        head: &CommitId,
+        base: &CommitId,
+        composition: Composition,
+    ) -> Result<CommitId, WorkspaceError> {
+        let (mirror, head, base) = (self.mirror(repo), head.clone(), base.clone());
+        let lock = self.lock(&mirror);
+        let _writer = lock.lock().await;
+        blocking(move || compose::compose(&mirror, &head, &base, &composition)).await
+    }
+
     /// Writes a scratch tree of a commit.
     ///
     /// # Errors
     /// [`WorkspaceError::Refused`] for a commit with paths that no tree may have, [`WorkspaceError::Unavailable`].
     pub async fn scratch(&self, repo: &RepoRef, commit: &CommitId) -> Result<Scratch, WorkspaceError> {
-        self.write_scratch(repo, commit, None).await
-    }
-
-    /// Writes a scratch tree of `head` in which `paths` are as in `base`, whatever is in their way.
-    ///
-    /// # Errors
-    /// As [`Workspaces::scratch`].
-    pub async fn scratch_with(
-        &self,
-        repo: &RepoRef,
-        head: &CommitId,
-        base: &CommitId,
-        paths: Vec<String>,
-    ) -> Result<Scratch, WorkspaceError> {
-        self.write_scratch(repo, head, Some((base.clone(), paths))).await
-    }
-
-    async fn write_scratch(
-        &self,
-        repo: &RepoRef,
-        commit: &CommitId,
-        restored: Option<(CommitId, Vec<String>)>,
-    ) -> Result<Scratch, WorkspaceError> {
         let (mirror, commit, owner) = (self.mirror(repo), commit.clone(), self.owner);
         let parent = self.folder.join("scratch");
         blocking(move || {
             let scratch = Scratch::new(&parent, &mirror, owner).map_err(|e| unavailable("making a scratch tree", &e))?;
-            scratch::write(&mirror, &commit, restored.as_ref(), &scratch.path, owner)?;
+            scratch::write(&mirror, &commit, &scratch.path, owner)?;
             Ok(scratch)
         })
         .await
     }
 
-    /// Makes a scratch tree of `head` that lies over the tree of `base`, which is written once and shared by all; in it
-    /// `paths` are as in `base`. It is for sandboxes that [can lay one over the other](crate::sandbox::Sandbox::layers).
+    /// Makes a scratch tree of `head` that lies over the tree of `base`, which is written once and shared by all.
+    /// It is for sandboxes that [can lay one over the other](crate::sandbox::Sandbox::layers).
     ///
     /// # Errors
     /// As [`Workspaces::scratch`].
-    pub async fn layered(
-        &self,
-        repo: &RepoRef,
-        head: &CommitId,
-        base: &CommitId,
-        paths: Vec<String>,
-    ) -> Result<Scratch, WorkspaceError> {
+    pub async fn layered(&self, repo: &RepoRef, head: &CommitId, base: &CommitId) -> Result<Scratch, WorkspaceError> {
         let (mirror, head, base, owner) = (self.mirror(repo), head.clone(), base.clone(), self.owner);
         let (parent, layers) = (self.folder.join("scratch"), Arc::clone(&self.layers));
         blocking(move || {
             let making = |e: std::io::Error| unavailable("making a scratch tree", &e);
             let mut scratch = Scratch::new(&parent, &mirror, owner).map_err(making)?;
             let layer = layers.of(&mirror, &base, owner)?;
-            layers::write_over(&mirror, &layer, &base, &head, &(base.clone(), paths), &scratch.path, owner)?;
+            layers::write_over(&mirror, &layer, &base, &head, &scratch.path, owner)?;
             let work = scratch.folder.path().join("work");
             std::fs::create_dir(&work).map_err(making)?;
             scratch.layer = Some((layer, work));

@@ -1,5 +1,6 @@
 //! A store that keeps nothing and answers at once: what is left of the server without durability.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -97,6 +98,14 @@ impl Store for Forgetful {
     }
 
     async fn artifact(&self, _: &Digest) -> Result<Vec<u8>, StoreError> {
+        nothing()
+    }
+
+    async fn remember_flaky(&self, _: u64, _: &[String], _: Timestamp) -> Result<(), StoreError> {
+        nothing()
+    }
+
+    async fn flaky_tests(&self, _: u64, _: Timestamp) -> Result<BTreeSet<String>, StoreError> {
         nothing()
     }
 

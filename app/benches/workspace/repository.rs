@@ -44,7 +44,7 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Paths of up to five folders, and lines of words; file sizes are spread between nothing and twice the mean.
-fn contents() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn contents() -> Vec<(String, Vec<u8>)> {
     let mut state = 0x7265_6865_6172_7361_u64;
     let mut random = move |below: usize| {
         state ^= state << 13;

@@ -1,6 +1,6 @@
 //! The store in memory, for tests and for runs that nobody needs to remember; held to the same contract.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use patchwright_domain::policy::Decision;
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
-use super::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
+use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
 
 mod ledger;
 
@@ -30,6 +30,7 @@ struct Tables {
     deliveries: Vec<Delivery>,
     jobs: Vec<Job>,
     artifacts: HashMap<Digest, Vec<u8>>,
+    flaky_tests: BTreeMap<u64, HashMap<String, Timestamp>>,
     places: BTreeMap<DeliveryId, usize>,
     ledger: Ledger,
 }
@@ -278,6 +279,25 @@ impl Store for MemoryStore {
     async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let bytes = self.tables().artifacts.get(digest).cloned();
         bytes.ok_or_else(|| StoreError::Unknown { what: format!("artifact {digest}") })
+    }
+
+    async fn remember_flaky(&self, repo: u64, tests: &[String], now: Timestamp) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        let known = tables.flaky_tests.entry(repo).or_default();
+        known.extend(tests.iter().map(|test| (test.clone(), now)));
+        let mut newest: Vec<(Timestamp, String)> = known.drain().map(|(test, at)| (at, test)).collect();
+        newest.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        newest.truncate(usize::try_from(FLAKY_TESTS_MAX).unwrap_or(usize::MAX));
+        known.extend(newest.into_iter().map(|(at, test)| (test, at)));
+        Ok(())
+    }
+
+    async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
+        let tables = self.tables();
+        let known = tables.flaky_tests.get(&repo).into_iter().flatten();
+        let is_fresh =
+            |at: Timestamp| now.duration_since(at) <= SignedDuration::try_from(FLAKY_FOR).unwrap_or(SignedDuration::MAX);
+        Ok(known.filter(|(_, at)| is_fresh(**at)).map(|(test, _)| test.clone()).collect())
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@
 //! its own, and is answered after the commit: under load many deliveries share one fsync, alone a delivery waits for
 //! nobody. `synchronous=FULL` with a write-ahead log makes a commit durable.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,12 +19,15 @@ use rusqlite::{Connection, Savepoint};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ledger::{Limits, Reserved, Scope, Spending};
-use super::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
+use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
 
 mod deliveries;
 mod jobs;
 mod ledger;
 
+/// How often a write-ahead log is asked for, and how long it is between two times.
+const WRITE_AHEAD_ATTEMPTS_MAX: usize = 500;
+const PAUSE: Duration = Duration::from_millis(10);
 /// How many requests may wait for the writer; more wait in their callers.
 const QUEUE_LENGTH_MAX: usize = 1024;
 /// How many requests share one transaction.
@@ -32,7 +36,11 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/0001_first.sql"), include_str!("../../migrations/0002_ledger.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_ledger.sql"),
+    include_str!("../../migrations/0003_flaky_tests.sql"),
+];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
 /// Told whether the transaction was committed.
@@ -101,17 +109,33 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let mut connection =
         Connection::open(path).map_err(|e| StoreError::Unavailable(format!("{} cannot be opened: {e}", path.display())))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    write_ahead(&connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     migrate(&mut connection)?;
     Ok(connection)
 }
 
-/// Payloads of private repositories are in it, so the file is its owner's alone; SQLite gives its log the same mode.
+/// Payloads of private repositories are in it, so the file is its owner's alone; SQLite gives its log the same mode. A file
+/// that is there is not opened: closing it would take this process's other locks on it away.
 fn make_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+    match std::fs::OpenOptions::new().append(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+/// Has SQLite keep a write-ahead log. Of several that ask for it at once on a fresh file all but one are told that it is busy,
+/// at once: SQLite does not wait there, since those who wait would wait for each other.
+fn write_ahead(connection: &Connection) -> Result<(), rusqlite::Error> {
+    for _ in 1..WRITE_AHEAD_ATTEMPTS_MAX {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")
 }
 
 /// One transaction, so that of two programs that start at once the second waits and finds it done.
@@ -293,6 +317,34 @@ impl Store for SqliteStore {
             let bytes: Option<Vec<u8>> = optional(statement.query_row([digest.to_string()], |row| row.get(0)))?;
             let bytes = bytes.ok_or_else(|| StoreError::Unknown { what: format!("artifact {digest}") })?;
             if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(StoreError::Corrupt(format!("artifact {digest}"))) }
+        })
+        .await
+    }
+
+    async fn remember_flaky(&self, repo: u64, tests: &[String], now: Timestamp) -> Result<(), StoreError> {
+        let (repo, tests) = (jobs::number(repo)?, tests.to_vec());
+        self.run(move |tx| {
+            let sql = "INSERT INTO flaky_test (repo, test, seen_at) VALUES (?1, ?2, ?3)
+                       ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)";
+            let mut statement = tx.prepare_cached(sql)?;
+            for test in tests {
+                statement.execute((repo, test, milliseconds(now)))?;
+            }
+            let sql = "DELETE FROM flaky_test WHERE repo = ?1 AND test NOT IN
+                       (SELECT test FROM flaky_test WHERE repo = ?1 ORDER BY seen_at DESC, test LIMIT ?2)";
+            tx.prepare_cached(sql)?.execute((repo, FLAKY_TESTS_MAX))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
+        let repo = jobs::number(repo)?;
+        let since = milliseconds(now).saturating_sub(i64::try_from(FLAKY_FOR.as_millis()).unwrap_or(i64::MAX));
+        self.run(move |tx| {
+            let mut statement = tx.prepare_cached("SELECT test FROM flaky_test WHERE repo = ?1 AND seen_at >= ?2")?;
+            let tests = statement.query_map((repo, since), |row| row.get(0))?;
+            Ok(tests.collect::<Result<BTreeSet<String>, _>>()?)
         })
         .await
     }

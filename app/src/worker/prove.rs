@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 
 use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
+use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
 use patchwright_domain::proof::findings;
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
 use patchwright_domain::proof::{self, Stand, Verdict};
 use patchwright_domain::report::Stage;
-use patchwright_domain::results::Status;
+use patchwright_domain::results::{Status, table};
 use patchwright_domain::run::Run;
 use tracing::info;
 
 use super::commands::{self, Said};
 use super::reports::{self, Tested};
+use super::trees::Trees;
 use super::{Answer, StepError, Tools, conclusions};
 use crate::setup::Patch;
 use crate::store::StoreError;
@@ -86,6 +87,8 @@ pub(super) fn failure(error: StepError) -> Failure {
 async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
     let added = tools.workspaces.added(&spec.repo, &prepared.base, &proposal.commit).await?;
     let findings = findings::findings(&proposal.changes, &added);
+    let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
+    let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
     let inquiry = Inquiry {
         plan: &prepared.plan,
         changes: &proposal.changes,
@@ -93,7 +96,9 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
         has_canaries: prepared.plan.runner.is_some(),
         is_about_the_build: false,
         findings: &findings,
-        has_inline_tests: touches_inline_tests(tools, spec, &prepared.base, proposal).await?,
+        known_flaky: &known_flaky,
+        mixed: &trees.mixed,
+        has_inline_tests: trees.has_inline_tests,
     };
     let mut runs = Vec::new();
     if let Some(evidence) = prepared.baseline.clone() {
@@ -102,13 +107,17 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
     }
     loop {
         match inquiry.next(&runs) {
-            Next::Judged(verdict) => return Ok(*verdict),
+            Next::Judged(verdict) => {
+                remember_flaky(tools, spec, &runs).await?;
+                return Ok(*verdict);
+            }
             Next::Run { stand, has_canaries } => {
+                let commit = trees.commit(tools, spec, stand).await?;
                 let canary = match has_canaries {
-                    true => canary(tools, spec, prepared, proposal, stand, &runs).await?,
+                    true => canary(tools, spec, prepared, &commit, &runs).await?,
                     false => None,
                 };
-                let tested = tested(tools, spec, prepared, proposal, stand, canary.as_ref()).await?;
+                let tested = tested(tools, spec, prepared, &commit, &trees.changed(stand), canary.as_ref()).await?;
                 let Tested { evidence, results, canaries } = tested;
                 // Where none could be laid, that is what became of them.
                 let canaries = canaries.or(has_canaries.then_some(Canaries { n_laid: 0, n_failed: 0 }));
@@ -119,19 +128,30 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
     }
 }
 
-/// Runs the tests once, in a fresh tree with so much of the patch.
+/// Remembers which tests do not always end alike, for the proofs to come. What counts is the base: whoever writes a patch could
+/// make any test of it flaky.
+async fn remember_flaky(tools: &Tools, spec: &JobSpec, runs: &[Ran]) -> Result<(), StepError> {
+    let of_base = runs.iter().filter(|ran| ran.stand == Stand::Base && ran.canaries.is_none());
+    let results: Vec<_> = of_base.filter_map(|ran| ran.results.clone()).collect();
+    let flaky = table::flaky(&results);
+    if !flaky.is_empty() {
+        info!("{} tests do not always end alike on the base", flaky.len());
+        tools.store.remember_flaky(spec.repo.id, &flaky, tools.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// Runs the tests once, in a fresh tree of this commit.
 async fn tested(
     tools: &Tools,
     spec: &JobSpec,
     prepared: &Prepared,
-    proposal: &Proposal,
-    stand: Stand,
+    commit: &CommitId,
+    changes: &[Change],
     canary: Option<&Canary>,
 ) -> Result<Tested, StepError> {
     let Prepared { base, plan, .. } = prepared;
-    let restored = stand.restored(&proposal.changes);
-    let patch = Patch { commit: &proposal.commit, changes: &proposal.changes, restored };
-    let patch = (stand != Stand::Base).then_some(patch);
+    let patch = (commit != base).then_some(Patch { commit, changes });
     // A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
     Ok(match commands::test(tools, spec, base, patch, plan, canary).await? {
         Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None },
@@ -139,30 +159,15 @@ async fn tested(
     })
 }
 
-/// Whether the patch changes tests that stand inside a source file, which cannot be put back without the patch itself.
-async fn touches_inline_tests(tools: &Tools, spec: &JobSpec, base: &CommitId, proposal: &Proposal) -> Result<bool, StepError> {
-    for path in proof::may_hold_tests(&proposal.changes) {
-        let before = tools.workspaces.read(&spec.repo, base, path).await?.unwrap_or_default();
-        let after = tools.workspaces.read(&spec.repo, &proposal.commit, path).await?.unwrap_or_default();
-        if proof::loses_inline_tests(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Tests that must fail, beside those that this tree has; if it can be seen, beside one that the proof is about.
 async fn canary(
     tools: &Tools,
     spec: &JobSpec,
     prepared: &Prepared,
-    proposal: &Proposal,
-    stand: Stand,
+    commit: &CommitId,
     runs: &[Ran],
 ) -> Result<Option<Canary>, StepError> {
     let Some(runner) = prepared.plan.runner else { return Ok(None) };
-    let has_tests = matches!(stand, Stand::Tests | Stand::Head);
-    let commit = if has_tests { &proposal.commit } else { &prepared.base };
     let names = moved(runs);
     let mut beside = Vec::new();
     let paths = tools.workspaces.paths(&spec.repo, commit).await?;

@@ -126,11 +126,7 @@ async fn start(
         let pack = tools.store.artifact(&judged.proposal.pack).await?;
         tools.workspaces.unpack(&spec.repo, &judged.proposal.commit, pack).await?;
     }
-    let patch = current.map(|Judged { proposal, .. }| Patch {
-        commit: &proposal.commit,
-        changes: &proposal.changes,
-        restored: Vec::new(),
-    });
+    let patch = current.map(|Judged { proposal, .. }| Patch { commit: &proposal.commit, changes: &proposal.changes });
     Ok(commands::ready(tools, spec, &prepared.base, patch, &prepared.plan, setup, Profile::of_agent(spec.task.mode()))
         .await?
         .tree)

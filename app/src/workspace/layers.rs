@@ -77,7 +77,7 @@ impl Layers {
             let made = PrivateFolder::new_in(&self.folder).map_err(|e| unavailable(WHAT, &e))?;
             let tree = made.path().join("tree");
             fs::create_dir(&tree).map_err(|e| unavailable(WHAT, &e))?;
-            scratch::write(mirror, commit, None, &tree, owner)?;
+            scratch::write(mirror, commit, &tree, owner)?;
             // With its name it must be whole, even where the power fails right after.
             let synced = File::open(&tree).and_then(|tree| Ok(rustix::fs::syncfs(&tree)?));
             synced.map_err(|e| unavailable(WHAT, &e))?;
@@ -150,13 +150,12 @@ pub(super) fn write_over(
     layer: &Layer,
     base: &CommitId,
     head: &CommitId,
-    restored: &(CommitId, Vec<String>),
     root: &Path,
     owner: Option<u32>,
 ) -> Result<(), WorkspaceError> {
     let repository = open(mirror)?;
-    let before = scratch::tree_of(&repository, base, None)?;
-    let after = scratch::tree_of(&repository, head, Some(restored))?;
+    let before = scratch::tree_of(&repository, base)?;
+    let after = scratch::tree_of(&repository, head)?;
     let over = Over { repository: &repository, root, after, owner };
     if before == after && base == head {
         return over.give(root).map_err(|e| unavailable(WHAT, &e));

@@ -8,7 +8,6 @@ use git2::{Index, IndexEntry, ObjectType, Oid, Repository, TreeWalkMode, TreeWal
 use patchwright_domain::journal::CommitId;
 use rustix::fs::{Timespec, Timestamps};
 
-use super::edit::{Edits, edited, file_mode};
 use super::files;
 use super::mirror::{git, oid, open};
 use super::{WorkspaceError, paths, unavailable};
@@ -26,16 +25,10 @@ pub(super) struct Entry {
     pub(super) mode: i32,
 }
 
-/// Writes a commit, with some paths as in another one, into an empty folder.
-pub(super) fn write(
-    mirror: &Path,
-    commit: &CommitId,
-    restored: Option<&(CommitId, Vec<String>)>,
-    root: &Path,
-    owner: Option<u32>,
-) -> Result<(), WorkspaceError> {
+/// Writes a commit into an empty folder.
+pub(super) fn write(mirror: &Path, commit: &CommitId, root: &Path, owner: Option<u32>) -> Result<(), WorkspaceError> {
     let repository = open(mirror)?;
-    let tree = tree_of(&repository, commit, restored)?;
+    let tree = tree_of(&repository, commit)?;
     let entries = list(&repository, tree)?;
     let index = files::write(mirror, root, &entries, owner, &times(&repository, commit)?)?;
     write_repository(root, commit, &mirror.join("objects"))?;
@@ -48,17 +41,9 @@ pub(super) fn write(
     give().map_err(|e| unavailable(WHAT, &e))
 }
 
-/// The tree of a commit, with some paths as in another one.
-pub(super) fn tree_of(
-    repository: &Repository,
-    commit: &CommitId,
-    restored: Option<&(CommitId, Vec<String>)>,
-) -> Result<Oid, WorkspaceError> {
-    let tree = repository.find_commit(oid(commit)).map_err(|e| git(WHAT, &e))?.tree_id();
-    match restored {
-        Some((base, paths)) if !paths.is_empty() => restore(repository, tree, base, paths),
-        Some(_) | None => Ok(tree),
-    }
+/// The tree of a commit.
+pub(super) fn tree_of(repository: &Repository, commit: &CommitId) -> Result<Oid, WorkspaceError> {
+    Ok(repository.find_commit(oid(commit)).map_err(|e| git(WHAT, &e))?.tree_id())
 }
 
 /// Makes a `.git` for `commit`, with the objects where the sandbox shows them.
@@ -90,21 +75,6 @@ pub(super) fn write_index(file: &Path, entries: &[IndexEntry]) -> Result<(), Wor
         index.write()
     };
     written().map_err(|e| git("writing the scratch tree's index", &e))
-}
-
-/// The tree with some paths as in another commit.
-fn restore(repository: &Repository, tree: Oid, base: &CommitId, paths: &[String]) -> Result<Oid, WorkspaceError> {
-    let changed = || -> Result<Oid, git2::Error> {
-        let base = repository.find_commit(oid(base))?.tree()?;
-        let mut edits = Edits::new();
-        for path in paths {
-            let entry = base.get_path(Path::new(path)).ok();
-            let file = entry.filter(|entry| entry.kind() == Some(ObjectType::Blob));
-            edits.insert(path.clone(), file.map(|entry| (entry.id(), file_mode(entry.filemode()))));
-        }
-        edited(repository, &repository.find_tree(tree)?, &edits)
-    };
-    changed().map_err(|e| git(WHAT, &e))
 }
 
 /// The files, links and submodules of a tree, in the order of git's index.

@@ -1,6 +1,6 @@
 //! Jobs are claimed in order, journaled, cancelled and completed.
 
-use patchwright::store::JobState;
+use patchwright::store::{FLAKY_FOR, FLAKY_TESTS_MAX, JobState};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::{Digest, Outcome};
 
@@ -17,6 +17,7 @@ contract! {
     open_jobs_are_those_of_the_issue
     the_journal_is_chained
     an_artifact_comes_back_whole
+    flaky_tests_are_remembered_for_a_while
     what_is_not_there_is_unknown
 }
 
@@ -102,6 +103,23 @@ async fn the_journal_is_chained(store: Shared) {
     assert_chained(&spec(1), &journal);
     assert_eq!(store.journal(&spec(1).id(), 2).await.expect("it is there"), journal[2..]);
     assert_eq!(store.journal(&spec(1).id(), 3).await.expect("it is there"), []);
+}
+
+async fn flaky_tests_are_remembered_for_a_while(store: Shared) {
+    let names = |numbers: std::ops::Range<usize>| numbers.map(|n| format!("test {n:04}")).collect::<Vec<_>>();
+    store.remember_flaky(REPO, &names(0..2), at(0)).await.expect("the store takes it");
+    store.remember_flaky(REPO, &names(1..3), at(10)).await.expect("the store takes it");
+    let known = async |repo: u64, seconds: i64| {
+        let known = store.flaky_tests(repo, at(seconds)).await.expect("the store answers");
+        known.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(known(REPO, 20).await, names(0..3));
+    assert_eq!(known(REPO + 1, 20).await, names(0..0), "each repository has its own");
+    let long = i64::try_from(FLAKY_FOR.as_secs()).expect("it fits");
+    assert_eq!(known(REPO, long + 5).await, names(1..3), "the first was not seen again");
+    let last = 10 + usize::try_from(FLAKY_TESTS_MAX).expect("it fits");
+    store.remember_flaky(REPO, &names(10..last), at(30)).await.expect("the store takes it");
+    assert_eq!(known(REPO, 40).await, names(10..last), "those that were seen last");
 }
 
 async fn an_artifact_comes_back_whole(store: Shared) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use git2::FileMode;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings};
 use patchwright::sandbox::{Command, Executor, Profile, Sandbox, Tree};
-use patchwright::workspace::Scratch;
+use patchwright::workspace::{Composition, Scratch};
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::Exit;
@@ -87,15 +87,15 @@ async fn desk() -> (Desk, CommitId) {
 async fn a_tree_over_another_is_the_commit_and_clean() {
     let (desk, head) = desk().await;
     let sandbox = sandbox();
-    for (commit, paths) in [(&desk.base, vec![]), (&head, vec![]), (&head, vec!["gone/y".to_owned(), "mode".to_owned()])] {
-        let whole = desk.workspaces.scratch_with(&desk.repo, commit, &desk.base, paths.clone()).await.expect("it is there");
-        let over = desk.workspaces.layered(&desk.repo, commit, &desk.base, paths.clone()).await.expect("it is there");
+    let composition = Composition { restored: vec!["gone/y".to_owned(), "mode".to_owned()], written: Vec::new() };
+    let mixed = desk.workspaces.compose(&desk.repo, &head, &desk.base, composition).await.expect("both commits are there");
+    for commit in [&desk.base, &head, &mixed] {
+        let whole = desk.workspaces.scratch(&desk.repo, commit).await.expect("it is there");
+        let over = desk.workspaces.layered(&desk.repo, commit, &desk.base).await.expect("it is there");
         let expected = listing(open(&sandbox, &whole, Profile::Proof).await.as_mut()).await;
         let seen = listing(open(&sandbox, &over, Profile::Proof).await.as_mut()).await;
         assert_eq!(seen, expected);
-        if paths.is_empty() {
-            assert!(seen.ends_with(&format!("{commit}\n")), "nothing differs from the commit: {seen}");
-        }
+        assert!(seen.ends_with(&format!("{commit}\n")), "nothing differs from the commit: {seen}");
     }
 }
 
@@ -106,7 +106,7 @@ async fn what_is_done_in_a_tree_over_another_stays_there_and_is_proposed() {
     let mut commits = Vec::new();
     for is_layered in [false, true] {
         let tree = if is_layered {
-            desk.workspaces.layered(&desk.repo, &desk.base, &desk.base, Vec::new()).await
+            desk.workspaces.layered(&desk.repo, &desk.base, &desk.base).await
         } else {
             desk.workspaces.scratch(&desk.repo, &desk.base).await
         };
@@ -130,7 +130,7 @@ async fn what_is_done_in_a_tree_over_another_stays_there_and_is_proposed() {
     }
     assert_eq!(commits[0], commits[1]);
     // The next one begins with the base again.
-    let next = desk.workspaces.layered(&desk.repo, &desk.base, &desk.base, Vec::new()).await.expect("it is there");
+    let next = desk.workspaces.layered(&desk.repo, &desk.base, &desk.base).await.expect("it is there");
     let mut executor = open(&sandbox, &next, Profile::Proof).await;
     assert_eq!(prints(executor.as_mut(), "git status --porcelain; cat kept/a.txt").await, "a");
 }
@@ -140,7 +140,7 @@ async fn folders_of_the_tree_beneath_can_be_renamed_by_agents() {
     let (desk, _) = desk().await;
     let sandbox = sandbox();
     let tree = if sandbox.layers(&desk.workspaces.folder(), Profile::Agent).await {
-        desk.workspaces.layered(&desk.repo, &desk.base, &desk.base, Vec::new()).await
+        desk.workspaces.layered(&desk.repo, &desk.base, &desk.base).await
     } else {
         desk.workspaces.scratch(&desk.repo, &desk.base).await
     };
@@ -152,7 +152,7 @@ async fn folders_of_the_tree_beneath_can_be_renamed_by_agents() {
 #[tokio::test]
 async fn a_reader_of_a_tree_over_another_changes_nothing() {
     let (desk, _) = desk().await;
-    let tree = desk.workspaces.layered(&desk.repo, &desk.base, &desk.base, Vec::new()).await.expect("it is there");
+    let tree = desk.workspaces.layered(&desk.repo, &desk.base, &desk.base).await.expect("it is there");
     let mut executor = open(&sandbox(), &tree, Profile::Reader).await;
     assert_eq!(prints(executor.as_mut(), "echo x >> kept/a.txt || cat kept/a.txt").await.lines().last(), Some("a"));
 }
@@ -173,7 +173,7 @@ async fn is_waited_for(file: &File) {
 async fn a_tree_that_takes_long_to_prepare_keeps_nobody_waiting_who_wants_another() {
     let (desk, head) = desk().await;
     let layered = async |base: &CommitId| {
-        desk.workspaces.layered(&desk.repo, base, base, Vec::new()).await.expect("it is there");
+        desk.workspaces.layered(&desk.repo, base, base).await.expect("it is there");
     };
     layered(&desk.base).await;
     let names = std::fs::read_dir(desk.folder.path().join("workspaces/layers")).expect("it is there").flatten();

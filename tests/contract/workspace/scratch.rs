@@ -5,7 +5,7 @@ use std::path::Path;
 
 use git2::{FileMode, ObjectType, Oid, Repository};
 use patchwright::sandbox;
-use patchwright::workspace::{Scratch, WorkspaceError};
+use patchwright::workspace::{Composition, Scratch, WorkspaceError};
 use patchwright_domain::ecosystem::Files as _;
 use patchwright_domain::journal::CommitId;
 
@@ -209,8 +209,12 @@ async fn paths_are_restored_as_in_the_base() {
         let tree = desk.scratch().await;
         change(tree.path());
         let head = desk.propose(&tree).await.expect("something changed").commit;
-        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        desk.workspaces.scratch_with(&desk.repo, &head, &desk.base, paths).await.expect("both commits are there")
+        let composition = Composition {
+            restored: paths.iter().map(|path| (*path).to_owned()).collect(),
+            written: vec![("src/b.py".to_owned(), "mixed".to_owned())],
+        };
+        let composed = desk.workspaces.compose(&desk.repo, &head, &desk.base, composition).await.expect("both commits are there");
+        desk.workspaces.scratch(&desk.repo, &composed).await.expect("it is there")
     };
     let weaken = |root: &Path| {
         put(root, "src/a.py", "b");
@@ -222,7 +226,7 @@ async fn paths_are_restored_as_in_the_base() {
     let tree = restored(&weaken, &["tests/test_a.py", "tests/run", "tests/data"]).await;
     assert_eq!((read(&tree, "src/a.py"), read(&tree, "tests/test_a.py")), (b"b".to_vec(), b"assert a".to_vec()));
     assert_eq!(read(&tree, "tests/test_new.py"), b"assert b");
-    assert_eq!(mode(&tree, "tests/run"), 0o755);
+    assert_eq!((mode(&tree, "tests/run"), read(&tree, "src/b.py")), (0o755, b"mixed".to_vec()));
     assert!(tree.path().join("tests/data").is_symlink());
     let untouched = restored(&weaken, &[]).await;
     assert_eq!(read(&untouched, "tests/test_a.py"), b"assert True");

@@ -1,7 +1,7 @@
 //! Which tree is tested next, and what all runs together show.
 //!
-//! A patch has two parts: its tests, which are the files that are tests by their names, and its code, which is all else. A
-//! tree has none of them, one, or both, which makes four [stands](Stand). What the tests say about the code is what changes
+//! A patch has two parts: its tests, which are the files that are tests by their names and the tests that stand
+//! [inside the code](Mixed), and its code, which is all else. A tree has none of them, one, or both, which makes four [stands](Stand). What the tests say about the code is what changes
 //! between two stands that differ in the code alone, and there are two such pairs:
 //!
 //! - the base and the base with the patch's code: tests that were there before, untouched by whoever wrote the patch, fail
@@ -12,6 +12,8 @@
 //! Each of the two trees that a proof rests on is run [`Inquiry::n_runs`] times: a test that does not always end the same way
 //! shows nothing. The last of these runs has [canaries](Ran::canaries) in it, tests of the harness that must fail, so that a
 //! runner that the patch's code has taken over is found out.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +86,18 @@ pub struct Canaries {
     pub n_failed: usize,
 }
 
+/// A source file in which tests stand beside the code that they test, and which can be put together of one version's code and
+/// another's tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mixed {
+    /// The file.
+    pub path: String,
+    /// Whether the patch changes code in it.
+    pub has_code: bool,
+    /// Whether the patch changes tests in it.
+    pub has_tests: bool,
+}
+
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -111,10 +125,14 @@ pub struct Inquiry<'a> {
     pub has_canaries: bool,
     /// Whether the request is about a build that fails, so that a failure to compile or import counts as one.
     pub is_about_the_build: bool,
+    /// The files that hold both code and tests and can be taken apart.
+    pub mixed: &'a [Mixed],
     /// Whether the patch changes tests that stand inside its code, where they cannot be told from it.
     pub has_inline_tests: bool,
     /// What stands in the patch itself against its proof.
     pub findings: &'a [Finding],
+    /// Tests that were seen to end now this way and now that on one tree, in earlier proofs: they prove nothing.
+    pub known_flaky: &'a BTreeSet<String>,
 }
 
 /// All runs on two stands that differ in the code alone.
@@ -123,6 +141,7 @@ struct Pair<'a> {
     with: (Stand, Vec<&'a Ran>),
     /// Test by test, where all of the runs were reported.
     table: Option<Table>,
+    known_flaky: &'a BTreeSet<String>,
 }
 
 impl<'a> Inquiry<'a> {
@@ -161,7 +180,8 @@ impl<'a> Inquiry<'a> {
                 return self.conclude(&new, runs);
             }
             let was_red = old.colours().1 == Colour::Red;
-            let doubt = if was_red && new.doubt() == Doubt::OwnTestsFail { Doubt::StillRed } else { new.doubt() };
+            let says_no_more = matches!(new.doubt(), Doubt::OwnTestsFail | Doubt::GreenBefore);
+            let doubt = if was_red && says_no_more { Doubt::StillRed } else { new.doubt() };
             return Ok(self.unproven(doubt, Some(&new), runs));
         }
         Ok(self.unproven(old.doubt(), Some(&old), runs))
@@ -226,7 +246,7 @@ impl<'a> Inquiry<'a> {
             if found.is_empty() { Err((stand, false)) } else { Ok((stand, found)) }
         };
         let (without, with) = (of(without)?, of(with)?);
-        Ok(Pair { table: table(&without.1, &with.1), without, with })
+        Ok(Pair { table: table(&without.1, &with.1), without, with, known_flaky: self.known_flaky })
     }
 
     fn same(&self, stand: Stand) -> Stand {
@@ -240,7 +260,11 @@ impl<'a> Inquiry<'a> {
     }
 
     fn has(&self, part: Part) -> bool {
-        self.changes.iter().any(|change| paths::is_test_path(&change.path) == (part == Part::Tests))
+        self.changes.iter().any(|change| match (self.mixed.iter().find(|mixed| mixed.path == change.path), part) {
+            (Some(mixed), Part::Code) => mixed.has_code,
+            (Some(mixed), Part::Tests) => mixed.has_tests,
+            (None, part) => paths::is_test_path(&change.path) == (part == Part::Tests),
+        })
     }
 
     fn unproven(&self, doubt: Doubt, pair: Option<&Pair<'_>>, runs: &[Ran]) -> Verdict {
@@ -371,7 +395,7 @@ impl Pair<'_> {
             let built = table.moved(Movement::New).filter(move |row| counts_builds && row.head == Some(Seen::Passed));
             table.moved(Movement::Mended).chain(built)
         });
-        moved.map(|row| row.test.clone())
+        moved.filter(|row| !self.known_flaky.contains(&row.test)).map(|row| row.test.clone())
     }
 
     fn colours(&self) -> (Colour, Colour) {

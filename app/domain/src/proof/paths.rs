@@ -48,7 +48,8 @@ pub(super) fn is_test_configuration(path: &str) -> bool {
 
 /// Source files of which existing lines may be tests that stand inside the code.
 pub fn may_hold_tests(changes: &[Change]) -> impl Iterator<Item = &str> {
-    changes.iter().filter(|c| c.kind == ChangeKind::Modified && c.path.ends_with(".rs")).map(|c| c.path.as_str())
+    let may_hold = |c: &&Change| c.kind == ChangeKind::Modified && c.path.ends_with(".rs") && !is_test_path(&c.path);
+    changes.iter().filter(may_hold).map(|c| c.path.as_str())
 }
 
 /// Whether lines of a Rust source's inline tests are missing or changed: from the first `#[cfg(test)]` or `#[test]` on,

@@ -145,6 +145,11 @@ impl Table {
     }
 }
 
+/// The tests that did not end alike in all of these runs on one tree.
+pub fn flaky(runs: &[Results]) -> Vec<String> {
+    across(runs).into_iter().filter(|(_, seen)| *seen == Seen::Flaky).map(|(test, _)| test.to_owned()).collect()
+}
+
 /// Every test of these runs. One that some runs do not have is flaky.
 fn across(runs: &[Results]) -> BTreeMap<&str, Seen> {
     let mut all: BTreeMap<&str, (Seen, usize)> = BTreeMap::new();

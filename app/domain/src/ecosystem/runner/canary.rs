@@ -40,7 +40,7 @@ pub struct Words {
 pub fn is_place(runner: Runner, path: &str) -> bool {
     match runner {
         Runner::Pytest | Runner::Unittest => is_python_test(file_name(path)),
-        Runner::Cargo | Runner::Nextest => is_rust_test(path) || path == LIBRARY || path.ends_with("/src/lib.rs"),
+        Runner::Cargo | Runner::Nextest => is_rust_test(path) || is_below(path, "src") && path.ends_with(".rs"),
         Runner::Go => path.ends_with("_test.go"),
         Runner::Node | Runner::Jest | Runner::Vitest => script_ending(path).is_some(),
     }
@@ -49,11 +49,17 @@ pub fn is_place(runner: Runner, path: &str) -> bool {
 /// Writes a file of tests for a runner, beside the first of these that it finds already, each with its text. `None` where
 /// nothing shows where that would be.
 pub fn canary(runner: Runner, beside: &[(String, String)], words: &Words) -> Option<Canary> {
-    let (beside, text) = beside.iter().find(|(path, _)| is_place(runner, path))?;
+    let (beside, text) = beside.iter().find(|(path, text)| is_place(runner, path) && shows_a_place(runner, path, text))?;
     let Words { file, mark } = words;
     let (name, content, n_tests) = match runner {
         Runner::Pytest | Runner::Unittest => with(format!("test_{file}.py"), text, python(mark)),
         Runner::Cargo | Runner::Nextest if is_rust_test(beside) => with(format!("{file}.rs"), text, rust(mark)),
+        // Inside the code, where its macros and its names are those that its tests see.
+        Runner::Cargo | Runner::Nextest if has_inline_tests(text) => {
+            let (tests, n_tests) = rust(mark);
+            let content = format!("{text}\n#[cfg(test)]\nmod {file} {{\n#[allow(unused_imports)]\nuse super::*;\n\n{tests}}}\n");
+            return Some(Canary { path: beside.clone(), content, n_tests, mark: mark.clone(), copied: file.clone() });
+        }
         // There is no integration test yet: the first one would stand beside the library's folder.
         Runner::Cargo | Runner::Nextest => with(format!("{file}.rs"), "", rust(mark)),
         Runner::Go => {
@@ -74,6 +80,25 @@ pub fn canary(runner: Runner, beside: &[(String, String)], words: &Words) -> Opt
 
 fn with(name: String, copied: &str, (tests, n_tests): (String, usize)) -> (String, String, usize) {
     (name, format!("{copied}\n\n{tests}"), n_tests)
+}
+
+/// Whether a place shows itself in a file that may be one.
+fn shows_a_place(runner: Runner, path: &str, text: &str) -> bool {
+    match runner {
+        Runner::Cargo | Runner::Nextest => {
+            is_rust_test(path) || has_inline_tests(text) || path == LIBRARY || path.ends_with("/src/lib.rs")
+        }
+        Runner::Pytest | Runner::Unittest | Runner::Go | Runner::Node | Runner::Jest | Runner::Vitest => true,
+    }
+}
+
+/// Whether tests stand inside the code of a Rust source.
+fn has_inline_tests(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("#[cfg(test)]"))
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.rsplit('/').skip(1).any(|part| part == folder)
 }
 
 fn file_name(path: &str) -> &str {

@@ -13,10 +13,12 @@ type Said = (Exit, Option<&'static [(&'static str, Status)]>);
 
 struct Patch {
     changes: Vec<Change>,
+    mixed: Vec<Mixed>,
     n_runs: usize,
     canaries: Option<fn(Stand) -> usize>,
     is_about_the_build: bool,
     findings: Vec<Finding>,
+    known_flaky: BTreeSet<String>,
 }
 
 const N_CANARIES: usize = 3;
@@ -24,7 +26,15 @@ const N_CANARIES: usize = 3;
 impl Patch {
     fn of(paths: &[&str]) -> Self {
         let changes = paths.iter().map(|path| changed(path, ChangeKind::Modified)).collect();
-        Self { changes, n_runs: 2, canaries: None, is_about_the_build: false, findings: Vec::new() }
+        Self {
+            changes,
+            mixed: Vec::new(),
+            n_runs: 2,
+            canaries: None,
+            is_about_the_build: false,
+            findings: Vec::new(),
+            known_flaky: BTreeSet::new(),
+        }
     }
 
     /// Runs what is asked for until there is a verdict, and says in which order that was.
@@ -36,8 +46,10 @@ impl Patch {
             n_runs: self.n_runs,
             has_canaries: self.canaries.is_some(),
             is_about_the_build: self.is_about_the_build,
+            mixed: &self.mixed,
             has_inline_tests: false,
             findings: &self.findings,
+            known_flaky: &self.known_flaky,
         };
         let mut runs: Vec<Ran> = Vec::new();
         for _ in 0..20 {
@@ -301,6 +313,30 @@ fn each_stand_has_its_part_of_the_patch() {
 }
 
 #[test]
+fn tests_inside_the_code_are_a_part_of_their_own() {
+    let mixed = |has_code, has_tests| vec![Mixed { path: "src/lib.rs".into(), has_code, has_tests }];
+    // A test that the patch brings fails without its code and passes with it, in one file.
+    let brings: Says = |stand, _| match stand {
+        Stand::Base | Stand::Code => (GREEN, Some(&[("names", Passed)])),
+        Stand::Tests => (RED, Some(&[("adds", Failed), ("names", Passed)])),
+        Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed)])),
+    };
+    assert_eq!(Patch { mixed: mixed(true, true), ..Patch::of(CODE) }.doubt(brings), None);
+    assert_eq!(Patch::of(CODE).doubt(brings), Some(Doubt::GreenBefore));
+    // Where only its tests are changed, the code's tree is the base.
+    let (_, runs) = Patch { mixed: mixed(false, true), ..Patch::of(CODE) }.judged(mends_an_old_test);
+    assert!(!runs.contains(&Stand::Code), "{runs:?}");
+}
+
+#[test]
+fn a_test_that_was_flaky_before_proves_nothing() {
+    let known_flaky = BTreeSet::from(["adds".to_owned()]);
+    assert_eq!(Patch { known_flaky, ..Patch::of(CODE) }.doubt(mends_an_old_test), Some(Doubt::Flaky));
+    let known_flaky = BTreeSet::from(["names".to_owned()]);
+    assert_eq!(Patch { known_flaky, ..Patch::of(CODE) }.doubt(mends_an_old_test), None);
+}
+
+#[test]
 fn without_a_test_command_nothing_is_run() {
     let plan = Plan { test: None, ..plan() };
     let changes = [changed("src/lib.rs", ChangeKind::Modified)];
@@ -310,8 +346,10 @@ fn without_a_test_command_nothing_is_run() {
         n_runs: 2,
         has_canaries: false,
         is_about_the_build: false,
+        mixed: &[],
         has_inline_tests: false,
         findings: &[],
+        known_flaky: &BTreeSet::new(),
     };
     let Next::Judged(verdict) = inquiry.next(&[]) else { panic!("a run without a command") };
     assert_eq!(*verdict, Verdict::Unproven { doubt: Doubt::NoTestCommand, base: None, head: None, account: None });

@@ -1,0 +1,73 @@
+//! The trees that a proof runs the tests in: the base with the patch's code, its tests, or both, each a commit of its own.
+
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::{Change, CommitId, Proposal};
+use patchwright_domain::proof::inquiry::Mixed;
+use patchwright_domain::proof::{self, Stand};
+
+use super::{StepError, Tools};
+use crate::syntax::inline::{self, Parts};
+use crate::workspace::Composition;
+
+/// A patch, taken apart.
+pub(super) struct Trees<'a> {
+    base: &'a CommitId,
+    proposal: &'a Proposal,
+    /// Both versions of each mixed file, in their order.
+    parts: Vec<(Parts, Parts)>,
+    /// The files in which code and tests stand together.
+    pub(super) mixed: Vec<Mixed>,
+    /// Whether tests that stand inside a source file are changed and cannot be told from it.
+    pub(super) has_inline_tests: bool,
+}
+
+impl<'a> Trees<'a> {
+    pub(super) async fn of(
+        tools: &Tools,
+        spec: &JobSpec,
+        base: &'a CommitId,
+        proposal: &'a Proposal,
+    ) -> Result<Trees<'a>, StepError> {
+        let mut trees = Trees { base, proposal, parts: Vec::new(), mixed: Vec::new(), has_inline_tests: false };
+        for path in proof::may_hold_tests(&proposal.changes) {
+            let before = tools.workspaces.read(&spec.repo, base, path).await?.unwrap_or_default();
+            let after = tools.workspaces.read(&spec.repo, &proposal.commit, path).await?.unwrap_or_default();
+            let parsed = tokio::task::spawn_blocking(move || (inline::parts(&before), inline::parts(&after), before, after));
+            match parsed.await.expect("taking a file apart does not panic") {
+                (Some(before), Some(after), ..) => {
+                    // Tests deeper inside the code than at its top are not told from it.
+                    trees.has_inline_tests |= proof::loses_inline_tests(&before.code, &after.code);
+                    let (has_code, has_tests) = (before.code != after.code, before.tests != after.tests);
+                    trees.mixed.push(Mixed { path: path.to_owned(), has_code, has_tests });
+                    trees.parts.push((before, after));
+                }
+                (_, _, before, after) => {
+                    let text = String::from_utf8_lossy;
+                    trees.has_inline_tests |= proof::loses_inline_tests(&text(&before), &text(&after));
+                }
+            }
+        }
+        Ok(trees)
+    }
+
+    /// The commit with so much of the patch.
+    pub(super) async fn commit(&self, tools: &Tools, spec: &JobSpec, stand: Stand) -> Result<CommitId, StepError> {
+        let parts = self.mixed.iter().zip(&self.parts);
+        let written = match stand {
+            Stand::Base => return Ok(self.base.clone()),
+            Stand::Head => return Ok(self.proposal.commit.clone()),
+            Stand::Code => parts.map(|(file, (base, head))| (file.path.clone(), head.with_tests_of(base))).collect(),
+            Stand::Tests => parts.map(|(file, (base, head))| (file.path.clone(), base.with_tests_of(head))).collect(),
+        };
+        let composition = Composition { restored: stand.restored(&self.proposal.changes), written };
+        Ok(tools.workspaces.compose(&spec.repo, &self.proposal.commit, self.base, composition).await?)
+    }
+
+    /// The files in which that commit may differ from the base.
+    pub(super) fn changed(&self, stand: Stand) -> Vec<Change> {
+        let restored = stand.restored(&self.proposal.changes);
+        let is_mixed = |path: &str| self.mixed.iter().any(|mixed| mixed.path == path);
+        let differs = |change: &&Change| !restored.contains(&change.path) || is_mixed(&change.path);
+        self.proposal.changes.iter().filter(differs).cloned().collect()
+    }
+}
