@@ -12,6 +12,7 @@ use serde_json::Value;
 mod cheats;
 mod honest;
 mod inline;
+mod runners;
 
 /// A file: its path and its text; without a text there is none.
 pub(crate) type File = (&'static str, Option<&'static str>);
@@ -36,6 +37,11 @@ fn judged(case: &Case<'_>) -> String {
 }
 
 fn prove(case: &Case<'_>) -> Value {
+    prove_within(case, &[])
+}
+
+/// The same with these settings of the program.
+fn prove_within(case: &Case<'_>, settings: &[(&str, &str)]) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let checkout = folder.path().join("checkout");
     let (base, head) = commits(&checkout, case);
@@ -44,6 +50,7 @@ fn prove(case: &Case<'_>) -> Value {
         .arg(&checkout)
         .env("XDG_CACHE_HOME", folder.path().join("cache"))
         .env("PATCHWRIGHT__LIMITS__PROOF_RUNS", "2")
+        .envs(settings.iter().copied())
         .stdin(Stdio::null())
         .output()
         .expect("the program starts");
