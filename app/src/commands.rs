@@ -15,6 +15,7 @@ mod doctor;
 mod giving;
 mod in_pod;
 mod interruption;
+mod jobs;
 mod prove;
 mod replay;
 mod run;
@@ -77,6 +78,9 @@ enum Command {
     /// this version writes, and every digest that can be computed again; with `--repo` also commits, tree, files and difference.
     #[command(after_help = verify::HELP)]
     Verify(verify::Arguments),
+    /// Look at what a server has kept of its jobs
+    #[command(subcommand)]
+    Jobs(jobs::Arguments),
     /// Drive a run again from what was recorded of it, and compare the files that it comes to
     ///
     /// The model is not asked: its recorded replies are played. Edits and commands are real, in the same sandbox. Exit code 1
@@ -182,6 +186,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(arguments) => block_on(serve::serve(arguments)),
         Command::Prove(arguments) => interruptible(prove::prove(arguments)),
         Command::Verify(arguments) => verify::verify(&arguments),
+        Command::Jobs(arguments) => interruptible(jobs::jobs(arguments)),
         Command::Replay(arguments) => interruptible(replay::replay(arguments)),
         Command::Doctor(arguments) => interruptible(doctor::doctor(arguments)),
         Command::Sandbox(arguments) => interruptible(sandbox::sandbox(arguments)),

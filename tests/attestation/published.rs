@@ -61,6 +61,36 @@ async fn a_pull_request_names_what_its_check_run_holds() {
 }
 
 #[tokio::test]
+async fn the_store_s_owner_can_bring_an_envelope_out() {
+    signing()
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::Proven);
+            let job = world.job().await.id();
+            let ask = |job: &str, database: &str| {
+                let url = format!("sqlite:{}", world.folder.path().join(database).display());
+                let done = std::process::Command::new(env!("CARGO_BIN_EXE_patchwright"))
+                    .args(["jobs", "attestation", job])
+                    .env("PATCHWRIGHT__STORE__URL", url)
+                    .current_dir(world.folder.path())
+                    .output()
+                    .expect("the program starts");
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                (done.status.code(), text(&done.stdout), text(&done.stderr))
+            };
+            let details = world.github.check_runs(world.repo)[0].output["text"].as_str().expect("it has details").to_owned();
+            let (code, printed, _) = ask(job.as_str(), "patchwright.db");
+            assert_eq!((code, printed.trim_end()), (Some(0), copied(&details)));
+            let (code, _, told) = ask("0123456789abcdef", "patchwright.db");
+            assert_eq!(code, Some(2));
+            insta::assert_snapshot!(told, @"error: the store knows no job `0123456789abcdef`; is `--config` that of the server that worked on it?");
+            let (code, _, told) = ask(job.as_str(), "other.db");
+            assert!(code == Some(2) && told.contains("there is no database"), "{told}");
+            assert!(!world.folder.path().join("other.db").exists(), "it is not made by being asked");
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn an_unproven_patch_is_attested_as_such() {
     let setup = Setup { script: Script::of(does("echo '# a guess' >> mean.sh")), ..signing() };
     setup

@@ -316,7 +316,8 @@ pub fn check_details(story: &Story<'_>) -> Option<String> {
     if envelope.len() > ENVELOPE_BYTES_MAX {
         let n_bytes = envelope.len();
         return Some(format!(
-            "The signed statement, `sha256:{digest}`, has {n_bytes} bytes and is too long to stand here. The server keeps it as the artifact of that digest."
+            "The signed statement, `sha256:{digest}`, has {n_bytes} bytes and is too long to stand here. The server keeps it: `patchwright jobs attestation {}` brings it out there, for `patchwright verify FILE`.",
+            story.spec.id()
         ));
     }
     let fenced = fence(envelope);

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use patchwright::replay::{Replayer, Solve};
-use patchwright_domain::job::JobId;
 
-use super::{ConfigArguments, Failure, NEGATIVE, assemble, terminal};
+use super::{ConfigArguments, Failure, NEGATIVE, assemble, jobs, terminal};
 
 /// Which run.
 #[derive(Debug, clap::Args)]
@@ -24,15 +23,9 @@ pub(super) struct Arguments {
 pub(super) async fn replay(arguments: Arguments) -> Result<ExitCode, Failure> {
     terminal::log("warn");
     let config = arguments.config.load()?;
-    let wrong = || Failure::usage(anyhow!("`{}` is no run: its name has sixteen hexadecimal digits", arguments.run));
-    let job = JobId::parse(&arguments.run).ok_or_else(wrong)?;
-    if let Some(path) = config.store.url.strip_prefix("sqlite:")
-        && !std::path::Path::new(path.trim_start_matches("//")).exists()
-    {
-        return Err(Failure::usage(anyhow!("there is no database `{path}`; name the server's configuration with `--config`")));
-    }
+    let job = jobs::named(&arguments.run)?;
     let replayer = Replayer {
-        store: assemble::store(&config.store).await?,
+        store: jobs::kept(&config).await?,
         workspaces: assemble::workspaces(&config).await?,
         sandbox: assemble::sandbox(&config).await?,
         egress: assemble::egress(&config.sandbox.egress)?,
