@@ -1,7 +1,8 @@
 //! A model that would commit a secret: nobody sees it, whatever the model insists on.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Once;
 
 use patchwright::model::scripted::{Script, Step};
 use patchwright_domain::journal::Outcome;
@@ -11,13 +12,17 @@ use crate::support::pipeline::{FIX, Setup};
 /// Of the form that GitHub's tokens have, in parts, so that this file holds none.
 const TOKEN: &str = concat!("ghp", "_x7Qm2Lk9Rt4Vb8Nc1Zp6Ws3Yd5Fg0Hj2Kl4M");
 
-/// What is logged on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What is logged on this thread, once somebody wants to know.
+    static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Writes into what the thread keeps.
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        LOGGED.with_borrow_mut(|logged| logged.iter_mut().for_each(|logged| logged.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -26,10 +31,19 @@ impl Write for Log {
     }
 }
 
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
+/// Keeps what this thread logs from now on. There is one subscriber for the whole process: one for a thread alone would miss
+/// what another thread has found to be of interest to nobody.
+fn keep_the_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(|| Log).finish();
+        tracing::subscriber::set_global_default(subscriber).expect("nobody else in this process has one");
+    });
+    LOGGED.set(Some(Vec::new()));
+}
+
+fn logged() -> String {
+    LOGGED.with_borrow(|logged| String::from_utf8_lossy(logged.as_deref().unwrap_or_default()).into_owned())
 }
 
 fn done() -> Step {
@@ -46,10 +60,7 @@ fn commits_a_token(then: Vec<Step>) -> Setup {
 
 #[tokio::test]
 async fn a_token_that_a_model_insists_on_is_published_nowhere() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(move || writer.clone()).finish();
-    let _logged = tracing::subscriber::set_default(subscriber);
+    keep_the_log();
     commits_a_token(vec![done()])
         .play(async |world| {
             assert_eq!(world.fix_this().await, Outcome::BlockedByPolicy);
@@ -73,7 +84,7 @@ async fn a_token_that_a_model_insists_on_is_published_nowhere() {
 
                 <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
             ");
-            assert!(log.text().contains("the agent ended") && !log.text().contains(TOKEN), "{}", log.text());
+            assert!(logged().contains("the agent ended") && !logged().contains(TOKEN), "{}", logged());
         })
         .await;
 }
