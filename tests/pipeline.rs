@@ -12,6 +12,7 @@ mod limits;
 mod refusals;
 mod replay;
 mod requests;
+mod secrets;
 mod setups;
 mod trouble;
 mod verdicts;

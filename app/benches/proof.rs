@@ -175,7 +175,9 @@ async fn tools(folder: &Path, checkout: PathBuf) -> anyhow::Result<Tools> {
         attestor: None,
         settings: worker::Settings {
             test_timeout: Duration::from_secs(60),
-            proof_runs: Config::default().limits.proof_runs,
+            patch_size: Config::default().limits.patch_size(),
+            guarded: patchwright::guarded::Guarded::default(),
+            proof_runs: usize::try_from(Config::default().limits.proof_runs)?,
             model: "none".into(),
             is_priced: false,
             host: "127.0.0.1".into(),

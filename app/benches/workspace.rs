@@ -152,6 +152,8 @@ fn settings() -> worker::Settings {
         test_command: None,
         devcontainer_images: None,
         limits_of_day: patchwright::store::ledger::Limits::default(),
+        patch_size: patchwright::config::Limits::default().patch_size(),
+        guarded: patchwright::guarded::Guarded::default(),
     }
 }
 

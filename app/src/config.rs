@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchwright_domain::job::Budget;
+use patchwright_domain::proof::Size;
 use patchwright_domain::turn::tools::EditForm;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -311,6 +312,10 @@ pub struct Limits {
     /// How often each tree that a proof rests on is tested, from 1 to 10: a test that does not always end the same way on the
     /// same tree shows nothing.
     pub proof_runs: u64,
+    /// Files that an agent's patch may change.
+    pub patch_files: u64,
+    /// Lines that an agent's patch may add and take away, together.
+    pub patch_lines: u64,
     /// How many workers may die of a job before it is given up.
     pub claims: u32,
     /// Tokens that all jobs of one repository may read and write in a UTC day; no limit where it is not set.
@@ -338,6 +343,8 @@ impl Default for Limits {
             max_tokens: 20_000_000,
             test_minutes: 20,
             proof_runs: 3,
+            patch_files: 100,
+            patch_lines: 10_000,
             claims: 3,
             repository_tokens_per_day: None,
             repository_usd_per_day: None,
@@ -361,6 +368,11 @@ impl Limits {
             tokens: self.max_tokens,
             cost_microusd: microusd(self.max_cost_usd),
         }
+    }
+
+    /// How large an agent's patch may be under these limits.
+    pub fn patch_size(&self) -> Size {
+        Size { files_max: usize::try_from(self.patch_files).unwrap_or(usize::MAX), lines_max: self.patch_lines }
     }
 
     /// What jobs may use together in a day under these limits.
@@ -470,6 +482,8 @@ impl Config {
             ("limits.max_tokens", self.limits.max_tokens),
             ("limits.test_minutes", self.limits.test_minutes),
             ("limits.proof_runs", self.limits.proof_runs),
+            ("limits.patch_files", self.limits.patch_files),
+            ("limits.patch_lines", self.limits.patch_lines),
             ("limits.claims", self.limits.claims.into()),
             ("server.workers", self.server.workers.into()),
             ("model.tries", self.model.tries.into()),

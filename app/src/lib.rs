@@ -8,6 +8,7 @@ pub mod devcontainer;
 pub mod egress;
 pub mod forge;
 pub mod gateway;
+pub mod guarded;
 pub mod http_client;
 pub mod intake;
 pub mod model;

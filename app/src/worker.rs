@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Entry, EntryKind, Failure};
+use patchwright_domain::proof::Size;
 use patchwright_domain::report::Stage;
 use patchwright_domain::run::{Run, Step};
 use patchwright_domain::walls::Walls;
@@ -20,6 +21,7 @@ use crate::attestation::Attestor;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::forge::{Forge, ForgeError};
+use crate::guarded::Guarded;
 use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
@@ -101,6 +103,10 @@ pub struct Settings {
     pub devcontainer_images: Option<Vec<String>>,
     /// What jobs may use together in a day.
     pub limits_of_day: Limits,
+    /// How large an agent's patch may be.
+    pub patch_size: Size,
+    /// The server's own secrets, which may be in no patch.
+    pub guarded: Guarded,
 }
 
 /// One worker.

@@ -13,9 +13,10 @@ use jiff::Timestamp;
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::patch::FileState;
-use patchwright_domain::proof::findings::Added;
+use patchwright_domain::proof::findings::Finding;
 
 use crate::forge::CloneAccess;
+use crate::guarded::Guarded;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
 pub use adopted::Adopted;
@@ -26,6 +27,7 @@ use relay::Relay;
 mod adopted;
 mod checkout;
 mod compose;
+mod difference;
 mod edit;
 mod files;
 mod layers;
@@ -246,13 +248,21 @@ impl Workspaces {
         blocking(move || adopted::adopt(&mirror, &checkout, &base, &head)).await
     }
 
-    /// The lines that one commit has and another has not, as many as are looked at.
+    /// What stands in the difference of two commits, whose files are `changes`, against its proof or its being published.
     ///
     /// # Errors
     /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
-    pub async fn added(&self, repo: &RepoRef, base: &CommitId, head: &CommitId) -> Result<Vec<Added>, WorkspaceError> {
+    pub async fn findings(
+        &self,
+        repo: &RepoRef,
+        base: &CommitId,
+        head: &CommitId,
+        changes: &[Change],
+        guarded: &Guarded,
+    ) -> Result<Vec<Finding>, WorkspaceError> {
         let (mirror, base, head) = (self.mirror(repo), base.clone(), head.clone());
-        blocking(move || proposal::added(&mirror, &base, &head)).await
+        let (changes, guarded) = (changes.to_vec(), guarded.clone());
+        blocking(move || difference::findings(&mirror, &base, &head, &changes, &guarded)).await
     }
 
     /// A file's bytes at a commit, `None` where there is no such regular file.

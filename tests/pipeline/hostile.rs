@@ -176,7 +176,7 @@ async fn the_rules_for_agents_are_the_bases_and_not_the_patchs() {
     Setup { script, ..Setup::default() }
         .file(("AGENTS.md", "Keep to the rules of the base.\n", false))
         .play(async |world| {
-            assert_eq!(world.fix_this().await, Outcome::Unproven);
+            assert_eq!(world.fix_this().await, Outcome::BlockedByPolicy);
             let briefs = world.briefs();
             assert_eq!(briefs.len(), 2, "a task and what was found of it");
             assert!(briefs[0].contains("Keep to the rules of the base."), "{}", briefs[0]);

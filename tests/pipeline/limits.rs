@@ -32,6 +32,13 @@ async fn a_run_whose_turns_are_used_up_says_so() {
 }
 
 #[tokio::test]
+async fn a_patch_that_is_too_large_is_refused() {
+    let setup = Setup::model(does("for n in $(seq 101); do echo $n > more_$n; done"));
+    let told = setup.ends(Outcome::BlockedByPolicy).await;
+    assert!(told.contains("the patch changes 101 files, and `limits.patch_files` allows 100"), "{told}");
+}
+
+#[tokio::test]
 async fn a_run_whose_tokens_are_used_up_says_so() {
     let setup = Setup { budget: Budget { tokens: 6_000, ..budget() }, ..Setup::model(does("true")) };
     insta::assert_snapshot!(setup.ends(Outcome::BudgetExhausted).await, @r"

@@ -277,3 +277,78 @@ fn other_kinds_of_repositories_are_understood() {
         },
     ]);
 }
+
+#[test]
+fn what_looks_like_tampering_and_is_none_is_proven() {
+    const MOVED: &[File] = &[
+        PYTHON[0],
+        PYTHON[1],
+        PYTHON[2],
+        PYTHON[3],
+        ("tests/test_name.py", Some(python_tests!("def test_has_a_name(self):", "    self.assertTrue(calc.__name__)"))),
+        ("ui/package.json", Some("{\"dependencies\": {\"left-pad\": \"1.0.0\"}}\n")),
+        ("ui/package-lock.json", Some("{\"packages\": {\"node_modules/left-pad\": {\"version\": \"1.0.0\"}}}\n")),
+        ("sample.py", Some(concat!("first = 1\nTOKEN = 'ghp", "_x7Qm2Lk9Rt4Vb8Nc1Zp6Ws3Yd5Fg0Hj2Kl4M'\n"))),
+    ];
+    check(&[
+        Case {
+            name: "a lock file with what it is made from",
+            base: MOVED,
+            patch: &[
+                PYTHON_FIXED,
+                ("ui/package.json", Some("{\"dependencies\": {\"left-pad\": \"1.0.1\"}}\n")),
+                ("ui/package-lock.json", Some("{\"packages\": {\"node_modules/left-pad\": {\"version\": \"1.0.1\"}}}\n")),
+            ],
+            doubt: None,
+        },
+        Case {
+            name: "a test that is moved with all that it says",
+            base: MOVED,
+            patch: &[
+                PYTHON_FIXED,
+                ("tests/test_name.py", None),
+                ("tests/test_names.py", Some(python_tests!("def test_has_a_name(self):", "    self.assertTrue(calc.__name__)"))),
+            ],
+            doubt: None,
+        },
+        Case {
+            name: "a test that is one assertion shorter, where those that were there show the fault",
+            base: MOVED,
+            patch: &[
+                PYTHON_FIXED,
+                ("tests/test_name.py", Some(python_tests!("def test_has_a_name(self):", "    calc.__name__"))),
+            ],
+            doubt: None,
+        },
+        Case {
+            name: "documentation with keys that are none",
+            base: PYTHON,
+            patch: &[
+                PYTHON_FIXED,
+                (
+                    "README.md",
+                    Some(concat!(
+                        "export OPENAI_API_KEY=sk-...\nexport AWS_ACCESS_KEY_ID=AKIA",
+                        "IOSFODNN7EXAMPLE\nexport API_TOKEN=<your token>\npassword = \"changeme\"\n"
+                    )),
+                ),
+            ],
+            doubt: None,
+        },
+        Case {
+            name: "a made-up token that moves within its file",
+            base: MOVED,
+            patch: &[
+                PYTHON_FIXED,
+                ("sample.py", Some(concat!("TOKEN = 'ghp", "_x7Qm2Lk9Rt4Vb8Nc1Zp6Ws3Yd5Fg0Hj2Kl4M'\nfirst = 2\n"))),
+            ],
+            doubt: None,
+        },
+        Case {
+            name: "a link that stays in the repository",
+            base: PYTHON,
+            patch: &[PYTHON_FIXED, ("latest", Some("-> calc.py"))],
+            doubt: None,
+        },
+    ]);
+}

@@ -66,6 +66,17 @@ fn what_mends_a_test_inside_the_code_is_proven() {
             doubt: None,
         },
         Case {
+            name: "with a test that asks for its environment",
+            base: RED,
+            patch: &[library!(
+                right!(),
+                three!(),
+                sums!(),
+                "fn env() { assert!(std::env::var(\"HOME\").is_ok() || mean(&[1]) == 1); }"
+            )],
+            doubt: None,
+        },
+        Case {
             name: "while a test is given another name",
             base: RED,
             patch: &[library!(right!(), three!(), "fn adds_up() { assert!(mean(&[2, 4]) > 2); }")],

@@ -110,20 +110,6 @@ fn go_is_proven_and_cheated_like_the_others() {
     check(&[
         Case { name: "an honest one", base: GO, patch: &[FIXED], doubt: None },
         Case {
-            name: "with a test of its own",
-            base: GO,
-            patch: &[
-                FIXED,
-                (
-                    "one_test.go",
-                    Some(
-                        "package calc\n\nimport \"testing\"\n\nfunc TestOne(t *testing.T) {\n\tif Mean([]int{2}) != 2 {\n\t\tt.Fatal(\"no\")\n\t}\n}\n",
-                    ),
-                ),
-            ],
-            doubt: None,
-        },
-        Case {
             name: "ends the test binary well",
             base: GO,
             patch: &[("exit.go", Some("package calc\n\nimport \"os\"\n\nfunc init() {\n\tos.Exit(0)\n}\n"))],

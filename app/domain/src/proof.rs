@@ -9,16 +9,18 @@ use crate::journal::Digest;
 use crate::proof::findings::Finding;
 use crate::results::table::Table;
 
+pub mod difference;
 mod doubt;
 mod exit;
 pub mod findings;
 mod gates;
 pub mod inquiry;
 mod paths;
+pub mod secrets;
 
 pub use doubt::Doubt;
 pub use exit::{Colour, Exit, Limit};
-pub use gates::{forbidden, weakened_tests};
+pub use gates::{Size, forbidden, weakened_tests};
 pub use inquiry::Stand;
 pub use paths::{is_test_path, loses_inline_tests, may_hold_tests};
 

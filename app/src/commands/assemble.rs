@@ -20,6 +20,7 @@ use patchwright::egress::resolve::SystemResolver;
 use patchwright::egress::{self, Carried, Egress};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
 use patchwright::gateway::{Endpoint, Gateway};
+use patchwright::guarded::Guarded;
 use patchwright::http_client;
 use patchwright::model::Model;
 use patchwright::model::chat::{ChatDialect, ChatModel, LimitField};
@@ -319,6 +320,8 @@ pub(super) fn deployment(config: &Config) -> Deployment {
 
 /// What the workers need to know; `slug` is the App's name in addresses.
 pub(super) fn settings(config: &Config, slug: &str) -> Settings {
+    // Where it cannot be read, nothing here can use it either.
+    let app_key = config.github.private_key_file.as_deref().and_then(|file| read_private_key(file).ok());
     let host = config.github.web_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/').to_owned();
     Settings {
         test_timeout: config.limits.test_timeout(),
@@ -332,5 +335,7 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         test_command: None,
         devcontainer_images: config.sandbox.devcontainer_images(),
         limits_of_day: config.limits.of_day(),
+        patch_size: config.limits.patch_size(),
+        guarded: Guarded::new(config, app_key),
     }
 }

@@ -14,6 +14,7 @@ use patchwright::worker::{Tools, attest};
 use patchwright::workspace::{Adopted, WorkspaceError};
 use patchwright_domain::event::{Actor, DeliveryId, Role, Untrusted};
 use patchwright_domain::job::{JobKey, JobSpec, Mode, Task};
+use patchwright_domain::proof::findings::Finding;
 use patchwright_domain::proof::{Account, Colour, Run, Verdict};
 use patchwright_domain::results::table::Movement;
 
@@ -22,6 +23,8 @@ use super::{ConfigArguments, Failure, NEGATIVE, assemble, signing, terminal};
 
 /// How many tests are named.
 const TESTS_NAMED_MAX: usize = 10;
+/// How many places in the patch are named.
+const FINDINGS_NAMED_MAX: usize = 20;
 
 /// What is proven, and how.
 #[derive(Debug, clap::Args)]
@@ -134,6 +137,7 @@ fn text(verdict: &Verdict) -> String {
     if let Some(account) = verdict.account() {
         lines.extend(account.runs.iter().map(ran));
         lines.extend(tests(account));
+        lines.extend(account.findings.iter().take(FINDINGS_NAMED_MAX).map(place));
     }
     match verdict {
         Verdict::Proven { .. } => {
@@ -164,6 +168,12 @@ fn tests(account: &Account) -> Vec<String> {
     lines.extend(broken.take(TESTS_NAMED_MAX).map(|row| format!("  {}: {}", row.movement.word(), plain(&row.test))));
     lines.push(format!("  {} unchanged, {} new", table.count(Movement::Unchanged), table.count(Movement::New)));
     lines
+}
+
+fn place(finding: &Finding) -> String {
+    let Finding { gate, path, line, told } = finding;
+    let place = line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"));
+    format!("  {}: {} {}", plain(&place), gate.sentence(), plain(told))
 }
 
 fn plain(name: &str) -> String {

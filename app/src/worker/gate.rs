@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use patchwright_domain::answer::{self, Place};
 use patchwright_domain::brief;
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::Prepared;
+use patchwright_domain::journal::{CommitId, Prepared};
 use patchwright_domain::patch::FileState;
+use patchwright_domain::proof::findings::Finding;
 use patchwright_domain::proof::{self, Colour};
 use patchwright_domain::turn::{Closing, Standing};
 
@@ -46,10 +47,11 @@ impl<'a> ChangeGate<'a> {
             Err(WorkspaceError::Refused(reason)) => return Ok(Some(refused(&reason))),
             Err(error) => return Err(error.into()),
         };
-        if let Some(reason) = proof::forbidden(&proposed.changes) {
+        let findings = findings(self.tools, self.spec, base, &proposed).await?;
+        if let Some(reason) = forbidden(self.tools, &proposed, &findings) {
             return Ok(Some(refused(&reason)));
         }
-        if let Some(weakened) = proof::weakened_tests(&proposed.changes, &proposed.diff) {
+        if let Some(weakened) = proof::weakened_tests(&findings) {
             return Ok(Some(weakened));
         }
         if let Some(broken) = self.broken_syntax(executor, &proposed).await? {
@@ -80,6 +82,22 @@ impl<'a> ChangeGate<'a> {
         }
         Ok(None)
     }
+}
+
+/// What stands in a proposal against it.
+pub(super) async fn findings(
+    tools: &Tools,
+    spec: &JobSpec,
+    base: &CommitId,
+    proposed: &Proposed,
+) -> Result<Vec<Finding>, StepError> {
+    let Proposed { commit, changes, .. } = proposed;
+    Ok(tools.workspaces.findings(&spec.repo, base, commit, changes, &tools.settings.guarded).await?)
+}
+
+/// Why a proposal may be shown to nobody, if it may not.
+pub(super) fn forbidden(tools: &Tools, proposed: &Proposed, findings: &[Finding]) -> Option<String> {
+    proof::forbidden(findings).or_else(|| tools.settings.patch_size.exceeded(&proposed.changes))
 }
 
 const NOTHING: &str = "No file is changed. If the task can be done, do it. If it cannot be done, or a person has to answer a \

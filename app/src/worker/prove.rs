@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
-use patchwright_domain::proof::findings;
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
 use patchwright_domain::proof::{self, Stand, Verdict};
 use patchwright_domain::report::Stage;
@@ -85,8 +84,8 @@ pub(super) fn failure(error: StepError) -> Failure {
 
 /// Runs what the inquiry asks for, until it has a verdict.
 async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
-    let added = tools.workspaces.added(&spec.repo, &prepared.base, &proposal.commit).await?;
-    let findings = findings::findings(&proposal.changes, &added);
+    let (workspaces, guarded) = (&tools.workspaces, &tools.settings.guarded);
+    let findings = workspaces.findings(&spec.repo, &prepared.base, &proposal.commit, &proposal.changes, guarded).await?;
     let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
     let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
     let inquiry = Inquiry {

@@ -73,12 +73,13 @@ pub(super) async fn solve(
         checks_max: spec.budget.rounds,
         on_turn: &on_turn,
     };
-    let Some(solution) =
+    let Some(mut solution) =
         watch(tools, lease, progress, tools.agent(solve.attempt).solve(assignment, executor.as_mut()), &mut taken).await?
     else {
         return Ok(Answer::Written);
     };
     meter.check()?;
+    withhold(tools, &mut solution.closing);
     info!(turns = progress.run.usage().turns, "the agent ended: {:?}", solution.ending);
     let kept = Kept::of(tools, &solution).await?;
     if mode.edits() {
@@ -111,6 +112,14 @@ async fn watch(
         }
     }
     Ok(solution)
+}
+
+/// Takes out of an agent's last words what looks like a secret: people read them, whatever becomes of the patch.
+fn withhold(tools: &Tools, closing: &mut Closing) {
+    let texts = closing.findings.iter_mut().flat_map(|finding| [&mut finding.title, &mut finding.body]);
+    for text in texts.chain([&mut closing.text]) {
+        *text = tools.settings.guarded.redacted(text);
+    }
 }
 
 /// The tree that the agent works in: the base, or what the round before has left. Whatever its setup said, the agent sees
@@ -197,10 +206,13 @@ async fn propose(
     };
     match tools.workspaces.propose(&spec.repo, &prepared.base, files, &prepared.plan.droppings, message).await {
         Ok(None) => Ok(kept.gave_up(without_change)),
-        Ok(Some(proposed)) => match proof::forbidden(&proposed.changes) {
-            Some(reason) => Ok(kept.gave_up(refused(&reason))),
-            None => proposal(tools, proposed, kept).await,
-        },
+        Ok(Some(proposed)) => {
+            let findings = gate::findings(tools, spec, &prepared.base, &proposed).await?;
+            match gate::forbidden(tools, &proposed, &findings) {
+                Some(reason) => Ok(kept.gave_up(refused(&reason))),
+                None => proposal(tools, proposed, kept).await,
+            }
+        }
         Err(WorkspaceError::Refused(reason)) => Ok(kept.gave_up(refused(&format!("the change is refused: {reason}")))),
         Err(error) => Err(error.into()),
     }

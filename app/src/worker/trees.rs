@@ -30,7 +30,8 @@ impl<'a> Trees<'a> {
     ) -> Result<Trees<'a>, StepError> {
         let mut trees = Trees { base, proposal, parts: Vec::new(), mixed: Vec::new(), has_inline_tests: false };
         for path in proof::may_hold_tests(&proposal.changes) {
-            let before = tools.workspaces.read(&spec.repo, base, path).await?.unwrap_or_default();
+            // A new file is code, with its tests: without the code that names it, nobody would look at it.
+            let Some(before) = tools.workspaces.read(&spec.repo, base, path).await? else { continue };
             let after = tools.workspaces.read(&spec.repo, &proposal.commit, path).await?.unwrap_or_default();
             let parsed = tokio::task::spawn_blocking(move || (inline::parts(&before), inline::parts(&after), before, after));
             match parsed.await.expect("taking a file apart does not panic") {

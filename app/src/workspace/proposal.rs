@@ -17,7 +17,6 @@ use git2::{
 };
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use patchwright_domain::journal::{Change, ChangeKind, CommitId};
-use patchwright_domain::proof::findings::Added;
 
 use super::edit::{EXECUTABLE, Edits, LINK, SUBMODULE, edited, file_mode};
 use super::mirror::{commit_id, git, oid, open};
@@ -38,8 +37,6 @@ const PROPOSAL_BYTES_MAX: u64 = 50 * 1024 * 1024;
 const IGNORE_BYTES_MAX: u64 = 1024 * 1024;
 /// How many names are looked at.
 const NAMES_MAX: usize = 500_000;
-/// How many added lines are looked at.
-const ADDED_MAX: usize = 500_000;
 /// How deep folders may lie.
 const DEPTH_MAX: usize = 100;
 
@@ -322,30 +319,6 @@ pub(super) fn describe(
         changes.push(Change { path, kind, lines_added: count(added), lines_removed: count(removed) });
     }
     Ok((String::from_utf8_lossy(&text).into_owned(), changes))
-}
-
-/// The lines that the head has and the base has not.
-pub(super) fn added(mirror: &Path, base: &CommitId, head: &CommitId) -> Result<Vec<Added>, WorkspaceError> {
-    let repository = open(mirror)?;
-    let listed = || -> Result<Vec<Added>, git2::Error> {
-        let tree = |commit: &CommitId| repository.find_commit(oid(commit)).and_then(|commit| commit.tree());
-        let mut options = DiffOptions::new();
-        options.context_lines(0);
-        let diff = repository.diff_tree_to_tree(Some(&tree(base)?), Some(&tree(head)?), Some(&mut options))?;
-        let mut added = Vec::new();
-        let mut line = |delta: git2::DiffDelta<'_>, _: Option<git2::DiffHunk<'_>>, line: git2::DiffLine<'_>| {
-            if let ('+', Some(number), Some(path)) = (line.origin(), line.new_lineno(), delta.new_file().path()) {
-                let text = String::from_utf8_lossy(line.content()).trim_end().to_owned();
-                added.push(Added { path: path.to_string_lossy().into_owned(), line: number, text });
-            }
-            added.len() < ADDED_MAX
-        };
-        match diff.foreach(&mut |_, _| true, None, None, Some(&mut line)) {
-            Err(error) if error.code() != git2::ErrorCode::User => Err(error),
-            Ok(()) | Err(_) => Ok(added),
-        }
-    };
-    listed().map_err(|e| git("reading the difference", &e))
 }
 
 fn pack(repository: &Repository, commit: Oid, base: Oid) -> Result<Vec<u8>, git2::Error> {

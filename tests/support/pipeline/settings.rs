@@ -18,5 +18,7 @@ pub(super) fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
         test_command: None,
         devcontainer_images: None,
         limits_of_day,
+        patch_size: patchwright::config::Limits::default().patch_size(),
+        guarded: patchwright::guarded::Guarded::default(),
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::{Plan, runner};
 use crate::journal::{Change, ChangeKind};
-use crate::proof::findings::Finding;
+use crate::proof::findings::{Finding, Weight};
 use crate::proof::{Account, Colour, Doubt, Evidence, Exit, Run, Verdict, paths};
 use crate::results::table::{Movement, Seen, Table};
 use crate::results::{Results, Status};
@@ -189,7 +189,8 @@ impl<'a> Inquiry<'a> {
 
     /// A pair that shows the code's effect, run as often as it must be and looked at from all sides.
     fn conclude(&self, pair: &Pair<'a>, runs: &'a [Ran]) -> Result<Verdict, (Stand, bool)> {
-        if !self.findings.is_empty() {
+        let least = if pair.with.0 == Stand::Code { Weight::ForbidsProof } else { Weight::WantsTheBasesTests };
+        if self.findings.iter().any(|finding| finding.gate.weight() >= least) {
             return Ok(self.unproven(Doubt::Suspect, Some(pair), runs));
         }
         let is_touched = self.changes.iter().any(|change| decides_how_tests_run(self.plan, change));

@@ -46,9 +46,9 @@ pub(super) fn is_test_configuration(path: &str) -> bool {
     TEST_CONFIGURATION.contains(&path.rsplit_once('/').map_or(path, |(_, file)| file))
 }
 
-/// Source files of which existing lines may be tests that stand inside the code.
+/// Source files in which tests may stand inside the code.
 pub fn may_hold_tests(changes: &[Change]) -> impl Iterator<Item = &str> {
-    let may_hold = |c: &&Change| c.kind == ChangeKind::Modified && c.path.ends_with(".rs") && !is_test_path(&c.path);
+    let may_hold = |c: &&Change| c.kind != ChangeKind::Deleted && c.path.ends_with(".rs") && !is_test_path(&c.path);
     changes.iter().filter(may_hold).map(|c| c.path.as_str())
 }
 

@@ -1,5 +1,7 @@
-use super::{Colour, Doubt, Exit, forbidden, is_test_path, loses_inline_tests};
-use crate::journal::ChangeKind;
+use super::difference::Difference;
+use super::findings::findings;
+use super::{Colour, Doubt, Exit, Size, forbidden, is_test_path, loses_inline_tests};
+use crate::journal::{Change, ChangeKind};
 use crate::sample::changed;
 
 #[test]
@@ -49,6 +51,19 @@ fn tests_are_known_by_the_conventions_of_the_common_languages() {
     }
 }
 
+fn refused(changes: &[Change]) -> Option<String> {
+    forbidden(&findings(changes, &Difference::default(), &[]))
+}
+
+#[test]
+fn a_patch_that_is_too_large_is_told_the_limit() {
+    let size = Size { files_max: 2, lines_max: 20 };
+    let one = Change { lines_added: 10, lines_removed: 5, ..changed("a.py", ChangeKind::Modified) };
+    assert_eq!(size.exceeded(std::slice::from_ref(&one)), None);
+    insta::assert_snapshot!(size.exceeded(&[one.clone(), one.clone()]).unwrap(), @"the patch adds and removes 30 lines, and `limits.patch_lines` allows 20");
+    insta::assert_snapshot!(size.exceeded(&[one.clone(), one.clone(), one]).unwrap(), @"the patch changes 3 files, and `limits.patch_files` allows 2");
+}
+
 #[test]
 fn what_steers_the_repository_may_not_change() {
     for path in [
@@ -61,18 +76,18 @@ fn what_steers_the_repository_may_not_change() {
         "renovate.json",
     ] {
         let changes = [changed("src/lib.rs", ChangeKind::Modified), changed(path, ChangeKind::Added)];
-        let reason = forbidden(&changes).expect("it is protected");
+        let reason = refused(&changes).expect("it is protected");
         assert!(reason.starts_with(&format!("the patch changes `{path}`; workflows")), "{reason}");
     }
     for path in ["docs/.github/x", ".githubx/a", "github/a", ".gitignore"] {
-        assert_eq!(forbidden(&[changed(path, ChangeKind::Modified)]), None, "{path}");
+        assert_eq!(refused(&[changed(path, ChangeKind::Modified)]), None, "{path}");
     }
-    assert_eq!(forbidden(&[]), None);
+    assert_eq!(refused(&[]), None);
 }
 
 #[test]
 fn the_name_of_a_forbidden_file_stays_a_name() {
-    let reason = forbidden(&[changed(".github/a`b\n\n@octocat", ChangeKind::Added)]).unwrap();
+    let reason = refused(&[changed(".github/a`b\n\n@octocat", ChangeKind::Added)]).unwrap();
     insta::assert_snapshot!(reason, @"the patch changes ``.github/a`b @octocat``; workflows, actions, code owners and the settings of update bots are not for an agent to change");
 }
 

@@ -6,7 +6,7 @@ use super::neutral::{cell, clip, code, fence, plain};
 use super::{COMMAND_CHARS_MAX, SENTENCE_CHARS_MAX, Story, is_bare, sentence};
 use crate::ecosystem::runner;
 use crate::journal::Prepared;
-use crate::proof::findings::Finding;
+use crate::proof::findings::{Finding, Weight};
 use crate::proof::{Account, Colour, Evidence, Stand, Verdict};
 use crate::results::table::{Movement, Row, Seen, Table};
 
@@ -88,13 +88,23 @@ fn mark(colour: Colour) -> &'static str {
     }
 }
 
-/// What stands in the patch itself against its proof.
+/// What stands in the patch itself against its proof, and what else a person may want to look at.
 fn findings(body: &mut String, account: &Account) {
-    for Finding { gate, path, line, told } in account.findings.iter().take(FINDINGS_LISTED_MAX) {
+    let is_against = |finding: &&Finding| finding.gate.weight() >= Weight::ForbidsProof;
+    let (against, aside): (Vec<&Finding>, Vec<&Finding>) = account.findings.iter().partition(is_against);
+    listed(body, &against);
+    if !aside.is_empty() {
+        body.push_str("\n\nTo look at, though no proof hangs on it:");
+        listed(body, &aside);
+    }
+}
+
+fn listed(body: &mut String, findings: &[&Finding]) {
+    for Finding { gate, path, line, told } in findings.iter().take(FINDINGS_LISTED_MAX) {
         let place = line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"));
         let _ = write!(body, "\n\n- {} {}: {}", gate.sentence(), code(&place), code(told));
     }
-    if let Some(n_more) = account.findings.len().checked_sub(FINDINGS_LISTED_MAX).filter(|n| *n > 0) {
+    if let Some(n_more) = findings.len().checked_sub(FINDINGS_LISTED_MAX).filter(|n| *n > 0) {
         let _ = write!(body, "\n\nand {n_more} more such places.");
     }
 }

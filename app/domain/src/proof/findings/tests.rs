@@ -1,9 +1,11 @@
 use super::*;
+use crate::journal::ChangeKind;
+use crate::proof::difference::{Mode, ModeChange};
 use crate::sample::changed;
 
 fn line(path: &str, text: &str) -> Option<Gate> {
-    let added = Added { path: path.into(), line: 7, text: text.into() };
-    findings(&[], &[added]).first().map(|finding| {
+    let added = Line { path: path.into(), line: 7, text: text.into(), is_inline_test: false };
+    findings(&[], &Difference { added: vec![added], ..Difference::default() }, &[]).first().map(|finding| {
         assert_eq!((finding.path.as_str(), finding.line, finding.told.as_str()), (path, Some(7), text.trim()));
         finding.gate
     })
@@ -52,20 +54,167 @@ fn ordinary_code_is_not() {
     }
 }
 
-#[test]
-fn what_a_build_makes_and_what_is_deleted_is_found() {
-    let gates = |path: &str, kind| findings(&[changed(path, kind)], &[]).into_iter().map(|found| found.gate).collect::<Vec<_>>();
-    for path in ["__pycache__/calc.cpython-311.pyc", "node_modules/x/index.js", "target/debug/x", "lib/x.so", "evil.pth"] {
-        assert_eq!(gates(path, ChangeKind::Added), [Gate::Artefact], "{path}");
-        assert_eq!(gates(path, ChangeKind::Deleted), [], "{path}");
-    }
-    assert_eq!(gates("tests/test_calc.py", ChangeKind::Deleted), [Gate::TestDeleted]);
-    assert_eq!(gates("src/calc.py", ChangeKind::Deleted), []);
-    assert_eq!(gates("targets/a.py", ChangeKind::Added), []);
+/// The lines of a file, from the first.
+fn lines(path: &str, text: &str) -> Vec<Line> {
+    (1..)
+        .zip(text.lines())
+        .map(|(line, text)| Line { path: path.into(), line, text: text.into(), is_inline_test: false })
+        .collect()
+}
+
+fn gates(changes: &[Change], difference: &Difference) -> Vec<Gate> {
+    findings(changes, difference, &[]).into_iter().map(|found| found.gate).collect()
+}
+
+fn of_file(path: &str, kind: ChangeKind) -> Vec<Gate> {
+    gates(&[changed(path, kind)], &Difference::default())
 }
 
 #[test]
-fn a_patch_has_no_more_findings_than_are_kept() {
-    let added = Added { path: "calc.py".into(), line: 1, text: "os._exit(0)".into() };
-    assert_eq!(findings(&[], &vec![added; FINDINGS_MAX + 1]).len(), FINDINGS_MAX);
+fn what_a_build_makes_and_what_is_deleted_is_found() {
+    for path in ["__pycache__/calc.cpython-311.pyc", "node_modules/x/index.js", "target/debug/x", "lib/x.so", "evil.pth"] {
+        assert_eq!(of_file(path, ChangeKind::Added), [Gate::Artefact], "{path}");
+        assert_eq!(of_file(path, ChangeKind::Deleted), [], "{path}");
+    }
+    assert_eq!(of_file("tests/test_calc.py", ChangeKind::Deleted), [Gate::TestDeleted]);
+    assert_eq!(of_file("src/calc.py", ChangeKind::Deleted), []);
+    assert_eq!(of_file("targets/a.py", ChangeKind::Added), []);
+}
+
+#[test]
+fn what_tells_agents_what_to_do_is_found() {
+    for path in
+        ["AGENTS.md", "app/Agents.md", "CLAUDE.md", ".cursorrules", ".cursor/rules/a.mdc", "GEMINI.md", ".claude/settings.json"]
+    {
+        assert_eq!(of_file(path, ChangeKind::Modified), [Gate::Instructions], "{path}");
+        assert_eq!(of_file(path, ChangeKind::Deleted), [Gate::Instructions], "{path}");
+    }
+    assert_eq!(of_file(".github/copilot-instructions.md", ChangeKind::Added), [Gate::Protected]);
+    assert_eq!(of_file(".github/patchwright.yml", ChangeKind::Added), [Gate::Protected]);
+    assert_eq!(of_file("docs/agents.txt", ChangeKind::Modified), []);
+}
+
+#[test]
+fn a_lock_file_follows_what_it_is_made_from() {
+    let both = |lock: &str, source: &str| {
+        let changes = [changed(lock, ChangeKind::Modified), changed(source, ChangeKind::Modified)];
+        gates(&changes, &Difference::default())
+    };
+    for (lock, source) in [
+        ("Cargo.lock", "crates/a/Cargo.toml"),
+        ("ui/package-lock.json", "ui/package.json"),
+        ("go.sum", "go.mod"),
+        ("uv.lock", "pyproject.toml"),
+        ("Gemfile.lock", "calc.gemspec"),
+    ] {
+        assert_eq!(of_file(lock, ChangeKind::Modified), [Gate::LockFileAlone], "{lock}");
+        assert_eq!(both(lock, source), [], "{lock}");
+        assert_eq!(both(lock, "README.md"), [Gate::LockFileAlone], "{lock}");
+    }
+    assert_eq!(both("Cargo.lock", "package.json"), [Gate::LockFileAlone]);
+}
+
+#[test]
+fn what_is_not_text_and_what_becomes_another_kind_is_found() {
+    let added = lines("logo.dat", "first\na\0b");
+    let binary = Difference { added, ..Difference::default() };
+    assert_eq!(gates(&[changed("logo.dat", ChangeKind::Added)], &binary), [Gate::Binary]);
+    let mode = |before, after| {
+        let modes = vec![ModeChange { path: "run".into(), before, after }];
+        let found = findings(&[], &Difference { modes, ..Difference::default() }, &[]);
+        found.first().map(|found| (found.gate, found.told.clone()))
+    };
+    let expected = |told: &str| Some((Gate::ModeChanged, told.to_owned()));
+    assert_eq!(mode(Some(Mode::Plain), Mode::Executable), expected("can be started now"));
+    assert_eq!(mode(None, Mode::Link), expected("a new link"));
+    assert_eq!(mode(Some(Mode::Plain), Mode::Link), expected("a link in the place of a file"));
+    assert_eq!(mode(Some(Mode::Executable), Mode::Plain), None);
+}
+
+/// What is found where a test file is deleted and another is added.
+fn moved(from: &str, to: &str, text: &str) -> Vec<Gate> {
+    let before = "import calc\n\ndef test_one():\n    assert calc.one() == 1\n    assert calc.two() == 2\n";
+    let changes = [changed(from, ChangeKind::Deleted), changed(to, ChangeKind::Added)];
+    gates(&changes, &Difference { added: lines(to, text), removed: lines(from, before), ..Difference::default() })
+}
+
+#[test]
+fn a_test_may_move_with_all_that_it_says() {
+    let whole = "import calc\n\ndef test_one():\n    assert calc.one() == 1\n    assert calc.two() == 2\n";
+    let less = "def test_one():\n    assert calc.one() == 1\n";
+    assert_eq!(moved("tests/test_calc.py", "tests/unit/test_calc.py", whole), [Gate::TestMoved]);
+    assert_eq!(moved("tests/test_calc.py", "tests/unit/test_calc.py", less), [Gate::TestDeleted]);
+    assert_eq!(moved("tests/test_calc.py", "tests/calc_checks.py", whole), [Gate::TestRenamedAway]);
+    assert_eq!(moved("tests/test_calc.py", "old/calc.txt", whole), [Gate::TestRenamedAway]);
+    assert_eq!(moved("tests/mean.rs", "tests/median.rs", whole), [Gate::TestMoved]);
+    assert_eq!(moved("tests/mean.rs", "tests/attic/mean.rs", whole), [Gate::TestRenamedAway]);
+}
+
+/// What is found where lines of a file are replaced by others.
+fn replaced(path: &str, before: &str, after: &str) -> Option<(Gate, u32, String)> {
+    let difference = Difference { added: lines(path, after), removed: lines(path, before), ..Difference::default() };
+    let found = findings(&[changed(path, ChangeKind::Modified)], &difference, &[]);
+    found.first().map(|found| (found.gate, found.line.unwrap_or_default(), found.told.clone()))
+}
+
+#[test]
+fn a_test_file_that_asserts_less_is_found() {
+    for (path, before, after) in [
+        ("tests/test_a.py", "    x = 1\n    assert x == 1\n    assert y", "    assert y"),
+        ("a.test.js", "  const x = 1;\n  expect(x).toBe(1);\n", "  x();\n"),
+        ("tests/a.rs", "    let x = 1;\n    assert_eq!(x, 1);\n", ""),
+        ("a_test.go", "  x := 1\n  t.Errorf(x)\n", "  // t.Errorf(x)\n"),
+    ] {
+        let said = before.lines().nth(1).map(|line| line.trim().to_owned()).expect("there is one");
+        assert_eq!(replaced(path, before, after), Some((Gate::TestWeakened, 2, said)), "{path}");
+        assert_eq!(replaced(path, after, before), None, "{path}");
+    }
+    // One that expects something else is for the runs to judge.
+    assert_eq!(replaced("tests/test_a.py", "    assert x == 1", "    assert x == 2"), None);
+    assert_eq!(replaced("src/a.py", "    assert x == 1", ""), None);
+    assert_eq!(replaced("a.test.js", "const assert = require('assert');", ""), None);
+}
+
+#[test]
+fn a_lower_threshold_is_found() {
+    for (path, before, after) in [
+        (".coveragerc", "fail_under = 90", "fail_under = 50"),
+        ("setup.cfg", "addopts = --cov-fail-under=90", "addopts = --cov-fail-under=9"),
+        ("jest.config.js", "  coverageThreshold: 80,", ""),
+        ("package.json", "\"branches\": 80, \"lines\": 70", "\"branches\": 80, \"lines\": 60"),
+        (".nycrc", "    threshold: 5", "    threshold: 1.5"),
+        ("Makefile", "\tpytest --cov-fail-under 90", "\tpytest"),
+    ] {
+        assert_eq!(replaced(path, before, after), Some((Gate::ThresholdLowered, 1, before.trim().to_owned())), "{path}");
+        assert_eq!(replaced(path, after, before), None, "{path}");
+    }
+    assert_eq!(replaced("src/a.py", "threshold = 5", "threshold = 1"), None);
+    assert_eq!(replaced("codecov.yml", "    threshold: 5", "    threshold: 1"), None);
+    assert_eq!(replaced("pyproject.toml", "baselines = 5", "baselines = 1"), None);
+    assert_eq!(replaced("jest.config.js", "  coverageThreshold: 80,", "  coverageThreshold: 85,"), None);
+}
+
+#[test]
+fn the_weightiest_findings_are_kept() {
+    let added = Line { path: "calc.py".into(), line: 1, text: "os._exit(0)".into(), is_inline_test: false };
+    let difference = Difference { added: vec![added; FINDINGS_MAX + 1], ..Difference::default() };
+    let found = gates(&[changed("a.so", ChangeKind::Added), changed("AGENTS.md", ChangeKind::Modified)], &difference);
+    assert_eq!((found.len(), found[0]), (FINDINGS_MAX, Gate::Instructions));
+}
+
+#[test]
+fn what_is_not_looked_through_is_said() {
+    let difference = Difference { is_whole: false, ..Difference::default() };
+    assert_eq!(gates(&[changed("a.py", ChangeKind::Modified)], &difference), [Gate::NotLookedThrough]);
+}
+
+#[test]
+fn no_finding_shows_a_secret() {
+    let token = concat!("ghp", "_x7Qm2Lk9Rt4Vb8Nc1Zp6Ws3Yd5Fg0Hj2Kl4M");
+    let added = lines("calc.py", &format!("os.environ['TOKEN'] = '{token}'"));
+    let hits = secrets::hits(&added, &[], &[]);
+    let found = findings(&[], &Difference { added, ..Difference::default() }, &hits);
+    assert_eq!(found.iter().map(|found| found.gate).collect::<Vec<_>>(), [Gate::Secret, Gate::AsksTheEnvironment]);
+    assert!(!format!("{found:?}").contains("x7Qm2"), "{found:?}");
+    assert_eq!(found[0].told, "rule github-pat: ghp_…");
 }

@@ -1,0 +1,145 @@
+//! Whether the tests that were there still say what they said: none deleted, named so that nobody runs it, or thinner, and no
+//! threshold lower.
+
+use std::collections::BTreeMap;
+
+use super::signs::is_comment;
+use super::{Finding, Gate, LINE_CHARS_MAX, found};
+use crate::journal::{Change, ChangeKind};
+use crate::proof::difference::{Difference, Line};
+use crate::proof::paths::is_test_path;
+
+/// What an assertion says in the common languages, in lower case.
+const ASSERTIONS: [&str; 8] = ["assert", "expect(", "expect!", "t.error", "t.fatal", "require.", "should", ".raises"];
+/// How lines begin that only make assertions known.
+const IMPORTS: [&str; 6] = ["import ", "from ", "use ", "const ", "require ", "#include"];
+/// The names of numbers below which something fails, in lower case.
+const THRESHOLDS: [&str; 9] =
+    ["fail_under", "fail-under", "min_coverage", "minimum_coverage", "threshold", "branches", "functions", "lines", "statements"];
+
+pub(super) fn of_tests(changes: &[Change], difference: &Difference) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for change in changes {
+        let (added, removed) = (of(&difference.added, &change.path), of(&difference.removed, &change.path));
+        match change.kind {
+            ChangeKind::Deleted if is_test_path(&change.path) => findings.push(gone(change, &removed, difference)),
+            ChangeKind::Modified => findings.extend(weakened(&added, &removed)),
+            ChangeKind::Added | ChangeKind::Deleted => {}
+        }
+        if change.kind == ChangeKind::Modified && holds_thresholds(&change.path) {
+            findings.extend(lowered(&added, &removed));
+        }
+    }
+    findings
+}
+
+fn of<'a>(lines: &'a [Line], path: &str) -> Vec<&'a Line> {
+    lines.iter().filter(|line| line.path == path).collect()
+}
+
+/// What became of a test file that is not there any more.
+fn gone(change: &Change, removed: &[&Line], difference: &Difference) -> Finding {
+    let asserted: Vec<&Line> = removed.iter().copied().filter(|line| asserts(line)).collect();
+    let said = if asserted.is_empty() { removed.to_vec() } else { asserted };
+    let mut by_path: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for line in &difference.added {
+        *by_path.entry(&line.path).or_default().entry(line.text.trim()).or_default() += 1;
+    }
+    let says_it = |lines: &BTreeMap<&str, usize>| {
+        let mut left = lines.clone();
+        said.iter().all(|line| left.get_mut(line.text.trim()).is_some_and(|n| n.checked_sub(1).map(|less| *n = less).is_some()))
+    };
+    let mut targets: Vec<&str> = by_path.iter().filter(|(_, lines)| says_it(lines)).map(|(path, _)| *path).collect();
+    targets.sort_by_key(|path| !is_run_alike(&change.path, path));
+    let (gate, told) = match targets.first().filter(|_| !said.is_empty()) {
+        Some(target) if is_run_alike(&change.path, target) => (Gate::TestMoved, format!("moved to {target}")),
+        Some(target) => (Gate::TestRenamedAway, format!("moved to {target}")),
+        None => (Gate::TestDeleted, "deleted".to_owned()),
+    };
+    Finding { gate, path: change.path.clone(), line: None, told: told.chars().take(LINE_CHARS_MAX).collect() }
+}
+
+/// Whether a runner that finds a test at one path finds it at the other, by the signs that names have.
+fn is_run_alike(before: &str, after: &str) -> bool {
+    let parts = |path: &str| {
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
+        (folder.to_owned(), stem.to_owned(), extension.to_owned())
+    };
+    let ((folder, stem, extension), (folder_after, stem_after, extension_after)) = (parts(before), parts(after));
+    let signs: [fn(&str) -> bool; 5] = [
+        |stem| stem.starts_with("test_"),
+        |stem| stem.ends_with("_test") || stem.ends_with("_tests"),
+        |stem| stem.ends_with("_spec") || stem.ends_with(".spec"),
+        |stem| stem.ends_with(".test"),
+        |stem| stem.ends_with("Test") || stem.ends_with("Tests"),
+    ];
+    let own: Vec<_> = signs.iter().filter(|has| has(&stem)).collect();
+    let is_named_alike = if own.is_empty() { folder == folder_after } else { own.iter().any(|has| has(&stem_after)) };
+    is_test_path(after) && extension == extension_after && is_named_alike
+}
+
+/// Tests that assert less than before.
+fn weakened(added: &[&Line], removed: &[&Line]) -> Option<Finding> {
+    let now: Vec<&Line> = added.iter().copied().filter(|line| line.is_test() && asserts(line)).collect();
+    let before: Vec<&Line> = removed.iter().copied().filter(|line| line.is_test() && asserts(line)).collect();
+    let is_kept = |line: &&Line| now.iter().any(|kept| kept.text.trim() == line.text.trim());
+    let missing = before.iter().copied().find(|line| !is_kept(line))?;
+    (before.len() > now.len()).then(|| found(Gate::TestWeakened, missing))
+}
+
+fn asserts(line: &Line) -> bool {
+    let text = line.text.trim();
+    let is_aside = is_comment(text) || IMPORTS.iter().any(|begin| text.starts_with(begin));
+    let lower = text.to_ascii_lowercase();
+    !is_aside && ASSERTIONS.iter().any(|sign| lower.contains(sign))
+}
+
+/// Whether a file configures something, by its name.
+fn holds_thresholds(path: &str) -> bool {
+    const ENDINGS: [&str; 9] = [".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".jsonc", ".json5", ".mk"];
+    const NAMES: [&str; 8] =
+        ["jest.config.", "vitest.config.", "karma.conf.", "makefile", "gnumakefile", "justfile", "noxfile.py", ".simplecov"];
+    let path = path.to_ascii_lowercase();
+    let file = path.rsplit('/').next().unwrap_or(&path);
+    let is_hidden = file.starts_with('.') && file.ends_with("rc");
+    // Codecov's own is how much may be lost, where less is stricter.
+    let is_codecov = file.contains("codecov");
+    !is_codecov
+        && (is_hidden || ENDINGS.iter().any(|ending| file.ends_with(ending)) || NAMES.iter().any(|name| file.starts_with(name)))
+}
+
+/// Thresholds that are lower than before, or gone.
+fn lowered(added: &[&Line], removed: &[&Line]) -> Vec<Finding> {
+    let mut now: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for line in added {
+        for (name, number) in thresholds(&line.text) {
+            now.entry(name).or_default().push(number);
+        }
+    }
+    let is_lower = |line: &&&Line| {
+        thresholds(&line.text).into_iter().any(|(name, number)| {
+            let of_name = now.get_mut(name);
+            // Each of several of the same name stands for one that was there.
+            let kept = of_name.and_then(|numbers| {
+                let index = numbers.iter().position(|new| *new >= number)?;
+                Some(numbers.swap_remove(index))
+            });
+            kept.is_none()
+        })
+    };
+    removed.iter().filter(is_lower).map(|line| found(Gate::ThresholdLowered, line)).collect()
+}
+
+/// The names and the numbers of a line's thresholds.
+fn thresholds(text: &str) -> Vec<(&'static str, f64)> {
+    let lower = text.to_ascii_lowercase();
+    let numbers = THRESHOLDS.iter().filter_map(|name| {
+        let (before, behind) = lower.split_once(name)?;
+        let is_whole = !before.ends_with(|c: char| c.is_alphanumeric()) || *name == "threshold";
+        let value = behind.trim_start_matches(['"', '\'', ':', '=', ' ', '\t', '<', '>']);
+        let digits: String = value.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        is_whole.then(|| digits.parse().ok()).flatten().map(|number| (*name, number))
+    });
+    numbers.collect()
+}

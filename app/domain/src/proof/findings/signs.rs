@@ -1,0 +1,218 @@
+//! What stands in single lines that a patch adds.
+
+use super::{Finding, Gate, found};
+use crate::proof::difference::Line;
+
+pub(super) fn of_line(added: &Line) -> Option<Finding> {
+    let text = added.text.trim();
+    let says = |signs: &[&str]| signs.iter().any(|sign| contains_word(text, sign));
+    let language = Language::of(&added.path);
+    let gate = if added.is_test() {
+        says(SKIPS).then_some(Gate::TestSkipped)
+    } else {
+        let language = language.filter(|_| !is_comment(text))?;
+        let signs = language.signs();
+        let by_gate = [
+            (Gate::ReachesForTheRunner, signs.runner),
+            (Gate::KnowsItIsTested, signs.tested),
+            (Gate::EndsTheProcess, signs.ends),
+            (Gate::AsksTheEnvironment, signs.environment),
+        ];
+        by_gate.into_iter().find(|(_, signs)| says(signs)).map(|(gate, _)| gate).or_else(|| {
+            // Inline tests stand in the code.
+            says(SKIPS).then_some(Gate::TestSkipped)
+        })
+    }?;
+    Some(found(gate, added))
+}
+
+/// Whether a text has these characters, and where they begin or end like a name, not as a part of a longer one.
+fn contains_word(text: &str, sign: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let (begins, ends) = (sign.starts_with(is_part), sign.ends_with(is_part));
+    text.match_indices(sign).any(|(at, _)| {
+        let before = text[..at].chars().next_back().is_some_and(is_part);
+        let after = text[at + sign.len()..].chars().next().is_some_and(is_part);
+        !(begins && before || ends && after)
+    })
+}
+
+pub(super) fn is_comment(text: &str) -> bool {
+    ["//", "# ", "* ", "/*"].iter().any(|sign| text.starts_with(sign))
+}
+
+#[derive(Clone, Copy)]
+enum Language {
+    Python,
+    Script,
+    Rust,
+    Go,
+}
+
+/// By what a gate is known in one language.
+struct Signs {
+    runner: &'static [&'static str],
+    tested: &'static [&'static str],
+    ends: &'static [&'static str],
+    environment: &'static [&'static str],
+}
+
+impl Language {
+    fn of(path: &str) -> Option<Self> {
+        let extension = path.rsplit_once('.')?.1;
+        Some(match extension {
+            "py" | "pyx" | "pyi" | "pth" => Self::Python,
+            "js" | "cjs" | "mjs" | "ts" | "mts" | "cts" | "jsx" | "tsx" => Self::Script,
+            "rs" => Self::Rust,
+            "go" => Self::Go,
+            _ => return None,
+        })
+    }
+
+    fn signs(self) -> Signs {
+        match self {
+            Self::Python => Signs {
+                runner: &[
+                    "unittest",
+                    "pytest",
+                    "_pytest",
+                    "doctest",
+                    "pluggy",
+                    "builtins",
+                    "__builtins__",
+                    "AssertionError.__",
+                    "gc.get_objects",
+                    "gc.get_referrers",
+                    "ctypes",
+                    "sys.settrace",
+                    "sys.setprofile",
+                    "sys.meta_path",
+                    "sys.path_hooks",
+                    "excepthook",
+                    "sys.stdout",
+                    "sys.stderr",
+                    "__subclasses__",
+                ],
+                tested: &[
+                    "inspect.stack",
+                    "inspect.currentframe",
+                    "_getframe",
+                    "traceback.extract_stack",
+                    "f_back",
+                    "sys.modules",
+                    "sys.argv",
+                    "__main__",
+                    "orig_argv",
+                ],
+                ends: &[
+                    "os._exit",
+                    "sys.exit",
+                    "atexit",
+                    "SystemExit",
+                    "os.kill",
+                    "os.abort",
+                    "signal.raise_signal",
+                    "exit()",
+                    "quit()",
+                ],
+                environment: &["os.environ", "os.getenv", "getenv", "environb", "socket.gethostname", "platform.node", "getpass"],
+            },
+            Self::Script => Signs {
+                runner: &[
+                    "node:test",
+                    "node:assert",
+                    "require('assert",
+                    "require(\"assert",
+                    "from 'assert",
+                    "from \"assert",
+                    "jest",
+                    "vitest",
+                    "mocha",
+                    "expect.extend",
+                    "process.stdout.write",
+                    "process.on",
+                    "process.once",
+                    "Module._load",
+                    "require.cache",
+                    "globalThis.test",
+                    "globalThis.expect",
+                    "global.test",
+                    "global.expect",
+                ],
+                tested: &[
+                    "new Error().stack",
+                    ".stack",
+                    "captureStackTrace",
+                    "prepareStackTrace",
+                    "process.argv",
+                    "require.main",
+                    "execArgv",
+                ],
+                ends: &["process.exit", "process.exitCode", "process.kill", "process.abort", "process.reallyExit"],
+                environment: &["process.env", "import.meta.env", "os.hostname"],
+            },
+            Self::Rust => Signs {
+                runner: &[
+                    "macro_rules! assert",
+                    "macro_rules! assert_eq",
+                    "macro_rules! assert_ne",
+                    "macro_rules! panic",
+                    "as assert",
+                    "as assert_eq",
+                    "as assert_ne",
+                    "as panic",
+                    "panic::set_hook",
+                    "panic::catch_unwind",
+                    "global_allocator",
+                ],
+                tested: &[
+                    "cfg!(test)",
+                    "not(test)",
+                    "any(test",
+                    "all(test",
+                    "cfg_attr(test",
+                    "env::args",
+                    "current_exe",
+                    "Backtrace",
+                    "thread::current().name",
+                ],
+                ends: &["process::exit", "process::abort", "libc::_exit", "libc::exit", "intrinsics::abort", "ctor"],
+                environment: &["env::var", "env::vars", "option_env!", "env!"],
+            },
+            Self::Go => Signs {
+                runner: &["\"testing\"", "go:linkname"],
+                tested: &["testing.Testing", "flag.Lookup(\"test", "runtime.Caller", "debug.Stack", "os.Args"],
+                ends: &["os.Exit", "syscall.Exit", "runtime.Goexit", "syscall.Kill", "log.Fatal"],
+                environment: &["os.Getenv", "os.LookupEnv", "os.Environ", "os.Hostname"],
+            },
+        }
+    }
+}
+
+/// How the common test runners are told to leave a test out.
+const SKIPS: &[&str] = &[
+    "#[ignore",
+    "pytest.mark.skip",
+    "pytest.mark.skipif",
+    "pytest.mark.xfail",
+    "pytest.skip",
+    "pytest.importorskip",
+    "unittest.skip",
+    "unittest.skipIf",
+    "unittest.expectedFailure",
+    "skipTest",
+    "SkipTest",
+    "it.skip",
+    "test.skip",
+    "test.todo",
+    "describe.skip",
+    "xit(",
+    "xdescribe(",
+    "it.only",
+    "test.only",
+    "describe.only",
+    "t.Skip",
+    "t.SkipNow",
+    "@Disabled",
+    "@Ignore",
+];

@@ -1,0 +1,44 @@
+//! The server's own secrets, as far as they are known: what they are called, and what may be in no patch and no answer.
+//!
+//! None of them is inside a sandbox, so that none should ever be found; this is for the day on which one is.
+
+use std::sync::Arc;
+
+use patchwright_domain::proof::secrets::{self, Own};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::config::Config;
+
+/// Secrets and their names.
+#[derive(Clone, Debug, Default)]
+pub struct Guarded {
+    secrets: Arc<[(String, SecretString)]>,
+}
+
+impl Guarded {
+    /// The secrets of a configuration, and the App's key where that is at hand.
+    pub fn new(config: &Config, app_key: Option<SecretString>) -> Self {
+        let Config { github, model, mcp, sandbox, .. } = config;
+        let own = [
+            ("`github.webhook_secret`", &github.webhook_secret),
+            ("`github.webhook_secret_previous`", &github.webhook_secret_previous),
+            ("`model.api_key`", &model.api_key),
+            ("App's private key", &app_key),
+        ];
+        let mcp = mcp.iter().map(|mcp| ("`mcp.token`", &mcp.token));
+        let hosts = sandbox.egress.host.iter();
+        let hosts = hosts.flat_map(|host| [("token of a registry", &host.token), ("password of a registry", &host.password)]);
+        let all = own.into_iter().chain(mcp).chain(hosts);
+        Self { secrets: all.filter_map(|(name, secret)| Some((name.to_owned(), secret.clone()?))).collect() }
+    }
+
+    /// Them, for looking them up.
+    pub(crate) fn own(&self) -> Vec<Own<'_>> {
+        self.secrets.iter().map(|(name, value)| Own { name, value: value.expose_secret() }).collect()
+    }
+
+    /// A text for people without what stands in it of them, and without what looks like a secret.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        secrets::redacted(text, &self.own())
+    }
+}

@@ -1,0 +1,105 @@
+//! What stands in a patch, as git tells it: its lines, the kinds of its files, and what the gates find there.
+
+use std::path::Path;
+
+use git2::{Delta, DiffDelta, DiffHunk, DiffLine, DiffOptions, FileMode, Repository};
+use patchwright_domain::journal::{Change, ChangeKind, CommitId};
+use patchwright_domain::proof::difference::{Difference, LINES_MAX, Line, Mode, ModeChange};
+use patchwright_domain::proof::findings::{self, Finding};
+use patchwright_domain::proof::{self, secrets};
+
+use super::WorkspaceError;
+use super::mirror::{git, oid, open, read_from};
+use crate::guarded::Guarded;
+use crate::syntax::inline;
+
+/// What is found in the difference of two commits, whose files are `changes`.
+pub(super) fn findings(
+    mirror: &Path,
+    base: &CommitId,
+    head: &CommitId,
+    changes: &[Change],
+    guarded: &Guarded,
+) -> Result<Vec<Finding>, WorkspaceError> {
+    let repository = open(mirror)?;
+    let mut difference = difference(&repository, base, head).map_err(|e| git("reading the difference", &e))?;
+    for (commit, lines) in [(base, &mut difference.removed), (head, &mut difference.added)] {
+        mark_inline_tests(changes, lines, |path| read_from(&repository, commit, path))?;
+    }
+    let is_new = |change: &&Change| change.kind == ChangeKind::Added;
+    let names: Vec<&str> = changes.iter().filter(is_new).map(|change| change.path.as_str()).collect();
+    let hits = match secrets::is_too_much(&difference.added) {
+        // What is not looked through is a finding of its own.
+        true => Vec::new(),
+        false => secrets::hits(&difference.added, &names, &guarded.own()),
+    };
+    let before = |path: &str| {
+        let bytes = read_from(&repository, base, path)?;
+        Ok::<_, WorkspaceError>(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let hits = secrets::new_hits(hits, &difference.removed, before)?;
+    Ok(findings::findings(changes, &difference, &hits))
+}
+
+/// Marks the lines that stand in tests inside the code of Rust sources.
+fn mark_inline_tests(
+    changes: &[Change],
+    lines: &mut [Line],
+    read: impl Fn(&str) -> Result<Option<Vec<u8>>, WorkspaceError>,
+) -> Result<(), WorkspaceError> {
+    for path in proof::may_hold_tests(changes) {
+        let parts = read(path)?.and_then(|text| inline::parts(&text));
+        let Some(parts) = parts else { continue };
+        for line in lines.iter_mut().filter(|line| line.path == path) {
+            line.is_inline_test = parts.lines.iter().any(|test| test.contains(&line.line));
+        }
+    }
+    Ok(())
+}
+
+/// All lines, those of files that are not text too: a secret can stand in any.
+fn difference(repository: &Repository, base: &CommitId, head: &CommitId) -> Result<Difference, git2::Error> {
+    let tree = |commit: &CommitId| repository.find_commit(oid(commit)).and_then(|commit| commit.tree());
+    let mut options = DiffOptions::new();
+    options.context_lines(0).force_text(true);
+    let diff = repository.diff_tree_to_tree(Some(&tree(base)?), Some(&tree(head)?), Some(&mut options))?;
+    let mut found =
+        Difference { modes: diff.deltas().filter_map(|delta| mode_change(&delta)).collect(), ..Difference::default() };
+    let mut line = |delta: DiffDelta<'_>, _: Option<DiffHunk<'_>>, line: DiffLine<'_>| {
+        let (lines, file, number) = match line.origin() {
+            '+' => (&mut found.added, delta.new_file(), line.new_lineno()),
+            '-' => (&mut found.removed, delta.old_file(), line.old_lineno()),
+            _ => return true,
+        };
+        if let (Some(path), Some(number)) = (file.path(), number) {
+            let text = String::from_utf8_lossy(line.content()).trim_end().to_owned();
+            lines.push(Line { path: path.to_string_lossy().into_owned(), line: number, text, is_inline_test: false });
+        }
+        found.is_whole = lines.len() < LINES_MAX;
+        found.is_whole
+    };
+    match diff.foreach(&mut |_, _| true, None, None, Some(&mut line)) {
+        Err(error) if error.code() != git2::ErrorCode::User => Err(error),
+        Ok(()) | Err(_) => Ok(found),
+    }
+}
+
+fn mode_change(delta: &DiffDelta<'_>) -> Option<ModeChange> {
+    if delta.status() == Delta::Deleted {
+        return None;
+    }
+    let before = (delta.status() != Delta::Added).then(|| mode(delta.old_file().mode()));
+    let after = mode(delta.new_file().mode());
+    let is_change = before != Some(after) || after == Mode::Link;
+    let path = delta.new_file().path()?.to_string_lossy().into_owned();
+    is_change.then_some(ModeChange { path, before, after })
+}
+
+fn mode(mode: FileMode) -> Mode {
+    match mode {
+        FileMode::Blob | FileMode::BlobGroupWritable => Mode::Plain,
+        FileMode::BlobExecutable => Mode::Executable,
+        FileMode::Link => Mode::Link,
+        FileMode::Unreadable | FileMode::Tree | FileMode::Commit => Mode::Other,
+    }
+}
