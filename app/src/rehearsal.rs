@@ -6,6 +6,7 @@
 mod access;
 mod act;
 mod body;
+mod check_body;
 pub mod fault;
 mod git;
 pub mod hook;

@@ -58,12 +58,44 @@ pub enum Effect {
         /// Markdown that stands below the summary, folded away by the forge where it is long.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<String>,
+        /// What is said beside lines of the commit; journals from before there were any have none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        annotations: Vec<Annotation>,
     },
     /// The request carries our reaction.
     React {
         /// What to react to.
         subject: Subject,
     },
+}
+
+/// Something that is said beside lines of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The file.
+    pub path: String,
+    /// The first line, from 1.
+    pub start_line: u32,
+    /// The last line.
+    pub end_line: u32,
+    /// How much it weighs.
+    pub level: Level,
+    /// One line, as plain text.
+    pub title: String,
+    /// What there is to say, as plain text.
+    pub message: String,
+}
+
+/// How much an annotation weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Worth knowing.
+    Notice,
+    /// A person should look.
+    Warning,
+    /// It keeps the commit from what it is for.
+    Failure,
 }
 
 /// Something that a reaction can be put on.
@@ -197,8 +229,9 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
             let (title, body) = (report::title(story), report::pull_request(story, judged));
             effects.push(Effect::EnsurePullRequest { branch, base, title, body });
             let (title, summary) = report::check(story, &judged.verdict);
-            let text = report::check_details(story);
-            effects.push(Effect::SetCheck { commit, outcome: story.conclusion.outcome, title, summary, text });
+            let text = report::check_details(story, &judged.verdict);
+            let annotations = report::annotations(&judged.verdict);
+            effects.push(Effect::SetCheck { commit, outcome: story.conclusion.outcome, title, summary, text, annotations });
         }
     }
     if let Some(issue) = story.spec.task.issue() {

@@ -12,8 +12,11 @@ use crate::proof::Verdict;
 use crate::run::Judged;
 use crate::walls::{self, Walls};
 
+mod annotations;
 mod evidence;
 pub mod neutral;
+
+pub use annotations::annotations;
 
 use neutral::{cell, clip, code, fence, inert, plain};
 
@@ -31,6 +34,8 @@ const COMMAND_CHARS_MAX: usize = 1_000;
 const SENTENCE_CHARS_MAX: usize = 1_000;
 /// How long an envelope may be that is shown, in bytes.
 const ENVELOPE_BYTES_MAX: usize = 60_000;
+/// How long the details of a check run may be, in bytes; GitHub takes 65,535 characters.
+const DETAILS_BYTES_MAX: usize = 65_000;
 /// How long a body of ours may be; GitHub takes 65,536 characters, and the marker comes on top.
 const BODY_CHARS_MAX: usize = 60_000;
 
@@ -310,19 +315,29 @@ pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
     (clip(&title, TITLE_CHARS_MAX), clip(&summary, BODY_CHARS_MAX))
 }
 
-/// What stands below the check run's summary: the signed statement itself, where it is short enough.
-pub fn check_details(story: &Story<'_>) -> Option<String> {
-    let Sealed { digest, envelope } = story.attestation?;
+/// What stands below the check run's summary: the tests one by one, where they are known, and the signed statement, where
+/// there is one. The statement goes before the tests where there is not room for both.
+pub fn check_details(story: &Story<'_>, verdict: &Verdict) -> Option<String> {
+    let statement = story.attestation.map(statement);
+    let room = DETAILS_BYTES_MAX.saturating_sub(statement.as_ref().map_or(0, String::len));
+    let tests = verdict.account().and_then(|account| evidence::test_by_test(account, room));
+    let parts: Vec<String> = tests.into_iter().chain(statement).collect();
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
+}
+
+/// The signed statement itself, where it is short enough.
+fn statement(sealed: &Sealed) -> String {
+    let Sealed { digest, envelope } = sealed;
     if envelope.len() > ENVELOPE_BYTES_MAX {
         let n_bytes = envelope.len();
-        return Some(format!(
+        return format!(
             "The signed statement, `sha256:{digest}`, has {n_bytes} bytes and is too long to stand here. The server keeps it as the artifact of that digest."
-        ));
+        );
     }
     let fenced = fence(envelope);
-    Some(format!(
+    format!(
         "The signed statement, `sha256:{digest}`. Put the line below into a file for `patchwright verify FILE`.\n\n<details><summary>Attestation</summary>\n\n{fenced}\n\n</details>"
-    ))
+    )
 }
 
 /// The commit's message.

@@ -21,6 +21,7 @@ use super::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
 use crate::policy_file;
 use client::{As, Call, Client};
 
+mod checks;
 mod client;
 mod effects;
 mod payload;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    body, git, repository_body,
+    body, check_body, git, repository_body,
     scene::{Account, CheckRun, Comment, Installation, Issue, Pull, Reaction, Repository, RepositoryId, Role, State},
     world::World,
 };
@@ -249,8 +249,8 @@ impl World {
             None => checks.push(run.clone()),
         }
         let shape = self.shape(repo, |world, repo| {
-            let suite = json!({"check_suite": body::check_suite(world, repo, &run)});
-            body::merged(body::check_run(world, repo, &run), suite)
+            let suite = json!({"check_suite": check_body::check_suite(world, repo, &run)});
+            body::merged(check_body::check_run(world, repo, &run), suite)
         });
         if known.is_none() {
             self.announce("check_run", repo, sender, json!({"action": "created", "check_run": shape}));

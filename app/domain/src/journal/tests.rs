@@ -1,5 +1,5 @@
 use super::{BrokenChain, CommitId, Digest, Entry, EntryKind, Failure, Outcome};
-use crate::effect::{Effect, Receipt, Subject};
+use crate::effect::{Annotation, Effect, Level, Receipt, Subject};
 use crate::event::IssueNumber;
 use crate::proof::{Doubt, Evidence, Exit};
 use crate::sample::{self, at};
@@ -62,6 +62,14 @@ fn one_of_each() -> Vec<EntryKind> {
             title: "t".into(),
             summary: "x".into(),
             text: None,
+            annotations: vec![Annotation {
+                path: "src/lib.rs".into(),
+                start_line: 3,
+                end_line: 3,
+                level: Level::Warning,
+                title: "t".into(),
+                message: "x".into(),
+            }],
         },
         Effect::React { subject: Subject::Comment(345) },
         Effect::React { subject: Subject::Issue(IssueNumber(12)) },
