@@ -277,10 +277,11 @@ pub(super) fn pull_simple(world: &World, repo: &Repository, issue: &Issue, pull:
     let (url, page) = (format!("{api}/pulls/{}", issue.number), issue_page(world, repo, issue));
     let issue_url = format!("{api}/issues/{}", issue.number);
     let labels: Vec<_> = issue.labels.iter().map(|name| label(world, repo, name)).collect();
-    let end = |branch: &str, sha: &str| {
+    let end = |repo: &Repository, branch: &str, sha: &str| {
         let label = format!("{}:{branch}", repo.owner);
         json!({"label": label, "ref": branch, "sha": sha, "user": user(world, &repo.owner), "repo": repository(world, repo)})
     };
+    let head_repo = world.repository(pull.head_repo).unwrap_or(repo);
     json!({
         "url": url,
         "id": pull.id,
@@ -312,8 +313,8 @@ pub(super) fn pull_simple(world: &World, repo: &Repository, issue: &Issue, pull:
         "review_comment_url": format!("{api}/pulls/comments{{/number}}"),
         "comments_url": format!("{issue_url}/comments"),
         "statuses_url": format!("{api}/statuses/{}", pull.head_sha),
-        "head": end(&pull.head, &pull.head_sha),
-        "base": end(&pull.base, &pull.base_sha),
+        "head": end(head_repo, &pull.head, &pull.head_sha),
+        "base": end(repo, &pull.base, &pull.base_sha),
         "_links": pull_links(&api, &page, issue.number, &pull.head_sha),
         "author_association": association(repo, &issue.user),
         "auto_merge": null,

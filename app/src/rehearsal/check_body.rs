@@ -97,5 +97,6 @@ fn pulls_at(world: &World, repo: &Repository, sha: &str) -> Vec<Value> {
             "base": {"ref": pull.base, "sha": pull.base_sha, "repo": repo_link},
         })
     };
-    pulls.filter(|(_, pull)| pull.head_sha == sha).map(link).collect()
+    // GitHub names no pull request of a fork here.
+    pulls.filter(|(_, pull)| pull.head_sha == sha && pull.head_repo == repo.id).map(link).collect()
 }

@@ -36,7 +36,8 @@ pub(super) fn annotations(world: &mut World, call: &Call) -> Reply {
         (run.head_sha.clone(), run.annotations.clone())
     };
     let (items, headers) = page(world, call, annotations);
-    let items = world.shape(call.repo, |world, repo| items.iter().map(|item| check_body::annotation(world, repo, &sha, item)).collect());
+    let items =
+        world.shape(call.repo, |world, repo| items.iter().map(|item| check_body::annotation(world, repo, &sha, item)).collect());
     Ok(Answer { status: 200, headers, body: items })
 }
 
