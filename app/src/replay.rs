@@ -225,6 +225,7 @@ fn result(kind: &EntryKind) -> Option<(Digest, Option<CommitId>)> {
         }
         EntryKind::Claimed { .. }
         | EntryKind::Confined { .. }
+        | EntryKind::Adopted { .. }
         | EntryKind::Prepared { .. }
         | EntryKind::TurnTaken { .. }
         | EntryKind::Verified { .. }

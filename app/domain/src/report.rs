@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use crate::effect::PULL_REQUEST_PLACEHOLDER;
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobSpec, Task, Usage};
-use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared};
+use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared};
 use crate::proof::Verdict;
 use crate::run::Judged;
 use crate::walls::{self, Walls};
 
+pub mod adopted;
 mod annotations;
 mod evidence;
 pub mod neutral;
@@ -48,6 +49,8 @@ pub struct Story<'a> {
     pub conclusion: &'a Conclusion,
     /// What confined the repository's code, as far as any ran.
     pub walls: &'a [Walls],
+    /// Somebody else's change that is proven, where it is one and was fetched.
+    pub adopted: Option<&'a Adopted>,
     /// What preparing found, if it came so far.
     pub prepared: Option<&'a Prepared>,
     /// The last proposal with its verdict, if there is one.
@@ -66,7 +69,8 @@ pub struct Story<'a> {
     pub is_priced: bool,
     /// The model's name.
     pub model: &'a str,
-    /// Where the default branch points by now, if that is no longer the base.
+    /// Where the default branch points by now, if that is no longer the base; for somebody else's change, where its pull
+    /// request points, if that is no longer the change.
     pub moved_to: Option<&'a CommitId>,
     /// The only host that links of the model may lead to.
     pub host: &'a str,
@@ -203,6 +207,7 @@ fn asked(body: &mut String, story: &Story<'_>) {
             let words = neutral::markdown(words.raw(), story.host, 1_000).replace('\n', "\n> ");
             write!(body, "\n\n{who} ({}) asked on #{issue}:\n\n> {words}", story.spec.role)
         }
+        Task::ProvePullRequest { .. } => write!(body, "\n\n{who} ({}) asked for a proof.", story.spec.role),
         Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),
     };
 }
@@ -265,12 +270,16 @@ pub fn progress(spec: &JobSpec, stage: Stage, walls: &[Walls]) -> String {
         Stage::Solving(_) => 1,
         Stage::Verifying => 2,
     };
-    let steps = [
-        "Prepare: fetch the base and run its tests",
-        if is_bare(walls) { "Solve: work on the code, without a sandbox" } else { "Solve: work on the code in a sandbox" },
-        "Prove: run the tests on the result",
-        "Publish: open a pull request",
-    ];
+    let place = if spec.task.adopts() { adopted::place(stage) } else { place };
+    let steps: &[&str] = match (spec.task.adopts(), is_bare(walls)) {
+        (true, _) => &adopted::STEPS,
+        (false, bare) => &[
+            "Prepare: fetch the base and run its tests",
+            if bare { "Solve: work on the code, without a sandbox" } else { "Solve: work on the code in a sandbox" },
+            "Prove: run the tests on the result",
+            "Publish: open a pull request",
+        ],
+    };
     let mut body = format!("On it, for {}.\n", code(&spec.requested_by.login));
     for (index, step) in steps.iter().enumerate() {
         let mark = if index < place { "x" } else { " " };

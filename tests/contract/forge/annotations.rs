@@ -2,7 +2,7 @@
 
 use patchwright::forge::ForgeError;
 use patchwright::rehearsal::fault::Fault;
-use patchwright_domain::effect::{Annotation, Effect, Level};
+use patchwright_domain::effect::{Annotation, CheckName, Effect, Level};
 use patchwright_domain::journal::{CommitId, Outcome};
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ fn check(commit: &CommitId, n: u32) -> Effect {
         message: format!("line {line}"),
     };
     Effect::SetCheck {
+        name: CheckName::Patch,
         commit: commit.clone(),
         outcome: Outcome::Unproven,
         title: "Unproven".into(),
@@ -73,9 +74,12 @@ async fn annotations_come_fifty_at_a_time_and_each_once() {
 async fn annotations_whose_answer_was_lost_do_not_come_twice() {
     for n in COUNTS {
         let lost = || [Fault::lose_answer("POST", RUNS), Fault::lose_answer("PATCH", RUN).times(2)];
-        ends_with_each_once(n, lost()).await;
-        ends_with_each_once(n, lost().into_iter().skip(1)).await;
-        ends_with_each_once(n, [Fault { effect: patchwright::rehearsal::fault::Effect::Applied, ..Fault::disconnect("PATCH", RUN) }]).await;
+        let cut = Fault { effect: patchwright::rehearsal::fault::Effect::Applied, ..Fault::disconnect("PATCH", RUN) };
+        tokio::join!(
+            ends_with_each_once(n, lost()),
+            ends_with_each_once(n, lost().into_iter().skip(1)),
+            ends_with_each_once(n, [cut])
+        );
     }
 }
 
@@ -109,7 +113,8 @@ async fn a_check_run_that_does_not_say_how_many_there_are_is_left_alone() {
     let commit = CommitId::parse(&scene.stage.github.branches(scene.stage.repo)["main"]).expect("forty digits");
     scene.perform(&check(&commit, 51)).await.expect("GitHub takes it");
     let mut odd = Fault::refuse("PATCH", RUN, 200, "");
-    odd.answer = patchwright::rehearsal::fault::FaultyAnswer::Response { status: 200, headers: Vec::new(), body: json!({"id": 1}) };
+    odd.answer =
+        patchwright::rehearsal::fault::FaultyAnswer::Response { status: 200, headers: Vec::new(), body: json!({"id": 1}) };
     scene.stage.github.fault(odd);
     let refused = told(scene.perform(&check(&commit, 51)).await);
     assert_eq!(refused, "unavailable: GitHub's answer does not say how many annotations there are");

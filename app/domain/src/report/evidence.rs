@@ -203,6 +203,9 @@ fn reproduce(story: &Story<'_>, prepared: &Prepared, base: &Evidence) -> String 
         let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
     }
     if let Some(judged) = story.judged {
+        if let (Some(_), Some(number)) = (story.adopted, story.spec.task.issue()) {
+            let _ = writeln!(script, "git fetch origin refs/pull/{number}/head");
+        }
         let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
         for command in &commands {
             let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
@@ -243,7 +246,7 @@ pub(super) fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdi
         }
         open.push("Nothing was checked that these tests do not check.".into());
     }
-    if let Some(now) = story.moved_to {
+    if let Some(now) = story.moved_to.filter(|_| story.adopted.is_none()) {
         let (branch, now) = (code(story.spec.repo.default_branch()), code(now.short()));
         let base = story.prepared.map(|prepared| code(prepared.base.short())).unwrap_or_default();
         open.push(format!("{branch} has moved on to {now} since the base {base} was fixed; the result holds for the base."));

@@ -5,7 +5,7 @@
 //! After every doubtful answer that is asked again.
 
 use http::Method;
-use patchwright_domain::effect::{Annotation, EffectKey, Level, Receipt};
+use patchwright_domain::effect::{Annotation, CheckName, EffectKey, Level, Receipt};
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{CommitId, Outcome};
 use secrecy::SecretString;
@@ -16,20 +16,20 @@ use super::client::{As, Call};
 use super::effects::{Ensured, ROUNDS_MAX, Write, receipt};
 use crate::forge::ForgeError;
 
-/// The check run's name, as it appears beside the commit.
-const CHECK_NAME: &str = "patchwright";
 /// How many annotations GitHub takes in one request.
 const ANNOTATIONS_MAX: usize = 50;
 const WHAT: &str = "setting the check run";
 
 /// What a check run says.
-pub(super) struct Output<'a> {
+pub(super) struct Said<'a> {
+    pub(super) name: CheckName,
+    pub(super) outcome: Outcome,
     /// Title, summary and text.
     pub(super) output: Value,
     pub(super) annotations: &'a [Annotation],
 }
 
-impl Output<'_> {
+impl Said<'_> {
     /// The next annotations behind those that are there.
     fn next(&self, n_there: usize) -> &[Annotation] {
         let missing = self.annotations.get(n_there..).unwrap_or_default();
@@ -52,22 +52,23 @@ impl GitHub {
         repo: &RepoRef,
         key: &EffectKey,
         commit: &CommitId,
-        outcome: Outcome,
-        output: &Output<'_>,
+        said: &Said<'_>,
     ) -> Result<Receipt, ForgeError> {
         let token = self.client.token(repo, json!({ "checks": "write" })).await?;
         let collection = format!("/repos/{repo}/check-runs");
-        let first = output.next(0);
+        let first = said.next(0);
+        let (name, conclusion) = (said.name.as_str(), conclusion(said.outcome));
+        let encoded = name.replace('/', "%2F");
         let write = Write {
-            find: format!("/repos/{repo}/commits/{commit}/check-runs?check_name={CHECK_NAME}&filter=all&per_page=100"),
+            find: format!("/repos/{repo}/commits/{commit}/check-runs?check_name={encoded}&filter=all&per_page=100"),
             create: collection.clone(),
             body: json!({
-                "name": CHECK_NAME, "head_sha": commit.as_str(), "external_id": key.as_str(),
-                "status": "completed", "conclusion": conclusion(outcome), "output": output.with(first),
+                "name": name, "head_sha": commit.as_str(), "external_id": key.as_str(),
+                "status": "completed", "conclusion": conclusion, "output": said.with(first),
             }),
             update: Some((
                 collection.clone(),
-                json!({ "status": "completed", "conclusion": conclusion(outcome), "output": output.with(&[]) }),
+                json!({ "status": "completed", "conclusion": conclusion, "output": said.with(&[]) }),
             )),
             what: WHAT,
         };
@@ -75,32 +76,26 @@ impl GitHub {
         let (run, n_there) = match self.find_or_create(&token, &write, is_it).await? {
             Ensured::Made(run) => (run, first.len()),
             Ensured::Found(run) => {
-                let n_there = if output.annotations.is_empty() { 0 } else { count(&run)? };
+                let n_there = if said.annotations.is_empty() { 0 } else { count(&run)? };
                 (run, n_there)
             }
         };
-        if !output.next(n_there).is_empty() {
+        if !said.next(n_there).is_empty() {
             let id = run["id"].as_u64().ok_or_else(|| ForgeError::Unavailable("GitHub's answer has no id".into()))?;
-            self.annotate(&token, &format!("{collection}/{id}"), output, n_there).await?;
+            self.annotate(&token, &format!("{collection}/{id}"), said, n_there).await?;
         }
         Ok(receipt(&run))
     }
 
     /// Adds the annotations that are missing. Every turn sends some or uses up a round.
-    async fn annotate(
-        &self,
-        token: &SecretString,
-        run: &str,
-        output: &Output<'_>,
-        mut n_there: usize,
-    ) -> Result<(), ForgeError> {
+    async fn annotate(&self, token: &SecretString, run: &str, said: &Said<'_>, mut n_there: usize) -> Result<(), ForgeError> {
         let mut round = 1;
         loop {
-            let batch = output.next(n_there);
+            let batch = said.next(n_there);
             if batch.is_empty() {
                 return Ok(());
             }
-            let body = json!({ "output": output.with(batch) });
+            let body = json!({ "output": said.with(batch) });
             let call = Call::adding(Method::PATCH, run.to_owned(), body, "adding annotations to the check run");
             match self.client.call(As::Installation(token), &call).await {
                 Ok(_) => n_there += batch.len(),

@@ -52,12 +52,12 @@ impl GitHub {
                 self.ensure_pull_request(repo, key, branch, base, title, body).await
             }
             Effect::EnsureComment { issue, body } => self.ensure_comment(repo, key, *issue, body).await,
-            Effect::SetCheck { commit, outcome, title, summary, text, annotations } => {
+            Effect::SetCheck { name, commit, outcome, title, summary, text, annotations } => {
                 let mut output = json!({ "title": title, "summary": summary });
                 if let Some(text) = text {
                     output["text"] = text.as_str().into();
                 }
-                self.set_check(repo, key, commit, *outcome, &checks::Output { output, annotations }).await
+                self.set_check(repo, key, commit, &checks::Said { name: *name, outcome: *outcome, output, annotations }).await
             }
             Effect::React { subject } => self.react(repo, *subject).await,
         }

@@ -5,10 +5,8 @@ use crate::results::{Results, Status};
 
 /// An account of so many mended tests.
 fn account(n_tests: usize) -> Account {
-    let results = |status| Results {
-        tests: (0..n_tests).map(|n| (format!("tests::case_{n:04}"), status)).collect(),
-        is_complete: true,
-    };
+    let results =
+        |status| Results { tests: (0..n_tests).map(|n| (format!("tests::case_{n:04}"), status)).collect(), is_complete: true };
     Account { table: Some(Table::of(&[results(Status::Failed)], &[results(Status::Passed)])), ..Account::default() }
 }
 
