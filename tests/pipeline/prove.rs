@@ -272,6 +272,20 @@ async fn a_pull_request_that_moves_on_is_told_of() {
         .await;
 }
 
+/// Performs every effect of the last job again, as for a worker that died before it could write down that they were done.
+async fn do_it_all_again(world: &World) {
+    let spec = world.jobs().await.pop().expect("there is a job");
+    let (journal, _) = world.last_run().await;
+    let planned = journal.into_iter().find_map(|entry| match entry.kind {
+        EntryKind::PublishPlanned { effects, .. } => Some(effects),
+        _ => None,
+    });
+    for effect in planned.expect("its end was planned") {
+        let again = world.tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await;
+        again.expect("GitHub takes it");
+    }
+}
+
 /// One request for each look that a worker takes at the clock, which it does before each step and each entry.
 #[tokio::test]
 async fn a_worker_that_dies_anywhere_tells_of_a_proof_once() {
@@ -302,6 +316,11 @@ async fn a_worker_that_dies_anywhere_tells_of_a_proof_once() {
                 }
                 n_looks += 1;
             }
+            do_it_all_again(world).await;
+            let (said, checks) = (world.said_on(pull).await, world.github.check_runs(world.repo));
+            let n_jobs = usize::try_from(n_looks).expect("the looks were counted up");
+            assert_eq!((said.len(), checks.len()), (n_jobs, n_jobs));
+            assert!(checks.iter().all(|check| check.annotations.len() == N_FINDINGS), "annotations come twice");
             assert_only_told(world, 1);
             assert!(n_looks > 10, "a proof has more than {n_looks} looks at the clock");
         })
