@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use git2::{ErrorCode, Oid, Repository};
+use git2::{ErrorCode, ObjectType, Oid, Repository};
 use patchwright_domain::journal::{Change, CommitId};
 
 use super::WorkspaceError;
@@ -11,6 +11,8 @@ use super::proposal::{describe, packed};
 use super::relay::Remote;
 
 const WHAT: &str = "bringing the commits here";
+/// How many names are looked at for what a pull request changes: a few objects can make more files than any disk holds.
+const PULLED_NAMES_MAX: usize = 100_000;
 /// How many files a pull request may change; GitHub lists as many.
 const PULLED_FILES_MAX: usize = 3_000;
 /// How large the files that it changes may be together, before and after, in bytes.
@@ -60,6 +62,9 @@ pub(super) fn pull(mirror: &Path, remote: &Remote, branch: &str, number: u64) ->
 
 /// Refuses what is too large before any of it is read: objects say of themselves how large they are.
 fn bounded(here: &Repository, before: &git2::Tree<'_>, after: &git2::Tree<'_>) -> Result<(), WorkspaceError> {
+    if !is_finite(here, before.id(), after.id()).map_err(|e| git(WHAT, &e))? {
+        return Err(WorkspaceError::Refused(format!("it has more than {PULLED_NAMES_MAX} names in folders that it changes")));
+    }
     let sized = || -> Result<(usize, usize), git2::Error> {
         let (diff, odb) = (here.diff_tree_to_tree(Some(before), Some(after), None)?, here.odb()?);
         let (mut n_files, mut n_bytes) = (0, 0_usize);
@@ -81,6 +86,29 @@ fn bounded(here: &Repository, before: &git2::Tree<'_>, after: &git2::Tree<'_>) -
         return Err(WorkspaceError::Refused(reason));
     }
     Ok(())
+}
+
+/// Whether the folders that differ from the base have no more names than are looked at. The difference itself would be made of
+/// all of them before anybody could count.
+fn is_finite(here: &Repository, before: Oid, after: Oid) -> Result<bool, git2::Error> {
+    let mut folders = vec![(Some(before), after)];
+    let mut n_names = 0;
+    while let Some((before, after)) = folders.pop() {
+        let (before, after) = (before.map(|id| here.find_tree(id)).transpose()?, here.find_tree(after)?);
+        for entry in after.iter() {
+            n_names += 1;
+            if n_names > PULLED_NAMES_MAX {
+                return Ok(false);
+            }
+            let known = before.as_ref().and_then(|before| before.get_name_bytes(entry.name_bytes()));
+            let is_same = known.as_ref().is_some_and(|known| known.id() == entry.id());
+            if entry.kind() == Some(ObjectType::Tree) && !is_same {
+                let known = known.filter(|known| known.kind() == Some(ObjectType::Tree)).map(|known| known.id());
+                folders.push((known, entry.id()));
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Everything of the head that the base does not have.

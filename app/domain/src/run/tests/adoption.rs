@@ -32,7 +32,7 @@ fn a_verdict_on_somebody_elses_change_is_the_last_one() {
 #[track_caller]
 fn check_misfit(spec: &JobSpec, before: &[EntryKind], last: EntryKind) {
     let mut run = run(spec, before);
-    assert!(run.apply(&journal(&[last.clone()])[0]).is_err(), "{last:?} fits");
+    assert!(run.apply(&journal(std::slice::from_ref(&last))[0]).is_err(), "{last:?} fits");
 }
 
 #[test]
