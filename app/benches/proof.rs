@@ -27,13 +27,13 @@ use patchwright_domain::event::{Actor, DeliveryId, RepoRef, Role, Untrusted};
 use patchwright_domain::job::{JobKey, JobSpec, Mode, Task};
 use patchwright_domain::proof::Verdict;
 
+use files::{contents, git};
 use report::{Figure, median, milliseconds, print};
-use repository::{contents, git};
 
+#[path = "workspace/files.rs"]
+mod files;
 #[path = "report/figures.rs"]
 mod report;
-#[path = "workspace/repository.rs"]
-mod repository;
 
 const N_ROUNDS: usize = 7;
 const BARE: &str = "bare suite";

@@ -24,9 +24,12 @@ use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::proof::Exit;
 
+use files::git;
 use report::{Figure, median, milliseconds, print};
-use repository::{NAME, OWNER, git};
+use repository::{NAME, OWNER};
 
+#[path = "workspace/files.rs"]
+mod files;
 #[path = "report/figures.rs"]
 mod report;
 #[path = "workspace/repository.rs"]

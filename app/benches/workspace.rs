@@ -38,10 +38,13 @@ use patchwright_domain::policy::Deployment;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use files::git;
 use report::{Figure, median, milliseconds, print};
-use repository::{MAINTAINER, NAME, OWNER, git};
+use repository::{MAINTAINER, NAME, OWNER};
 use watched::{Nobody, Refusing, Watch, WatchedForge, keep};
 
+#[path = "workspace/files.rs"]
+mod files;
 #[path = "report/figures.rs"]
 mod report;
 #[path = "workspace/repository.rs"]

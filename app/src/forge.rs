@@ -10,6 +10,7 @@ use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::Policy;
 use secrecy::SecretString;
 
@@ -55,6 +56,15 @@ pub struct RepoFacts {
     pub policy: Policy,
     /// What the actor may do.
     pub role: Role,
+}
+
+/// A pull request, as far as a proof needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullRequest {
+    /// The repository that it is in, of which the branch is meant that it is to go to.
+    pub target: RepoRef,
+    /// The last commit that it proposes, for people to be told of; what is proven is what git fetches.
+    pub head: CommitId,
 }
 
 /// What a clone is made for.
@@ -112,6 +122,12 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// [`ForgeError`].
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError>;
+
+    /// Looks at the pull request that a job is about; `None` where there is an issue of that number instead.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn pull_request(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError>;
 
     /// Gives access by git, for this repository alone and no more than asked for.
     ///

@@ -6,7 +6,9 @@
 mod access;
 mod act;
 mod body;
+mod check_body;
 pub mod fault;
+mod fork;
 mod git;
 pub mod hook;
 mod look;
@@ -409,31 +411,6 @@ impl Rehearsal {
     /// [`Error::Unknown`] if there is no such issue.
     pub fn lock_issue(&self, repo: RepositoryId, issue: u64) -> Result<(), Error> {
         self.shared.with(|world| world.issue_mut(repo, issue).map(|issue| issue.locked = true)).ok_or(Error::Unknown("issue"))
-    }
-
-    /// Opens a pull request between two branches as somebody other than the App, and gives its number.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] if there is no such repository or branch.
-    pub async fn open_pull_request(
-        &self,
-        repo: RepositoryId,
-        user: &str,
-        title: &str,
-        head: &str,
-        base: &str,
-    ) -> Result<u64, Error> {
-        let (shared, user) = (self.shared.clone(), user.to_owned());
-        let new = act::NewPull {
-            title: title.to_owned(),
-            body: None,
-            head: head.to_owned(),
-            base: base.to_owned(),
-            draft: false,
-            maintainer_can_modify: true,
-        };
-        let open = move || shared.with(|world| world.open_pull(repo, &user, new));
-        tokio::task::spawn_blocking(open).await?.ok_or(Error::Unknown("branch"))
     }
 
     /// Has GitHub Actions report a completed check on the last commit of a branch, and gives the run's number.

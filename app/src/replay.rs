@@ -221,6 +221,7 @@ fn result(kind: &EntryKind) -> Option<(Digest, Option<CommitId>)> {
         }
         EntryKind::Claimed { .. }
         | EntryKind::Confined { .. }
+        | EntryKind::Adopted { .. }
         | EntryKind::Prepared { .. }
         | EntryKind::TurnTaken { .. }
         | EntryKind::Verified { .. }

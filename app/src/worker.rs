@@ -27,6 +27,7 @@ use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
 use crate::workspace::{WorkspaceError, Workspaces};
 
+mod adopt;
 pub mod attest;
 mod commands;
 mod conclusions;
@@ -276,7 +277,8 @@ impl Shift<'_> {
                 return Ok(Answer::Written);
             }
             match step {
-                Step::Prepare => prepare::prepare(self.tools, &self.spec, self.progress.run.walls()).await,
+                Step::Adopt => adopt::adopt(self.tools, &self.spec, self.progress.run.walls()).await,
+                Step::Prepare => prepare::prepare(self.tools, &self.spec, &self.progress.run).await,
                 Step::Solve { attempt, round, feedback } => {
                     let solve = solve::Solve { attempt, round, feedback };
                     solve::solve(self.tools, &self.spec, &self.lease, &mut self.progress, solve).await
@@ -329,9 +331,13 @@ impl Shift<'_> {
         }
         let effect = match self.progress.run.next(self.tools.clock.now()) {
             Step::Perform { effect } => Some(effect.key(self.lease.job())),
-            Step::Prepare | Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } | Step::Complete { .. } | Step::Rest => {
-                None
-            }
+            Step::Adopt
+            | Step::Prepare
+            | Step::Solve { .. }
+            | Step::Verify
+            | Step::PlanPublish { .. }
+            | Step::Complete { .. }
+            | Step::Rest => None,
         };
         Answer::entry(EntryKind::Failed { failure: conclusions::given_up(HANDED_BACK_MAX, &because), effect })
     }
@@ -359,7 +365,7 @@ impl Shift<'_> {
 async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<bool, StepError> {
     let runs_code = match step {
         Step::Prepare | Step::Solve { .. } | Step::Verify => true,
-        Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => false,
+        Step::Adopt | Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => false,
     };
     if !runs_code {
         return Ok(false);
@@ -373,6 +379,7 @@ async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &S
 
 fn name(step: &Step) -> &'static str {
     match step {
+        Step::Adopt => "adopt",
         Step::Prepare => "prepare",
         Step::Solve { .. } => "solve",
         Step::Verify => "verify",

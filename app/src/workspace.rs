@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use patchwright_domain::event::RepoRef;
+use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::findings::Finding;
@@ -19,7 +19,7 @@ use crate::forge::CloneAccess;
 use crate::guarded::Guarded;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
-pub use adopted::Adopted;
+pub use adopted::{Adopted, Pulled};
 pub use checkout::Checkout;
 use layers::{Layer, Layers};
 use relay::Relay;
@@ -246,6 +246,20 @@ impl Workspaces {
         let lock = self.lock(&mirror);
         let _writer = lock.lock().await;
         blocking(move || adopted::adopt(&mirror, &checkout, &base, &head)).await
+    }
+
+    /// Fetches what a pull request changes, from the repository that it is in and never from a fork, and says how it differs
+    /// from the last commit that it shares with the repository's branch; `None` where there is no such commit.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Refused`] for a change that is too large to be looked at, [`WorkspaceError::Rejected`] where the remote
+    /// refuses, [`WorkspaceError::Unavailable`].
+    pub async fn pull(&self, repo: &RepoRef, access: CloneAccess, number: IssueNumber) -> Result<Option<Pulled>, WorkspaceError> {
+        let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
+        let lock = self.lock(&mirror);
+        let _writer = lock.lock().await;
+        let remote = self.relay.admit(access);
+        blocking(move || adopted::pull(&mirror, &remote, &branch, number.0)).await
     }
 
     /// What stands in the difference of two commits, whose files are `changes`, against its proof or its being published.

@@ -2,10 +2,12 @@
 
 use patchwright::attestation::check::{self, Signature};
 use patchwright::model::scripted::Script;
+use patchwright::workspace::Checkout;
 use patchwright_domain::job::JobId;
 use patchwright_domain::journal::{Digest, EntryKind, Outcome};
 
 use super::attestor;
+use crate::support::pipeline::pull::MENDED;
 use crate::support::pipeline::{MAINTAINER, Setup, does};
 
 fn signing() -> Setup {
@@ -102,6 +104,32 @@ async fn an_unproven_patch_is_attested_as_such() {
             let found = check::check(envelope.as_bytes(), Some(&key), None).expect("no checkout is looked at");
             let predicate = found.statement.expect("it holds").predicate;
             assert_eq!((predicate.verdict.to_string().as_str(), predicate.doubt.is_some()), ("unproven", true));
+        })
+        .await;
+}
+
+/// It holds against git although the commit's parent is not what it was measured against.
+#[tokio::test]
+async fn the_proof_of_somebody_elses_pull_request_is_attested() {
+    signing()
+        .play(async |world| {
+            world.push("mend", &[("README", "First a note.\n", false)]).await;
+            let (pull, head) = world.propose(&[MENDED]).await;
+            world.prove(pull).await;
+            let details = world.github.check_runs(world.repo)[0].output["text"].as_str().expect("it has details").to_owned();
+            let envelope = copied(&details);
+            let key = world.tools.attestor.as_ref().expect("it signs").key.public();
+            let checkout = Checkout::open(&world.github.repository_path(world.repo).expect("it is there")).expect("it is git's");
+            let found = check::check(envelope.as_bytes(), Some(&key), Some(&checkout)).expect("it can be read");
+            assert_eq!(found.signature, Signature::Holds);
+            let statement = found.statement.expect("it holds");
+            assert_eq!(statement.commit().map(|commit| commit.as_str()), Some(head.as_str()));
+            let predicate = statement.predicate;
+            assert_eq!(predicate.trigger.map(|trigger| (trigger.issue, trigger.sender)), Some((pull, MAINTAINER.into())));
+            assert_eq!((predicate.model, predicate.transcripts.len()), (None, 0), "no model had a part in it");
+            assert_eq!(predicate.patch.changes.len(), 2);
+            let said = world.said_on(pull).await.join("\n");
+            assert!(said.contains("### Attestation"), "{said}");
         })
         .await;
 }

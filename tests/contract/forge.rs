@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::support::github::{APP_ID, Stage, app_token};
 use crate::support::openapi::assert_conform;
 
+mod annotations;
 mod deliveries;
 mod effects;
 mod facts;

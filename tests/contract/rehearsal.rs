@@ -158,6 +158,11 @@ async fn the_checks(stage: &Stage, token: &str) {
     let done = stage.patch(&run, token, json!({"conclusion": "success", "output": output(50)})).await;
     assert_eq!((&done.body["status"], &done.body["output"]["annotations_count"]), (&json!("completed"), &json!(50)));
     assert_eq!(stage.get(&run, token).await.body["external_id"], "job-1");
+    let added = stage.patch(&run, token, json!({"output": output(3)})).await.body["output"]["annotations_count"].clone();
+    assert_eq!(added, 53, "they are added to those that are there");
+    let listed = stage.get(&format!("{run}/annotations?per_page=100"), token).await.body;
+    assert_eq!((listed.as_array().map(Vec::len), &listed[52]["message"]), (Some(53), &json!("here")));
+    assert_eq!(stage.get(&format!("{runs}/7/annotations"), token).await.status, 404);
     let theirs = stage.github.report_check(stage.repo, "main", "tests", "failure", "1 failed").expect("main is there");
     assert_eq!(stage.patch(&format!("{runs}/{theirs}"), token, json!({"status": "queued"})).await.status, 403);
     let list =

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 mod ignored;
 mod layers;
 mod propose;
+mod pull;
 mod push;
 mod refused;
 mod remote;

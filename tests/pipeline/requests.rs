@@ -269,7 +269,7 @@ async fn closed_issues_bots_and_pull_requests_are_not_served() {
             let pull = world.github.open_pull_request(world.repo, MAINTAINER, "Add", "topic", "main").await.expect("it is there");
             world.github.comment(world.repo, pull, MAINTAINER, "@codex fix this").expect("the pull request is there");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"commands on pull requests are not served yet");
+            insta::assert_snapshot!(world.reason().await, @"`fix` on pull requests is not served yet");
             world.github.close_issue(world.repo, ISSUE, MAINTAINER).expect("the issue is there");
             world.decide().await;
             insta::assert_snapshot!(world.reason().await, @"the issue was closed and no job of it is open");

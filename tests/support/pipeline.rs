@@ -47,6 +47,7 @@ use super::github::APP_ID;
 mod inspect;
 mod look;
 pub(crate) mod post;
+pub(crate) mod pull;
 mod settings;
 mod walls;
 

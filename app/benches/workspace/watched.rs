@@ -7,7 +7,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use patchwright::agent::{Agent, Assignment, Ending, Solution};
 use patchwright::forge::github::GitHub;
-use patchwright::forge::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
+use patchwright::forge::{Access, CloneAccess, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 use patchwright::sandbox::{Capabilities, Executor, Isolation, Limits, Refusal, Sandbox, Terms, Tree};
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
@@ -64,6 +64,10 @@ impl Forge for WatchedForge {
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
         self.github.context(spec).await
+    }
+
+    async fn pull_request(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
+        self.github.pull_request(spec).await
     }
 
     async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError> {

@@ -410,7 +410,7 @@ fn ran(run: &Tested) -> Ran {
 /// Who asked on the forge. A task of the command line was asked for by whoever holds the key.
 fn trigger(spec: &JobSpec) -> Option<Trigger> {
     match &spec.task {
-        Task::FixIssue { issue, .. } => Some(Trigger {
+        Task::FixIssue { issue, .. } | Task::ProvePullRequest { pull_request: issue } => Some(Trigger {
             repository: spec.repo.to_string(),
             issue: issue.0,
             delivery: spec.delivery.clone(),
@@ -429,6 +429,7 @@ fn transcript(kind: &EntryKind) -> Option<Digest> {
         EntryKind::Answered { transcript, .. } | EntryKind::GaveUp { transcript, .. } => Some(*transcript),
         EntryKind::Claimed { .. }
         | EntryKind::Confined { .. }
+        | EntryKind::Adopted { .. }
         | EntryKind::Prepared { .. }
         | EntryKind::TurnTaken { .. }
         | EntryKind::Verified { .. }

@@ -137,6 +137,7 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
     task.push_str("\n# Task\n");
     task.push_str(match (&spec.task, mode) {
         (Task::FixIssue { .. }, _) => "Solve the issue below: change the code so that what it asks for is true.\n",
+        (Task::ProvePullRequest { .. }, _) => "Change nothing: what the pull request changes is proven as it is.\n",
         (Task::Local { .. }, Mode::Fix) => "Do what is asked for below.\n",
         (Task::Local { .. }, Mode::Ask) => "Answer the question below.\n",
         (Task::Local { .. }, Mode::Plan) => "Plan what is asked for below.\n",

@@ -47,6 +47,9 @@ pub enum Effect {
     },
     /// The commit carries the check run.
     SetCheck {
+        /// Which of ours.
+        #[serde(default, skip_serializing_if = "CheckName::is_of_patch")]
+        name: CheckName,
         /// The commit.
         commit: CommitId,
         /// What the run came to.
@@ -58,12 +61,69 @@ pub enum Effect {
         /// Markdown that stands below the summary, folded away by the forge where it is long.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<String>,
+        /// What is said beside lines of the commit; journals from before there were any have none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        annotations: Vec<Annotation>,
     },
     /// The request carries our reaction.
     React {
         /// What to react to.
         subject: Subject,
     },
+}
+
+/// A check run of ours, by what it is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckName {
+    /// A patch that this program publishes.
+    #[default]
+    Patch,
+    /// What somebody else has proposed, and has asked the proof of.
+    Proof,
+}
+
+impl CheckName {
+    /// The name as it appears beside the commit; branch rules refer to it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Patch => "patchwright",
+            Self::Proof => "patchwright/proof",
+        }
+    }
+
+    fn is_of_patch(&self) -> bool {
+        *self == Self::Patch
+    }
+}
+
+/// Something that is said beside lines of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The file.
+    pub path: String,
+    /// The first line, from 1.
+    pub start_line: u32,
+    /// The last line.
+    pub end_line: u32,
+    /// How much it weighs.
+    pub level: Level,
+    /// One line, as plain text.
+    pub title: String,
+    /// What there is to say, as plain text.
+    pub message: String,
+}
+
+/// How much an annotation weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Worth knowing.
+    Notice,
+    /// A person should look.
+    Warning,
+    /// It keeps the commit from what it is for.
+    Failure,
 }
 
 /// Something that a reaction can be put on.
@@ -174,6 +234,9 @@ pub fn branch(spec: &JobSpec, title: &str) -> String {
 ///
 /// A proposal is published only with its verdict, and not where the run was stopped or forbidden.
 pub fn plan(story: &Story<'_>) -> Vec<Effect> {
+    if let Task::ProvePullRequest { pull_request } = story.spec.task {
+        return telling(story, pull_request);
+    }
     let is_for_people = match story.conclusion.outcome {
         Outcome::Proven | Outcome::Unproven | Outcome::TimedOut | Outcome::BudgetExhausted => true,
         Outcome::Answered
@@ -197,13 +260,37 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
             let (title, body) = (report::title(story), report::pull_request(story, judged));
             effects.push(Effect::EnsurePullRequest { branch, base, title, body });
             let (title, summary) = report::check(story, &judged.verdict);
-            let text = report::check_details(story);
-            effects.push(Effect::SetCheck { commit, outcome: story.conclusion.outcome, title, summary, text });
+            let text = report::check_details(story, &judged.verdict);
+            let annotations = report::annotations(&judged.verdict);
+            let (name, outcome) = (CheckName::Patch, story.conclusion.outcome);
+            effects.push(Effect::SetCheck { name, commit, outcome, title, summary, text, annotations });
         }
     }
     if let Some(issue) = story.spec.task.issue() {
         effects.push(Effect::EnsureComment { issue, body: report::farewell(story, judged.is_some()) });
     }
+    effects
+}
+
+/// The end of a run that proves somebody else's pull request: a check run on the commit, where one was fetched, and a comment.
+fn telling(story: &Story<'_>, pull_request: IssueNumber) -> Vec<Effect> {
+    let outcome = story.conclusion.outcome;
+    let is_judged = matches!(outcome, Outcome::Proven | Outcome::Unproven);
+    let verdict = story.judged.filter(|_| is_judged).map(|judged| &judged.verdict);
+    let mut effects = Vec::new();
+    if let Some(adopted) = story.adopted {
+        let (title, summary) = report::adopted::check(story, verdict);
+        effects.push(Effect::SetCheck {
+            name: CheckName::Proof,
+            commit: adopted.proposal.commit.clone(),
+            outcome,
+            title,
+            summary,
+            text: verdict.and_then(|verdict| report::check_details(story, verdict)),
+            annotations: verdict.map(report::annotations).unwrap_or_default(),
+        });
+    }
+    effects.push(Effect::EnsureComment { issue: pull_request, body: report::adopted::comment(story, verdict) });
     effects
 }
 

@@ -146,6 +146,15 @@ impl RepoRef {
         &self.name
     }
 
+    /// The same repository, of which another branch is meant.
+    ///
+    /// # Errors
+    /// [`Malformed`] for a branch that git would not take.
+    pub fn on_branch(&self, branch: &str) -> Result<Self, Malformed> {
+        check_branch(branch)?;
+        Ok(Self { default_branch: branch.into(), ..self.clone() })
+    }
+
     /// The branch that pull requests go to.
     pub fn default_branch(&self) -> &str {
         &self.default_branch

@@ -79,6 +79,11 @@ pub enum Task {
         /// What was written behind the command, if anything.
         request: Option<Untrusted>,
     },
+    /// Run the proof on what somebody has proposed in a pull request, without a model.
+    ProvePullRequest {
+        /// The pull request; until it is looked at, this may be an issue as well.
+        pull_request: IssueNumber,
+    },
     /// Do what was asked on the command line, on a local checkout.
     Local {
         /// The operator's own words.
@@ -127,10 +132,10 @@ impl Mode {
 }
 
 impl Task {
-    /// The issue that the task belongs to, if it came from one.
+    /// The issue or pull request that the task belongs to, if it came from one.
     pub fn issue(&self) -> Option<IssueNumber> {
         match self {
-            Self::FixIssue { issue, .. } => Some(*issue),
+            Self::FixIssue { issue, .. } | Self::ProvePullRequest { pull_request: issue } => Some(*issue),
             Self::Local { .. } => None,
         }
     }
@@ -138,8 +143,16 @@ impl Task {
     /// How it is worked on.
     pub fn mode(&self) -> Mode {
         match self {
-            Self::FixIssue { .. } => Mode::Fix,
+            Self::FixIssue { .. } | Self::ProvePullRequest { .. } => Mode::Fix,
             Self::Local { mode, .. } => *mode,
+        }
+    }
+
+    /// Whether the change is there already, made by somebody else: no agent works, and nothing is published but the result.
+    pub fn adopts(&self) -> bool {
+        match self {
+            Self::ProvePullRequest { .. } => true,
+            Self::FixIssue { .. } | Self::Local { .. } => false,
         }
     }
 }
@@ -195,6 +208,13 @@ pub struct Budget {
 /// What jobs had that were written before there were attempts.
 fn one() -> u32 {
     1
+}
+
+impl Budget {
+    /// The same time, and no model call, for work that is done once and without a model.
+    pub fn without_model(self) -> Self {
+        Self { rounds: 1, attempts: 1, turns: 0, tokens: 0, cost_microusd: 0, ..self }
+    }
 }
 
 /// What has been used so far.

@@ -167,6 +167,11 @@ pub enum EntryKind {
         /// The walls.
         walls: Walls,
     },
+    /// Somebody else's change was fetched: what is to be proven, and against what.
+    Adopted {
+        /// Both.
+        adopted: Adopted,
+    },
     /// The base is fixed and its tests were run.
     Prepared {
         /// What was found.
@@ -262,10 +267,21 @@ pub struct Prepared {
     pub notes: Vec<String>,
 }
 
-/// What the agent proposes.
+/// A change that somebody else has made, as it was when it was fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// The branch that it is to go to.
+    pub branch: String,
+    /// The last commit that it shares with that branch; it is measured against this one.
+    pub base: CommitId,
+    /// The change. No model has said anything about it, so that answer and transcript are empty.
+    pub proposal: Proposal,
+}
+
+/// What is proposed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
-    /// The commit that the harness made of it, by its parent, tree, message and date alone.
+    /// The commit: of an agent's work the one that the harness made, by its parent, tree, message and date alone.
     pub commit: CommitId,
     /// The objects that the base does not have, as a git pack.
     pub pack: Digest,

@@ -152,6 +152,8 @@ fn begin(event: &Event, deployment: &Deployment, facts: &Facts, start: trigger::
         return Decision::ignore(format!("a job of issue #{} is still open; one at a time", event.kind.issue()));
     }
     let because = format!("{} by {}, who has the role {}", start.what, event.actor.login, facts.role);
+    let budget = Budget { attempts: facts.policy.attempts.min(deployment.budget.attempts), ..deployment.budget };
+    let budget = if start.task.adopts() { budget.without_model() } else { budget };
     let spec = JobSpec {
         key: start.key,
         repo: event.repo.clone(),
@@ -160,7 +162,7 @@ fn begin(event: &Event, deployment: &Deployment, facts: &Facts, start: trigger::
         role: facts.role,
         delivery: event.delivery.clone(),
         requested_at: event.at,
-        budget: Budget { attempts: facts.policy.attempts.min(deployment.budget.attempts), ..deployment.budget },
+        budget,
     };
     Decision::Start { spec: Box::new(spec), because }
 }

@@ -6,14 +6,18 @@ use std::fmt::Write as _;
 
 use crate::effect::PULL_REQUEST_PLACEHOLDER;
 use crate::event::IssueNumber;
-use crate::job::{Budget, JobSpec, Task, Usage};
-use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared};
+use crate::job::{Budget, JobId, JobSpec, Task, Usage};
+use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared};
 use crate::proof::Verdict;
 use crate::run::Judged;
 use crate::walls::{self, Walls};
 
+pub mod adopted;
+mod annotations;
 mod evidence;
 pub mod neutral;
+
+pub use annotations::annotations;
 
 use neutral::{cell, clip, code, fence, inert, plain};
 
@@ -31,6 +35,8 @@ const COMMAND_CHARS_MAX: usize = 1_000;
 const SENTENCE_CHARS_MAX: usize = 1_000;
 /// How long an envelope may be that is shown, in bytes.
 const ENVELOPE_BYTES_MAX: usize = 60_000;
+/// How long the details of a check run may be, in bytes; GitHub takes 65,535 characters.
+const DETAILS_BYTES_MAX: usize = 65_000;
 /// How long a body of ours may be; GitHub takes 65,536 characters, and the marker comes on top.
 const BODY_CHARS_MAX: usize = 60_000;
 
@@ -43,6 +49,8 @@ pub struct Story<'a> {
     pub conclusion: &'a Conclusion,
     /// What confined the repository's code, as far as any ran.
     pub walls: &'a [Walls],
+    /// Somebody else's change that is proven, where it is one and was fetched.
+    pub adopted: Option<&'a Adopted>,
     /// What preparing found, if it came so far.
     pub prepared: Option<&'a Prepared>,
     /// The last proposal with its verdict, if there is one.
@@ -61,7 +69,8 @@ pub struct Story<'a> {
     pub is_priced: bool,
     /// The model's name.
     pub model: &'a str,
-    /// Where the default branch points by now, if that is no longer the base.
+    /// Where the default branch points by now, if that is no longer the base; for somebody else's change, where its pull
+    /// request points, if that is no longer the change.
     pub moved_to: Option<&'a CommitId>,
     /// The only host that links of the model may lead to.
     pub host: &'a str,
@@ -198,6 +207,7 @@ fn asked(body: &mut String, story: &Story<'_>) {
             let words = neutral::markdown(words.raw(), story.host, 1_000).replace('\n', "\n> ");
             write!(body, "\n\n{who} ({}) asked on #{issue}:\n\n> {words}", story.spec.role)
         }
+        Task::ProvePullRequest { .. } => write!(body, "\n\n{who} ({}) asked for a proof.", story.spec.role),
         Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),
     };
 }
@@ -260,12 +270,16 @@ pub fn progress(spec: &JobSpec, stage: Stage, walls: &[Walls]) -> String {
         Stage::Solving(_) => 1,
         Stage::Verifying => 2,
     };
-    let steps = [
-        "Prepare: fetch the base and run its tests",
-        if is_bare(walls) { "Solve: work on the code, without a sandbox" } else { "Solve: work on the code in a sandbox" },
-        "Prove: run the tests on the result",
-        "Publish: open a pull request",
-    ];
+    let place = if spec.task.adopts() { adopted::place(stage) } else { place };
+    let steps: &[&str] = match (spec.task.adopts(), is_bare(walls)) {
+        (true, _) => &adopted::STEPS,
+        (false, bare) => &[
+            "Prepare: fetch the base and run its tests",
+            if bare { "Solve: work on the code, without a sandbox" } else { "Solve: work on the code in a sandbox" },
+            "Prove: run the tests on the result",
+            "Publish: open a pull request",
+        ],
+    };
     let mut body = format!("On it, for {}.\n", code(&spec.requested_by.login));
     for (index, step) in steps.iter().enumerate() {
         let mark = if index < place { "x" } else { " " };
@@ -310,20 +324,29 @@ pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
     (clip(&title, TITLE_CHARS_MAX), clip(&summary, BODY_CHARS_MAX))
 }
 
-/// What stands below the check run's summary: the signed statement itself, where it is short enough.
-pub fn check_details(story: &Story<'_>) -> Option<String> {
-    let Sealed { digest, envelope } = story.attestation?;
+/// What stands below the check run's summary: the tests one by one, where they are known, and the signed statement, where
+/// there is one. The statement goes before the tests where there is not room for both.
+pub fn check_details(story: &Story<'_>, verdict: &Verdict) -> Option<String> {
+    let statement = story.attestation.map(|sealed| statement(sealed, &story.spec.id()));
+    let room = DETAILS_BYTES_MAX.saturating_sub(statement.as_ref().map_or(0, String::len));
+    let tests = verdict.account().and_then(|account| evidence::test_by_test(account, room));
+    let parts: Vec<String> = tests.into_iter().chain(statement).collect();
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
+}
+
+/// The signed statement itself, where it is short enough.
+fn statement(sealed: &Sealed, job: &JobId) -> String {
+    let Sealed { digest, envelope } = sealed;
     if envelope.len() > ENVELOPE_BYTES_MAX {
         let n_bytes = envelope.len();
-        return Some(format!(
-            "The signed statement, `sha256:{digest}`, has {n_bytes} bytes and is too long to stand here. The server keeps it: `patchwright jobs attestation {}` brings it out there, for `patchwright verify FILE`.",
-            story.spec.id()
-        ));
+        return format!(
+            "The signed statement, `sha256:{digest}`, has {n_bytes} bytes and is too long to stand here. The server keeps it: `patchwright jobs attestation {job}` brings it out there, for `patchwright verify FILE`."
+        );
     }
     let fenced = fence(envelope);
-    Some(format!(
+    format!(
         "The signed statement, `sha256:{digest}`. Put the line below into a file for `patchwright verify FILE`.\n\n<details><summary>Attestation</summary>\n\n{fenced}\n\n</details>"
-    ))
+    )
 }
 
 /// The commit's message.

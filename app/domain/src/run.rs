@@ -9,22 +9,26 @@
 //!      |                   | GaveUp, Failed ------------------------^  ^                        |
 //!      +--------- cancel, deadline, budget, claims: PublishPlanned ----+------ Failed push -----+
 //! ```
+//! Where somebody else's change is proven it is Preparing -Adopted-> Preparing -Prepared-> Verifying: nobody solves.
 //! Every end passes through Planning, so that people are told of it; without a verdict only the telling can be planned.
 
 use jiff::Timestamp;
 
 use crate::effect::{Effect, EffectKey, Receipt};
 use crate::job::{Allowance, Budget, JobId, JobSpec, Usage};
-use crate::journal::{Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
+use crate::journal::{Adopted, Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
 use crate::proof::Verdict;
 use crate::walls::Walls;
 
+mod adoption;
 mod attempts;
 mod conclude;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Fetch what somebody else has changed, and fix what it is measured against.
+    Adopt,
     /// Fix the base, find the test command, run it.
     Prepare,
     /// Let the agent work.
@@ -80,6 +84,9 @@ pub struct Run {
     started_at: Option<Timestamp>,
     cancelled_by: Option<String>,
     walls: Vec<Walls>,
+    /// Whether it is somebody else's change that is proven.
+    adopts: bool,
+    adopted: Option<Adopted>,
     prepared: Option<Prepared>,
     finished: Vec<Judged>,
     current: Option<Judged>,
@@ -124,6 +131,8 @@ impl Run {
             started_at: None,
             cancelled_by: None,
             walls: Vec::new(),
+            adopts: spec.task.adopts(),
+            adopted: None,
             prepared: None,
             finished: Vec::new(),
             current: None,
@@ -290,7 +299,7 @@ impl Run {
             | Phase::Planning { .. }
             | Phase::Publishing { .. }
             | Phase::Ending { .. }
-            | Phase::Completed { .. } => Step::Prepare,
+            | Phase::Completed { .. } => self.preparation(),
         }
     }
 
@@ -306,6 +315,7 @@ impl Run {
         let fits = match &entry.kind {
             EntryKind::Claimed { handed_back, .. } => self.claimed(entry.at, *handed_back),
             EntryKind::Confined { walls } => self.confined(walls),
+            EntryKind::Adopted { adopted } => self.on_adopted(adopted),
             EntryKind::Prepared { prepared } => self.on_prepared(prepared),
             EntryKind::TurnTaken { usage, .. } => self.turn_taken(usage),
             EntryKind::Solved { proposal } => self.solved(proposal),
@@ -341,11 +351,12 @@ impl Run {
     }
 
     fn on_prepared(&mut self, prepared: &Prepared) -> bool {
-        if !matches!(self.phase, Phase::Preparing) || self.claims == 0 {
+        if !matches!(self.phase, Phase::Preparing) || self.claims == 0 || !self.is_base(&prepared.base) {
             return false;
         }
         self.prepared = Some(prepared.clone());
-        self.advance(Phase::Solving { attempt: 1, round: 1, feedback: None })
+        let next = self.after_preparing();
+        self.advance(next)
     }
 
     fn turn_taken(&mut self, usage: &Usage) -> bool {
@@ -401,7 +412,7 @@ impl Run {
         let is_covered = self.judged().is_some() || !effects.iter().any(Effect::publishes);
         let is_entitled = (conclusion.outcome != Outcome::Proven || self.has_proof())
             && (conclusion.outcome != Outcome::Answered || self.is_answered);
-        if !(is_early_enough && is_covered && is_entitled) {
+        if !(is_early_enough && is_covered && is_entitled && self.is_about_adopted(conclusion, effects)) {
             return false;
         }
         self.advance(Phase::Publishing { conclusion: conclusion.clone(), remaining: effects.to_vec() })

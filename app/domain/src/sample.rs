@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use crate::demands::Isolation;
 use crate::ecosystem::Plan;
-use crate::effect::Effect;
+use crate::effect::{CheckName, Effect};
 use crate::event::{Actor, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
 use crate::job::{Budget, JobKey, JobSpec, Mode, Task, Usage};
-use crate::journal::{Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal};
+use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal};
 use crate::proof::{Doubt, Evidence, Exit, Limit, Verdict};
 use crate::walls::{Enforcement, KeptLimit, Walls};
 
@@ -137,6 +137,23 @@ pub(crate) fn proposal() -> Proposal {
         changes: vec![changed("src/lib.rs", ChangeKind::Modified)],
         fingerprint: None,
     }
+}
+
+/// The [`proposal`] as somebody else's.
+pub(crate) fn adopted() -> Adopted {
+    Adopted { branch: "main".into(), base: commit('a'), proposal: proposal() }
+}
+
+/// A proof of pull request 12, asked for in a comment.
+pub(crate) fn prove_spec() -> JobSpec {
+    JobSpec { task: Task::ProvePullRequest { pull_request: IssueNumber(12) }, budget: BUDGET.without_model(), ..spec() }
+}
+
+/// The check run on the [`proposal`], where it is somebody else's.
+pub(crate) fn checked(outcome: Outcome) -> Effect {
+    let (title, summary) = ("t".into(), "x".into());
+    let name = CheckName::Proof;
+    Effect::SetCheck { name, commit: commit('b'), outcome, title, summary, text: None, annotations: Vec::new() }
 }
 
 /// Red on base, green on head.

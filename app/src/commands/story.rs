@@ -41,6 +41,10 @@ fn line(kind: &EntryKind) -> String {
             format!("confined   {} {}", MARK.to_uppercase(), walls.line())
         }
         EntryKind::Confined { walls } => format!("confined   {} ({})", walls.line(), walls.layers.join(", ")),
+        EntryKind::Adopted { adopted } => {
+            let (head, base) = (adopted.proposal.commit.short(), adopted.base.short());
+            format!("adopted    commit {head} of the pull request, against {base}")
+        }
         EntryKind::Prepared { prepared } => match &prepared.baseline {
             Some(baseline) => format!("prepared   base {}: {}", prepared.base.short(), tested(baseline)),
             None if prepared.plan.test.is_some() => format!("prepared   base {}", prepared.base.short()),

@@ -11,16 +11,18 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use patchwright_domain::brief::{Remark, Request};
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, IssueNumber, RawDelivery, RepoRef, Role, Untrusted};
-use patchwright_domain::job::{JobSpec, Task};
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
+use super::{Access, CloneAccess, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 use crate::policy_file;
 use client::{As, Call, Client};
 
+mod checks;
 mod client;
 mod effects;
 mod payload;
@@ -135,6 +137,12 @@ fn role(answer: &Value) -> Role {
     read("role_name").or_else(|| read("permission")).unwrap_or(Role::None)
 }
 
+/// The issue or pull request that a job is about.
+fn issue_of(spec: &JobSpec) -> Result<IssueNumber, ForgeError> {
+    let missing = || ForgeError::Rejected { what: "reading the request".into(), reason: "the task has no issue".into() };
+    spec.task.issue().ok_or_else(missing)
+}
+
 fn text(value: &Value, pointer: &str) -> Untrusted {
     Untrusted::new(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default())
 }
@@ -166,9 +174,7 @@ impl Forge for GitHub {
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
-        let Task::FixIssue { issue, .. } = spec.task else {
-            return Err(ForgeError::Rejected { what: "reading the request".into(), reason: "the task has no issue".into() });
-        };
+        let issue = issue_of(spec)?;
         let token = self.client.token(&spec.repo, json!({ "issues": "read" })).await?;
         let path = format!("/repos/{}/issues/{issue}", spec.repo);
         let answer = self.client.call(As::Installation(&token), &Call::get(path, "reading the issue")).await?;
@@ -183,6 +189,25 @@ impl Forge for GitHub {
             comments: theirs[n_omitted..].iter().map(remark).collect(),
             comments_omitted: u32::try_from(n_omitted).unwrap_or(u32::MAX),
         })
+    }
+
+    async fn pull_request(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
+        const WHAT: &str = "looking at the pull request";
+        let number = issue_of(spec)?;
+        let token = self.client.token(&spec.repo, json!({ "issues": "read", "pull_requests": "read" })).await?;
+        let get = async |collection: &str| {
+            let path = format!("/repos/{}/{collection}/{number}", spec.repo);
+            self.client.call(As::Installation(&token), &Call::get(path, WHAT)).await
+        };
+        if get("issues").await?.body.get("pull_request").is_none_or(Value::is_null) {
+            return Ok(None);
+        }
+        let found = get("pulls").await?.body;
+        let odd = |reason: String| ForgeError::Rejected { what: WHAT.into(), reason };
+        let branch = found.pointer("/base/ref").and_then(Value::as_str).unwrap_or_default();
+        let target = spec.repo.on_branch(branch).map_err(|e| odd(format!("of the branch that it is to go to: {e}")))?;
+        let head = found.pointer("/head/sha").and_then(Value::as_str).and_then(CommitId::parse);
+        Ok(Some(PullRequest { target, head: head.ok_or_else(|| odd("GitHub's answer names no commit".into()))? }))
     }
 
     async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError> {

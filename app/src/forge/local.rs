@@ -10,7 +10,7 @@ use patchwright_domain::event::{Event, RawDelivery, RepoRef, Role, Untrusted};
 use patchwright_domain::job::{JobSpec, Task};
 use patchwright_domain::policy::Policy;
 
-use super::{Access, CloneAccess, Forge, ForgeError, RepoFacts, Unauthentic};
+use super::{Access, CloneAccess, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 
 /// A checkout on this machine.
 #[derive(Debug)]
@@ -42,6 +42,10 @@ impl Forge for LocalCheckout {
         };
         let nothing = || Untrusted::new("");
         Ok(Request { title: nothing(), body: request.clone(), author: nothing(), comments: Vec::new(), comments_omitted: 0 })
+    }
+
+    async fn pull_request(&self, _spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
+        Ok(None)
     }
 
     async fn clone_access(&self, _repo: &RepoRef, _access: Access) -> Result<CloneAccess, ForgeError> {

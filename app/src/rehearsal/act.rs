@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    body, git, repository_body,
+    body, check_body, git, repository_body,
     scene::{Account, CheckRun, Comment, Installation, Issue, Pull, Reaction, Repository, RepositoryId, Role, State},
     world::World,
 };
@@ -16,6 +16,7 @@ const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 pub(super) struct NewPull {
     pub(super) title: String,
     pub(super) body: Option<String>,
+    pub(super) head_repo: RepositoryId,
     pub(super) head: String,
     pub(super) base: String,
     pub(super) draft: bool,
@@ -25,23 +26,8 @@ pub(super) struct NewPull {
 impl World {
     /// Registers a repository whose git side is there already, and installs the App for its owner.
     pub(super) fn add_repository(&mut self, owner: &str, name: &str, default_branch: &str) -> RepositoryId {
-        let id = RepositoryId(self.next_id());
-        self.ensure_user(owner, Account::User);
-        let path = self.root.join(owner).join(format!("{name}.git"));
-        let heads = git::heads(&path).unwrap_or_default();
-        let repository = Repository {
-            id,
-            owner: owner.to_owned(),
-            name: name.to_owned(),
-            default_branch: default_branch.to_owned(),
-            path,
-            heads,
-            protected: BTreeSet::new(),
-            roles: BTreeMap::from([(owner.to_lowercase(), Role::Admin)]),
-            issues: BTreeMap::new(),
-            checks: Vec::new(),
-            created_at: self.now(),
-        };
+        let repository = self.new_repository(owner, name, default_branch);
+        let id = repository.id;
         let brief = repository_body::brief(&repository);
         self.repositories.push(repository);
         if self.installation_of(owner).is_some() {
@@ -55,6 +41,35 @@ impl World {
             self.announce_installation("installation", "created", owner, json!({"repositories": [brief]}));
         }
         id
+    }
+
+    /// Registers a fork whose git side is there already; the App knows nothing of it.
+    pub(super) fn add_fork(&mut self, of: RepositoryId, user: &str) -> Option<RepositoryId> {
+        let (name, branch) = self.repository(of).map(|repo| (repo.name.clone(), repo.default_branch.clone()))?;
+        let fork = Repository { fork_of: Some(of), ..self.new_repository(user, &name, &branch) };
+        let id = fork.id;
+        self.repositories.push(fork);
+        Some(id)
+    }
+
+    fn new_repository(&mut self, owner: &str, name: &str, default_branch: &str) -> Repository {
+        self.ensure_user(owner, Account::User);
+        let path = self.root.join(owner).join(format!("{name}.git"));
+        let heads = git::heads(&path).unwrap_or_default();
+        Repository {
+            id: RepositoryId(self.next_id()),
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            default_branch: default_branch.to_owned(),
+            fork_of: None,
+            path,
+            heads,
+            protected: BTreeSet::new(),
+            roles: BTreeMap::from([(owner.to_lowercase(), Role::Admin)]),
+            issues: BTreeMap::new(),
+            checks: Vec::new(),
+            created_at: self.now(),
+        }
     }
 
     fn announce_installation(&mut self, event: &'static str, action: &str, owner: &str, more: Value) {
@@ -220,13 +235,17 @@ impl World {
 
     /// Opens a pull request between two branches that are there, and gives its number.
     pub(super) fn open_pull(&mut self, repo: RepositoryId, user: &str, new: NewPull) -> Option<u64> {
-        let heads = &self.repository(repo)?.heads;
-        let (head_sha, base_sha) = (heads.get(&new.head)?.clone(), heads.get(&new.base)?.clone());
+        let from = self.repository(new.head_repo)?;
+        let (head_sha, source) = (from.heads.get(&new.head)?.clone(), from.path.clone());
+        let target = self.repository(repo)?;
+        let (base_sha, path) = (target.heads.get(&new.base)?.clone(), target.path.clone());
         let mut issue = self.new_issue(repo, user, &new.title, new.body)?;
         let number = issue.number;
+        git::show_pull(&path, &source, number, &new.head).ok()?;
         issue.pull = Some(Pull {
             id: self.next_id(),
             draft: new.draft,
+            head_repo: new.head_repo,
             head: new.head,
             head_sha,
             base: new.base,
@@ -249,8 +268,8 @@ impl World {
             None => checks.push(run.clone()),
         }
         let shape = self.shape(repo, |world, repo| {
-            let suite = json!({"check_suite": body::check_suite(world, repo, &run)});
-            body::merged(body::check_run(world, repo, &run), suite)
+            let suite = json!({"check_suite": check_body::check_suite(world, repo, &run)});
+            body::merged(check_body::check_run(world, repo, &run), suite)
         });
         if known.is_none() {
             self.announce("check_run", repo, sender, json!({"action": "created", "check_run": shape}));
@@ -312,14 +331,23 @@ impl World {
 
     /// Moves the open pull requests of a branch.
     fn move_pulls(&mut self, repo: RepositoryId, branch: &str, new: Option<&String>, pusher: &str) {
-        let is_ours = |issue: &&Issue| issue.state == State::Open && issue.pull.as_ref().is_some_and(|pull| pull.head == branch);
-        let Some(found) = self.repository(repo) else { return };
-        let numbers: Vec<u64> = found.issues.values().filter(is_ours).map(|issue| issue.number).collect();
-        for number in numbers {
+        let is_from_it = |pull: &Pull| pull.head_repo == repo && pull.head == branch;
+        let is_it = |issue: &&Issue| issue.state == State::Open && issue.pull.as_ref().is_some_and(is_from_it);
+        let Some(source) = self.repository(repo).map(|found| found.path.clone()) else { return };
+        let of = |found: &Repository| {
+            let numbers = found.issues.values().filter(is_it).map(|issue| issue.number);
+            numbers.map(|number| (found.id, found.path.clone(), number)).collect::<Vec<_>>()
+        };
+        let pulls: Vec<_> = self.repositories.iter().flat_map(of).collect();
+        for (repo, path, number) in pulls {
             let Some(new) = new else {
                 self.set_state(repo, number, pusher, State::Closed);
                 continue;
             };
+            if let Err(error) = git::show_pull(&path, &source, number, branch) {
+                tracing::warn!(%error, "a pull request could not be moved");
+                continue;
+            }
             let Some(pull) = self.issue_mut(repo, number).and_then(|issue| issue.pull.as_mut()) else { continue };
             let before = std::mem::replace(&mut pull.head_sha, new.clone());
             pull.mergeability_known = false;

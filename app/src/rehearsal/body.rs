@@ -1,4 +1,4 @@
-//! The shapes of GitHub's JSON: people, issues, comments, pull requests, check runs. Repositories are next door.
+//! The shapes of GitHub's JSON: people, issues, comments, pull requests. Repositories and check runs are next door.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     git::{Change, Committed, Comparison},
     repository_body::repository,
-    scene::{Account, CheckRun, Checker, Comment, Installation, Issue, Pull, Reaction, Repository, User},
+    scene::{Account, Checker, Comment, Installation, Issue, Pull, Reaction, Repository, User},
     world::World,
 };
 
@@ -109,7 +109,8 @@ fn an_app(world: &World, id: u64, slug: &str, owner: &str, permissions: Value) -
     })
 }
 
-fn checker(world: &World, checker: Checker) -> Value {
+/// The App that a check run belongs to.
+pub(super) fn checker(world: &World, checker: Checker) -> Value {
     match checker {
         Checker::OurApp => app(world),
         Checker::Actions => {
@@ -276,10 +277,11 @@ pub(super) fn pull_simple(world: &World, repo: &Repository, issue: &Issue, pull:
     let (url, page) = (format!("{api}/pulls/{}", issue.number), issue_page(world, repo, issue));
     let issue_url = format!("{api}/issues/{}", issue.number);
     let labels: Vec<_> = issue.labels.iter().map(|name| label(world, repo, name)).collect();
-    let end = |branch: &str, sha: &str| {
+    let end = |repo: &Repository, branch: &str, sha: &str| {
         let label = format!("{}:{branch}", repo.owner);
         json!({"label": label, "ref": branch, "sha": sha, "user": user(world, &repo.owner), "repo": repository(world, repo)})
     };
+    let head_repo = world.repository(pull.head_repo).unwrap_or(repo);
     json!({
         "url": url,
         "id": pull.id,
@@ -311,8 +313,8 @@ pub(super) fn pull_simple(world: &World, repo: &Repository, issue: &Issue, pull:
         "review_comment_url": format!("{api}/pulls/comments{{/number}}"),
         "comments_url": format!("{issue_url}/comments"),
         "statuses_url": format!("{api}/statuses/{}", pull.head_sha),
-        "head": end(&pull.head, &pull.head_sha),
-        "base": end(&pull.base, &pull.base_sha),
+        "head": end(head_repo, &pull.head, &pull.head_sha),
+        "base": end(repo, &pull.base, &pull.base_sha),
         "_links": pull_links(&api, &page, issue.number, &pull.head_sha),
         "author_association": association(repo, &issue.user),
         "auto_merge": null,
@@ -409,78 +411,4 @@ pub(super) fn commit(world: &World, repo: &Repository, found: &Committed) -> Val
         "stats": {"additions": additions, "deletions": deletions, "total": additions + deletions},
         "files": found.changes.iter().map(|of| change(world, repo, &found.sha, of)).collect::<Vec<_>>(),
     })
-}
-
-pub(super) fn check_run(world: &World, repo: &Repository, run: &CheckRun) -> Value {
-    let url = format!("{}/check-runs/{}", world.repository_api(repo), run.id);
-    let page = format!("{}/{}/runs/{}", world.web, repo.full_name(), run.id);
-    let text = |name: &str| run.output.get(name).cloned().unwrap_or(Value::Null);
-    json!({
-        "id": run.id,
-        "node_id": node_id("CheckRun", run.id),
-        "name": run.name,
-        "head_sha": run.head_sha,
-        "external_id": run.external_id,
-        "url": url,
-        "html_url": page,
-        "details_url": run.details_url.as_ref().unwrap_or(&page),
-        "status": run.status,
-        "conclusion": run.conclusion,
-        "started_at": time(run.started_at),
-        "completed_at": run.completed_at.map(time),
-        "output": {
-            "title": text("title"),
-            "summary": text("summary"),
-            "text": text("text"),
-            "annotations_count": run.annotations.len(),
-            "annotations_url": format!("{url}/annotations"),
-        },
-        "check_suite": {"id": suite_id(run)},
-        "app": checker(world, run.checker),
-        "pull_requests": pulls_at(world, repo, &run.head_sha),
-    })
-}
-
-/// There is one suite for each commit and App.
-fn suite_id(run: &CheckRun) -> u64 {
-    let commit = u64::from_str_radix(run.head_sha.get(..8).unwrap_or("0"), 16).unwrap_or(0);
-    commit * 2 + u64::from(run.checker == Checker::Actions)
-}
-
-/// A check suite as it stands in the webhooks of its runs.
-pub(super) fn check_suite(world: &World, repo: &Repository, run: &CheckRun) -> Value {
-    let api = world.repository_api(repo);
-    let branch = repo.heads.iter().find(|(_, sha)| **sha == run.head_sha).map(|(branch, _)| branch);
-    json!({
-        "id": suite_id(run),
-        "node_id": node_id("CheckSuite", suite_id(run)),
-        "head_branch": branch,
-        "head_sha": run.head_sha,
-        "status": run.status,
-        "conclusion": run.conclusion,
-        "url": format!("{api}/check-suites/{}", suite_id(run)),
-        "before": null,
-        "after": run.head_sha,
-        "pull_requests": pulls_at(world, repo, &run.head_sha),
-        "app": checker(world, run.checker),
-        "created_at": time(run.started_at),
-        "updated_at": time(run.completed_at.unwrap_or(run.started_at)),
-    })
-}
-
-fn pulls_at(world: &World, repo: &Repository, sha: &str) -> Vec<Value> {
-    let api = world.repository_api(repo);
-    let repo_link = json!({"id": repo.id.0, "url": api, "name": repo.name});
-    let open = |issue: &&Issue| issue.closed_at.is_none();
-    let pulls = repo.issues.values().filter(open).filter_map(|issue| issue.pull.as_ref().map(|pull| (issue, pull)));
-    let link = |(issue, pull): (&Issue, &Pull)| {
-        json!({
-            "id": pull.id,
-            "number": issue.number,
-            "url": format!("{api}/pulls/{}", issue.number),
-            "head": {"ref": pull.head, "sha": pull.head_sha, "repo": repo_link},
-            "base": {"ref": pull.base, "sha": pull.base_sha, "repo": repo_link},
-        })
-    };
-    pulls.filter(|(_, pull)| pull.head_sha == sha).map(link).collect()
 }

@@ -21,6 +21,29 @@ pub(super) fn create(path: &Path, default_branch: &str) -> Result<(), git2::Erro
     Repository::init_opts(path, &options).map(|_| ())
 }
 
+/// Makes a bare repository with the branches of another.
+pub(super) fn fork(from: &Path, path: &Path, default_branch: &str) -> Result<(), git2::Error> {
+    create(path, default_branch)?;
+    fetch(path, from, "+refs/heads/*:refs/heads/*")
+}
+
+/// Lets a repository show a branch, of its own or of a fork, as what a pull request proposes.
+pub(super) fn show_pull(path: &Path, from: &Path, number: u64, branch: &str) -> Result<(), git2::Error> {
+    let name = format!("refs/pull/{number}/head");
+    if path != from {
+        return fetch(path, from, &format!("+refs/heads/{branch}:{name}"));
+    }
+    let repository = Repository::open_bare(path)?;
+    let commit = repository.find_reference(&format!("refs/heads/{branch}"))?.peel_to_commit()?.id();
+    repository.reference(&name, commit, true, "rehearsal").map(|_| ())
+}
+
+fn fetch(path: &Path, from: &Path, refspec: &str) -> Result<(), git2::Error> {
+    let mut options = git2::FetchOptions::new();
+    options.download_tags(git2::AutotagOption::None).update_fetchhead(false);
+    Repository::open_bare(path)?.remote_anonymous(&from.to_string_lossy())?.fetch(&[refspec], Some(&mut options), None)
+}
+
 /// Commits files on top of a branch, which is made if need be.
 pub(super) fn commit(
     path: &Path,

@@ -68,7 +68,7 @@ fn own_fields(world: &World, repo: &Repository) -> Value {
         "owner": user(world, &repo.owner),
         "html_url": page,
         "description": null,
-        "fork": false,
+        "fork": repo.fork_of.is_some(),
         "clone_url": format!("{page}.git"),
         "git_url": format!("{page}.git"),
         "ssh_url": format!("git@localhost:{}.git", repo.full_name()),

@@ -112,6 +112,7 @@ const ROUTES: &[Route] = &[
     route("POST", "/repos/{owner}/{repo}/check-runs", CHECKS_WRITE, checks::create),
     route("GET", "/repos/{owner}/{repo}/check-runs/{check_run_id}", CHECKS, checks::show),
     route("PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", CHECKS_WRITE, checks::update),
+    route("GET", "/repos/{owner}/{repo}/check-runs/{check_run_id}/annotations", CHECKS, checks::annotations),
     route("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", READ, issues::comment),
     route("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", WRITE, issues::edit_comment),
     route("DELETE", "/repos/{owner}/{repo}/issues/comments/{comment_id}", WRITE, issues::delete_comment),

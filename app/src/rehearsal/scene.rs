@@ -136,6 +136,8 @@ pub struct Pull {
     pub id: u64,
     /// Whether it is a draft.
     pub draft: bool,
+    /// The repository of the branch with the changes: the one that the pull request is in, or a fork of it.
+    pub head_repo: RepositoryId,
     /// The branch with the changes.
     pub head: String,
     /// The last commit of `head`; it stays when the branch goes.
@@ -236,6 +238,8 @@ pub struct Repository {
     pub name: String,
     /// The branch that pull requests go to.
     pub default_branch: String,
+    /// The repository that it was forked from, if it was.
+    pub fork_of: Option<RepositoryId>,
     /// Where the bare repository is.
     pub path: PathBuf,
     /// The branches and their last commits, as last seen.

@@ -7,7 +7,8 @@ use patchwright_domain::journal::{CommitId, Digest, EntryKind, Prepared};
 use patchwright_domain::policy::Policy;
 use patchwright_domain::proof::Evidence;
 use patchwright_domain::report::Stage;
-use patchwright_domain::walls::{Reach, Walls};
+use patchwright_domain::run::Run;
+use patchwright_domain::walls::Reach;
 use tracing::info;
 
 use super::commands::{self, Said};
@@ -16,16 +17,26 @@ use crate::devcontainer::{self, Named};
 use crate::forge::Access;
 use crate::policy_file;
 use crate::sandbox::images;
+use crate::store::StoreError;
 
-pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Preparing, walls).await;
+pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
+    super::show(tools, spec, Stage::Preparing, run.walls()).await;
     let request = tools.forge.context(spec).await?;
     let text = serde_json::to_vec(&request).expect("a request holds only text");
     let request = tools.store.put_artifact(text).await?;
-    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
-    let base = tools.workspaces.fetch(&spec.repo, access).await?;
+    let base = base(tools, spec, run).await?;
     let prepared = prepared(tools, spec, &base, request).await?;
     Ok(Answer::entry(EntryKind::Prepared { prepared }))
+}
+
+/// The commit that everything is measured against, which is in the mirror behind this.
+async fn base(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<CommitId, StepError> {
+    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
+    let Some(adopted) = run.adopted() else { return Ok(tools.workspaces.fetch(&spec.repo, access).await?) };
+    // Another worker may have adopted it, with another mirror.
+    let target = spec.repo.on_branch(&adopted.branch).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    tools.workspaces.fetch(&target, access).await?;
+    Ok(adopted.base.clone())
 }
 
 /// Finds out how a base is tested, and what its tests say.

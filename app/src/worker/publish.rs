@@ -27,12 +27,16 @@ pub(super) async fn plan(
         Some(digest) => String::from_utf8_lossy(&tools.store.artifact(&digest).await?).into_owned(),
         None => String::new(),
     };
-    let moved_to = moved_base(tools, spec, run).await;
+    let moved_to = match run.adopted() {
+        Some(adopted) => moved_head(tools, spec, &adopted.proposal.commit).await,
+        None => moved_base(tools, spec, run).await,
+    };
     let sealed = attest::of_run(tools, spec, run, &progress.journal).await?;
     let story = Story {
         spec,
         conclusion: &conclusion,
         walls: run.walls(),
+        adopted: run.adopted(),
         prepared: run.prepared(),
         judged: run.judged(),
         finished: run.finished(),
@@ -58,6 +62,12 @@ async fn moved_base(tools: &Tools, spec: &JobSpec, run: &Run) -> Option<CommitId
     let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await.ok()?;
     let now = tools.workspaces.fetch(&spec.repo, access).await.ok()?;
     (now != *base).then_some(now)
+}
+
+/// Where a pull request points now, if that is no longer what was proven. Not knowing it stops nothing.
+async fn moved_head(tools: &Tools, spec: &JobSpec, proven: &CommitId) -> Option<CommitId> {
+    let now = tools.forge.pull_request(spec).await.ok()??.head;
+    (now != *proven).then_some(now)
 }
 
 /// Does one effect. One that is refused is written down as such; the run decides what that means.

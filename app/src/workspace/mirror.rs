@@ -78,20 +78,50 @@ fn remote_error(what: &'static str, remote: &Remote, error: &git2::Error) -> Wor
 /// `release/1.x` must not be in its way.
 const FETCHED: &str = "refs/patchwright/base";
 
+/// The same for the branch that a pull request is to go to, and for what it proposes.
+const FETCHED_TARGET: &str = "refs/patchwright/target";
+const FETCHED_PULL: &str = "refs/patchwright/pull";
+
 pub(super) fn fetch(mirror: &Path, remote: &Remote, branch: &str) -> Result<CommitId, WorkspaceError> {
-    const WHAT: &str = "fetching the repository";
+    let [head] = fetch_all(mirror, remote, &[(format!("refs/heads/{branch}"), FETCHED)])?;
+    let missing = || WorkspaceError::Rejected { what: WHAT_FETCHED, reason: format!("there is no branch `{branch}`") };
+    head.ok_or_else(missing)
+}
+
+/// The last commit of a branch, and that of a pull request. It is the base repository that has both: what a fork proposes is
+/// fetched from here, and no fork is ever asked.
+pub(super) fn fetch_pull(
+    mirror: &Path,
+    remote: &Remote,
+    branch: &str,
+    number: u64,
+) -> Result<(CommitId, CommitId), WorkspaceError> {
+    let wanted = [(format!("refs/heads/{branch}"), FETCHED_TARGET), (format!("refs/pull/{number}/head"), FETCHED_PULL)];
+    let [target, head] = fetch_all(mirror, remote, &wanted)?;
+    let missing = |reason: String| WorkspaceError::Rejected { what: WHAT_FETCHED, reason };
+    let target = target.ok_or_else(|| missing(format!("there is no branch `{branch}`")))?;
+    Ok((target, head.ok_or_else(|| missing(format!("there is no pull request #{number}")))?))
+}
+
+const WHAT_FETCHED: &str = "fetching the repository";
+
+/// Fetches these of the remote's refs, each to a place of its own, and says where they point.
+fn fetch_all<const N: usize>(
+    mirror: &Path,
+    remote: &Remote,
+    wanted: &[(String, &str); N],
+) -> Result<[Option<CommitId>; N], WorkspaceError> {
+    const WHAT: &str = WHAT_FETCHED;
     let repository = open_or_make(mirror)?;
     let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
     let mut options = FetchOptions::new();
     options.remote_callbacks(callbacks(remote)).download_tags(git2::AutotagOption::None);
-    let name = format!("refs/heads/{branch}");
-    let refspec = format!("+{name}:{FETCHED}");
-    connection.fetch(&[&refspec], Some(&mut options), None).map_err(|e| remote_error(WHAT, remote, &e))?;
+    let refspecs = wanted.each_ref().map(|(name, place)| format!("+{name}:{place}"));
+    connection.fetch(&refspecs, Some(&mut options), None).map_err(|e| remote_error(WHAT, remote, &e))?;
     // What the remote says it has, and not what is here: a branch that is gone was fetched once.
     let heads = connection.list().map_err(|e| remote_error(WHAT, remote, &e))?;
-    let head = heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid);
-    let missing = || WorkspaceError::Rejected { what: WHAT, reason: format!("there is no branch `{branch}`") };
-    head.map(commit_id).ok_or_else(missing)
+    let at = |name: &str| heads.iter().find(|head| head.name() == name).map(|head| commit_id(head.oid()));
+    Ok(wanted.each_ref().map(|(name, _)| at(name)))
 }
 
 pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {

@@ -1,7 +1,7 @@
 //! Effects are done once, however often they are asked for and however many answers are lost.
 
 use patchwright::rehearsal::fault::Fault;
-use patchwright_domain::effect::{Effect, Subject};
+use patchwright_domain::effect::{CheckName, Effect, Subject};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::{CommitId, Digest, Outcome};
 use serde_json::json;
@@ -144,11 +144,13 @@ async fn a_check_run_is_created_and_then_updated() {
     let scene = Scene::set().await;
     let commit = branch(&scene, "codex/1-fix").await;
     let check = |outcome, title: &str| Effect::SetCheck {
+        name: CheckName::Patch,
         commit: commit.clone(),
         outcome,
         title: title.into(),
         summary: "| red | green |".into(),
         text: Some("the statement".into()),
+        annotations: Vec::new(),
     };
     scene.stage.github.report_check(scene.stage.repo, "codex/1-fix", "patchwright", "failure", "not ours").expect("it is there");
     scene.perform(&check(Outcome::Unproven, "Not proven")).await.expect("GitHub takes it");
@@ -174,7 +176,15 @@ async fn check_runs_of_two_jobs_stand_side_by_side() {
     let scene = Scene::set().await;
     let commit = branch(&scene, "codex/1-fix").await;
     let (title, summary) = ("Proven".into(), "ok".into());
-    let effect = Effect::SetCheck { commit, outcome: Outcome::Proven, title, summary, text: None };
+    let effect = Effect::SetCheck {
+        name: CheckName::Patch,
+        commit,
+        outcome: Outcome::Proven,
+        title,
+        summary,
+        text: None,
+        annotations: Vec::new(),
+    };
     let mut other = scene.spec();
     other.key = patchwright_domain::job::JobKey::of_comment(&scene.repo, scene.issue, 2);
     let other = effect.key(&other.id());
@@ -208,7 +218,15 @@ async fn every_outcome_has_a_conclusion_that_github_knows() {
     ];
     for outcome in outcomes {
         let (title, summary) = (outcome.to_string(), "x".to_owned());
-        let check = Effect::SetCheck { commit: commit.clone(), outcome, title, summary, text: None };
+        let check = Effect::SetCheck {
+            name: CheckName::Patch,
+            commit: commit.clone(),
+            outcome,
+            title,
+            summary,
+            text: None,
+            annotations: Vec::new(),
+        };
         scene.perform(&check).await.expect("GitHub takes it");
     }
     assert_eq!(scene.stage.github.check_runs(scene.stage.repo).len(), 1);

@@ -2,7 +2,8 @@
 
 use patchwright::forge::{Access, Forge as _};
 use patchwright::rehearsal::scene;
-use patchwright_domain::event::Role;
+use patchwright_domain::event::{IssueNumber, Role};
+use patchwright_domain::job::Task;
 use patchwright_domain::policy::Policy;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -43,6 +44,29 @@ async fn nobody_has_no_role() {
     for login in ["nobody-knows-her", "patchwright[bot]", "ghost"] {
         assert_eq!(role(&scene, login).await, Role::None);
     }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_pull_request_is_told_from_an_issue() {
+    let scene = Scene::set().await;
+    let mut spec = scene.spec();
+    let about = |number| Task::ProvePullRequest { pull_request: IssueNumber(number) };
+    spec.task = about(scene.issue.0);
+    assert_eq!(scene.forge.pull_request(&spec).await.expect("GitHub answers"), None);
+    let files: [(&str, &[u8], bool); 1] = [("fix", b"x", false)];
+    let (github, repo) = (&scene.stage.github, scene.stage.repo);
+    for (branch, n) in [("release/1", b"1"), ("mine", b"2")] {
+        let files = [files[0], ("n", n as &[u8], false)];
+        github.push_commit(repo, branch, "ada", &files, "Fix").await.expect("git takes it");
+    }
+    let number = github.open_pull_request(repo, "ada", "Mine", "mine", "release/1").await.expect("both branches are there");
+    spec.task = about(number);
+    let found = scene.forge.pull_request(&spec).await.expect("GitHub answers").expect("it is one");
+    assert_eq!((found.target.default_branch(), found.head.as_str()), ("release/1", github.branches(repo)["mine"].as_str()));
+    assert_eq!(raw(&scene.forge.context(&spec).await.expect("GitHub answers").title), "Mine");
+    let tokens = scene.asked("POST", "/access_tokens");
+    assert_scoped(&tokens[0], &scene.repo, json!({"issues": "read", "pull_requests": "read"}));
     scene.end().await;
 }
 
@@ -131,7 +155,7 @@ async fn a_clone_has_a_token_for_one_repository() {
 async fn an_issue_that_is_gone_is_told() {
     let scene = Scene::set().await;
     let mut spec = scene.spec();
-    spec.task = patchwright_domain::job::Task::FixIssue { issue: patchwright_domain::event::IssueNumber(99), request: None };
+    spec.task = Task::FixIssue { issue: IssueNumber(99), request: None };
     let gone = told(scene.forge.context(&spec).await);
     assert!(gone.starts_with("denied: reading the issue: GitHub answered 404 Not Found"), "{gone}");
     scene.end().await;

@@ -92,7 +92,7 @@ impl World {
     }
 }
 
-fn without_marker(text: &str) -> &str {
+pub(super) fn without_marker(text: &str) -> &str {
     text.rsplit_once("\n<!-- patchwright:").map_or(text, |(text, _)| text)
 }
 

@@ -57,6 +57,7 @@ fn planned(spec: &JobSpec, outcome: Outcome, verdict: Option<Verdict>) -> Vec<Ef
         spec,
         conclusion: &conclusion,
         walls: &[sample::walls()],
+        adopted: None,
         prepared: Some(&sample::prepared()),
         judged: judged.as_ref(),
         finished: &[],
@@ -160,4 +161,55 @@ fn an_effect_is_found_again_by_its_key() {
     assert_eq!(key, other_text.key(&spec().id()));
     assert_eq!(key.as_str(), format!("{}/progress", spec().id()));
     insta::assert_snapshot!(key.marker(), @"<!-- patchwright:42832cb716e3f588/progress -->");
+}
+
+/// What is planned for the end of a proof of somebody else's pull request.
+fn told(outcome: Outcome, verdict: Option<Verdict>, is_fetched: bool) -> Vec<Effect> {
+    let judged = verdict.map(|verdict| Judged { proposal: sample::proposal(), verdict, attempt: 1, tokens: 0 });
+    let (conclusion, adopted) = (Conclusion::new(outcome, "It came to this.", "Go on."), sample::adopted());
+    plan(&Story {
+        spec: &sample::prove_spec(),
+        conclusion: &conclusion,
+        walls: &[sample::walls()],
+        adopted: is_fetched.then_some(&adopted),
+        prepared: Some(&sample::prepared()),
+        judged: judged.as_ref(),
+        finished: &[],
+        title: "Sum of two numbers",
+        answer: "",
+        branch: None,
+        usage: &Usage::default(),
+        is_priced: false,
+        model: "scripted",
+        moved_to: None,
+        host: "github.com",
+        attestation: None,
+    })
+}
+
+#[test]
+fn the_proof_of_a_pull_request_is_told_and_nothing_is_published() {
+    for (outcome, verdict) in [
+        (Outcome::Proven, Some(proven())),
+        (Outcome::Unproven, Some(unproven(Doubt::StillRed, 1))),
+        (Outcome::Cancelled, Some(proven())),
+        (Outcome::EnvironmentFailed, None),
+        (Outcome::TimedOut, None),
+    ] {
+        let effects = told(outcome, verdict, true);
+        let [Effect::SetCheck { name, commit, outcome: shown, .. }, Effect::EnsureComment { issue, body }] = &effects[..] else {
+            panic!("two effects, not {effects:?}")
+        };
+        assert_eq!((name.as_str(), commit, *shown), ("patchwright/proof", &sample::commit('b'), outcome));
+        assert_eq!(*issue, IssueNumber(12));
+        assert!(body.starts_with(&format!("**{}.** It came to this.\n", crate::report::heading(outcome))), "{body}");
+        assert!(!format!("{effects:?}").contains(PULL_REQUEST_PLACEHOLDER));
+        assert_eq!(body.contains("### Tests"), matches!(outcome, Outcome::Proven | Outcome::Unproven), "{body}");
+    }
+}
+
+#[test]
+fn what_was_not_fetched_has_no_check_run() {
+    let effects = told(Outcome::NeedsInput, None, false);
+    assert_eq!(effects.iter().map(Effect::name).collect::<Vec<_>>(), ["progress"]);
 }

@@ -1,5 +1,5 @@
 use super::{BrokenChain, CommitId, Digest, Entry, EntryKind, Failure, Outcome};
-use crate::effect::{Effect, Receipt, Subject};
+use crate::effect::{Annotation, CheckName, Effect, Level, Receipt, Subject};
 use crate::event::IssueNumber;
 use crate::proof::{Doubt, Evidence, Exit};
 use crate::sample::{self, at};
@@ -57,14 +57,32 @@ fn one_of_each() -> Vec<EntryKind> {
         Effect::EnsurePullRequest { branch: "b".into(), base: "main".into(), title: "t".into(), body: "x".into() },
         Effect::EnsureComment { issue: IssueNumber(12), body: "x".into() },
         Effect::SetCheck {
+            name: CheckName::Patch,
             commit: sample::commit('b'),
             outcome: Outcome::Proven,
             title: "t".into(),
             summary: "x".into(),
             text: None,
+            annotations: Vec::new(),
         },
         Effect::React { subject: Subject::Comment(345) },
         Effect::React { subject: Subject::Issue(IssueNumber(12)) },
+        Effect::SetCheck {
+            name: CheckName::Proof,
+            commit: sample::commit('b'),
+            outcome: Outcome::Unproven,
+            title: "t".into(),
+            summary: "x".into(),
+            text: Some("y".into()),
+            annotations: vec![Annotation {
+                path: "src/lib.rs".into(),
+                start_line: 3,
+                end_line: 3,
+                level: Level::Warning,
+                title: "t".into(),
+                message: "x".into(),
+            }],
+        },
     ];
     let digest = Digest::of(b"x");
     vec![
@@ -81,6 +99,7 @@ fn one_of_each() -> Vec<EntryKind> {
         EntryKind::CancelRequested { because: "octocat closed it".into() },
         EntryKind::Failed { failure, effect: Some(key) },
         EntryKind::Completed { outcome: Outcome::Proven },
+        EntryKind::Adopted { adopted: sample::adopted() },
     ]
 }
 
@@ -167,11 +186,12 @@ fn the_stored_format_stays() {
     {"entry":"gave_up","conclusion":{"outcome":"proven","cause":"It came to this.","next_step":"Go on."},"transcript":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","answer":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
     {"entry":"verified","verdict":{"verdict":"proven","base":{"command":"cargo test","exit":{"exit":"code","value":101},"duration_ms":1234,"output":"06f274c49a448e487a26c9362f06e7df0c886e90953ca23d2e16ceca75debe53","excerpt":"test adds ... FAILED"},"head":{"command":"cargo test","exit":{"exit":"code","value":0},"duration_ms":1234,"output":"98b1fad6cf91177a26a993f542f7b32f31490adfc59e0b9fba2d3d1158f72179","excerpt":"test result: ok."}}}
     {"entry":"verified","verdict":{"verdict":"unproven","doubt":"still_red","base":{"command":"cargo test","exit":{"exit":"code","value":101},"duration_ms":1234,"output":"06f274c49a448e487a26c9362f06e7df0c886e90953ca23d2e16ceca75debe53","excerpt":"test adds ... FAILED"},"head":{"command":"cargo test","exit":{"exit":"code","value":101},"duration_ms":1234,"output":"b94ec9c47bec294d3d594f4b4a9e818b69b3d127264a10dd1020606fa80e19f1","excerpt":"left: 5, right: 4"}}}
-    {"entry":"publish_planned","conclusion":{"outcome":"proven","cause":"It came to this.","next_step":"Go on."},"effects":[{"effect":"push_branch","branch":"codex/12-x","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","pack":"4862f447f2c7f272fa2f4aaf89dadb3b1ac09105bd5864f8d1a0c9452bb0a226"},{"effect":"ensure_pull_request","branch":"b","base":"main","title":"t","body":"x"},{"effect":"ensure_comment","issue":12,"body":"x"},{"effect":"set_check","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","outcome":"proven","title":"t","summary":"x"},{"effect":"react","subject":{"subject":"comment","number":345}},{"effect":"react","subject":{"subject":"issue","number":12}}]}
+    {"entry":"publish_planned","conclusion":{"outcome":"proven","cause":"It came to this.","next_step":"Go on."},"effects":[{"effect":"push_branch","branch":"codex/12-x","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","pack":"4862f447f2c7f272fa2f4aaf89dadb3b1ac09105bd5864f8d1a0c9452bb0a226"},{"effect":"ensure_pull_request","branch":"b","base":"main","title":"t","body":"x"},{"effect":"ensure_comment","issue":12,"body":"x"},{"effect":"set_check","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","outcome":"proven","title":"t","summary":"x"},{"effect":"react","subject":{"subject":"comment","number":345}},{"effect":"react","subject":{"subject":"issue","number":12}},{"effect":"set_check","name":"proof","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","outcome":"unproven","title":"t","summary":"x","text":"y","annotations":[{"path":"src/lib.rs","start_line":3,"end_line":3,"level":"warning","title":"t","message":"x"}]}]}
     {"entry":"performed","key":"42832cb716e3f588/branch","receipt":{"url":null}}
     {"entry":"cancel_requested","because":"octocat closed it"}
     {"entry":"failed","failure":{"conclusion":{"outcome":"failed","cause":"It came to this.","next_step":"Go on."},"internal":"403"},"effect":"42832cb716e3f588/branch"}
     {"entry":"completed","outcome":"proven"}
+    {"entry":"adopted","adopted":{"branch":"main","base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","proposal":{"commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","pack":"4862f447f2c7f272fa2f4aaf89dadb3b1ac09105bd5864f8d1a0c9452bb0a226","diff":"df087996d45b03e7eb8c133c0298fd98d35113fca26aaba58612fef3cc212cad","answer":"0db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9","transcript":"54e6289e14c7b0e7ad9acc2dfc4c1e3d027d0eef7f5c4c3fe7c292761d0e06a6","changes":[{"path":"src/lib.rs","kind":"modified","lines_added":3,"lines_removed":1}]}}}
     "#);
 }
 

@@ -1,11 +1,11 @@
 //! Reads commands out of a comment's Markdown.
 //!
 //! ```text
-//! command = mention [","|":"] "fix" [request]
+//! command = mention [","|":"] ("fix" [request] | "prove")
 //! ```
 //! The mention stands as a word of its own in running text. One inside a code block, a code span, a quote, a link, an
 //! image, an HTML block or comment, struck-through text or an e-mail address is no command. The request is the rest of
-//! its paragraph; "this" and "it" alone mean the issue itself.
+//! its paragraph; "this" and "it" alone mean the issue itself. What stands behind "prove" says nothing.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
@@ -20,6 +20,8 @@ pub enum Command {
         /// What was written behind the word, if it says anything.
         request: Option<Untrusted>,
     },
+    /// Run the proof on what the pull request changes.
+    Prove,
     /// A word that is no command.
     Unknown {
         /// The word, shortened and in plain letters.
@@ -60,6 +62,9 @@ fn in_paragraph(mention: &str, paragraph: &str) -> Option<Command> {
 fn command(text: &str) -> Command {
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
+    if word.eq_ignore_ascii_case("prove") {
+        return Command::Prove;
+    }
     if !word.eq_ignore_ascii_case("fix") {
         let word = word.chars().take(WORD_CHARS_MAX).collect();
         return Command::Unknown { word };

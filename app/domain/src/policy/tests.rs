@@ -93,6 +93,22 @@ fn the_words_behind_the_command_become_the_request() {
 }
 
 #[test]
+fn a_proof_is_a_job_without_a_model() {
+    for on_pull_request in [true, false] {
+        let asked = comment(Comment { body: "@codex prove", on_pull_request, ..FIX });
+        let Decision::Start { spec, because } = decide(&asked, &deployment(), &facts()) else { panic!("a start") };
+        assert_eq!((&spec.task, &spec.key), (&Task::ProvePullRequest { pull_request: ISSUE }, &key()));
+        assert_eq!((spec.budget.turns, spec.budget.tokens, spec.budget.cost_microusd, spec.budget.attempts), (0, 0, 0, 1));
+        assert_eq!(spec.budget.wall_clock_ms, sample::BUDGET.wall_clock_ms);
+        assert_eq!(because, "`prove` was asked for by octocat, who has the role write");
+        let stranger = Facts { role: Role::Read, ..facts() };
+        check_ignored(&asked, &stranger, "octocat has the role read here, and write is needed to start a run");
+    }
+    let closed = Comment { body: "@codex prove", on_pull_request: true, is_open: false, ..FIX };
+    check_seen_at_a_glance(&comment(closed), "the issue is closed");
+}
+
+#[test]
 fn the_label_starts_a_job() {
     let Decision::Start { spec, because } = decide(&labeled("codex"), &deployment(), &facts()) else { panic!("a start") };
     assert_eq!(spec.key, JobKey::of_label(&sample::repo(), ISSUE, "codex", sample::at(0)));
@@ -144,7 +160,7 @@ fn what_is_no_command_is_seen_at_a_glance() {
     check_seen_at_a_glance(&comment(Comment { body: "thanks!", ..FIX }), "the comment holds no command to @codex");
     check_seen_at_a_glance(&comment(Comment { body: "@codex explain", ..FIX }), "there is no command `explain`");
     let on_pull_request = Comment { on_pull_request: true, ..FIX };
-    check_seen_at_a_glance(&comment(on_pull_request), "commands on pull requests are not served yet");
+    check_seen_at_a_glance(&comment(on_pull_request), "`fix` on pull requests is not served yet");
     check_seen_at_a_glance(&comment(Comment { is_open: false, ..FIX }), "the issue is closed");
     let on_closed = event(EventKind::IssueLabeled { issue: ISSUE, label: "codex".into(), is_open: false });
     check_seen_at_a_glance(&on_closed, "the issue is closed");

@@ -28,22 +28,19 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
     match &event.kind {
         EventKind::CommentCreated { issue, comment_id, body, on_pull_request, is_open, via_app } => {
             heard_by(event, deployment, body, *via_app)?;
-            let request = match command::parse(&deployment.mention, body) {
-                Some(command::Command::Fix { request }) => request,
+            let key = JobKey::of_comment(&event.repo, *issue, *comment_id);
+            let (task, what) = match command::parse(&deployment.mention, body) {
+                Some(command::Command::Fix { .. }) if *on_pull_request => {
+                    return Err("`fix` on pull requests is not served yet".into());
+                }
+                Some(command::Command::Fix { request }) => (Task::FixIssue { issue: *issue, request }, "`fix` was asked for"),
+                // On an issue as well: whoever may ask is told where to.
+                Some(command::Command::Prove) => (Task::ProvePullRequest { pull_request: *issue }, "`prove` was asked for"),
                 Some(command::Command::Unknown { word }) => return Err(format!("there is no command `{word}`")),
                 None => return Err(format!("the comment holds no command to {}", deployment.mention)),
             };
-            if *on_pull_request {
-                return Err("commands on pull requests are not served yet".into());
-            }
             open(*is_open)?;
-            let key = JobKey::of_comment(&event.repo, *issue, *comment_id);
-            Ok(Wish::Start(Start {
-                key,
-                task: Task::FixIssue { issue: *issue, request },
-                label: None,
-                what: "`fix` was asked for",
-            }))
+            Ok(Wish::Start(Start { key, task, label: None, what }))
         }
         EventKind::IssueLabeled { issue, label, is_open } => {
             open(*is_open)?;

@@ -16,6 +16,8 @@ const EXCERPT_CHARS_MAX: usize = 5_000;
 const TESTS_LISTED_MAX: usize = 30;
 /// How many places are listed that speak against a patch.
 const FINDINGS_LISTED_MAX: usize = 20;
+/// The longest sentence on what a table leaves out, in bytes.
+const LEFT_OUT_BYTES_MAX: usize = 100;
 /// How much of a test's name is listed, in characters.
 const TEST_CHARS_MAX: usize = 200;
 
@@ -145,15 +147,43 @@ fn rows(body: &mut String, table: &Table) {
     if table.rows.is_empty() {
         return;
     }
-    body.push_str("\n\n| Test | Without | With |\n| --- | --- | --- |");
-    let word = |seen: Option<Seen>| seen.map_or("is not there", Seen::word);
-    for Row { test, base, head, .. } in table.rows.iter().take(TESTS_LISTED_MAX) {
-        let _ = write!(body, "\n| {} | {} | {} |", cell(test, TEST_CHARS_MAX), word(*base), word(*head));
-    }
-    let n_rows: usize = table.counts.iter().filter(|(movement, _)| **movement != Movement::Unchanged).map(|(_, n)| n).sum();
-    if let Some(n_more) = n_rows.checked_sub(TESTS_LISTED_MAX).filter(|n| *n > 0) {
+    let _ = write!(body, "\n\n{TABLE_HEAD}");
+    table.rows.iter().take(TESTS_LISTED_MAX).for_each(|test| body.push_str(&row(test)));
+    if let Some(n_more) = n_moved(table).checked_sub(TESTS_LISTED_MAX).filter(|n| *n > 0) {
         let _ = write!(body, "\n\nand {n_more} more.");
     }
+}
+
+const TABLE_HEAD: &str = "| Test | Without | With |\n| --- | --- | --- |";
+
+fn row(Row { test, base, head, .. }: &Row) -> String {
+    let word = |seen: Option<Seen>| seen.map_or("is not there", Seen::word);
+    format!("\n| {} | {} | {} |", cell(test, TEST_CHARS_MAX), word(*base), word(*head))
+}
+
+/// How many tests did not end alike on both sides; the table has rows for the first of them.
+fn n_moved(table: &Table) -> usize {
+    table.counts.iter().filter(|(movement, _)| **movement != Movement::Unchanged).map(|(_, n)| n).sum()
+}
+
+/// Every test that the table has a row for, as far as there is room in bytes, and how many are left out.
+pub(super) fn test_by_test(account: &Account, bytes_max: usize) -> Option<String> {
+    let table = account.table.as_ref().filter(|table| !table.rows.is_empty())?;
+    let mut text = format!("### Test by test\n\n{TABLE_HEAD}");
+    let room = bytes_max.checked_sub(LEFT_OUT_BYTES_MAX + text.len())?;
+    let (mut n_told, mut n_bytes) = (0, 0);
+    for row in table.rows.iter().map(row) {
+        n_bytes += row.len();
+        if n_bytes > room {
+            break;
+        }
+        text.push_str(&row);
+        n_told += 1;
+    }
+    if let Some(n_more) = n_moved(table).checked_sub(n_told).filter(|n| *n > 0) {
+        let _ = write!(text, "\n\nThe table is cut here: {} left out.", counted(n_more, "more test is", "more tests are"));
+    }
+    (n_told > 0).then_some(text)
 }
 
 fn counted(n: usize, one: &str, many: &str) -> String {
@@ -183,6 +213,9 @@ fn reproduce(story: &Story<'_>, prepared: &Prepared, base: &Evidence) -> String 
         let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
     }
     if let Some(judged) = story.judged {
+        if let (Some(_), Some(number)) = (story.adopted, story.spec.task.issue()) {
+            let _ = writeln!(script, "git fetch origin refs/pull/{number}/head");
+        }
         let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
         for command in &commands {
             let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
@@ -223,7 +256,7 @@ pub(super) fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdi
         }
         open.push("Nothing was checked that these tests do not check.".into());
     }
-    if let Some(now) = story.moved_to {
+    if let Some(now) = story.moved_to.filter(|_| story.adopted.is_none()) {
         let (branch, now) = (code(story.spec.repo.default_branch()), code(now.short()));
         let base = story.prepared.map(|prepared| code(prepared.base.short())).unwrap_or_default();
         open.push(format!("{branch} has moved on to {now} since the base {base} was fixed; the result holds for the base."));
@@ -240,3 +273,6 @@ fn tail(output: &str) -> String {
     let shown: String = output.chars().skip(n_omitted).collect();
     if n_omitted == 0 { shown } else { format!("…{shown}") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,7 @@ impl Tale {
             spec: &self.spec,
             conclusion: &self.conclusion,
             walls: &self.walls,
+            adopted: None,
             prepared: Some(&self.prepared),
             judged: Some(&self.judged),
             finished: &self.finished,

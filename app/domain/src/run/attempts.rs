@@ -26,7 +26,7 @@ impl Run {
 
     /// Takes in a verdict: another round, another attempt, or the end.
     pub(super) fn judge(&mut self, attempt: u32, round: u32, proposal: Proposal, verdict: Verdict) -> Phase {
-        let feedback = conclude::feedback(&verdict).filter(|_| round < self.budget.rounds);
+        let feedback = conclude::feedback(&verdict).filter(|_| round < self.budget.rounds && !self.adopts);
         let tokens = self.usage.tokens().saturating_sub(self.tokens_before_attempt);
         let judged = Judged { proposal, verdict, attempt, tokens };
         if let Some(feedback) = feedback {
@@ -70,7 +70,7 @@ impl Run {
         self.finished.extend(self.current.take());
         let is_proven = self.finished.iter().any(|judged| matches!(judged.verdict, Verdict::Proven { .. }));
         let has_budget = self.budget.less(&self.usage, 0).exhausted().is_none();
-        if !is_proven && has_budget && attempt < self.budget.attempts {
+        if !is_proven && has_budget && attempt < self.budget.attempts && !self.adopts {
             self.tokens_before_attempt = self.usage.tokens();
             return Phase::Solving { attempt: attempt + 1, round: 1, feedback: None };
         }

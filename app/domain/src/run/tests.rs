@@ -6,6 +6,7 @@ use crate::journal::{Digest, Entry, EntryKind, Failure, Outcome};
 use crate::proof::Doubt;
 use crate::sample::{self, at, conclusion, proven, unproven};
 
+mod adoption;
 mod attempts;
 mod walk;
 
@@ -15,6 +16,10 @@ fn claimed() -> EntryKind {
 
 fn handed_back() -> EntryKind {
     EntryKind::Claimed { worker: "worker-2".into(), handed_back: true }
+}
+
+fn adopted() -> EntryKind {
+    EntryKind::Adopted { adopted: sample::adopted() }
 }
 
 fn prepared() -> EntryKind {
@@ -107,6 +112,7 @@ fn run(spec: &JobSpec, kinds: &[EntryKind]) -> Run {
 /// The next step, a minute after the first claim, in a few words.
 fn step(run: &Run) -> String {
     match run.next(at(60)) {
+        Step::Adopt => "adopt".into(),
         Step::Prepare => "prepare".into(),
         Step::Solve { attempt: 1, round, feedback: None } => format!("solve {round}"),
         Step::Solve { attempt, round, feedback: None } => format!("solve {round} of attempt {attempt}"),

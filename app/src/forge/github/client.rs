@@ -60,19 +60,23 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<Value>,
     /// What it does, as the beginning of a sentence such as "posting the comment".
     pub(super) what: &'a str,
+    /// Whether to make it again changes nothing.
+    is_harmless_twice: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn get(path: String, what: &'a str) -> Self {
-        Self { method: Method::GET, path, body: None, what }
+        Self { method: Method::GET, path, body: None, what, is_harmless_twice: true }
     }
 
     pub(super) fn new(method: Method, path: String, body: Value, what: &'a str) -> Self {
-        Self { method, path, body: Some(body), what }
+        let is_harmless_twice = method == Method::PATCH || path.ends_with("/access_tokens");
+        Self { method, path, body: Some(body), what, is_harmless_twice }
     }
 
-    fn is_harmless_twice(&self) -> bool {
-        self.method == Method::GET || self.method == Method::PATCH || self.path.ends_with("/access_tokens")
+    /// A request that adds to what is there, whatever its method.
+    pub(super) fn adding(method: Method, path: String, body: Value, what: &'a str) -> Self {
+        Self { is_harmless_twice: false, ..Self::new(method, path, body, what) }
     }
 }
 
@@ -111,7 +115,7 @@ impl Client {
             };
             let wait = match &error {
                 ForgeError::RateLimited { retry_after } if *retry_after <= WAIT_HERE_MAX => *retry_after,
-                ForgeError::Unavailable(_) if call.is_harmless_twice() => pause,
+                ForgeError::Unavailable(_) if call.is_harmless_twice => pause,
                 ForgeError::RateLimited { .. }
                 | ForgeError::Unavailable(_)
                 | ForgeError::Denied { .. }

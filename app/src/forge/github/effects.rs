@@ -7,27 +7,39 @@
 use http::Method;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt, Subject};
 use patchwright_domain::event::{IssueNumber, RepoRef};
-use patchwright_domain::journal::{CommitId, Outcome};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::GitHub;
 use super::client::{As, Call};
+use super::{GitHub, checks};
 use crate::forge::ForgeError;
 
 /// How often an effect is looked for and tried.
-const ROUNDS_MAX: u32 = 3;
-/// The check run's name, as it appears beside the commit.
-const CHECK_NAME: &str = "patchwright";
+pub(super) const ROUNDS_MAX: u32 = 3;
 
 /// What to send to make or to change an effect.
-struct Write {
-    find: String,
-    create: String,
-    body: Value,
+pub(super) struct Write {
+    pub(super) find: String,
+    pub(super) create: String,
+    pub(super) body: Value,
     /// Under which address and with what an existing one is brought up to date; `None` leaves it as it is.
-    update: Option<(String, Value)>,
-    what: &'static str,
+    pub(super) update: Option<(String, Value)>,
+    pub(super) what: &'static str,
+}
+
+/// An effect that is there, as GitHub's answer shows it.
+pub(super) enum Ensured {
+    /// It was missing.
+    Made(Value),
+    /// It was there.
+    Found(Value),
+}
+
+impl Ensured {
+    fn receipt(&self) -> Receipt {
+        let (Self::Made(shown) | Self::Found(shown)) = self;
+        receipt(shown)
+    }
 }
 
 impl GitHub {
@@ -40,12 +52,12 @@ impl GitHub {
                 self.ensure_pull_request(repo, key, branch, base, title, body).await
             }
             Effect::EnsureComment { issue, body } => self.ensure_comment(repo, key, *issue, body).await,
-            Effect::SetCheck { commit, outcome, title, summary, text } => {
+            Effect::SetCheck { name, commit, outcome, title, summary, text, annotations } => {
                 let mut output = json!({ "title": title, "summary": summary });
                 if let Some(text) = text {
                     output["text"] = text.as_str().into();
                 }
-                self.set_check(repo, key, commit, *outcome, output).await
+                self.set_check(repo, key, commit, &checks::Said { name: *name, outcome: *outcome, output, annotations }).await
             }
             Effect::React { subject } => self.react(repo, *subject).await,
         }
@@ -69,7 +81,8 @@ impl GitHub {
             update: None,
             what: "opening the pull request",
         };
-        self.find_or_create(&token, &write, |found| found.pointer("/head/ref").and_then(Value::as_str) == Some(branch)).await
+        let is_it = |found: &Value| found.pointer("/head/ref").and_then(Value::as_str) == Some(branch);
+        Ok(self.find_or_create(&token, &write, is_it).await?.receipt())
     }
 
     async fn ensure_comment(
@@ -90,34 +103,7 @@ impl GitHub {
             what: "writing the comment",
         };
         let is_it = |found: &Value| self.is_ours(found) && found["body"].as_str().is_some_and(|body| body.contains(&marker));
-        self.find_or_create(&token, &write, is_it).await
-    }
-
-    async fn set_check(
-        &self,
-        repo: &RepoRef,
-        key: &EffectKey,
-        commit: &CommitId,
-        outcome: Outcome,
-        output: Value,
-    ) -> Result<Receipt, ForgeError> {
-        let token = self.client.token(repo, json!({ "checks": "write" })).await?;
-        let body = json!({
-            "name": CHECK_NAME, "head_sha": commit.as_str(), "external_id": key.as_str(),
-            "status": "completed", "conclusion": conclusion(outcome), "output": output,
-        });
-        let write = Write {
-            find: format!("/repos/{repo}/commits/{commit}/check-runs?check_name={CHECK_NAME}&filter=all&per_page=100"),
-            create: format!("/repos/{repo}/check-runs"),
-            update: Some((
-                format!("/repos/{repo}/check-runs"),
-                json!({ "status": "completed", "conclusion": conclusion(outcome), "output": output }),
-            )),
-            body,
-            what: "setting the check run",
-        };
-        let is_it = |found: &Value| found["external_id"].as_str() == Some(key.as_str()) && found["app"]["id"] == self.app_id;
-        self.find_or_create(&token, &write, is_it).await
+        Ok(self.find_or_create(&token, &write, is_it).await?.receipt())
     }
 
     /// GitHub itself keeps one reaction of a kind by each user.
@@ -132,20 +118,21 @@ impl GitHub {
         Ok(Receipt { url: None })
     }
 
-    async fn find_or_create(
+    /// Finds it and brings it up to date, or makes it.
+    pub(super) async fn find_or_create(
         &self,
         token: &SecretString,
         write: &Write,
         is_it: impl Fn(&Value) -> bool,
-    ) -> Result<Receipt, ForgeError> {
+    ) -> Result<Ensured, ForgeError> {
         let mut round = 1;
         loop {
             let error = match self.find(token, write, &is_it).await? {
-                Some(found) => return self.update(token, write, found).await,
+                Some(found) => return self.update(token, write, found).await.map(Ensured::Found),
                 None => {
                     let call = Call::new(Method::POST, write.create.clone(), write.body.clone(), write.what);
                     match self.client.call(As::Installation(token), &call).await {
-                        Ok(answer) => return Ok(receipt(&answer.body)),
+                        Ok(answer) => return Ok(Ensured::Made(answer.body)),
                         Err(error) => error,
                     }
                 }
@@ -182,27 +169,14 @@ impl GitHub {
         Ok(None)
     }
 
-    async fn update(&self, token: &SecretString, write: &Write, found: Value) -> Result<Receipt, ForgeError> {
-        let Some((collection, body)) = &write.update else { return Ok(receipt(&found)) };
+    async fn update(&self, token: &SecretString, write: &Write, found: Value) -> Result<Value, ForgeError> {
+        let Some((collection, body)) = &write.update else { return Ok(found) };
         let id = found["id"].as_u64().ok_or_else(|| ForgeError::Unavailable("GitHub's answer has no id".into()))?;
         let call = Call::new(Method::PATCH, format!("{collection}/{id}"), body.clone(), write.what);
-        let answer = self.client.call(As::Installation(token), &call).await?;
-        Ok(receipt(&answer.body))
+        Ok(self.client.call(As::Installation(token), &call).await?.body)
     }
 }
 
-fn receipt(found: &Value) -> Receipt {
+pub(super) fn receipt(found: &Value) -> Receipt {
     Receipt { url: found.get("html_url").and_then(Value::as_str).map(str::to_owned) }
-}
-
-/// How an outcome shows beside the commit.
-fn conclusion(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Proven => "success",
-        Outcome::Unproven | Outcome::Answered | Outcome::NoChange | Outcome::Superseded => "neutral",
-        Outcome::NeedsInput | Outcome::BlockedByPolicy => "action_required",
-        Outcome::TimedOut => "timed_out",
-        Outcome::Cancelled => "cancelled",
-        Outcome::BudgetExhausted | Outcome::EnvironmentFailed | Outcome::Failed => "failure",
-    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Answer, Call, Reply, created, invalid, not_found, ok, page, refuse};
 use crate::rehearsal::{
     body::{self, ACTIONS_APP_ID},
-    git,
+    check_body, git,
     scene::{CheckRun, Checker},
     world::World,
 };
@@ -21,12 +21,24 @@ fn run<'w>(world: &'w World, call: &Call) -> Result<&'w CheckRun, Answer> {
 }
 
 fn shape(world: &World, call: &Call, run: &CheckRun) -> Value {
-    world.shape(call.repo, |world, repo| body::check_run(world, repo, run))
+    world.shape(call.repo, |world, repo| check_body::check_run(world, repo, run))
 }
 
 pub(super) fn show(world: &mut World, call: &Call) -> Reply {
     let run = run(world, call)?;
     ok(shape(world, call, run))
+}
+
+/// Lists what was said beside lines, over all requests.
+pub(super) fn annotations(world: &mut World, call: &Call) -> Reply {
+    let (sha, annotations) = {
+        let run = run(world, call)?;
+        (run.head_sha.clone(), run.annotations.clone())
+    };
+    let (items, headers) = page(world, call, annotations);
+    let items =
+        world.shape(call.repo, |world, repo| items.iter().map(|item| check_body::annotation(world, repo, &sha, item)).collect());
+    Ok(Answer { status: 200, headers, body: items })
 }
 
 /// Lists the runs of a commit; unless `filter=all`, the latest of each name and App.

@@ -22,7 +22,8 @@ pub(super) fn list(world: &mut World, call: &Call) -> Reply {
     let head = call.query.get("head").filter(|head| head.contains(':'));
     let base = call.query.get("base");
     let is_wanted = |issue: &Issue, pull: &Pull| {
-        let has_head = head.is_none_or(|head| *head == format!("{}:{}", repo.owner, pull.head));
+        let owner = world.repository(pull.head_repo).map_or("", |repo| repo.owner.as_str());
+        let has_head = head.is_none_or(|head| *head == format!("{owner}:{}", pull.head));
         (state == "all" || issue.state.word() == state) && has_head && base.is_none_or(|base| *base == pull.base)
     };
     let pulls = repo.issues.values().rev().filter_map(|issue| issue.pull.as_ref().map(|pull| (issue, pull)));
@@ -44,6 +45,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Reply {
     let new = NewPull {
         title: title.to_owned(),
         body: call.field("body").map(str::to_owned),
+        head_repo: call.repo,
         head: head.to_owned(),
         base: base.to_owned(),
         draft: call.body["draft"].as_bool().unwrap_or(false),
@@ -57,7 +59,7 @@ fn check_branches(repo: &Repository, head: &str, base: &str) -> Result<(), Answe
     let head_sha = repo.heads.get(head).ok_or_else(|| invalid("PullRequest", "head", "invalid", None))?;
     let base_sha = repo.heads.get(base).ok_or_else(|| invalid("PullRequest", "base", "invalid", None))?;
     let refuse = |message: String| Err(invalid("PullRequest", "head", "custom", Some(message)));
-    let is_same = |pull: &Pull| pull.head == head && pull.base == base;
+    let is_same = |pull: &Pull| pull.head_repo == repo.id && pull.head == head && pull.base == base;
     let mut open = repo.issues.values().filter(|issue| issue.state == State::Open);
     if open.any(|issue| issue.pull.as_ref().is_some_and(is_same)) {
         return refuse(format!("A pull request already exists for {}:{head}.", repo.owner));

@@ -59,6 +59,16 @@ fn a_mention_in_running_text_is_heard() {
 }
 
 #[test]
+fn a_proof_is_asked_for_in_one_word() {
+    for comment in ["@codex prove", "@codex prove this", "@Codex, PROVE it please", "Well.\n\n@codex prove"] {
+        assert_eq!(read(comment), Some(Command::Prove), "{comment:?}");
+    }
+    check_silent("`@codex prove`");
+    check_silent("> @codex prove");
+    check_unknown("@codex proves this", "proves");
+}
+
+#[test]
 fn case_punctuation_and_line_ends_do_not_matter() {
     check("@Codex Fix This");
     check("@CODEX FIX");

@@ -17,7 +17,10 @@ const STEPS_MAX: usize = 12;
 /// What an observer knows who has read the journal and knows nothing of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Seen {
+    /// Whether it is somebody else's change that is proven.
+    adopts: bool,
     is_claimed: bool,
+    is_adopted: bool,
     n_solved: u32,
     has_verdict: bool,
     has_proof: bool,
@@ -37,8 +40,14 @@ impl Seen {
         );
         match kind {
             EntryKind::Claimed { .. } => self.is_claimed = true,
+            EntryKind::Adopted { .. } => {
+                assert!(self.adopts && !self.is_adopted && self.planned.is_empty(), "{kind:?} out of its turn");
+                self.is_adopted = true;
+            }
+            EntryKind::Solved { .. } | EntryKind::TurnTaken { .. } if self.adopts => panic!("{kind:?} without an agent"),
             EntryKind::Solved { .. } => self.n_solved += 1,
             EntryKind::Verified { verdict } => {
+                assert!(self.is_adopted || !self.adopts, "a verdict on what was not fetched");
                 self.has_verdict = true;
                 self.has_proof = matches!(verdict, Verdict::Proven { .. });
             }
@@ -47,17 +56,20 @@ impl Seen {
                 assert!(self.has_answer || conclusion.outcome != Outcome::Answered, "an answer is told that was not given");
                 assert!(self.has_verdict || !effects.iter().any(Effect::publishes), "publishing is planned without a verdict");
                 assert!(self.has_proof || conclusion.outcome != Outcome::Proven, "a proof is told that was not made");
+                let is_proof_told = |effect: &Effect| matches!(effect, Effect::SetCheck { outcome: Outcome::Proven, .. });
+                assert!(self.has_proof || !self.adopts || !effects.iter().any(is_proof_told), "a check run tells of no proof");
+                assert!(!self.adopts || !effects.iter().any(Effect::publishes), "somebody else's change is published");
                 self.planned = effects.iter().map(|effect| effect.key(&sample::spec().id())).collect();
             }
             EntryKind::Performed { key, .. } => {
                 let is_told = [push(), pull_request()].iter().all(|effect| effect.key(&sample::spec().id()) != *key);
                 assert!(self.planned.remove(key), "{key} was not planned, or is done already");
-                assert!(is_told || self.has_verdict, "{key} is published without a verdict");
+                assert!(is_told || (self.has_verdict && !self.adopts), "{key} is published without a verdict");
                 self.done.insert(key.clone());
             }
             EntryKind::Failed { effect: Some(key), .. } => assert!(self.planned.remove(key), "{key} was not planned"),
             EntryKind::Completed { outcome } => {
-                let is_published = self.done.contains(&push().key(&sample::spec().id()));
+                let is_published = self.adopts || self.done.contains(&push().key(&sample::spec().id()));
                 assert!(*outcome != Outcome::Proven || (self.has_proof && is_published), "an end as proven without proof");
                 self.is_completed = true;
             }
@@ -72,11 +84,19 @@ impl Seen {
     }
 }
 
-fn alphabet() -> Vec<Entry> {
+fn alphabet(spec: &JobSpec) -> Vec<Entry> {
+    let of_proofs = [
+        planned(Outcome::Proven, &[sample::checked(Outcome::Proven), comment()]),
+        planned(Outcome::Unproven, &[sample::checked(Outcome::Proven), comment()]),
+        planned(Outcome::Failed, &[sample::checked(Outcome::Failed)]),
+        performed(&sample::checked(Outcome::Proven)),
+        refused(&sample::checked(Outcome::Proven)),
+    ];
     let kinds = [
         claimed(),
         handed_back(),
         confined(sample::walls()),
+        adopted(),
         prepared(),
         turn(sample::usage()),
         solved(),
@@ -105,7 +125,8 @@ fn alphabet() -> Vec<Entry> {
         completed(Outcome::Answered),
         completed(Outcome::Failed),
     ];
-    kinds.into_iter().map(entry).collect()
+    let of_proofs = of_proofs.into_iter().filter(|_| spec.task.adopts());
+    kinds.into_iter().chain(of_proofs).map(entry).collect()
 }
 
 /// An entry that is always written at the same moment, so that equal runs are found to be equal.
@@ -114,8 +135,9 @@ fn entry(kind: EntryKind) -> Entry {
 }
 
 /// What the worker may write when it is told to do this step.
-fn answers(run: &Run, step: Step) -> Vec<EntryKind> {
+fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
     match step {
+        Step::Adopt => vec![adopted(), failed(Outcome::NeedsInput)],
         Step::Prepare => vec![prepared(), failed(Outcome::EnvironmentFailed)],
         Step::Solve { .. } => {
             vec![solved(), answered(), gave_up(Outcome::NoChange), turn(sample::usage()), failed(Outcome::EnvironmentFailed)]
@@ -123,9 +145,10 @@ fn answers(run: &Run, step: Step) -> Vec<EntryKind> {
         Step::Verify => vec![verified(unproven(Doubt::StillRed, 101)), verified(proven()), failed(Outcome::BlockedByPolicy)],
         Step::PlanPublish { conclusion } => {
             let effects = effect::plan(&Story {
-                spec: &sample::spec(),
+                spec,
                 conclusion: &conclusion,
                 walls: run.walls(),
+                adopted: run.adopted(),
                 prepared: run.prepared(),
                 judged: run.judged(),
                 finished: run.finished(),
@@ -148,10 +171,10 @@ fn answers(run: &Run, step: Step) -> Vec<EntryKind> {
 }
 
 /// Asserts that each answer to the next step fits, and that the first ones lead to the end.
-fn assert_that_it_goes_on(run: &Run) {
+fn assert_that_it_goes_on(spec: &JobSpec, run: &Run) {
     let mut run = run.clone();
     for _ in 0..STEPS_MAX {
-        let mut answers = answers(&run, run.next(at(60))).into_iter();
+        let mut answers = answers(spec, &run, run.next(at(60))).into_iter();
         let Some(first) = answers.next() else { return };
         for other in answers {
             let fits = run.clone().apply(&entry(other.clone()));
@@ -163,14 +186,13 @@ fn assert_that_it_goes_on(run: &Run) {
     panic!("after {STEPS_MAX} steps there is no end: {run:?}");
 }
 
-#[test]
-#[expect(clippy::print_stdout, reason = "shown with --nocapture")]
-fn every_short_journal_keeps_the_promises() {
-    let alphabet = alphabet();
-    let fresh = Run::new(&sample::spec());
-    let mut level = BTreeMap::from([((format!("{fresh:?}"), Seen::default()), (fresh, 1_u64))]);
+/// Walks every journal of a job, and says how many there were and how many of them came to the end.
+fn walk(spec: &JobSpec, n_entries: usize) -> (u64, u64) {
+    let alphabet = alphabet(spec);
+    let (fresh, unseen) = (Run::new(spec), Seen { adopts: spec.task.adopts(), ..Seen::default() });
+    let mut level = BTreeMap::from([((format!("{fresh:?}"), unseen), (fresh, 1_u64))]);
     let (mut n_journals, mut n_completed) = (0, 0);
-    for _ in 0..ENTRIES_MAX {
+    for _ in 0..n_entries {
         let mut next_level = BTreeMap::new();
         for ((before, seen), (run, n_same)) in &level {
             for entry in &alphabet {
@@ -188,10 +210,27 @@ fn every_short_journal_keeps_the_promises() {
                 *n_known += n_same;
             }
         }
-        next_level.iter().filter(|((_, seen), _)| seen.is_claimed).for_each(|(_, (run, _))| assert_that_it_goes_on(run));
+        next_level.iter().filter(|((_, seen), _)| seen.is_claimed).for_each(|(_, (run, _))| assert_that_it_goes_on(spec, run));
         level = next_level;
     }
-    let report = format!("{n_journals} journals of up to {ENTRIES_MAX} entries were walked, {n_completed} of them to the end");
+    (n_journals, n_completed)
+}
+
+#[track_caller]
+#[expect(clippy::print_stdout, reason = "shown with --nocapture")]
+fn check(spec: &JobSpec, n_entries: usize, journals_min: u64, completed_min: u64) {
+    let (n_journals, n_completed) = walk(spec, n_entries);
+    let report = format!("{n_journals} journals of up to {n_entries} entries were walked, {n_completed} of them to the end");
     println!("{report}");
-    assert!(n_journals > 1_000_000 && n_completed > 100_000, "{report}");
+    assert!(n_journals > journals_min && n_completed > completed_min, "{report}");
+}
+
+#[test]
+fn every_short_journal_keeps_the_promises() {
+    check(&sample::spec(), ENTRIES_MAX, 1_000_000, 100_000);
+}
+
+#[test]
+fn every_short_journal_of_a_pull_request_that_is_proven_keeps_the_promises() {
+    check(&sample::prove_spec(), ENTRIES_MAX, 1_000_000, 100_000);
 }

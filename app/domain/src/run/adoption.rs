@@ -1,0 +1,51 @@
+//! Runs that prove what somebody else has changed: the change is fetched and not solved, and only the result is told.
+
+use super::{Phase, Run, Step};
+use crate::effect::Effect;
+use crate::journal::{Adopted, CommitId, Conclusion};
+
+impl Run {
+    /// The change that is proven, once it is fetched.
+    pub fn adopted(&self) -> Option<&Adopted> {
+        self.adopted.as_ref()
+    }
+
+    /// What is to be done before anything is solved or proven.
+    pub(super) fn preparation(&self) -> Step {
+        if self.adopts && self.adopted.is_none() { Step::Adopt } else { Step::Prepare }
+    }
+
+    pub(super) fn on_adopted(&mut self, adopted: &Adopted) -> bool {
+        let is_due = matches!(self.phase, Phase::Preparing) && self.preparation() == Step::Adopt && self.claims > 0;
+        if !is_due {
+            return false;
+        }
+        self.adopted = Some(adopted.clone());
+        self.advance(Phase::Preparing)
+    }
+
+    /// Whether this commit is what an adopted change is measured against.
+    pub(super) fn is_base(&self, base: &CommitId) -> bool {
+        if self.adopts { self.adopted.as_ref().is_some_and(|adopted| adopted.base == *base) } else { true }
+    }
+
+    /// An adopted change is proven as it is.
+    pub(super) fn after_preparing(&self) -> Phase {
+        match &self.adopted {
+            Some(adopted) => Phase::Verifying { attempt: 1, round: 1, proposal: adopted.proposal.clone() },
+            None => Phase::Solving { attempt: 1, round: 1, feedback: None },
+        }
+    }
+
+    /// Whether these effects do no more than tell the end of a run that proves an adopted change: nothing is pushed or opened,
+    /// and a check run says this end of the commit that was fetched.
+    pub(super) fn is_about_adopted(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
+        let head = self.adopted.as_ref().map(|adopted| &adopted.proposal.commit);
+        let is_telling = |effect: &Effect| match effect {
+            Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => false,
+            Effect::SetCheck { commit, outcome, .. } => Some(commit) == head && *outcome == conclusion.outcome,
+            Effect::EnsureComment { .. } | Effect::React { .. } => true,
+        };
+        !self.adopts || effects.iter().all(is_telling)
+    }
+}

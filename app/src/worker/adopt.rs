@@ -1,0 +1,77 @@
+//! Adopt: fetch what somebody else has changed, fix what it is measured against, and write both down.
+
+use patchwright_domain::event::IssueNumber;
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::{Adopted, Conclusion, EntryKind, Failure, Outcome, Proposal};
+use patchwright_domain::proof;
+use patchwright_domain::report::Stage;
+use patchwright_domain::walls::Walls;
+use tracing::info;
+
+use super::{Answer, StepError, Tools, conclusions};
+use crate::forge::{Access, PullRequest};
+use crate::store::StoreError;
+use crate::workspace::{self, Pulled, WorkspaceError};
+
+pub(super) async fn adopt(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> Result<Answer, StepError> {
+    super::show(tools, spec, Stage::Preparing, walls).await;
+    let number = spec.task.issue().ok_or_else(|| StoreError::Corrupt("a run without a pull request adopts".into()))?;
+    let Some(PullRequest { target, .. }) = tools.forge.pull_request(spec).await? else {
+        return Err(no_pull_request(number).into());
+    };
+    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
+    let pulled = match tools.workspaces.pull(&target, access, number).await {
+        Ok(Some(pulled)) => pulled,
+        Ok(None) => return Err(no_base(number, target.default_branch()).into()),
+        Err(WorkspaceError::Refused(reason)) => return Err(too_large(number, &reason).into()),
+        Err(error) => return Err(error.into()),
+    };
+    if pulled.adopted.changes.is_empty() {
+        return Err(no_change(number, target.default_branch()).into());
+    }
+    let adopted = kept(tools, target.default_branch(), pulled).await?;
+    info!(head = %adopted.proposal.commit, base = %adopted.base, "adopted");
+    Ok(Answer::entry(EntryKind::Adopted { adopted }))
+}
+
+/// Keeps what was fetched as artifacts, so that whoever goes on with the run goes on with this, wherever the pull request
+/// points by then.
+async fn kept(tools: &Tools, branch: &str, pulled: Pulled) -> Result<Adopted, StepError> {
+    let Pulled { adopted: workspace::Adopted { base, head, diff, changes }, pack } = pulled;
+    let nothing = tools.store.put_artifact(Vec::new()).await?;
+    let fingerprint = Some(proof::fingerprint(&diff));
+    let proposal = Proposal {
+        commit: head,
+        pack: tools.store.put_artifact(pack).await?,
+        diff: tools.store.put_artifact(diff.into_bytes()).await?,
+        answer: nothing,
+        transcript: nothing,
+        changes,
+        fingerprint,
+    };
+    Ok(Adopted { branch: branch.to_owned(), base, proposal })
+}
+
+fn ended(outcome: Outcome, cause: String, next_step: &str) -> Failure {
+    Failure { conclusion: Conclusion::new(outcome, cause.clone(), next_step), internal: cause }
+}
+
+fn no_pull_request(number: IssueNumber) -> Failure {
+    let cause = format!("#{number} is an issue and proposes no change, so there is nothing to prove.");
+    ended(Outcome::NeedsInput, cause, "Write the command on the pull request that is to be proven.")
+}
+
+fn no_base(number: IssueNumber, branch: &str) -> Failure {
+    let cause = format!("#{number} shares no commit with `{branch}`, so there is nothing to measure it against.");
+    ended(Outcome::NeedsInput, cause, "Put the change on top of that branch, and ask again.")
+}
+
+fn no_change(number: IssueNumber, branch: &str) -> Failure {
+    let cause = format!("#{number} has the same files as the commit that it shares with `{branch}`.");
+    ended(Outcome::NoChange, cause, "Push the change, and ask again.")
+}
+
+fn too_large(number: IssueNumber, reason: &str) -> Failure {
+    let cause = format!("#{number} is too large to be looked at: {reason}.");
+    conclusions::policy(&cause, "Split it, or prove it on a machine of your own with `patchwright prove`.")
+}
