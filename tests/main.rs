@@ -18,5 +18,6 @@ mod meter;
 mod ordinary;
 mod pipeline;
 mod proof;
+mod real;
 mod support;
 mod tidy;

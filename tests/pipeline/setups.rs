@@ -7,7 +7,7 @@ use patchwright::model::scripted::{Script, Step};
 use patchwright_domain::journal::Outcome;
 
 use crate::egress::origin::Origin;
-use crate::egress::world::{near, origin, settings};
+use crate::egress::world::{Names, near, origin, settings};
 use crate::support::pipeline::{FIX, Setup};
 
 /// A repository whose setup fetches a file without which its tests cannot run, and a patch that also takes a file away and
@@ -71,4 +71,19 @@ async fn a_setup_that_was_refused_a_host_says_which_key_allows_it() {
         })
         .await;
     assert!(page.contains("registry.test") && page.contains("sandbox.egress.hosts"), "{page}");
+}
+
+#[tokio::test]
+async fn a_setup_is_not_told_to_allow_a_host_that_no_key_allows() {
+    let names = Arc::<Names>::default();
+    names.lead("registry.test", &[&["169.254.169.254"]]);
+    let (setup, _origin) = fetching("true", |settings| Settings { resolver: names, ..settings }).await;
+    let page = setup
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::EnvironmentFailed);
+            world.page().await
+        })
+        .await;
+    assert!(page.contains("the name leads to an address that is never reached"), "{page}");
+    assert!(!page.contains("sandbox.egress.hosts"), "{page}");
 }

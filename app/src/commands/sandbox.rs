@@ -160,7 +160,7 @@ async fn exec(arguments: Exec) -> Result<ExitCode, Failure> {
     if let Some(gate) = gate {
         let log = gate.close().await;
         if let hosts @ [_, ..] = log.denied().as_slice() {
-            terminal::complain(&anyhow!("it was refused {}; `sandbox.egress.hosts` allows hosts", hosts.join(", ")));
+            terminal::complain(&anyhow!("it was refused {}", hosts.join(" ")));
         }
     }
     if arguments.json {

@@ -41,12 +41,23 @@ pub struct Entry {
     /// Why it was denied or cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the operator can do about it, where it was denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// Bytes that left the sandbox with it.
     pub bytes_up: u64,
     /// Bytes that came in.
     pub bytes_down: u64,
     /// From its arrival to its end.
     pub duration_ms: u64,
+}
+
+impl Entry {
+    fn sentences(&self) -> String {
+        let reason = self.reason.as_deref().unwrap_or("it was not passed on");
+        let remedy = self.remedy.as_deref().unwrap_or_default();
+        format!("`{}`: {reason}. {remedy}", self.host).trim_end().to_owned()
+    }
 }
 
 /// All that was asked of one gate, in the order in which it ended.
@@ -72,13 +83,13 @@ impl Log {
         text
     }
 
-    /// The hosts of which something was denied, each once.
-    pub fn denied(&self) -> Vec<&str> {
+    /// The hosts of which something was denied, each once, with why and what can be done about it, in sentences.
+    pub fn denied(&self) -> Vec<String> {
         let denied = self.entries.iter().filter(|entry| entry.verdict == Verdict::Denied && !entry.host.is_empty());
-        let mut hosts: Vec<&str> = denied.map(|entry| entry.host.as_str()).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        hosts
+        let mut entries: Vec<&Entry> = denied.collect();
+        entries.sort_by_key(|entry| &entry.host);
+        entries.dedup_by_key(|entry| &entry.host);
+        entries.into_iter().map(Entry::sentences).collect()
     }
 }
 
@@ -112,6 +123,7 @@ pub(super) struct Exchange {
     port: Option<u16>,
     verdict: Verdict,
     reason: Option<String>,
+    remedy: Option<String>,
     pub(super) count: Count,
 }
 
@@ -119,7 +131,8 @@ impl Exchange {
     pub(super) fn new(journal: &Journal, at: Timestamp, host: &str) -> Self {
         let host = host.chars().take(HOST_CHARS_MAX).flat_map(char::escape_debug).collect();
         let (journal, started) = (journal.clone(), Instant::now());
-        Self { journal, at, started, host, port: None, verdict: Verdict::Denied, reason: None, count: Count::default() }
+        let (verdict, count) = (Verdict::Denied, Count::default());
+        Self { journal, at, started, host, port: None, verdict, reason: None, remedy: None, count }
     }
 
     /// It is about to be passed on.
@@ -133,6 +146,7 @@ impl Exchange {
     pub(super) fn denied(&mut self, denial: &Denial) {
         self.verdict = if self.count.up() == 0 { Verdict::Denied } else { Verdict::Cut };
         self.reason = Some(denial.reason.clone());
+        self.remedy = Some(denial.remedy.clone());
     }
 
     /// It was broken off.
@@ -150,6 +164,7 @@ impl Drop for Exchange {
             port: self.port,
             verdict: self.verdict,
             reason: self.reason.take(),
+            remedy: self.remedy.take(),
             bytes_up: self.count.up(),
             bytes_down: self.count.down(),
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),

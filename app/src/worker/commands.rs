@@ -71,15 +71,15 @@ pub(super) async fn ready(
     Ok(Prepared { tree, setup })
 }
 
-/// Keeps what a setup asked for outside, and returns the first hosts that it was refused.
+/// Keeps what a setup asked for outside, and returns the first hosts that it was refused, each with why and a next step.
 async fn keep(tools: &Tools, log: Log) -> Result<Vec<String>, StepError> {
     let denied = log.denied();
-    let refused = denied.iter().take(HOSTS_MAX).map(|host| (*host).to_owned()).collect();
+    let refused: Vec<String> = denied.into_iter().take(HOSTS_MAX).collect();
     let artifact = tools.store.put_artifact(log.to_json_lines().into_bytes()).await?;
     let n_requests = log.entries.len() as u64 + log.n_omitted;
     info!(artifact = %artifact, requests = n_requests, "what the setup asked for outside is kept");
-    if !denied.is_empty() {
-        warn!("the setup was refused {}; `sandbox.egress.hosts` allows hosts", denied.join(", "));
+    if !refused.is_empty() {
+        warn!("the setup was refused {}", refused.join(" "));
     }
     Ok(refused)
 }

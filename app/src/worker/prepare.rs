@@ -113,8 +113,7 @@ fn unusable(what: &str, evidence: &Evidence, refused: &[String], notes: &[String
     let next_step = if refused.is_empty() {
         format!("Name a {what} command that works offline in `{}`, or install what it needs on the server.", policy_file::PATH)
     } else {
-        let hosts = refused.join("`, `");
-        format!("It was refused `{hosts}`: have the operator allow what it needs in the server's `sandbox.egress.hosts`.")
+        format!("It was refused {}", refused.join(" "))
     };
     let next_step = notes.iter().fold(next_step, |step, note| format!("{step} {note}"));
     conclusions::environment(&cause, &next_step, cause.clone()).into()

@@ -264,7 +264,11 @@ async fn a_setup_alone_is_led_to_the_proxy_and_what_it_is_refused_is_told() {
     };
     let setup = asked("setup").await;
     assert!(setup.out.contains("403"), "{}{}", setup.out, setup.err);
-    assert!(setup.err.contains("it was refused other.example"), "{}", setup.err);
+    assert!(
+        setup.err.contains("it was refused `other.example:443`: the host is not on the list. The operator allows it"),
+        "{}",
+        setup.err
+    );
     for profile in ["agent", "proof"] {
         let ended = asked(profile).await;
         assert_eq!((ended.code, ended.err.as_str()), (Some(9), ""), "{}", ended.out);

@@ -140,3 +140,13 @@ fn inline_tests_that_are_changed_or_lost_are_seen() {
     }
     assert!(!loses_inline_tests("fn f() {}\n", "fn g() {}\n"));
 }
+
+#[test]
+fn code_behind_a_declaration_of_tests_in_another_file_may_be_changed() {
+    let base = "#[cfg(test)]\nmod tests;\n#[cfg(test)] extern crate std;\n\nfn f() {}\n\n#[cfg(test)]\nfn one() {}\n";
+    assert!(!loses_inline_tests(base, &base.replace("fn f() {}", "fn f() { 1 }")));
+    let heads = [("mod tests;\n", ""), ("#[cfg(test)] extern crate std;\n", ""), ("fn one() {}", "fn one() { return; }")];
+    for (lost, instead) in heads {
+        assert!(loses_inline_tests(base, &base.replace(lost, instead)), "{lost}");
+    }
+}
