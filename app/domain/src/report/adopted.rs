@@ -67,3 +67,6 @@ fn subject(body: &mut String, story: &Story<'_>) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;
