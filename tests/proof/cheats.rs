@@ -37,6 +37,20 @@ fn tests_that_are_taken_away_or_changed_prove_nothing() {
             doubt: STILL_RED,
         },
         Case {
+            name: "changes the code, and the expectation to what it does now",
+            base: PYTHON,
+            patch: &[
+                ("calc.py", Some("def mean(values):\n    return 5.0\n")),
+                (
+                    "tests/test_calc.py",
+                    Some(
+                        "import unittest\nfrom calc import mean\n\n\nclass Mean(unittest.TestCase):\n    def test_three(self):\n        self.assertEqual(mean([2, 4, 6]), 5)\n\n    def test_is_a_number(self):\n        self.assertIsInstance(mean([2, 4]), float)\n",
+                    ),
+                ),
+            ],
+            doubt: STILL_RED,
+        },
+        Case {
             name: "skips the test",
             base: PYTHON,
             patch: &[(

@@ -123,6 +123,74 @@ fn tests_inside_the_code_are_not_to_be_cheated() {
             doubt: Some("suspect"),
         },
         Case {
+            name: "moves the code to a new file, with another expectation",
+            base: RED,
+            patch: &[
+                ("src/lib.rs", Some("#[path = \"mean.rs\"]\nmod tests;\npub use tests::*;\n")),
+                (
+                    "src/mean.rs",
+                    Some(
+                        "pub fn mean(_: &[i64]) -> i64 {\n    5\n}\n\n#[test]\nfn three() { assert_eq!(mean(&[2, 4, 6]), 5); }\n\n#[test]\nfn sums() { assert!(mean(&[2, 4]) > 2); }\n",
+                    ),
+                ),
+            ],
+            doubt: Some("regression"),
+        },
+        Case {
+            name: "changes the code, and the expectation to what it does now",
+            base: RED,
+            patch: &[library!(
+                "pub fn mean(_: &[i64]) -> i64 {\n    5\n}\n",
+                "fn three() { assert_eq!(mean(&[2, 4, 6]), 5); }",
+                sums!()
+            )],
+            doubt: Some("still_red"),
+        },
+        Case {
+            name: "changes an example in the documentation",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(concat!("/// ```\n/// assert_eq!(calc::mean(&[2, 4, 6]), 4);\n/// ```\n", wrong!()), sums!()),
+            ],
+            patch: &[library!(concat!("/// ```\n/// assert_eq!(calc::mean(&[2, 4, 6]), 6);\n/// ```\n", wrong!()), sums!())],
+            doubt: Some("tests_touched"),
+        },
+        Case {
+            name: "neutralises a test that stands deeper",
+            base: &[
+                RUST[0],
+                RUST[1],
+                (
+                    "src/lib.rs",
+                    Some(concat!(
+                        "pub use inner::mean;\n\nmod inner {\n",
+                        wrong!(),
+                        "\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn three() {\n        assert_eq!(super::mean(&[2, 4, 6]), 4);\n    }\n}\n}\n"
+                    )),
+                ),
+            ],
+            patch: &[(
+                "src/lib.rs",
+                Some(concat!(
+                    "pub use inner::mean;\n\nmod inner {\n",
+                    wrong!(),
+                    "\n#[cfg(test)]\nmod tests {\n    #[test]\n    #[should_panic]\n    fn three() {\n        assert_eq!(super::mean(&[2, 4, 6]), 4);\n    }\n}\n}\n"
+                )),
+            )],
+            doubt: Some("tests_touched"),
+        },
+        Case {
+            name: "returns something else where it is tested",
+            base: RED,
+            patch: &[library!(
+                "pub fn mean(values: &[i64]) -> i64 {\n    #[cfg(\n        test\n    )]\n    return values.iter().sum::<i64>() / values.len() as i64;\n    #[allow(unreachable_code)]\n    {\n        values.iter().sum::<i64>() / (values.len() as i64 - 1)\n    }\n}\n",
+                three!(),
+                sums!()
+            )],
+            doubt: Some("suspect"),
+        },
+        Case {
             name: "imports another assertion into the tests",
             base: RED,
             patch: &[library!(
@@ -144,7 +212,7 @@ fn tests_inside_the_code_are_not_to_be_cheated() {
                 three!(),
                 sums!()
             )],
-            doubt: Some("runner_deceives"),
+            doubt: Some("suspect"),
         },
     ]);
 }

@@ -22,7 +22,7 @@ pub use doubt::Doubt;
 pub use exit::{Colour, Exit, Limit};
 pub use gates::{Size, forbidden, weakened_tests};
 pub use inquiry::Stand;
-pub use paths::{is_test_path, loses_inline_tests, may_hold_tests};
+pub use paths::{is_test_path, may_hold_tests};
 
 /// One command as the harness ran it in a fresh tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether it rests on the patch's own tests, without its code and with it, and not on the base's.
+    pub fn is_by_own_tests(&self) -> bool {
+        let (Self::Proven { base, .. } | Self::Unproven { base: Some(base), .. }) = self else { return false };
+        let is_it = |run: &&Run| (run.output, run.exit, run.duration_ms) == (base.output, base.exit, base.duration_ms);
+        let run = self.account().and_then(|account| account.runs.iter().find(is_it));
+        run.is_some_and(|run| run.stand == Stand::Tests)
+    }
+
     /// All that was run.
     pub fn account(&self) -> Option<&Account> {
         let (Self::Proven { account, .. } | Self::Unproven { account, .. }) = self;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use tree_sitter::Node;
+use tree_sitter::{Node, TreeCursor};
 
 use crate::syntax::language::Language;
 use crate::syntax::tree;
@@ -20,9 +20,18 @@ pub struct Parts {
     pub tests: String,
     /// The first and the last line of each, counted from 1.
     pub lines: Vec<Range<u32>>,
+    /// The lines at which the code is made another where it is tested, counted from 1.
+    pub conditions: Vec<u32>,
+    /// Tests that stand deeper inside the code, where they are not taken apart from it.
+    pub nested: String,
 }
 
 impl Parts {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_empty()
+    }
+
     /// This code with the tests of another version. They stand at the end, where all that the code defines is known.
     pub fn with_tests_of(&self, other: &Parts) -> String {
         if self.tests == other.tests {
@@ -41,9 +50,11 @@ pub fn parts(text: &[u8]) -> Option<Parts> {
     if tree.root_node().has_error() {
         return None;
     }
+    let items = items(tree.root_node(), text);
+    let (conditions, nested) = inside(&mut tree.walk(), whole, &items);
     let (mut code, mut tests, mut lines) = (String::new(), String::new(), Vec::new());
     let mut end = 0;
-    for item in items(tree.root_node(), text) {
+    for item in items {
         code.push_str(&whole[end..item.start_byte]);
         tests.push_str(&whole[item.start_byte..item.end_byte]);
         tests.push('\n');
@@ -51,7 +62,7 @@ pub fn parts(text: &[u8]) -> Option<Parts> {
         end = item.end_byte;
     }
     code.push_str(&whole[end..]);
-    Some(Parts { whole: whole.to_owned(), code, tests, lines })
+    Some(Parts { whole: whole.to_owned(), code, tests, lines, conditions, nested })
 }
 
 /// An item that is compiled for tests alone, with its attributes and what is written about it.
@@ -76,8 +87,7 @@ fn items(root: Node<'_>, text: &[u8]) -> Vec<Item> {
             "line_comment" | "block_comment" => {}
             _ => {
                 if let Some((first, true)) = before {
-                    let row = |row: usize| u32::try_from(row).unwrap_or(u32::MAX).saturating_add(1);
-                    let lines = row(first.start_position().row)..row(node.end_position().row).saturating_add(1);
+                    let lines = line(first.start_position().row)..line(node.end_position().row).saturating_add(1);
                     found.push(Item { start_byte: first.start_byte(), end_byte: node.end_byte(), lines });
                 }
                 before = None;
@@ -87,10 +97,63 @@ fn items(root: Node<'_>, text: &[u8]) -> Vec<Item> {
     found
 }
 
+/// Where the code asks the compiler whether it is compiled for tests, in an attribute or a macro, however that is spelled; and
+/// what stands behind attributes that do, or that make tests. A loop, since a tree may be deeper than the stack.
+fn inside(cursor: &mut TreeCursor<'_>, text: &str, items: &[Item]) -> (Vec<u32>, String) {
+    let is_in_test =
+        |node: Node<'_>| items.iter().any(|item| item.start_byte <= node.start_byte() && node.end_byte() <= item.end_byte);
+    let is_condition = |node: &Node<'_>| matches!(node.kind(), "attribute_item" | "inner_attribute_item" | "macro_invocation");
+    let asks = |node: Node<'_>| {
+        let is_named = node.kind() == "identifier" && &text[node.byte_range()] == "test";
+        let mut around = std::iter::successors(node.parent(), Node::parent).filter(is_condition);
+        is_named && around.any(|around| text[around.byte_range()].contains("cfg"))
+    };
+    let (mut found, mut nested) = (Vec::new(), String::new());
+    loop {
+        let node = cursor.node();
+        if !is_in_test(node) {
+            if asks(node) {
+                found.push(line(node.start_position().row));
+            }
+            if node.kind() == "attribute_item" && names_a_test(&text[node.byte_range()]) {
+                let is_item = |node: &Node<'_>| !node.is_extra() && node.kind() != "attribute_item";
+                let behind = std::iter::successors(node.next_sibling(), Node::next_sibling).find(is_item);
+                nested.push_str(&text[node.start_byte()..behind.map_or(node.end_byte(), |behind| behind.end_byte())]);
+            }
+            if cursor.goto_first_child() {
+                continue;
+            }
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return (found, nested);
+            }
+        }
+    }
+}
+
+/// The number by which people know a row.
+fn line(row: usize) -> u32 {
+    u32::try_from(row).unwrap_or(u32::MAX).saturating_add(1)
+}
+
 fn is_for_tests(attribute: &str) -> bool {
     let bare: String = attribute.chars().filter(|c| !c.is_whitespace()).collect();
     let name = bare.trim_start_matches("#[").trim_end_matches(']').split('(').next().unwrap_or_default();
-    bare == "#[cfg(test)]" || name == "test" || name.ends_with("::test")
+    let all = bare.strip_prefix("#[cfg(all(").and_then(|rest| rest.strip_suffix("))]"));
+    let needs_test = all.is_some_and(|all| !all.contains('(') && all.split(',').any(|condition| condition == "test"));
+    bare == "#[cfg(test)]" || needs_test || name == "test" || name.ends_with("::test")
+}
+
+/// Whether an attribute has the word `test` in it, alone or as a part of a name: that of a test, of a condition, of a macro.
+fn names_a_test(attribute: &str) -> bool {
+    // A name in quotes, such as that of a feature, is none.
+    attribute.split('"').step_by(2).any(|unquoted| unquoted.contains("test"))
+}
+
+/// Whether a line may have an attribute of a test, for sources that cannot be read for certain.
+pub fn may_mark_a_test(line: &str) -> bool {
+    line.contains('#') && names_a_test(line)
 }
 
 /// Whether a comment is documentation of the next item, which it cannot be without.
@@ -134,6 +197,28 @@ mod tests {
             assert_eq!(of(&format!("{item}\n")).tests, "");
         }
         assert_eq!(of("// #[cfg(test)]\nfn a() {}\nconst A: &str = \"\n#[cfg(test)]\nmod t {}\";\n").tests, "");
+    }
+
+    #[test]
+    fn tests_that_stand_deeper_are_seen() {
+        let nested =
+            "mod a {\n    #[cfg(test)]\n    mod tests { fn x() {} }\n}\nimpl A {\n    #[rstest] #[case(1)]\n    fn y() {}\n}\n";
+        let nested = of(nested).nested;
+        assert!(nested.contains("fn x()") && nested.contains("fn y()"), "{nested}");
+        assert_eq!(of(BASE).nested, "");
+    }
+
+    #[test]
+    fn code_that_is_another_where_it_is_tested_is_seen() {
+        for asks in
+            ["if cfg!( test ) {}", "#[cfg(\n test)]\n return;", "#[cfg(any(unix, test))] { f(); }", "m! { #[cfg(test)] x }"]
+        {
+            let found = of(&format!("fn f() {{\n    {asks}\n}}\n\n#[cfg(test)]\nmod tests {{}}\n")).conditions;
+            assert_eq!(found.len(), 1, "{asks}");
+        }
+        assert!(of(BASE).conditions.is_empty());
+        assert_eq!(of("#[cfg(test)]\nmod tests {}\nfn f() {\n    cfg!(test);\n}\n").conditions, [4]);
+        assert!(of("fn f() {\n    let test = 1;\n}\n").conditions.is_empty());
     }
 
     #[test]

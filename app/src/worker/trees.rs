@@ -7,7 +7,7 @@ use patchwright_domain::proof::{self, Stand};
 
 use super::{StepError, Tools};
 use crate::syntax::inline::{self, Parts};
-use crate::workspace::Composition;
+use crate::workspace::{Composition, WorkspaceError};
 
 /// A patch, taken apart.
 pub(super) struct Trees<'a> {
@@ -21,6 +21,14 @@ pub(super) struct Trees<'a> {
     pub(super) has_inline_tests: bool,
 }
 
+/// Both versions of a source.
+async fn taken_apart(before: Vec<u8>, after: Vec<u8>) -> Result<(Option<Parts>, Option<Parts>), StepError> {
+    let parsed = tokio::task::spawn_blocking(move || (inline::parts(&before), inline::parts(&after))).await;
+    let broken =
+        |error: tokio::task::JoinError| WorkspaceError::Unavailable { what: "reading a source", reason: error.to_string() };
+    Ok(parsed.map_err(broken)?)
+}
+
 impl<'a> Trees<'a> {
     pub(super) async fn of(
         tools: &Tools,
@@ -30,22 +38,24 @@ impl<'a> Trees<'a> {
     ) -> Result<Trees<'a>, StepError> {
         let mut trees = Trees { base, proposal, parts: Vec::new(), mixed: Vec::new(), has_inline_tests: false };
         for path in proof::may_hold_tests(&proposal.changes) {
-            // A new file is code, with its tests: without the code that names it, nobody would look at it.
-            let Some(before) = tools.workspaces.read(&spec.repo, base, path).await? else { continue };
-            let after = tools.workspaces.read(&spec.repo, &proposal.commit, path).await?.unwrap_or_default();
-            let parsed = tokio::task::spawn_blocking(move || (inline::parts(&before), inline::parts(&after), before, after));
-            match parsed.await.expect("taking a file apart does not panic") {
-                (Some(before), Some(after), ..) => {
+            // Of a new file the base has neither code nor tests.
+            let before = tools.workspaces.read(&spec.repo, base, path).await?.unwrap_or_default();
+            let Some(after) = tools.workspaces.read(&spec.repo, &proposal.commit, path).await? else {
+                // A link in the place of a source: what it leads to is not looked at.
+                trees.has_inline_tests = true;
+                continue;
+            };
+            let marks = |text: &[u8]| String::from_utf8_lossy(text).lines().any(inline::may_mark_a_test);
+            let may_have_tests = marks(&before) || marks(&after);
+            match taken_apart(before, after).await? {
+                (Some(before), Some(after)) => {
                     // Tests deeper inside the code than at its top are not told from it.
-                    trees.has_inline_tests |= proof::loses_inline_tests(&before.code, &after.code);
+                    trees.has_inline_tests |= !before.nested.is_empty() && before.nested != after.nested;
                     let (has_code, has_tests) = (before.code != after.code, before.tests != after.tests);
                     trees.mixed.push(Mixed { path: path.to_owned(), has_code, has_tests });
                     trees.parts.push((before, after));
                 }
-                (_, _, before, after) => {
-                    let text = String::from_utf8_lossy;
-                    trees.has_inline_tests |= proof::loses_inline_tests(&text(&before), &text(&after));
-                }
+                _ => trees.has_inline_tests |= may_have_tests,
             }
         }
         Ok(trees)
@@ -58,7 +68,11 @@ impl<'a> Trees<'a> {
             Stand::Base => return Ok(self.base.clone()),
             Stand::Head => return Ok(self.proposal.commit.clone()),
             Stand::Code => parts.map(|(file, (base, head))| (file.path.clone(), head.with_tests_of(base))).collect(),
-            Stand::Tests => parts.map(|(file, (base, head))| (file.path.clone(), base.with_tests_of(head))).collect(),
+            // Nobody names a file that is new, and it stays out with its code.
+            Stand::Tests => {
+                let known = parts.filter(|(_, (base, _))| !base.is_empty());
+                known.map(|(file, (base, head))| (file.path.clone(), base.with_tests_of(head))).collect()
+            }
         };
         let composition = Composition { restored: stand.restored(&self.proposal.changes), written };
         Ok(tools.workspaces.compose(&spec.repo, &self.proposal.commit, self.base, composition).await?)

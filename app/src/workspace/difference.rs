@@ -24,7 +24,7 @@ pub(super) fn findings(
     let repository = open(mirror)?;
     let mut difference = difference(&repository, base, head).map_err(|e| git("reading the difference", &e))?;
     for (commit, lines) in [(base, &mut difference.removed), (head, &mut difference.added)] {
-        mark_inline_tests(changes, lines, |path| read_from(&repository, commit, path))?;
+        mark_tests_in_code(changes, lines, |path| read_from(&repository, commit, path))?;
     }
     let is_new = |change: &&Change| change.kind == ChangeKind::Added;
     let names: Vec<&str> = changes.iter().filter(is_new).map(|change| change.path.as_str()).collect();
@@ -41,8 +41,8 @@ pub(super) fn findings(
     Ok(findings::findings(changes, &difference, &hits))
 }
 
-/// Marks the lines that stand in tests inside the code of Rust sources.
-fn mark_inline_tests(
+/// Marks the lines of Rust sources that stand in tests inside the code, and those at which code is another where it is tested.
+fn mark_tests_in_code(
     changes: &[Change],
     lines: &mut [Line],
     read: impl Fn(&str) -> Result<Option<Vec<u8>>, WorkspaceError>,
@@ -52,6 +52,7 @@ fn mark_inline_tests(
         let Some(parts) = parts else { continue };
         for line in lines.iter_mut().filter(|line| line.path == path) {
             line.is_inline_test = parts.lines.iter().any(|test| test.contains(&line.line));
+            line.depends_on_tests = parts.conditions.contains(&line.line);
         }
     }
     Ok(())
@@ -73,7 +74,13 @@ fn difference(repository: &Repository, base: &CommitId, head: &CommitId) -> Resu
         };
         if let (Some(path), Some(number)) = (file.path(), number) {
             let text = String::from_utf8_lossy(line.content()).trim_end().to_owned();
-            lines.push(Line { path: path.to_string_lossy().into_owned(), line: number, text, is_inline_test: false });
+            lines.push(Line {
+                path: path.to_string_lossy().into_owned(),
+                line: number,
+                text,
+                is_inline_test: false,
+                depends_on_tests: false,
+            });
         }
         found.is_whole = lines.len() < LINES_MAX;
         found.is_whole

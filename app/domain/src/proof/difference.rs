@@ -16,6 +16,8 @@ pub struct Line {
     pub text: String,
     /// Whether it stands in a test inside the code, where that can be told.
     pub is_inline_test: bool,
+    /// Whether the code is made another here where it is tested, where that can be told.
+    pub depends_on_tests: bool,
 }
 
 impl Line {

@@ -149,11 +149,11 @@ pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit]) ->
     findings.extend(files::of_files(changes, difference));
     findings.extend(kept_tests::of_tests(changes, difference));
     findings.extend(difference.added.iter().filter_map(signs::of_line));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.gate.weight()));
+    findings.truncate(FINDINGS_MAX);
     for finding in &mut findings {
         secrets.iter().for_each(|secret| secret.hide(finding));
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.gate.weight()));
-    findings.truncate(FINDINGS_MAX);
     findings
 }
 

@@ -21,7 +21,7 @@ use crate::ecosystem::{Plan, runner};
 use crate::journal::{Change, ChangeKind};
 use crate::proof::findings::{Finding, Weight};
 use crate::proof::{Account, Colour, Doubt, Evidence, Exit, Run, Verdict, paths};
-use crate::results::table::{Movement, Seen, Table};
+use crate::results::table::{Movement, Row, Seen, Table};
 use crate::results::{Results, Status};
 
 /// How many reproducing tests an [`Account`] names.
@@ -175,6 +175,9 @@ impl<'a> Inquiry<'a> {
             let new = self.pair(Stand::Tests, Stand::Head, runs)?;
             if let Some(doubt) = new.says_nothing() {
                 return Ok(self.unproven(doubt, Some(&new), runs));
+            }
+            if old.is_made_right_by_tests(&new) {
+                return Ok(self.unproven(Doubt::StillRed, Some(&old), runs));
             }
             if new.mends(self.is_about_the_build) {
                 return self.conclude(&new, runs);
@@ -396,7 +399,25 @@ impl Pair<'_> {
             let built = table.moved(Movement::New).filter(move |row| counts_builds && row.head == Some(Seen::Passed));
             table.moved(Movement::Mended).chain(built)
         });
-        moved.filter(|row| !self.known_flaky.contains(&row.test)).map(|row| row.test.clone())
+        let counts = |row: &&Row| !self.known_flaky.contains(&row.test) && !is_documentation(&row.test);
+        moved.filter(counts).map(|row| row.test.clone())
+    }
+
+    /// Whether a test that fails with the patch's code does not any more with the patch's own version of it: then its
+    /// expectation was changed, and not what it tests.
+    fn is_made_right_by_tests(&self, new: &Pair<'_>) -> bool {
+        let fails = |status: Option<&Status>| matches!(status, Some(Status::Failed | Status::Errored));
+        let (with_base_tests, with_own) = (self.with.1[0], new.with.1[0]);
+        match (with_base_tests.reported(), with_own.reported()) {
+            (Some(before), Some(after)) => {
+                before.tests.iter().any(|(test, status)| fails(Some(status)) && !fails(after.tests.get(test)))
+            }
+            _ => with_base_tests.colour() == Colour::Red && with_own.colour() == Colour::Green,
+        }
+    }
+
+    fn mended(&self) -> impl Iterator<Item = &Row> {
+        self.table.iter().flat_map(|table| table.moved(Movement::Mended))
     }
 
     fn colours(&self) -> (Colour, Colour) {
@@ -410,6 +431,8 @@ impl Pair<'_> {
             (Colour::Green, Colour::Green) => Doubt::GreenBefore,
             (Colour::Green, Colour::Red) => Doubt::Regression,
             (Colour::Red, Colour::Green) if self.without.1.iter().any(|ran| ran.is_broken()) => Doubt::DoesNotBuild,
+            // Examples in the documentation of code are a part of it.
+            (Colour::Red, Colour::Green) if self.mended().any(|row| is_documentation(&row.test)) => Doubt::TestsTouched,
             (Colour::Red, Colour::Green) => Doubt::Flaky,
             (Colour::Red, Colour::Red) if self.with.0 == Stand::Head => Doubt::OwnTestsFail,
             (Colour::Red, Colour::Red) => Doubt::StillRed,
@@ -423,6 +446,11 @@ impl Pair<'_> {
         let is_of_use = control.n_failed == control.n_laid && control.n_laid > 0;
         is_of_use.then_some(patched.n_failed == patched.n_laid)
     }
+}
+
+/// Whether a test is an example in the documentation of a Rust source, which whoever changes the code can change as well.
+fn is_documentation(test: &str) -> bool {
+    test.starts_with("doc-tests ")
 }
 
 fn has_failed(results: &Results) -> bool {

@@ -51,37 +51,3 @@ pub fn may_hold_tests(changes: &[Change]) -> impl Iterator<Item = &str> {
     let may_hold = |c: &&Change| c.kind != ChangeKind::Deleted && c.path.ends_with(".rs") && !is_test_path(&c.path);
     changes.iter().filter(may_hold).map(|c| c.path.as_str())
 }
-
-/// Whether lines of a Rust source's inline tests are missing or changed: every line of the base's [`inline_tests`] must be in
-/// the head, in its order, from the first `#[cfg(test)]` or `#[test]` on.
-pub fn loses_inline_tests(base: &str, head: &str) -> bool {
-    let mut head = head.lines().skip_while(|line| !is_test_mark(line));
-    inline_tests(base).into_iter().any(|line| !head.any(|there| there == line))
-}
-
-/// The lines of a Rust source from the first test on that stands in it. What comes before and is there for tests alone, but
-/// has no body, such as a `mod tests;` of a file of its own, is among them, and what stands behind that is not.
-fn inline_tests(source: &str) -> Vec<&str> {
-    let lines: Vec<&str> = source.lines().collect();
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(mark) = lines.iter().skip(at).position(|line| is_test_mark(line)).map(|skipped| at + skipped) {
-        let ends = |line: &&str| line.contains('{') || line.trim_end().ends_with(';');
-        let last = lines.iter().skip(mark).position(ends).map(|skipped| mark + skipped);
-        match last.filter(|last| !lines[*last].contains('{')) {
-            Some(last) => {
-                found.extend(&lines[mark..=last]);
-                at = last + 1;
-            }
-            None => {
-                found.extend(&lines[mark..]);
-                break;
-            }
-        }
-    }
-    found
-}
-
-fn is_test_mark(line: &str) -> bool {
-    ["#[cfg(test)]", "#[test]"].iter().any(|mark| line.trim_start().starts_with(mark))
-}

@@ -1,6 +1,6 @@
 use super::difference::Difference;
 use super::findings::findings;
-use super::{Colour, Doubt, Exit, Size, forbidden, is_test_path, loses_inline_tests};
+use super::{Colour, Doubt, Exit, Size, forbidden, is_test_path};
 use crate::journal::{Change, ChangeKind};
 use crate::sample::changed;
 
@@ -126,27 +126,4 @@ fn every_doubt_has_a_sentence_and_a_next_step() {
     "#);
     let mended: Vec<Doubt> = doubts.into_iter().filter(|doubt| doubt.is_worth_a_round()).collect();
     assert_eq!(mended, [Doubt::StillRed, Doubt::Regression, Doubt::TestsWeakened, Doubt::OwnTestsFail]);
-}
-
-#[test]
-fn inline_tests_that_are_changed_or_lost_are_seen() {
-    let base = "fn f() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn one() {}\n}\n";
-    for head in ["fn f() { 1 }\n", &base.replace("fn one() {}", "fn one() { return; }"), &base.replace("    #[test]\n", "")] {
-        assert!(loses_inline_tests(base, head), "{head}");
-    }
-    let more = base.replace("    fn one() {}\n", "    fn one() {}\n    #[test]\n    fn two() {}\n");
-    for head in [base, &base.replace("fn f() {}", "fn f() { 1 }\nfn g() {}"), &more] {
-        assert!(!loses_inline_tests(base, head), "{head}");
-    }
-    assert!(!loses_inline_tests("fn f() {}\n", "fn g() {}\n"));
-}
-
-#[test]
-fn code_behind_a_declaration_of_tests_in_another_file_may_be_changed() {
-    let base = "#[cfg(test)]\nmod tests;\n#[cfg(test)] extern crate std;\n\nfn f() {}\n\n#[cfg(test)]\nfn one() {}\n";
-    assert!(!loses_inline_tests(base, &base.replace("fn f() {}", "fn f() { 1 }")));
-    let heads = [("mod tests;\n", ""), ("#[cfg(test)] extern crate std;\n", ""), ("fn one() {}", "fn one() { return; }")];
-    for (lost, instead) in heads {
-        assert!(loses_inline_tests(base, &base.replace(lost, instead)), "{lost}");
-    }
 }

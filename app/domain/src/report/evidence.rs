@@ -33,16 +33,22 @@ pub(super) fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
     };
     let _ = write!(
         body,
-        "| {} | Base {} | With this patch |\n|---|---|---|\n",
+        "| {} | Base {}{} | With this patch |\n|---|---|---|\n",
         cell(&base.command, COMMAND_CHARS_MAX),
-        code(prepared.base.short())
+        code(prepared.base.short()),
+        if verdict.is_by_own_tests() { " with this patch's tests" } else { "" }
     );
     let _ = writeln!(body, "| result | {} | {} |", result(Some(base)), result(head));
     let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
     let network = if is_bare(story.walls) { "and without a sandbox" } else { "without network" };
     let _ = write!(
         body,
-        "\n\nEach ran in a fresh tree, {network}, by the harness. Existing test files were put back to the base's before the run on the patch."
+        "\n\nEach ran in a fresh tree, {network}, by the harness. {}",
+        if verdict.is_by_own_tests() {
+            "Both have the tests as this patch leaves them; what differs is its code."
+        } else {
+            "Existing test files were put back to the base's before the run on the patch."
+        }
     );
     if let Some(account) = verdict.account() {
         runs(body, account);
@@ -50,8 +56,11 @@ pub(super) fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
         findings(body, account);
     }
     confined(body, story, prepared);
-    let _ =
-        write!(body, "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>", reproduce(story, prepared, base));
+    let _ = write!(
+        body,
+        "\n\n<details><summary>How to reproduce</summary>\n\n{}\n\n</details>",
+        reproduce(story, prepared, verdict, base)
+    );
     for (name, evidence) in [("base", Some(base)), ("this patch", head)] {
         if let Some(evidence) = evidence.filter(|evidence| !evidence.excerpt.trim().is_empty()) {
             let _ = write!(
@@ -205,8 +214,16 @@ fn confined(body: &mut String, story: &Story<'_>, prepared: &Prepared) {
     }
 }
 
-fn reproduce(story: &Story<'_>, prepared: &Prepared, base: &Evidence) -> String {
+fn reproduce(story: &Story<'_>, prepared: &Prepared, verdict: &Verdict, base: &Evidence) -> String {
     let mut script = format!("git checkout {}\n", prepared.base);
+    let own_tests = story.judged.filter(|_| verdict.is_by_own_tests());
+    if let Some(judged) = own_tests {
+        let _ = writeln!(
+            script,
+            "# with the tests of {}: its test files, and what stands behind #[cfg(test)]",
+            judged.proposal.commit
+        );
+    }
     let setup = prepared.plan.setup.iter().map(String::as_str);
     let commands: Vec<&str> = setup.chain([base.command.as_str()]).collect();
     for command in &commands {

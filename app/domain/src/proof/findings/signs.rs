@@ -4,13 +4,22 @@ use super::{Finding, Gate, found};
 use crate::proof::difference::Line;
 
 pub(super) fn of_line(added: &Line) -> Option<Finding> {
-    let text = added.text.trim();
-    let says = |signs: &[&str]| signs.iter().any(|sign| contains_word(text, sign));
     let language = Language::of(&added.path);
-    let gate = if added.is_test() {
+    let text = language.map_or(added.text.trim(), |language| language.without_comment(added.text.trim()));
+    let bare = without_blanks(text);
+    let says = |signs: &[&str]| {
+        signs.iter().any(|sign| {
+            // However it is spelled.
+            let is_spelled = sign.contains(['(', '!']) && contains_word(&bare, &without_blanks(sign));
+            is_spelled || contains_word(text, sign)
+        })
+    };
+    let gate = if added.depends_on_tests {
+        Some(Gate::KnowsItIsTested)
+    } else if added.is_test() {
         says(SKIPS).then_some(Gate::TestSkipped)
     } else {
-        let language = language.filter(|_| !is_comment(text))?;
+        let language = language.filter(|_| !text.is_empty())?;
         let signs = language.signs();
         let by_gate = [
             (Gate::ReachesForTheRunner, signs.runner),
@@ -18,12 +27,19 @@ pub(super) fn of_line(added: &Line) -> Option<Finding> {
             (Gate::EndsTheProcess, signs.ends),
             (Gate::AsksTheEnvironment, signs.environment),
         ];
-        by_gate.into_iter().find(|(_, signs)| says(signs)).map(|(gate, _)| gate).or_else(|| {
+        // The name is on another line.
+        let hides_a_name = matches!(language, Language::Rust) && bare.ends_with("macro_rules!");
+        let named = hides_a_name.then_some(Gate::ReachesForTheRunner);
+        named.or_else(|| by_gate.into_iter().find(|(_, signs)| says(signs)).map(|(gate, _)| gate)).or_else(|| {
             // Inline tests stand in the code.
             says(SKIPS).then_some(Gate::TestSkipped)
         })
     }?;
     Some(found(gate, added))
+}
+
+fn without_blanks(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 /// Whether a text has these characters, and where they begin or end like a name, not as a part of a longer one.
@@ -67,6 +83,15 @@ impl Language {
             "go" => Self::Go,
             _ => return None,
         })
+    }
+
+    /// A line without the comment that it begins with; nothing where it is no more than one.
+    fn without_comment(self, line: &str) -> &str {
+        match (self, line.strip_prefix("/*")) {
+            (Self::Python, _) => line.strip_prefix('#').map_or(line, |_| ""),
+            (_, Some(comment)) => comment.split_once("*/").map_or("", |(_, behind)| behind.trim()),
+            (_, None) => line.strip_prefix("//").map_or(line, |_| ""),
+        }
     }
 
     fn signs(self) -> Signs {
@@ -171,6 +196,7 @@ impl Language {
                     "any(test",
                     "all(test",
                     "cfg_attr(test",
+                    "debug_assertions",
                     "env::args",
                     "current_exe",
                     "Backtrace",
