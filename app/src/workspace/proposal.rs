@@ -286,7 +286,6 @@ fn ignores(folder: &Dir) -> Gitignore {
     builder.build().unwrap_or_else(|_| Gitignore::empty())
 }
 
-/// The difference as text and file by file.
 /// The difference of two trees as text, and the files that differ.
 pub(super) fn describe(
     repository: &Repository,

@@ -1,13 +1,15 @@
 //! Which tree is tested next, and what all runs together show.
 //!
 //! A patch has two parts: its tests, which are the files that are tests by their names and the tests that stand
-//! [inside the code](Mixed), and its code, which is all else. A tree has none of them, one, or both, which makes four [stands](Stand). What the tests say about the code is what changes
-//! between two stands that differ in the code alone, and there are two such pairs:
+//! [inside the code](Mixed), and its code, which is all else. A tree has none of them, one, or both, which makes four
+//! [stands](Stand). What the tests say about the code is what changes between two stands that differ in the code alone, and
+//! there are two such pairs:
 //!
 //! - the base and the base with the patch's code: tests that were there before, untouched by whoever wrote the patch, fail
 //!   without the code and pass with it;
 //! - the base with the patch's tests and the whole patch: tests that the patch brings do. Whether such a test is about the
-//!   request is for a person to see; that it fails without the code is what is shown.
+//!   request is for a person to see; that it fails without the code is what is shown. A test that fails with the code and the
+//!   base's version of it is none of them: there the patch has changed what is expected.
 //!
 //! Each of the two trees that a proof rests on is run [`Inquiry::n_runs`] times: a test that does not always end the same way
 //! shows nothing. The last of these runs has [canaries](Ran::canaries) in it, tests of the harness that must fail, so that a
