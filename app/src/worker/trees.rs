@@ -21,9 +21,21 @@ pub(super) struct Trees<'a> {
     pub(super) has_inline_tests: bool,
 }
 
+/// A source that cannot be read for certain in one of its versions.
+struct Unreadable {
+    may_have_tests: bool,
+}
+
 /// Both versions of a source.
-async fn taken_apart(before: Vec<u8>, after: Vec<u8>) -> Result<(Option<Parts>, Option<Parts>), StepError> {
-    let parsed = tokio::task::spawn_blocking(move || (inline::parts(&before), inline::parts(&after))).await;
+async fn taken_apart(before: Vec<u8>, after: Vec<u8>) -> Result<Result<(Parts, Parts), Unreadable>, StepError> {
+    let take = move || match (inline::parts(&before), inline::parts(&after)) {
+        (Some(before), Some(after)) => Ok((before, after)),
+        _ => {
+            let marks = |text: &[u8]| String::from_utf8_lossy(text).lines().any(inline::may_mark_a_test);
+            Err(Unreadable { may_have_tests: marks(&before) || marks(&after) })
+        }
+    };
+    let parsed = tokio::task::spawn_blocking(take).await;
     let broken =
         |error: tokio::task::JoinError| WorkspaceError::Unavailable { what: "reading a source", reason: error.to_string() };
     Ok(parsed.map_err(broken)?)
@@ -45,17 +57,15 @@ impl<'a> Trees<'a> {
                 trees.has_inline_tests = true;
                 continue;
             };
-            let marks = |text: &[u8]| String::from_utf8_lossy(text).lines().any(inline::may_mark_a_test);
-            let may_have_tests = marks(&before) || marks(&after);
             match taken_apart(before, after).await? {
-                (Some(before), Some(after)) => {
+                Ok((before, after)) => {
                     // Tests deeper inside the code than at its top are not told from it.
                     trees.has_inline_tests |= !before.nested.is_empty() && before.nested != after.nested;
                     let (has_code, has_tests) = (before.code != after.code, before.tests != after.tests);
                     trees.mixed.push(Mixed { path: path.to_owned(), has_code, has_tests });
                     trees.parts.push((before, after));
                 }
-                _ => trees.has_inline_tests |= may_have_tests,
+                Err(Unreadable { may_have_tests }) => trees.has_inline_tests |= may_have_tests,
             }
         }
         Ok(trees)

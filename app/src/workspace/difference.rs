@@ -1,5 +1,6 @@
 //! What stands in a patch, as git tells it: its lines, the kinds of its files, and what the gates find there.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use git2::{Delta, DiffDelta, DiffHunk, DiffLine, DiffOptions, FileMode, Repository};
@@ -47,10 +48,13 @@ fn mark_tests_in_code(
     lines: &mut [Line],
     read: impl Fn(&str) -> Result<Option<Vec<u8>>, WorkspaceError>,
 ) -> Result<(), WorkspaceError> {
+    let mut sources = HashMap::new();
     for path in proof::may_hold_tests(changes) {
         let parts = read(path)?.and_then(|text| inline::parts(&text));
-        let Some(parts) = parts else { continue };
-        for line in lines.iter_mut().filter(|line| line.path == path) {
+        sources.extend(parts.map(|parts| (path, parts)));
+    }
+    for line in lines {
+        if let Some(parts) = sources.get(line.path.as_str()) {
             line.is_inline_test = parts.lines.iter().any(|test| test.contains(&line.line));
             line.depends_on_tests = parts.conditions.contains(&line.line);
         }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::signs::is_comment;
 use super::{Finding, Gate, LINE_CHARS_MAX, found};
 use crate::journal::{Change, ChangeKind};
 use crate::proof::difference::{Difference, Line};
@@ -19,32 +18,51 @@ const THRESHOLDS: [&str; 9] =
 
 pub(super) fn of_tests(changes: &[Change], difference: &Difference) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let (all_added, all_removed) = (by_path(&difference.added), by_path(&difference.removed));
+    let is_deleted_test = |change: &Change| change.kind == ChangeKind::Deleted && is_test_path(&change.path);
+    let said = if changes.iter().any(is_deleted_test) { texts(&all_added) } else { Texts::new() };
     for change in changes {
-        let (added, removed) = (of(&difference.added, &change.path), of(&difference.removed, &change.path));
-        match change.kind {
-            ChangeKind::Deleted if is_test_path(&change.path) => findings.push(gone(change, &removed, difference)),
-            ChangeKind::Modified => findings.extend(weakened(&added, &removed)),
-            ChangeKind::Added | ChangeKind::Deleted => {}
+        let (added, removed) = (of(&all_added, &change.path), of(&all_removed, &change.path));
+        if is_deleted_test(change) {
+            findings.push(gone(change, removed, &said));
         }
-        if change.kind == ChangeKind::Modified && holds_thresholds(&change.path) {
-            findings.extend(lowered(&added, &removed));
+        if change.kind == ChangeKind::Modified {
+            findings.extend(weakened(added, removed));
+            if holds_thresholds(&change.path) {
+                findings.extend(lowered(added, removed));
+            }
         }
     }
     findings
 }
 
-fn of<'a>(lines: &'a [Line], path: &str) -> Vec<&'a Line> {
-    lines.iter().filter(|line| line.path == path).collect()
+/// The lines of each file.
+type Lines<'a> = BTreeMap<&'a str, Vec<&'a Line>>;
+/// How often each file says each text.
+type Texts<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
+
+fn by_path(lines: &[Line]) -> Lines<'_> {
+    let mut by_path = Lines::new();
+    lines.iter().for_each(|line| by_path.entry(&line.path).or_default().push(line));
+    by_path
 }
 
-/// What became of a test file that is not there any more.
-fn gone(change: &Change, removed: &[&Line], difference: &Difference) -> Finding {
+fn of<'a, 'b>(lines: &'b Lines<'a>, path: &str) -> &'b [&'a Line] {
+    lines.get(path).map_or(&[], Vec::as_slice)
+}
+
+fn texts<'a>(lines: &Lines<'a>) -> Texts<'a> {
+    let mut texts = Texts::new();
+    for line in lines.values().flatten() {
+        *texts.entry(&line.path).or_default().entry(line.text.trim()).or_default() += 1;
+    }
+    texts
+}
+
+/// What became of a test file that is not there any more, by what the patch adds to others.
+fn gone(change: &Change, removed: &[&Line], by_path: &Texts<'_>) -> Finding {
     let asserted: Vec<&Line> = removed.iter().copied().filter(|line| asserts(line)).collect();
     let said = if asserted.is_empty() { removed.to_vec() } else { asserted };
-    let mut by_path: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-    for line in &difference.added {
-        *by_path.entry(&line.path).or_default().entry(line.text.trim()).or_default() += 1;
-    }
     let says_it = |lines: &BTreeMap<&str, usize>| {
         let mut left = lines.clone();
         said.iter().all(|line| left.get_mut(line.text.trim()).is_some_and(|n| n.checked_sub(1).map(|less| *n = less).is_some()))
@@ -93,6 +111,11 @@ fn asserts(line: &Line) -> bool {
     let is_aside = is_comment(text) || IMPORTS.iter().any(|begin| text.starts_with(begin));
     let lower = text.to_ascii_lowercase();
     !is_aside && ASSERTIONS.iter().any(|sign| lower.contains(sign))
+}
+
+/// Whether a line is no more than a comment, in any of the common languages.
+fn is_comment(text: &str) -> bool {
+    ["//", "# ", "* ", "/*"].iter().any(|sign| text.starts_with(sign))
 }
 
 /// Whether a file configures something, by its name.

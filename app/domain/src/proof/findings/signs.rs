@@ -53,10 +53,6 @@ fn contains_word(text: &str, sign: &str) -> bool {
     })
 }
 
-pub(super) fn is_comment(text: &str) -> bool {
-    ["//", "# ", "* ", "/*"].iter().any(|sign| text.starts_with(sign))
-}
-
 #[derive(Clone, Copy)]
 enum Language {
     Python,
