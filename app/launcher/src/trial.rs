@@ -64,9 +64,8 @@ const STEP_BYTES: u64 = 1 << 20;
 const N_TAKERS: u64 = 4;
 /// What is made in the workspace, which is there for the trial only.
 const TRIAL: &str = ".patchwright-trial";
-/// How long memory is held where nobody has objected so far.
-const HOLD: Duration = Duration::from_millis(1500);
-/// How long whoever looks at the disk may take to see what was written.
+/// How long what was taken is held where nobody has objected so far: as long as whoever looks now and then may take to see it,
+/// on a slow machine, too. Where a limit is kept, nothing waits so long.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much was got, in the unit of what was to be taken.
@@ -125,7 +124,7 @@ fn memory(bytes: u64) -> io::Result<u64> {
         takers.push(full);
     }
     takers.iter_mut().try_for_each(|full| full.read_exact(&mut [0]))?;
-    thread::sleep(HOLD);
+    thread::sleep(LOOK_TIMEOUT);
     Ok(bytes)
 }
 

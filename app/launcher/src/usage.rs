@@ -26,13 +26,17 @@ pub(crate) mod memory;
 mod unnamed;
 
 /// How long it is between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest that it is between two looks, however long one takes: a walk of the disk may take long, and memory goes
+/// quickly.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// How often the processes of a command that lives may be looked for in vain; then it is taken for one that cannot be watched.
 /// In the first moments there is nothing to be found, for some time where the machine is slow.
 const BLIND_LOOKS_MAX: u32 = 200;
 
-/// A look takes at most one part in this many of the time.
+/// A look takes at most one part in this many of the time, unless that would be too seldom.
 const REST: u32 = 20;
 
 /// Looks at the commands of one sandbox.
@@ -79,7 +83,7 @@ impl Watch {
 
     /// How long to wait until the next look.
     pub(crate) fn pause(&self) -> Timespec {
-        let pause = PAUSE.max(self.took * REST);
+        let pause = PAUSE.max(rest_after(self.took));
         Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: pause.subsec_nanos().into() }
     }
 
@@ -165,6 +169,11 @@ impl Known {
         let processes = self.processes.as_mut()?;
         Some(self.counted.is_over(processes, kept, most))
     }
+}
+
+/// How long to rest after a look that took so long.
+pub(crate) fn rest_after(took: Duration) -> Duration {
+    PAUSE_MAX.min(took * REST)
 }
 
 /// What System V shared memory of a table in `/proc` holds, attached or not, in bytes.

@@ -12,11 +12,10 @@ use crate::status::Limit;
 use crate::usage::cpu::Cpu;
 use crate::usage::disk::{Disk, Full};
 use crate::usage::memory::{Counted, Processes};
+use crate::usage::{PAUSE, rest_after};
 
 /// How long it is between two looks, in milliseconds.
-const PAUSE_MS: i32 = 50;
-/// A look takes at most one part in this many of the time.
-const REST: u32 = 20;
+const PAUSE_MS: i32 = PAUSE.as_millis() as i32;
 
 /// Looks at one command.
 pub(crate) struct Watch {
@@ -66,7 +65,7 @@ impl Watch {
             return None;
         }
         let found = self.look();
-        self.next_look = Some(Instant::now() + began.elapsed() * REST);
+        self.next_look = Some(Instant::now() + rest_after(began.elapsed()));
         found
     }
 

@@ -10,11 +10,7 @@ use crate::status::Limit;
 use crate::usage::cpu::Cpu;
 use crate::usage::disk::{Disk, Full};
 use crate::usage::memory::Processes;
-
-/// How long it is between two looks, however much is printed meanwhile.
-const PAUSE: Duration = Duration::from_millis(50);
-/// A look takes at most one part in this many of the time.
-const REST: u32 = 20;
+use crate::usage::{PAUSE, rest_after};
 
 /// Looks at one task after another.
 #[derive(Default)]
@@ -59,7 +55,7 @@ impl Watch {
             return None;
         }
         let found = self.look();
-        self.next_look = Some(Instant::now() + PAUSE.max(began.elapsed() * REST));
+        self.next_look = Some(Instant::now() + PAUSE.max(rest_after(began.elapsed())));
         found
     }
 
