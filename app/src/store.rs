@@ -20,6 +20,8 @@ use ledger::{Limits, Reserved, Scope, Spending};
 
 pub mod ledger;
 pub mod memory;
+pub mod postgres;
+mod records;
 pub mod sqlite;
 
 /// Why the store did not do it, by what the caller should do.
@@ -268,8 +270,3 @@ pub trait Store: Send + Sync {
 pub const FLAKY_TESTS_MAX: u32 = 500;
 /// How long a test is remembered as flaky that was not seen so again.
 pub const FLAKY_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-
-/// What the first entry of a job's journal is chained to.
-fn root(spec_text: &str) -> Digest {
-    Digest::of(spec_text.as_bytes())
-}

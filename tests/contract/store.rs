@@ -16,6 +16,7 @@ mod deliveries;
 mod jobs;
 mod leases;
 mod ledger;
+mod postgres;
 mod sqlite;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -35,6 +36,20 @@ macro_rules! contract {
             async fn $test() {
                 let (_folder, store) = crate::contract::store::sqlite_store().await;
                 super::$test(store).await;
+            })*
+        }
+        mod in_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let Some(cluster) = crate::support::postgres::cluster().await else { return };
+                super::$test(std::sync::Arc::new(cluster.database().await.open().await)).await;
+            })*
+        }
+        mod beside_a_later_version {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let Some(cluster) = crate::support::postgres::cluster().await else { return };
+                super::$test(std::sync::Arc::new(cluster.later_database().await.open().await)).await;
             })*
         }
     };

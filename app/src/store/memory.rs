@@ -14,7 +14,7 @@ use patchwright_domain::policy::Decision;
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
-use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
+use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError, records};
 
 mod ledger;
 
@@ -59,7 +59,7 @@ impl Job {
     fn write(&mut self, kind: EntryKind, now: Timestamp) {
         let previous = match self.journal.last() {
             Some(entry) => entry.digest,
-            None => super::root(&serde_json::to_string(&self.spec).expect("a specification holds only what JSON can hold")),
+            None => records::root(&serde_json::to_string(&self.spec).expect("a specification holds only what JSON can hold")),
         };
         let seq = u32::try_from(self.journal.len()).expect("a journal is short");
         self.journal.push(Entry::write(seq, now, previous, kind).0);
@@ -161,10 +161,7 @@ impl Store for MemoryStore {
             return Ok(Decided::Before);
         }
         let (stored, decided) = match decision {
-            Decision::Start { spec, .. } if !tables.insert(spec, now) => {
-                let job = spec.id();
-                (Decision::ignore(format!("the same request has started job {job} before")), Decided::Duplicate { job })
-            }
+            Decision::Start { spec, .. } if !tables.insert(spec, now) => records::duplicate(spec),
             Decision::Cancel { keys, because } => {
                 let jobs: Vec<JobId> = keys.iter().map(JobId::of).collect();
                 jobs.iter().try_for_each(|job| tables.job(job).map(|_| ()))?;

@@ -1,0 +1,384 @@
+//! The store on PostgreSQL: one database, as many processes and machines as one likes.
+//!
+//! Whatever must hold together is one transaction at `READ COMMITTED`, and holds the row that it is about: a delivery that is
+//! decided, a job whose journal is written. Workers that look for a job at once pass over the rows that others are taking. Every
+//! write of a worker names its fence. Times are the callers', never the database's; what depends on them is only when a job may
+//! be taken over, never who may write (`PostgresStore::offset`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
+use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::journal::{Digest, Entry, EntryKind};
+use patchwright_domain::policy::Decision;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, Postgres, Transaction};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::ledger::{Limits, Reserved, Scope, Spending};
+use super::records::{earlier, later, milliseconds, number};
+use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
+use address::Address;
+use schema::{Kind, Migration, Schema, State};
+
+pub mod address;
+mod deliveries;
+mod jobs;
+mod ledger;
+mod refusal;
+pub mod schema;
+mod wake;
+
+/// How many connections a process holds, the one that listens among them.
+const CONNECTIONS_MAX: u32 = 9;
+/// How long a connection may take to be made, or a free one to be found.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one request of this port may take, whatever the network does.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The oldest PostgreSQL that still gets corrections.
+const VERSION_MIN: u32 = 13_00_00;
+/// What the advisory locks are called: of those who change the schema, and of those who reserve.
+const MIGRATION_LOCK: i64 = 0x7061_7463_6877_0001;
+const LEDGER_LOCK: i64 = 0x7061_7463_6877_0002;
+
+/// What every connection begins with: a statement that hangs ends, and a commit is on disk, whatever the role's defaults are.
+const SESSION: &str = "SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false), \
+    set_config('idle_in_transaction_session_timeout', '60s', false), \
+    set_config('default_transaction_isolation', 'read committed', false), \
+    set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
+    ELSE current_setting('synchronous_commit') END, false)";
+
+/// Why a database cannot be used, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}; {remedy}")]
+pub struct Refused {
+    /// What is wrong.
+    pub problem: String,
+    /// The next step.
+    pub remedy: String,
+}
+
+/// A database and how it is used.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it is.
+    pub address: Address,
+    /// Whether missing steps of the schema that older programs can go on beside are applied at the start.
+    pub migrate: bool,
+    /// The schema that the program knows.
+    pub schema: Schema,
+}
+
+/// A store in a PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    signals: Arc<Signals>,
+    _listening: AbortOnDropHandle<()>,
+}
+
+impl PostgresStore {
+    /// Connects, looks at the schema, and brings it up to date where that is wanted.
+    ///
+    /// # Errors
+    /// [`Refused`] where the database cannot be reached or used.
+    pub async fn open(settings: Settings, now: Timestamp) -> Result<Self, Refused> {
+        let Settings { address, migrate, schema } = settings;
+        let mut connection = connect(&address).await?;
+        if migrate {
+            for step in schema.apply(&mut connection, |kind| kind == Kind::Expands, now).await? {
+                tracing::info!("the database's schema has step {} ({}) now", step.number, step.name);
+            }
+        }
+        schema.check(&schema.state(&mut connection).await?)?;
+        warn_of_lost_commits(&mut connection).await;
+        let _ = connection.close().await;
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(CONNECT_TIMEOUT);
+        let pool = pool.after_connect(|connection, _| Box::pin(async { connection.execute(SESSION).await.map(drop) }));
+        let pool = pool.connect_lazy_with(address.options().clone());
+        let listener = wake::listener(&pool).await.map_err(|error| refusal::of(&error, &address))?;
+        let signals = Arc::new(Signals::default());
+        let listening = tokio::spawn(wake::listen(pool.clone(), listener, Arc::clone(&signals)));
+        Ok(Self { pool, signals, _listening: AbortOnDropHandle::new(listening) })
+    }
+
+    /// How far the clock that says `now` goes before the database's, half the way there and back counted off.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn offset(&self, clock: impl Fn() -> Timestamp) -> Result<SignedDuration, StoreError> {
+        let mut connection = self.connection().await?;
+        let before = clock();
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let theirs: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
+        let ours = milliseconds(before).midpoint(milliseconds(clock()));
+        Ok(SignedDuration::from_millis(ours.saturating_sub(theirs)))
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+}
+
+/// How far a database is, without changing it.
+///
+/// # Errors
+/// [`Refused`] where it cannot be reached or read.
+pub async fn state(address: &Address, schema: &Schema) -> Result<State, Refused> {
+    let mut connection = connect(address).await?;
+    let state = schema.state(&mut connection).await;
+    let _ = connection.close().await;
+    state
+}
+
+/// Applies all steps that are missing, those too that older programs cannot go on beside, and says what they were.
+///
+/// # Errors
+/// [`Refused`] where it cannot be reached or changed; then nothing was changed.
+pub async fn migrate(address: &Address, schema: &Schema, now: Timestamp) -> Result<Vec<Migration>, Refused> {
+    let mut connection = connect(address).await?;
+    let applied = schema.apply(&mut connection, |_| true, now).await;
+    let _ = connection.close().await;
+    applied
+}
+
+async fn connect(address: &Address) -> Result<PgConnection, Refused> {
+    let connected = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(address.options())).await;
+    let mut connection = match connected {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return Err(refusal::of(&error, address)),
+        Err(_) => return Err(refusal::of_silence(address)),
+    };
+    let version = connection.server_version_num().unwrap_or_default();
+    if version < VERSION_MIN {
+        return Err(refusal::of_version(version, address));
+    }
+    connection.execute(SESSION).await.map_err(|error| refusal::of(&error, address))?;
+    Ok(connection)
+}
+
+/// Only the server's own configuration can do something about it.
+async fn warn_of_lost_commits(connection: &mut PgConnection) {
+    let fsync = sqlx::query_scalar::<_, String>("SELECT current_setting('fsync')").fetch_one(connection).await;
+    if fsync.is_ok_and(|fsync| fsync == "off") {
+        tracing::warn!("the database runs with `fsync = off`: what it has answered is lost where its machine loses power");
+    }
+}
+
+/// Ends a request that no answer comes to.
+async fn bounded<T>(request: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+    let silence = || StoreError::Unavailable(format!("the database did not answer within {} s", REQUEST_TIMEOUT.as_secs()));
+    timeout(REQUEST_TIMEOUT, request).await.map_err(|_| silence())?
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Tells other processes, as soon as the transaction is committed.
+async fn tell_of_jobs(tx: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("SELECT pg_notify($1, '')").bind(wake::JOBS).execute(tx).await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
+        let received = bounded(async { deliveries::receive(&mut *self.connection().await?, delivery).await }).await?;
+        // Who takes deliveries decides on them too, so nobody else needs to hear of this one at once.
+        self.signals.deliveries.notify_one();
+        Ok(received)
+    }
+
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+        bounded(async { deliveries::undecided(&mut *self.connection().await?, now, count).await }).await
+    }
+
+    async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
+        bounded(async { deliveries::postpone(&mut *self.connection().await?, delivery, until).await }).await
+    }
+
+    async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError> {
+        let decided = bounded(async {
+            let mut tx = self.begin().await?;
+            let decided = deliveries::decide(&mut tx, delivery, decision.clone(), now).await?;
+            if let (Decision::Start { .. }, Decided::Stored) = (decision, &decided) {
+                tell_of_jobs(&mut tx).await?;
+            }
+            tx.commit().await?;
+            Ok(decided)
+        })
+        .await?;
+        self.signals.jobs.notify_one();
+        Ok(decided)
+    }
+
+    async fn received_at(&self, delivery: &DeliveryId) -> Result<Timestamp, StoreError> {
+        bounded(async { deliveries::received_at(&mut *self.connection().await?, delivery).await }).await
+    }
+
+    async fn decision(&self, delivery: &DeliveryId) -> Result<Option<Decision>, StoreError> {
+        bounded(async { deliveries::decision(&mut *self.connection().await?, delivery).await }).await
+    }
+
+    async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
+        bounded(async { jobs::open(&mut *self.connection().await?, repo, issue).await }).await
+    }
+
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let claim = jobs::claim(&mut tx, worker, now, lease).await?;
+            tx.commit().await?;
+            claim
+        })
+        .await
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError> {
+        bounded(async { jobs::renew(&mut *self.connection().await?, lease, later(now, duration)).await }).await
+    }
+
+    async fn append(&self, lease: &Lease, seen: u32, kind: EntryKind, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let entries = jobs::append(&mut tx, lease, seen, kind, now).await?;
+            tx.commit().await?;
+            Ok(entries)
+        })
+        .await
+    }
+
+    async fn request_cancel(&self, key: &JobKey, because: &str, now: Timestamp) -> Result<(), StoreError> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            jobs::request_cancel(&mut tx, &JobId::of(key), because, now).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn release(&self, lease: Lease, not_before: Timestamp) -> Result<(), StoreError> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            jobs::release(&mut tx, &lease, not_before).await?;
+            tell_of_jobs(&mut tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await?;
+        self.signals.jobs.notify_one();
+        Ok(())
+    }
+
+    async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
+        bounded(async { jobs::job(&mut *self.connection().await?, job).await }).await
+    }
+
+    async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
+        bounded(async { jobs::journal(&mut *self.connection().await?, job, seen).await }).await
+    }
+
+    async fn reserve(&self, lease: &Lease, most: Spending, limits: &Limits, now: Timestamp) -> Result<Reserved, StoreError> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let reserved = ledger::reserve(&mut tx, lease, most, limits, now).await?;
+            tx.commit().await?;
+            Ok(reserved)
+        })
+        .await
+    }
+
+    async fn settle(&self, lease: &Lease, used: Spending) -> Result<(), StoreError> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            ledger::settle(&mut tx, lease, used).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn spending(&self, scope: Scope, day: Date) -> Result<Spending, StoreError> {
+        bounded(async { ledger::spending(&mut *self.connection().await?, scope, day).await }).await
+    }
+
+    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
+        let digest = Digest::of(&bytes);
+        bounded(async {
+            let sql = "INSERT INTO artifact (digest, bytes) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            sqlx::query(sql).bind(digest.to_string()).bind(bytes).execute(&mut *self.connection().await?).await?;
+            Ok(digest)
+        })
+        .await
+    }
+
+    async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        bounded(async {
+            let row = sqlx::query_scalar("SELECT bytes FROM artifact WHERE digest = $1").bind(digest.to_string());
+            let bytes: Option<Vec<u8>> = row.fetch_optional(&mut *self.connection().await?).await?;
+            let bytes = bytes.ok_or_else(|| StoreError::Unknown { what: format!("artifact {digest}") })?;
+            if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(StoreError::Corrupt(format!("artifact {digest}"))) }
+        })
+        .await
+    }
+
+    async fn remember_flaky(&self, repo: u64, tests: &[String], now: Timestamp) -> Result<(), StoreError> {
+        let repo = number(repo)?;
+        // In one order everywhere, so that two who remember the same tests never wait for each other in a circle.
+        let tests: BTreeSet<&String> = tests.iter().collect();
+        let digests: Vec<String> = tests.iter().map(|test| Digest::of(test.as_bytes()).to_string()).collect();
+        let names: Vec<&[u8]> = tests.iter().map(|test| test.as_bytes()).collect();
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let sql = "INSERT INTO flaky_test (repo, digest, test, seen_at) \
+                       SELECT $1, digest, test, $4 FROM unnest($2::text[], $3::bytea[]) AS seen (digest, test) \
+                       ON CONFLICT (repo, digest) DO UPDATE SET seen_at = greatest(flaky_test.seen_at, excluded.seen_at)";
+            let rows = sqlx::query(sql).bind(repo).bind(digests).bind(names).bind(milliseconds(now));
+            rows.execute(&mut *tx).await?;
+            let sql = "DELETE FROM flaky_test WHERE repo = $1 AND digest NOT IN \
+                       (SELECT digest FROM flaky_test WHERE repo = $1 ORDER BY seen_at DESC, test LIMIT $2)";
+            sqlx::query(sql).bind(repo).bind(i64::from(FLAKY_TESTS_MAX)).execute(&mut *tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
+        let (repo, since) = (number(repo)?, earlier(now, FLAKY_FOR));
+        bounded(async {
+            let row = sqlx::query_scalar("SELECT test FROM flaky_test WHERE repo = $1 AND seen_at >= $2").bind(repo).bind(since);
+            let names: Vec<Vec<u8>> = row.fetch_all(&mut *self.connection().await?).await?;
+            let name = |bytes| String::from_utf8(bytes).map_err(|e| StoreError::Corrupt(format!("a test's name: {e}")));
+            names.into_iter().map(name).collect()
+        })
+        .await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        bounded(async {
+            let sql = "UPDATE delivery SET postponed = postponed WHERE false";
+            sqlx::query(sql).execute(&mut *self.connection().await?).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    fn signals(&self) -> &Signals {
+        &self.signals
+    }
+}
