@@ -1,6 +1,5 @@
-//! Server, intake and workers in one process, joined by nothing but the store.
+//! Server, intake and workers in one process, or workers alone, joined by nothing but the store.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,46 +18,42 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// A service that runs; it ends when told to, not when dropped by accident of a long-lived process.
 #[derive(Debug)]
 pub struct Service {
-    address: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
 
 impl Service {
-    /// Starts to serve on a listener.
-    ///
-    /// # Errors
-    /// The listener's.
-    pub fn start(listener: TcpListener, tools: Arc<Tools>, deployment: Deployment, n_workers: u32) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+    /// Starts to serve on a listener, and to work.
+    pub fn start(listener: TcpListener, tools: Arc<Tools>, deployment: Deployment, n_workers: u32) -> Self {
+        let mut service = Self::work(Arc::clone(&tools), n_workers);
         let server = Server {
             store: tools.store.clone(),
             forge: tools.forge.clone(),
             clock: tools.clock.clone(),
             attestation_key: tools.attestor.as_ref().map(|attestor| attestor.key.public().to_pem().into()),
         };
-        let serving = server::serve(listener, server, stop.clone());
-        tasks.spawn(async move {
+        let serving = server::serve(listener, server, service.stop.clone());
+        service.tasks.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(error = %error, "the server ended");
             }
         });
         let intake = Intake::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone(), deployment);
-        let stopping = stop.clone();
-        tasks.spawn(async move { intake.run(stopping).await });
+        let stopping = service.stop.clone();
+        service.tasks.spawn(async move { intake.run(stopping).await });
+        service
+    }
+
+    /// Starts to work on jobs that others take in.
+    pub fn work(tools: Arc<Tools>, n_workers: u32) -> Self {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
         for number in 1..=n_workers {
             let worker = Worker::new(format!("{}-{number}", std::process::id()), Arc::clone(&tools));
             let stopping = stop.clone();
             tasks.spawn(async move { worker.run(stopping).await });
         }
-        Ok(Self { address, stop, tasks })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+        Self { stop, tasks }
     }
 
     /// Waits until a part ends that should not, such as by a panic: the service is then no longer whole.

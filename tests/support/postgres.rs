@@ -166,14 +166,28 @@ impl Cluster {
         Address::parse(&self.url(database), Some(&PASSWORD.into())).unwrap()
     }
 
+    /// Ends every connection to a database, as a restart or a router would.
+    pub(crate) async fn cut(&self, database: &str) {
+        let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
+        self.execute_in("postgres", &sql).await;
+    }
+
+    pub(crate) fn folder(&self) -> String {
+        self.folder.display().to_string()
+    }
+
     async fn execute(&self, sql: &str) {
         let _alone = self.copying.lock().await;
         self.execute_in("postgres", sql).await;
     }
 
-    async fn execute_in(&self, database: &str, sql: &str) {
+    async fn connect(&self, database: &str) -> PgConnection {
         let options = PgConnectOptions::new().socket(&self.folder).username(USER).password(PASSWORD).database(database);
-        let mut connection = PgConnection::connect_with(&options).await.unwrap();
+        PgConnection::connect_with(&options).await.unwrap()
+    }
+
+    async fn execute_in(&self, database: &str, sql: &str) {
+        let mut connection = self.connect(database).await;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
@@ -203,5 +217,11 @@ impl Database<'_> {
     /// What somebody else does to the rows.
     pub(crate) async fn tamper(&self, sql: &str) {
         self.cluster.execute_in(&self.name, sql).await;
+    }
+
+    /// What somebody reads from the rows.
+    pub(crate) async fn text(&self, sql: &'static str) -> String {
+        let mut connection = self.cluster.connect(&self.name).await;
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }
 }

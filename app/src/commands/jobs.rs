@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use patchwright::config::Config;
-use patchwright::store::{Store, StoreError};
+use patchwright::store::StoreError;
 use patchwright_domain::job::JobId;
 use patchwright_domain::journal::EntryKind;
 
-use super::{ConfigArguments, Failure, assemble, signing, terminal};
+use super::{ConfigArguments, Failure, signing, store, terminal};
 
 /// What is asked.
 #[derive(Debug, clap::Subcommand)]
@@ -40,7 +38,7 @@ pub(super) async fn jobs(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments::Attestation(Attestation { config, job, output }) = arguments;
     let config = config.load()?;
     let job = named(&job)?;
-    let store = kept(&config).await?;
+    let store = store::kept(&config).await?;
     let journal = store.journal(&job, 0).await.map_err(|error| match error {
         StoreError::Unknown { .. } => {
             Failure::usage(anyhow!("the store knows no job `{job}`; is `--config` that of the server that worked on it?"))
@@ -65,14 +63,4 @@ pub(super) async fn jobs(arguments: Arguments) -> Result<ExitCode, Failure> {
 /// The job of this name.
 pub(super) fn named(name: &str) -> Result<JobId, Failure> {
     JobId::parse(name).ok_or_else(|| Failure::usage(anyhow!("`{name}` is no job: its name has sixteen hexadecimal digits")))
-}
-
-/// The store of a server; one that is not there is not made.
-pub(super) async fn kept(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    if let Some(path) = config.store.url.strip_prefix("sqlite:")
-        && !std::path::Path::new(path.trim_start_matches("//")).exists()
-    {
-        return Err(Failure::usage(anyhow!("there is no database `{path}`; name the server's configuration with `--config`")));
-    }
-    assemble::store(&config.store).await
 }

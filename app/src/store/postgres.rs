@@ -186,15 +186,25 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
-            error => Self::Unavailable(error.to_string()),
+            error => Self::Unavailable(refusal::told(&error)),
         }
     }
 }
 
-/// Tells other processes, as soon as the transaction is committed.
-async fn tell_of_jobs(tx: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query("SELECT pg_notify($1, '')").bind(wake::JOBS).execute(tx).await?;
-    Ok(())
+/// Ends a transaction, and has the database let go of its rows before anybody is answered: who looks for a job passes over rows
+/// that are held.
+async fn end<T>(tx: Transaction<'_, Postgres>, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    match done {
+        Ok(value) => {
+            tx.commit().await?;
+            Ok(value)
+        }
+        Err(error) => {
+            // Where it cannot be told, the connection is over, and so is what it held.
+            let _ = tx.rollback().await;
+            Err(error)
+        }
+    }
 }
 
 #[async_trait]
@@ -217,12 +227,8 @@ impl Store for PostgresStore {
     async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError> {
         let decided = bounded(async {
             let mut tx = self.begin().await?;
-            let decided = deliveries::decide(&mut tx, delivery, decision.clone(), now).await?;
-            if let (Decision::Start { .. }, Decided::Stored) = (decision, &decided) {
-                tell_of_jobs(&mut tx).await?;
-            }
-            tx.commit().await?;
-            Ok(decided)
+            let decided = deliveries::decide(&mut tx, delivery, decision.clone(), now).await;
+            end(tx, decided).await
         })
         .await?;
         self.signals.jobs.notify_one();
@@ -244,9 +250,8 @@ impl Store for PostgresStore {
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let claim = jobs::claim(&mut tx, worker, now, lease).await?;
-            tx.commit().await?;
-            claim
+            let claim = jobs::claim(&mut tx, worker, now, lease).await;
+            end(tx, claim).await?
         })
         .await
     }
@@ -258,9 +263,8 @@ impl Store for PostgresStore {
     async fn append(&self, lease: &Lease, seen: u32, kind: EntryKind, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let entries = jobs::append(&mut tx, lease, seen, kind, now).await?;
-            tx.commit().await?;
-            Ok(entries)
+            let entries = jobs::append(&mut tx, lease, seen, kind, now).await;
+            end(tx, entries).await
         })
         .await
     }
@@ -268,8 +272,8 @@ impl Store for PostgresStore {
     async fn request_cancel(&self, key: &JobKey, because: &str, now: Timestamp) -> Result<(), StoreError> {
         bounded(async {
             let mut tx = self.begin().await?;
-            jobs::request_cancel(&mut tx, &JobId::of(key), because, now).await?;
-            Ok(tx.commit().await?)
+            let requested = jobs::request_cancel(&mut tx, &JobId::of(key), because, now).await;
+            end(tx, requested).await
         })
         .await
     }
@@ -277,9 +281,8 @@ impl Store for PostgresStore {
     async fn release(&self, lease: Lease, not_before: Timestamp) -> Result<(), StoreError> {
         bounded(async {
             let mut tx = self.begin().await?;
-            jobs::release(&mut tx, &lease, not_before).await?;
-            tell_of_jobs(&mut tx).await?;
-            Ok(tx.commit().await?)
+            let released = jobs::release(&mut tx, &lease, not_before).await;
+            end(tx, released).await
         })
         .await?;
         self.signals.jobs.notify_one();
@@ -297,9 +300,8 @@ impl Store for PostgresStore {
     async fn reserve(&self, lease: &Lease, most: Spending, limits: &Limits, now: Timestamp) -> Result<Reserved, StoreError> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let reserved = ledger::reserve(&mut tx, lease, most, limits, now).await?;
-            tx.commit().await?;
-            Ok(reserved)
+            let reserved = ledger::reserve(&mut tx, lease, most, limits, now).await;
+            end(tx, reserved).await
         })
         .await
     }
@@ -307,8 +309,8 @@ impl Store for PostgresStore {
     async fn settle(&self, lease: &Lease, used: Spending) -> Result<(), StoreError> {
         bounded(async {
             let mut tx = self.begin().await?;
-            ledger::settle(&mut tx, lease, used).await?;
-            Ok(tx.commit().await?)
+            let settled = ledger::settle(&mut tx, lease, used).await;
+            end(tx, settled).await
         })
         .await
     }

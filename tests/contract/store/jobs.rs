@@ -18,6 +18,7 @@ contract! {
     the_journal_is_chained
     an_artifact_comes_back_whole
     flaky_tests_are_remembered_for_a_while
+    a_test_may_have_any_name
     what_is_not_there_is_unknown
 }
 
@@ -120,6 +121,15 @@ async fn flaky_tests_are_remembered_for_a_while(store: Shared) {
     let last = 10 + usize::try_from(FLAKY_TESTS_MAX).expect("it fits");
     store.remember_flaky(REPO, &names(10..last), at(30)).await.expect("the store takes it");
     assert_eq!(known(REPO, 40).await, names(10..last), "those that were seen last");
+}
+
+/// A repository names its tests, so that no name may keep a store from writing.
+async fn a_test_may_have_any_name(store: Shared) {
+    let noise = (0..2_000).map(|n| Digest::of(format!("{n}").as_bytes()).to_string()).collect::<String>();
+    let names = ["".to_owned(), "a\0b".to_owned(), "\u{10ffff} and '\"\\".to_owned(), noise];
+    store.remember_flaky(REPO, &names, at(0)).await.expect("the store takes it");
+    let known = store.flaky_tests(REPO, at(1)).await.expect("the store answers");
+    assert_eq!(known, names.into());
 }
 
 async fn an_artifact_comes_back_whole(store: Shared) {

@@ -1,14 +1,28 @@
-//! What is particular to PostgreSQL: several processes, what they hear of each other, tampered rows.
+//! What is particular to PostgreSQL: several processes, what they hear of each other, tampered rows, connections that end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use patchwright::store::Decided;
+use patchwright::store::postgres::PostgresStore;
+use patchwright::store::{Decided, JobState, Store as _, StoreError};
+use tokio::time::timeout;
 
-use super::{Shared, assert_chained, at, begin, claim, claimed, delivery, id, note, spec, start, told};
+use super::{Shared, assert_chained, assert_lost, at, begin, claim, claimed, delivery, id, note, spec, start, told};
 use crate::support::postgres::{Database, cluster};
+
+mod refusals;
+mod schema;
+
+/// More than enough for anything that has happened to be noticed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn open(database: &Database<'_>) -> Shared {
     Arc::new(database.open().await)
+}
+
+#[track_caller]
+fn assert_corrupt<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+    assert!(matches!(result, Err(StoreError::Corrupt(_))), "{result:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,5 +40,112 @@ async fn two_processes_share_one_database() {
     let second = claimed(&one, "one", 61).await;
     assert_eq!(told(&second.journal), "other claims, one claims after a death");
     assert_chained(&spec(1), &second.journal);
-    super::assert_lost(one.append(&first.lease, 1, note("from the grave"), at(62)).await);
+    assert_lost(one.append(&first.lease, 1, note("from the grave"), at(62)).await);
+    assert_eq!(one.job(&spec(1).id()).await.expect("it is there").1, JobState::Running);
+}
+
+/// Waits until this process is told that there is a job.
+async fn hears(store: &PostgresStore) {
+    timeout(PATIENCE, store.signals().jobs.notified()).await.expect("it is told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_hears_of_jobs_that_another_process_makes_and_hands_back() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let (server, worker) = (open(&database).await, database.open().await);
+    begin(&server, 1, 0).await;
+    hears(&worker).await;
+    let first = claimed(&server, "one", 1).await;
+    server.release(first.lease, at(1)).await.expect("the lease holds");
+    hears(&worker).await;
+}
+
+/// The database is started again, or a router forgets the connection: it is made anew, and whoever waited looks again.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_end_are_made_anew() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let (server, worker) = (open(&database).await, database.open().await);
+    worker.check().await.expect("the store can be written to");
+    cluster.cut(&database.name).await;
+    hears(&worker).await;
+    worker.check().await.expect("the store can be written to again");
+    begin(&server, 1, 0).await;
+    hears(&worker).await;
+    worker.claim("one", at(1), super::LEASE).await.expect("the store answers").expect("a job is free");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tampered_journal_is_noticed() {
+    let Some(cluster) = cluster().await else { return };
+    let change_text = "UPDATE entry SET kind = replace(kind, 'looks', 'Looks') WHERE seq = 1";
+    let change_time = "UPDATE entry SET at = at + 1 WHERE seq = 0";
+    let change_digest = "UPDATE entry SET digest = 'none' WHERE seq = 1";
+    let change_request = "UPDATE job SET spec = replace(spec, 'ada', 'eve')";
+    let leave_out = "DELETE FROM entry WHERE seq = 1";
+    for sql in [change_text, change_time, change_digest, change_request, leave_out] {
+        let database = cluster.database().await;
+        let store = open(&database).await;
+        begin(&store, 1, 0).await;
+        let claim = claimed(&store, "one", 1).await;
+        store.append(&claim.lease, 1, note("looks"), at(2)).await.expect("the lease holds");
+        store.append(&claim.lease, 2, note("edits"), at(3)).await.expect("the lease holds");
+        database.tamper(sql).await;
+        assert_corrupt(store.journal(&spec(1).id(), 0).await);
+        assert_corrupt(store.append(&claim.lease, 0, note("goes on"), at(4)).await);
+        assert_corrupt(store.claim("two", at(100), super::LEASE).await.map(|_| sql));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tampered_rows_are_noticed_and_keep_nobody_from_the_others() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let store = open(&database).await;
+    begin(&store, 1, 0).await;
+    let artifact = store.put_artifact(b"bytes".to_vec()).await.expect("the store takes it");
+    let first = claimed(&store, "one", 1).await;
+    store.release(first.lease, at(1)).await.expect("the lease holds");
+    begin(&store, 2, 2).await;
+    database
+        .tamper("UPDATE artifact SET bytes = '\\x00'; UPDATE delivery SET decision = '{}'; UPDATE entry SET at = at + 1")
+        .await;
+    assert_corrupt(store.artifact(&artifact).await);
+    assert_corrupt(store.decision(&id("delivery-1")).await);
+    assert_corrupt(store.claim("two", at(3), super::LEASE).await.map(|claim| claim.map(|claim| claim.spec.key)));
+    assert_eq!(claimed(&store, "two", 3).await.spec, spec(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_write_promises_nothing() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let store = open(&database).await;
+    store.check().await.expect("the store can be written to");
+    // As a standby does, or a primary that was demoted.
+    database.tamper(&format!("ALTER DATABASE {} SET default_transaction_read_only = on", database.name)).await;
+    cluster.cut(&database.name).await;
+    let received = store.receive(&delivery("b", 0)).await;
+    assert!(matches!(received, Err(StoreError::Unavailable(_))), "{received:?}");
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))));
+}
+
+/// A commit that was answered is on disk, whatever the role's or the database's defaults are; here they are the cluster's.
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_are_awaited_although_the_server_does_not_by_default() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let store = open(&database).await;
+    database
+        .tamper(
+            "CREATE TABLE seen (was TEXT);
+         CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit') || ' ' || current_setting('statement_timeout')
+            || ' ' || current_setting('transaction_isolation')); RETURN NEW; END $$;
+         CREATE TRIGGER look AFTER INSERT ON delivery EXECUTE FUNCTION look()",
+        )
+        .await;
+    store.receive(&delivery("a", 0)).await.expect("the store takes it");
+    assert_eq!(database.text("SELECT string_agg(was, ', ') FROM seen").await, "on 30s read committed");
 }

@@ -7,7 +7,7 @@ use patchwright_domain::policy::Decision;
 use sqlx::PgConnection;
 
 use super::super::records::{duplicate, milliseconds, timestamp};
-use super::{Decided, Received, StoreError, jobs};
+use super::{Decided, Received, StoreError, jobs, wake};
 
 pub(super) async fn receive(tx: &mut PgConnection, delivery: &RawDelivery) -> Result<Received, StoreError> {
     let sql = "INSERT INTO delivery (id, event, body, received_at, decide_after) VALUES ($1, $2, $3, $4, $4) \
@@ -62,7 +62,10 @@ pub(super) async fn decide(
     }
     let (decision, decided) = match decision {
         Decision::Start { spec, because } => match jobs::insert(tx, &spec, now).await? {
-            true => (Decision::Start { spec, because }, Decided::Stored),
+            true => {
+                wake::tell(tx).await?;
+                (Decision::Start { spec, because }, Decided::Stored)
+            }
             false => duplicate(&spec),
         },
         Decision::Cancel { keys, because } => {

@@ -11,7 +11,7 @@ use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use sqlx::PgConnection;
 
 use super::super::records::{later, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
-use super::{Claim, JobState, Lease, StoreError};
+use super::{Claim, JobState, Lease, StoreError, wake};
 
 /// Adds a job and says whether it is new.
 pub(super) async fn insert(tx: &mut PgConnection, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
@@ -118,7 +118,8 @@ pub(super) async fn release(tx: &mut PgConnection, lease: &Lease, not_before: Ti
     let sql = "UPDATE job SET lease_until = NULL, run_after = $3, handed_back = TRUE \
                WHERE id = $1 AND fence = $2 AND outcome IS NULL AND lease_until IS NOT NULL";
     let row = sqlx::query(sql).bind(lease.job.as_str()).bind(i64::from(lease.fence)).bind(milliseconds(not_before));
-    of_one(lease, row.execute(tx).await?.rows_affected())
+    of_one(lease, row.execute(&mut *tx).await?.rows_affected())?;
+    Ok(wake::tell(tx).await?)
 }
 
 pub(super) async fn job(tx: &mut PgConnection, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {

@@ -19,7 +19,7 @@ pub(super) fn of(error: &sqlx::Error, address: &Address) -> Refused {
         ),
         sqlx::Error::Configuration(cause) => refused(format!("`store.url` cannot be used: {cause}"), "mend it"),
         sqlx::Error::Database(cause) => of_database(cause.as_ref(), address),
-        error => refused(format!("{address} does not work: {error}"), "see the server's log"),
+        error => refused(format!("{address} does not work: {}", told(error)), "see the server's log"),
     }
 }
 
@@ -30,7 +30,7 @@ pub(super) fn of_silence(address: &Address) -> Refused {
 pub(super) fn of_version(version: u32, address: &Address) -> Refused {
     refused(
         format!(
-            "PostgreSQL at {address} is version {}.{}, and 13 is the oldest that is supported",
+            "{address} is kept by PostgreSQL {}.{}, and 13 is the oldest that is supported",
             version / 10_000,
             version % 10_000
         ),
@@ -51,6 +51,28 @@ fn of_database(error: &dyn DatabaseError, address: &Address) -> Refused {
         _ => "see the server's log".into(),
     };
     Refused { problem: format!("{address} lets nobody in: {told} ({code})"), remedy }
+}
+
+/// A step of the schema that was not applied; its transaction is undone.
+pub(super) fn of_step(what: &str, error: &sqlx::Error) -> Refused {
+    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+    let remedy = match &*code {
+        "42501" => {
+            "let the role do it: `GRANT CREATE ON SCHEMA public TO ..`, or make it the tables' owner; or run `patchwright \
+                    migrate` as a role that may, and set `store.migrate = false`"
+        }
+        "55P03" => "somebody held the table for too long: try again, at a quieter time",
+        _ => "see the server's log, and try again with `patchwright migrate`",
+    };
+    refused(format!("{what} cannot be applied, and nothing was changed: {}", told(error)), remedy)
+}
+
+/// What the database said, in its words and by its code.
+pub(super) fn told(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(cause) => format!("{} ({})", cause.message(), cause.code().unwrap_or_default()),
+        error => error.to_string(),
+    }
 }
 
 fn refused(problem: String, remedy: &str) -> Refused {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::super::records::milliseconds;
-use super::{MIGRATION_LOCK, Refused};
+use super::{MIGRATION_LOCK, Refused, refusal};
 
 /// How long a step may wait for a table that others use; they wait behind it, so it is short.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '5s'";
@@ -169,7 +169,7 @@ impl Schema {
         }
         let turn = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *tx).await;
         turn.map_err(|error| Refused {
-            problem: format!("another program is changing the schema, for a minute now: {error}"),
+            problem: format!("another program is changing the schema, for a minute now: {}", refusal::told(&error)),
             remedy: "wait for it to end, or end it, and try again".into(),
         })?;
         let state = self.state(&mut tx).await?;
@@ -179,13 +179,13 @@ impl Schema {
             return Ok(missing);
         }
         for sql in [LOCK_TIMEOUT, TABLE] {
-            sqlx::query(sql).execute(&mut *tx).await.map_err(|error| not_applied("the list of steps", &error))?;
+            sqlx::query(sql).execute(&mut *tx).await.map_err(|error| refusal::of_step("the list of steps", &error))?;
         }
         for migration in &missing {
             let done = step(&mut tx, migration, now).await;
-            done.map_err(|error| not_applied(&format!("step {} ({})", migration.number, migration.name), &error))?;
+            done.map_err(|error| refusal::of_step(&format!("step {} ({})", migration.number, migration.name), &error))?;
         }
-        tx.commit().await.map_err(|error| not_applied("the schema", &error))?;
+        tx.commit().await.map_err(|error| refusal::of_step("the schema", &error))?;
         Ok(missing)
     }
 }
@@ -199,16 +199,10 @@ async fn step(tx: &mut PgConnection, migration: &Migration, now: Timestamp) -> R
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 fn reading(error: sqlx::Error) -> Refused {
     Refused {
-        problem: format!("the schema cannot be looked at: {error}"),
+        problem: format!("the schema cannot be looked at: {}", refusal::told(&error)),
         remedy: "see that the role may connect and read; `patchwright migrate` makes the tables".into(),
-    }
-}
-
-fn not_applied(what: &str, error: &sqlx::Error) -> Refused {
-    Refused {
-        problem: format!("{what} cannot be applied, and nothing was changed: {error}"),
-        remedy: "a role that owns the tables can run `patchwright migrate`; where a table was in use, try again".into(),
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
+use sqlx::{PgConnection, PgPool};
 
 use super::super::Signals;
 
 /// Where it is told that a job is ready.
-pub(super) const JOBS: &str = "patchwright_job";
+const JOBS: &str = "patchwright_job";
 /// How long to wait before listening is tried again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 
@@ -17,6 +17,11 @@ pub(super) async fn listener(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(JOBS).await?;
     Ok(listener)
+}
+
+/// Tells every process, as soon as the transaction is committed.
+pub(super) async fn tell(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_notify($1, '')").bind(JOBS).execute(tx).await.map(drop)
 }
 
 /// Listens until the pool is closed or the task is ended.
