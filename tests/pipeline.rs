@@ -9,6 +9,7 @@ mod devcontainer;
 mod gate;
 mod hostile;
 mod limits;
+mod machines;
 mod prove;
 mod refusals;
 mod replay;

@@ -48,8 +48,11 @@ impl Service {
     pub fn work(tools: Arc<Tools>, n_workers: u32) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         for number in 1..=n_workers {
-            let worker = Worker::new(format!("{}-{number}", std::process::id()), Arc::clone(&tools));
+            // Journals say who claimed a job, and numbers of processes are those of one machine.
+            let name = format!("{host}-{}-{number}", std::process::id());
+            let worker = Worker::new(name, Arc::clone(&tools));
             let stopping = stop.clone();
             tasks.spawn(async move { worker.run(stopping).await });
         }

@@ -565,7 +565,8 @@ impl World {
     }
 }
 
-async fn rehearse() -> Rehearsal {
+/// A GitHub that signs with [`WEBHOOK_SECRET`].
+pub(crate) async fn rehearse() -> Rehearsal {
     let mut settings = rehearsal::Settings::new(Arc::new(|| SystemClock.now()));
     settings.webhook_secret = SecretString::from(WEBHOOK_SECRET);
     Rehearsal::start(settings).await.expect("loopback has a free port")
