@@ -166,7 +166,8 @@ pub trait Store: Send + Sync {
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError>;
 
     /// Takes the oldest free job, if there is one, for `lease` from now, and journals the claim. A job whose lease ran
-    /// out is free. One that is corrupt is told, and set aside for as long as a lease: the next claim finds another.
+    /// out is free; one of an issue of which another job is leased is not, also where that lease ran out: that one is first.
+    /// One that is corrupt is told, and set aside for as long as a lease: the next claim finds another.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].

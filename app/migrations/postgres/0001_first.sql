@@ -29,6 +29,8 @@ CREATE TABLE job (
 );
 CREATE INDEX job_open ON job (run_after, created_at, number) WHERE outcome IS NULL;
 CREATE INDEX job_of_issue ON job (repo, issue) WHERE outcome IS NULL;
+-- Jobs of one issue have one worker among them, whoever else looks at the same moment.
+CREATE UNIQUE INDEX job_at_work ON job (repo, issue) WHERE outcome IS NULL AND lease_until IS NOT NULL;
 
 -- Only ever added to.
 CREATE TABLE entry (

@@ -87,6 +87,13 @@ impl Tables {
         job.ok_or_else(|| StoreError::Unknown { what: format!("job {id}") })
     }
 
+    /// Whether another job of the same issue has a worker.
+    fn is_overtaken(&self, job: &Job) -> bool {
+        let issue = |job: &Job| job.spec.task.issue().map(|issue| (job.spec.repo.id, issue));
+        let has_worker = |other: &Job| other.outcome.is_none() && other.lease_until.is_some() && other.id != job.id;
+        issue(job).is_some() && self.jobs.iter().any(|other| issue(other) == issue(job) && has_worker(other))
+    }
+
     fn held(&mut self, lease: &Lease) -> Result<&mut Job, StoreError> {
         let job = self.job(&lease.job)?;
         let is_held = job.fence == lease.fence && job.outcome.is_none() && job.lease_until.is_some();
@@ -193,8 +200,9 @@ impl Store for MemoryStore {
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let mut tables = self.tables();
-        let free = tables.jobs.iter_mut().filter(|job| job.is_free(now)).min_by_key(|job| job.run_after);
-        let Some(job) = free else { return Ok(None) };
+        let free = tables.jobs.iter().enumerate().filter(|(_, job)| job.is_free(now) && !tables.is_overtaken(job));
+        let Some((place, _)) = free.min_by_key(|(_, job)| job.run_after) else { return Ok(None) };
+        let job = &mut tables.jobs[place];
         job.lease_until = Some(later(now, lease));
         job.fence += 1;
         let handed_back = std::mem::replace(&mut job.handed_back, false);

@@ -26,6 +26,7 @@ use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::records::{earlier, later, milliseconds, number};
 use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
 use address::Address;
+use jobs::Taken;
 use schema::{Kind, Migration, Schema, State};
 
 pub mod address;
@@ -42,6 +43,8 @@ const CONNECTIONS_MAX: u32 = 9;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one request of this port may take, whatever the network does.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often in a row a claim may be overtaken by others before it gives way to them for now.
+const OVERTAKEN_MAX: usize = 16;
 /// The oldest PostgreSQL that still gets corrections.
 const VERSION_MIN: u32 = 13_00_00;
 /// What the advisory locks are called: of those who change the schema, and of those who reserve.
@@ -249,9 +252,18 @@ impl Store for PostgresStore {
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
         bounded(async {
-            let mut tx = self.begin().await?;
-            let claim = jobs::claim(&mut tx, worker, now, lease).await;
-            end(tx, claim).await?
+            for _ in 0..OVERTAKEN_MAX {
+                let mut tx = self.begin().await?;
+                match jobs::claim(&mut tx, worker, now, lease).await {
+                    Ok(Taken::Claim(claim)) => return end(tx, Ok(claim.map(|claim| *claim))).await,
+                    Ok(Taken::Unsound(error)) => return end(tx, Ok(())).await.and(Err(error)),
+                    Ok(Taken::Overtaken) => tx.rollback().await?,
+                    Err(error) => return end(tx, Err(error)).await,
+                }
+            }
+            // The others have work; there may be more of it.
+            self.signals.jobs.notify_one();
+            Ok(None)
         })
         .await
     }

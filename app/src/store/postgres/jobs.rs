@@ -35,30 +35,45 @@ pub(super) async fn open(tx: &mut PgConnection, repo: u64, issue: IssueNumber) -
     texts.iter().map(|text| Ok(read_spec(text)?.key)).collect()
 }
 
-/// Takes a job that no other worker is about to take. What is wrong with its rows is told in the inner result, for the taking
-/// is kept all the same: a job that cannot be read must not come first at every claim.
-pub(super) async fn claim(
-    tx: &mut PgConnection,
-    worker: &str,
-    now: Timestamp,
-    lease: Duration,
-) -> Result<Result<Option<Claim>, StoreError>, StoreError> {
+/// What came of looking for a job.
+pub(super) enum Taken {
+    /// One was taken, or none is free.
+    Claim(Option<Box<Claim>>),
+    /// One was taken whose rows are wrong. The taking is kept, for a job that cannot be read must not come first at every claim.
+    Unsound(StoreError),
+    /// Somebody else took another job of the same issue meanwhile; look again.
+    Overtaken,
+}
+
+/// Takes a job that no other worker is about to take. Two may take jobs of one issue at the same moment; the index lets one of
+/// them.
+pub(super) async fn claim(tx: &mut PgConnection, worker: &str, now: Timestamp, lease: Duration) -> Result<Taken, StoreError> {
     let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= $1 \
                 AND (lease_until IS NULL OR lease_until <= $1) \
+                AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.repo = job.repo AND other.issue = job.issue \
+                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) \
                 ORDER BY run_after, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED";
     let row = sqlx::query_as::<_, (String, String, i64, bool)>(free).bind(milliseconds(now)).fetch_optional(&mut *tx).await?;
-    let Some((id, text, fence, handed_back)) = row else { return Ok(Ok(None)) };
+    let Some((id, text, fence, handed_back)) = row else { return Ok(Taken::Claim(None)) };
     let fence = small(fence)?;
     let take = "UPDATE job SET lease_until = $2, fence = $3, handed_back = FALSE WHERE id = $1";
-    sqlx::query(take).bind(&id).bind(later(now, lease)).bind(i64::from(fence)).execute(&mut *tx).await?;
+    let taken = sqlx::query(take).bind(&id).bind(later(now, lease)).bind(i64::from(fence)).execute(&mut *tx).await;
+    match taken {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(Taken::Overtaken),
+        taken => taken?,
+    };
     let (job, spec) = match sound(tx, &id, &text).await {
         Ok(sound) => sound,
-        Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => return Ok(Err(error)),
+        Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => {
+            let aside = "UPDATE job SET lease_until = NULL, run_after = $2 WHERE id = $1";
+            sqlx::query(aside).bind(&id).bind(later(now, lease)).execute(tx).await?;
+            return Ok(Taken::Unsound(error));
+        }
         Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost { .. })) => return Err(error),
     };
     write(tx, &job, EntryKind::Claimed { worker: worker.to_owned(), handed_back }, now).await?;
     let journal = journal(tx, &job, 0).await?;
-    Ok(Ok(Some(Claim { lease: Lease { job, fence }, spec, journal })))
+    Ok(Taken::Claim(Some(Box::new(Claim { lease: Lease { job, fence }, spec, journal }))))
 }
 
 /// A job's name and specification, where they and the journal hold together.

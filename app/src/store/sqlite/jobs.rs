@@ -39,7 +39,10 @@ pub(super) fn claim(
     lease: Duration,
 ) -> Result<Result<Option<Claim>, StoreError>, StoreError> {
     let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= ?1 \
-                AND (lease_until IS NULL OR lease_until <= ?1) ORDER BY run_after, created_at, rowid LIMIT 1";
+                AND (lease_until IS NULL OR lease_until <= ?1) \
+                AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.repo = job.repo AND other.issue = job.issue \
+                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) \
+                ORDER BY run_after, created_at, rowid LIMIT 1";
     let row = tx.prepare_cached(free)?.query_row([milliseconds(now)], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?, row.get::<_, bool>(3)?))
     });
@@ -48,7 +51,11 @@ pub(super) fn claim(
     tx.prepare_cached(take)?.execute((&id, later(now, lease), fence))?;
     let (job, spec) = match sound(tx, &id, &text) {
         Ok(sound) => sound,
-        Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => return Ok(Err(error)),
+        Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => {
+            let aside = "UPDATE job SET lease_until = NULL, run_after = ?2 WHERE id = ?1";
+            tx.prepare_cached(aside)?.execute((&id, later(now, lease)))?;
+            return Ok(Err(error));
+        }
         Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost { .. })) => return Err(error),
     };
     write(tx, &job, EntryKind::Claimed { worker, handed_back }, now)?;
