@@ -42,14 +42,16 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
                 let Some(cluster) = crate::support::postgres::cluster().await else { return };
-                super::$test(std::sync::Arc::new(cluster.database().await.open().await)).await;
+                let (_database, store) = cluster.store(crate::support::postgres::NOW).await;
+                super::$test(store).await;
             })*
         }
         mod beside_a_later_version {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
                 let Some(cluster) = crate::support::postgres::cluster().await else { return };
-                super::$test(std::sync::Arc::new(cluster.later_database().await.open().await)).await;
+                let (_database, store) = cluster.store(crate::support::postgres::LATER).await;
+                super::$test(store).await;
             })*
         }
     };

@@ -1,7 +1,8 @@
 //! A PostgreSQL of the tests' own: Debian's programs, a private folder, and no address but a socket in it.
 //!
 //! It is started once, by whoever needs it first, as a plain user, and watched by a shell that ends it and removes the folder as
-//! soon as the tests are over, however they end. Every test has a database of its own, copied from one that is up to date.
+//! soon as the tests are over, however they end. Every test has a database of its own, copied from one that is up to date, or one
+//! that another test has done with, emptied. A password is asked for in the first one only, since checking it takes long.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,6 +10,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::Timestamp;
@@ -42,6 +44,7 @@ const SERVICE: &str = r#"
     fi
     $plain "$programs/initdb" --pgdata="$folder/data" --username="$user" --pwfile="$folder/password" --auth=scram-sha-256 \
         --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
+    printf 'local now all scram-sha-256\nlocal all all trust\n' >"$folder/data/pg_hba.conf"
     $plain "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= \
         -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=400 >>"$folder/log" 2>&1 &
     server=$!
@@ -60,6 +63,8 @@ const SERVICE: &str = r#"
 pub(crate) struct Cluster {
     folder: PathBuf,
     n_databases: AtomicU32,
+    /// Databases that tests have done with, by what they were copied from.
+    free: [std::sync::Mutex<Vec<String>>; 2],
     /// What connects to the server itself, one thing at a time: a database is copied while nobody is in it.
     copying: Mutex<()>,
     /// Its standard input is what keeps the server up.
@@ -78,8 +83,13 @@ pub(crate) const NEXT: Migration = Migration {
           CREATE INDEX job_by_mood ON job (mood);",
 };
 
-/// The database that others are copied from, of this version of the program and of one that comes after it.
-const TEMPLATES: [&str; 2] = ["now", "later"];
+/// The databases that others are copied from, of this version of the program and of one that comes after it.
+const TEMPLATES: [&str; 2] = [NOW, LATER];
+pub(crate) const NOW: &str = "now";
+pub(crate) const LATER: &str = "later";
+
+/// Empties a database that a test has done with.
+const EMPTY: &str = "DELETE FROM spending; DELETE FROM entry; DELETE FROM job; DELETE FROM delivery; DELETE FROM artifact; DELETE FROM flaky_test";
 
 static CLUSTER: OnceCell<Option<Cluster>> = OnceCell::const_new();
 
@@ -129,21 +139,33 @@ fn start(programs: &Path) -> Cluster {
     let mut lines = BufReader::new(service.stdout.take().unwrap());
     while lines.read_line(&mut said).unwrap() > 0 {
         if said.ends_with("ready\n") {
-            return Cluster { folder, n_databases: AtomicU32::new(0), copying: Mutex::new(()), _service: service };
+            let (n_databases, free, copying) = (AtomicU32::new(0), Default::default(), Mutex::new(()));
+            return Cluster { folder, n_databases, free, copying, _service: service };
         }
     }
     panic!("PostgreSQL does not start:\n{said}");
 }
 
 impl Cluster {
-    /// A database of the test's own, as this version of the program makes it.
+    /// A database of the test's own, as this version of the program makes it, to do with as it likes.
     pub(crate) async fn database(&self) -> Database<'_> {
-        self.copy(TEMPLATES[0]).await
+        self.copy(NOW).await
     }
 
-    /// A database of the test's own, as a later version of the program has left it.
-    pub(crate) async fn later_database(&self) -> Database<'_> {
-        self.copy(TEMPLATES[1]).await
+    /// A database of the test's own as a version of the program has left it, with no row in it; the store on it is all that
+    /// comes to it.
+    pub(crate) async fn store(&self, template: &str) -> (Lent<'_>, Arc<PostgresStore>) {
+        let place = TEMPLATES.iter().position(|known| *known == template).unwrap();
+        let free = self.free[place].lock().unwrap().pop();
+        let database = match free {
+            Some(name) => {
+                self.execute_in(&name, EMPTY).await;
+                Database { cluster: self, name }
+            }
+            None => self.copy(template).await,
+        };
+        let store = database.open().await;
+        (Lent { place, database }, Arc::new(store))
     }
 
     /// A database of the test's own with nothing in it.
@@ -190,6 +212,18 @@ impl Cluster {
         let mut connection = self.connect(database).await;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
+    }
+}
+
+/// A database that another test has after this one.
+pub(crate) struct Lent<'c> {
+    place: usize,
+    database: Database<'c>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.database.cluster.free[self.place].lock().unwrap().push(std::mem::take(&mut self.database.name));
     }
 }
 
