@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use patchwright_domain::effect::Effect;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Entry, EntryKind, Failure};
 use patchwright_domain::proof::Size;
@@ -276,6 +277,9 @@ impl Shift<'_> {
             if confine(self.tools, &self.lease, &mut self.progress, &step).await? {
                 return Ok(Answer::Written);
             }
+            if needs_base(&step) {
+                prepare::ensure_base(self.tools, &self.spec, &self.progress.run).await?;
+            }
             match step {
                 Step::Adopt => adopt::adopt(self.tools, &self.spec, self.progress.run.walls()).await,
                 Step::Prepare => prepare::prepare(self.tools, &self.spec, &self.progress.run).await,
@@ -360,6 +364,16 @@ impl Shift<'_> {
     }
 }
 
+/// Whether a step looks at commits.
+fn needs_base(step: &Step) -> bool {
+    match step {
+        Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } => true,
+        Step::Perform { effect } => matches!(effect, Effect::PushBranch { .. }),
+        // What these need they fetch themselves.
+        Step::Adopt | Step::Prepare | Step::Complete { .. } | Step::Rest => false,
+    }
+}
+
 /// Writes down what confines the code that a step runs, before any of it runs, and says whether somebody asked for a cancel
 /// meanwhile. Where nothing does that may be used, the run ends.
 async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<bool, StepError> {
@@ -405,10 +419,7 @@ async fn renew(tools: &Tools, lease: &Lease) -> StoreError {
 /// Keeps the progress comment up to date. It is a courtesy: the run does not depend on it.
 async fn show(tools: &Tools, spec: &JobSpec, stage: Stage, walls: &[Walls]) {
     let Some(issue) = spec.task.issue() else { return };
-    let effect = patchwright_domain::effect::Effect::EnsureComment {
-        issue,
-        body: patchwright_domain::report::progress(spec, stage, walls),
-    };
+    let effect = Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage, walls) };
     if let Err(error) = tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await {
         warn!(error = %error, "the progress comment could not be written");
     }
