@@ -297,7 +297,8 @@ impl Default for Workspace {
 #[serde(default, deny_unknown_fields)]
 pub struct Attestation {
     /// The file with the ed25519 key that signs, as PKCS#8 in PEM form, which only its owner may read (mode 0600). Where it is
-    /// not set, `attestation-key.pem` beside the store's database is used, and made at the first start.
+    /// not set, `attestation-key.pem` beside the store's database is used, and made at the first start;
+    /// beside PostgreSQL there is no such place, and without it nothing is signed.
     pub key_file: Option<PathBuf>,
 }
 

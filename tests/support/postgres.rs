@@ -253,9 +253,37 @@ impl Database<'_> {
         self.cluster.execute_in(&self.name, sql).await;
     }
 
+    /// What somebody else is about to do to the rows, and has not ended yet.
+    pub(crate) async fn begin(&self, sql: &str) -> Begun {
+        let mut connection = self.cluster.connect(&self.name).await;
+        sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {sql}"))).execute(&mut connection).await.unwrap();
+        Begun { connection }
+    }
+
+    /// Waits until so many of those who are in this database wait for others to end.
+    pub(crate) async fn until_so_many_wait(&self, n_waiting: i64) {
+        let mut connection = self.cluster.connect("postgres").await;
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(sql).bind(&self.name).fetch_one(&mut connection).await.unwrap() < n_waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// What somebody reads from the rows.
     pub(crate) async fn text(&self, sql: &'static str) -> String {
         let mut connection = self.cluster.connect(&self.name).await;
         sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+    }
+}
+
+/// A transaction of somebody else's that is under way.
+pub(crate) struct Begun {
+    connection: PgConnection,
+}
+
+impl Begun {
+    pub(crate) async fn commit(mut self) {
+        sqlx::raw_sql("COMMIT").execute(&mut self.connection).await.unwrap();
+        self.connection.close().await.unwrap();
     }
 }

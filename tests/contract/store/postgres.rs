@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use patchwright::store::ledger::{Limit, Limits, Reserved, Spending};
 use patchwright::store::postgres::PostgresStore;
 use patchwright::store::{Decided, JobState, Store as _, StoreError};
+use patchwright_domain::event::IssueNumber;
 use tokio::time::timeout;
 
-use super::{Shared, assert_chained, assert_lost, at, begin, claim, claimed, delivery, id, note, spec, start, told};
+use super::{
+    Shared, assert_chained, assert_lost, at, begin, begin_of, claim, claimed, delivery, id, note, spec, spec_of, start, told,
+};
 use crate::support::postgres::{Database, cluster};
 
 mod refusals;
@@ -74,6 +78,47 @@ async fn connections_that_end_are_made_anew() {
     begin(&server, 1, 0).await;
     hears(&worker).await;
     worker.claim("one", at(1), super::LEASE).await.expect("the store answers").expect("a job is free");
+}
+
+/// A claim comes upon an issue whose older job somebody else is taking at this moment: it waits for the end of that, and then
+/// leaves the issue alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_claims_at_the_same_moment_never_share_an_issue() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let store = open(&database).await;
+    for comment in [1, 2] {
+        begin_of(&store, IssueNumber(3), comment, 0).await;
+    }
+    let job = spec_of(IssueNumber(3), 1).id();
+    let taking = database.begin(&format!("UPDATE job SET lease_until = 1, fence = 1 WHERE id = '{job}'")).await;
+    let claiming = tokio::spawn(async move { claim(&store, "two", 1).await });
+    timeout(PATIENCE, database.until_so_many_wait(1)).await.expect("it waits");
+    taking.commit().await;
+    let claim = claiming.await.expect("it does not panic").expect("the lease of the other job has run out");
+    assert_eq!(*claim.lease.job(), job, "the one that was begun comes first");
+}
+
+/// Two processes look at what was spent before either has reserved anything; each finds room, and there is room for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_reservations_at_the_same_moment_never_pass_a_limit() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let limits = Limits { everything: Limit { tokens: Some(100), cost_microusd: None }, ..Limits::default() };
+    let most = Spending { tokens: 60, cost_microusd: 0 };
+    let mut reserving = tokio::task::JoinSet::new();
+    // It lets them look and keeps them from writing.
+    let held = database.begin("LOCK TABLE spending IN SHARE MODE").await;
+    for comment in [1, 2] {
+        let store = open(&database).await;
+        begin(&store, comment, 0).await;
+        let lease = claimed(&store, "one", 1).await.lease;
+        reserving.spawn(async move { store.reserve(&lease, most, &limits, at(2)).await.expect("the lease holds") });
+    }
+    timeout(PATIENCE, database.until_so_many_wait(2)).await.expect("they wait");
+    held.commit().await;
+    let reserved = reserving.join_all().await;
+    assert_eq!(reserved.iter().filter(|reserved| **reserved == Reserved::Taken).count(), 1, "{reserved:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ const APPLICATION: &str = "patchwright";
 /// Where a database is and who we are there. It is shown without the password.
 #[derive(Clone)]
 pub struct Address {
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
 }
 
 impl Address {
@@ -48,7 +48,7 @@ impl Address {
         if let Some(password) = password {
             options = options.password(password.expose_secret());
         }
-        Ok(Self { options })
+        Ok(Self { options: Box::new(options) })
     }
 
     pub(super) fn options(&self) -> &PgConnectOptions {
