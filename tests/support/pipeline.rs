@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::github::APP_ID;
 
+mod elsewhere;
 mod inspect;
 mod look;
 pub(crate) mod post;
@@ -390,25 +391,6 @@ impl World {
     /// A worker; each has a name of its own only in its leases.
     pub(crate) fn worker(&self) -> Worker {
         Worker::new("worker", Arc::clone(&self.tools))
-    }
-
-    /// A worker on another machine, which has nothing of what this one has fetched.
-    pub(crate) async fn worker_elsewhere(&self) -> Worker {
-        let Tools { store, forge, sandbox, egress, agents, clock, attestor, settings, .. } = &*self.tools;
-        let folder = self.folder.path().join("elsewhere");
-        let workspaces = Workspaces::open(folder, Some(SANDBOX_UID)).await.expect("the folder can be made");
-        let tools = Tools {
-            store: Arc::clone(store),
-            forge: Arc::clone(forge),
-            workspaces: Arc::new(workspaces),
-            sandbox: Arc::clone(sandbox),
-            egress: egress.clone(),
-            agents: agents.clone(),
-            clock: Arc::clone(clock),
-            attestor: attestor.clone(),
-            settings: settings.clone(),
-        };
-        Worker::new("elsewhere", Arc::new(tools))
     }
 
     /// Decides and works until nothing is left to do now.

@@ -137,13 +137,14 @@ fn start(programs: &Path) -> Cluster {
     let mut service = service.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     let mut lines = BufReader::new(service.stdout.take().unwrap());
-    while lines.read_line(&mut said).unwrap() > 0 {
-        if said.ends_with("ready\n") {
-            let (n_databases, free, copying) = (AtomicU32::new(0), Default::default(), Mutex::new(()));
-            return Cluster { folder, n_databases, free, copying, _service: service };
+    while !said.ends_with("ready\n") {
+        if lines.read_line(&mut said).unwrap() == 0 {
+            service.wait().unwrap();
+            panic!("PostgreSQL does not start:\n{said}");
         }
     }
-    panic!("PostgreSQL does not start:\n{said}");
+    let (n_databases, free, copying) = (AtomicU32::new(0), Default::default(), Mutex::new(()));
+    Cluster { folder, n_databases, free, copying, _service: service }
 }
 
 impl Cluster {
