@@ -37,6 +37,8 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 const SERVICE: &str = r#"
     cd / ; folder=$1; programs=$2; user=$3
     trap 'rm -rf "$folder"' EXIT
+    # Whoever is told that it is ready may be gone already.
+    trap '' PIPE
     plain="setpriv --pdeathsig KILL"
     if [ "$(id -u)" = 0 ]; then
         chown -R postgres: "$folder"
