@@ -20,6 +20,7 @@ use ledger::{Limits, Reserved, Scope, Spending};
 
 pub mod ledger;
 pub mod memory;
+mod packed;
 pub mod sqlite;
 
 /// Why the store did not do it, by what the caller should do.
