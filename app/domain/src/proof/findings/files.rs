@@ -1,5 +1,7 @@
 //! What the list of a patch's files says by itself.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, Gate};
 use crate::journal::{Change, ChangeKind};
 use crate::proof::difference::{Difference, Mode, ModeChange};
@@ -49,9 +51,10 @@ pub(super) fn of_files(changes: &[Change], difference: &Difference) -> Vec<Findi
     let by_name = changes.iter().filter_map(|change| of_file(change, changes));
     let modes = difference.modes.iter().filter_map(of_mode);
     let mut found: Vec<Finding> = by_name.chain(modes).collect();
+    let has_nul = difference.added.iter().filter(|line| line.text.contains('\0'));
+    let binary: BTreeSet<&str> = has_nul.map(|line| line.path.as_str()).collect();
     for change in changes.iter().filter(|change| change.kind != ChangeKind::Deleted) {
-        let mut lines = difference.added.iter().filter(|line| line.path == change.path);
-        if lines.any(|line| line.text.contains('\0')) {
+        if binary.contains(change.path.as_str()) {
             found.push(about(Gate::Binary, &change.path, added_or_changed(change)));
         }
     }

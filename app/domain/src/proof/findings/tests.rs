@@ -213,7 +213,7 @@ fn what_is_not_looked_through_is_said() {
 fn no_finding_shows_a_secret() {
     let token = concat!("ghp", "_x7Qm2Lk9Rt4Vb8Nc1Zp6Ws3Yd5Fg0Hj2Kl4M");
     let added = lines("calc.py", &format!("os.environ['TOKEN'] = '{token}'"));
-    let hits = secrets::hits(&added, &[], &[]);
+    let hits = secrets::hits(&added, &[], &[]).found;
     let found = findings(&[], &Difference { added, ..Difference::default() }, &hits);
     assert_eq!(found.iter().map(|found| found.gate).collect::<Vec<_>>(), [Gate::Secret, Gate::AsksTheEnvironment]);
     assert!(!format!("{found:?}").contains("x7Qm2"), "{found:?}");
