@@ -77,6 +77,13 @@ impl Tools {
         let index = (attempt.max(1) as usize - 1) % self.agents.len().max(1);
         self.agents[index].as_ref()
     }
+
+    /// Every secret that this process has read so far, which may be in no patch and in nothing that people are told.
+    pub(crate) fn guarded(&self) -> Guarded {
+        let key = self.attestor.iter().filter_map(|attestor| attestor.key.secret());
+        let egress = self.egress.iter().flat_map(|egress| egress.secrets());
+        self.settings.guarded.with(key.map(|key| ("key for attestations", key)).chain(egress))
+    }
 }
 
 /// What the operator set for the work.
@@ -106,7 +113,7 @@ pub struct Settings {
     pub limits_of_day: Limits,
     /// How large an agent's patch may be.
     pub patch_size: Size,
-    /// The server's own secrets, which may be in no patch.
+    /// The secrets of the operator's settings; the parts have read more.
     pub guarded: Guarded,
 }
 

@@ -322,6 +322,9 @@ pub(super) fn deployment(config: &Config) -> Deployment {
 pub(super) fn settings(config: &Config, slug: &str) -> Settings {
     // Where it cannot be read, nothing here can use it either.
     let app_key = config.github.private_key_file.as_deref().and_then(|file| read_private_key(file).ok());
+    // The server goes through it, whether setups do or not; what is wrong with it is said where it is used.
+    let proxy = upstream().ok().flatten().and_then(|upstream| upstream.login);
+    let proxy = proxy.map(|(_, password)| ("password of the server's own proxy", password));
     let host = config.github.web_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/').to_owned();
     Settings {
         test_timeout: config.limits.test_timeout(),
@@ -336,6 +339,6 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         devcontainer_images: config.sandbox.devcontainer_images(),
         limits_of_day: config.limits.of_day(),
         patch_size: config.limits.patch_size(),
-        guarded: Guarded::new(config, app_key),
+        guarded: Guarded::new(config, app_key).with(proxy),
     }
 }

@@ -117,8 +117,9 @@ async fn watch(
 /// Takes out of an agent's last words what looks like a secret: people read them, whatever becomes of the patch.
 fn withhold(tools: &Tools, closing: &mut Closing) {
     let texts = closing.findings.iter_mut().flat_map(|finding| [&mut finding.title, &mut finding.body]);
+    let guarded = tools.guarded();
     for text in texts.chain([&mut closing.text]) {
-        *text = tools.settings.guarded.redacted(text);
+        *text = guarded.redacted(text);
     }
 }
 

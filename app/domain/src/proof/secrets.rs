@@ -13,8 +13,11 @@ use crate::proof::findings::{Finding, Gate};
 
 mod layers;
 mod rules;
+mod veil;
 
 use layers::Layer;
+
+pub use veil::Veil;
 
 /// How much of what is added is looked through, in bytes.
 const SCANNED_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -159,6 +162,12 @@ pub fn redacted(text: &str, own: &[Own<'_>]) -> String {
     redacted
 }
 
+/// What is looked for of a secret of the server's own: all of it, and each of its long lines.
+fn parts(value: &str) -> impl Iterator<Item = &str> {
+    let lines = value.lines().filter(|line| line.len() >= OWN_LINE_BYTES_MIN && !line.starts_with("-----"));
+    [value.trim()].into_iter().filter(|value| value.len() >= OWN_BYTES_MIN).chain(lines)
+}
+
 /// What stands for a text of which nobody knows what is in it.
 const NOT_SHOWN: &str = "Not shown: there is too much in this text that may be a secret.";
 
@@ -207,10 +216,6 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn new(own: &'a [Own<'a>], left: Left) -> Self {
-        let parts = |value: &'a str| {
-            let lines = value.lines().filter(|line| line.len() >= OWN_LINE_BYTES_MIN && !line.starts_with("-----"));
-            [value.trim()].into_iter().filter(|value| value.len() >= OWN_BYTES_MIN).chain(lines)
-        };
         let values: Vec<(usize, &[u8])> =
             own.iter().enumerate().flat_map(|(index, own)| parts(own.value).map(move |part| (index, part.as_bytes()))).collect();
         let finder = AhoCorasick::new(values.iter().map(|(_, value)| value)).ok().filter(|_| !values.is_empty());
