@@ -25,7 +25,7 @@ use crate::guarded::Guarded;
 use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
-use crate::workspace::{WorkspaceError, Workspaces};
+use crate::workspace::{Kept, WorkspaceError, Workspaces};
 
 mod adopt;
 pub mod attest;
@@ -76,6 +76,11 @@ impl Tools {
     fn agent(&self, attempt: u32) -> &dyn Agent {
         let index = (attempt.max(1) as usize - 1) % self.agents.len().max(1);
         self.agents[index].as_ref()
+    }
+
+    /// What no patch may have, beside what none may anywhere.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept { guarded: self.guarded(), instruction_fallbacks: self.settings.instruction_fallbacks.clone() }
     }
 
     /// Every secret that this process has read so far, which may be in no patch and in nothing that people are told.

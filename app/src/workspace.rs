@@ -16,11 +16,11 @@ use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::findings::Finding;
 
 use crate::forge::CloneAccess;
-use crate::guarded::Guarded;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
 pub use adopted::{Adopted, Pulled};
 pub use checkout::Checkout;
+pub use difference::Kept;
 use layers::{Layer, Layers};
 use relay::Relay;
 
@@ -272,11 +272,11 @@ impl Workspaces {
         base: &CommitId,
         head: &CommitId,
         changes: &[Change],
-        guarded: &Guarded,
+        kept: Kept,
     ) -> Result<Vec<Finding>, WorkspaceError> {
         let (mirror, base, head) = (self.mirror(repo), base.clone(), head.clone());
-        let (changes, guarded) = (changes.to_vec(), guarded.clone());
-        blocking(move || difference::findings(&mirror, &base, &head, &changes, &guarded)).await
+        let changes = changes.to_vec();
+        blocking(move || difference::findings(&mirror, &base, &head, &changes, &kept)).await
     }
 
     /// A file's bytes at a commit, `None` where there is no such regular file.

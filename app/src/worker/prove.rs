@@ -94,7 +94,7 @@ pub(super) fn failure(error: StepError) -> Failure {
 /// Runs what the inquiry asks for, until it has a verdict.
 async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
     let Proposal { commit, changes, .. } = proposal;
-    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, &tools.guarded()).await?;
+    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tools.kept()).await?;
     let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
     let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
     let inquiry = Inquiry {

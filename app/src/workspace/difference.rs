@@ -14,13 +14,22 @@ use super::mirror::{git, oid, open, read_from};
 use crate::guarded::Guarded;
 use crate::syntax::inline;
 
+/// What a patch may not have, beside what none may.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The server's own secrets.
+    pub guarded: Guarded,
+    /// Names of further files with instructions for agents.
+    pub instruction_fallbacks: Vec<String>,
+}
+
 /// What is found in the difference of two commits, whose files are `changes`.
 pub(super) fn findings(
     mirror: &Path,
     base: &CommitId,
     head: &CommitId,
     changes: &[Change],
-    guarded: &Guarded,
+    kept: &Kept,
 ) -> Result<Vec<Finding>, WorkspaceError> {
     let repository = open(mirror)?;
     let mut difference = difference(&repository, base, head).map_err(|e| git("reading the difference", &e))?;
@@ -34,7 +43,7 @@ pub(super) fn findings(
         // What is not looked through is a finding of its own.
         true => Vec::new(),
         false => {
-            let secrets::Hits { found, is_whole } = secrets::hits(&difference.added, &names, &guarded.own());
+            let secrets::Hits { found, is_whole } = secrets::hits(&difference.added, &names, &kept.guarded.own());
             difference.is_whole &= is_whole;
             found
         }
@@ -44,7 +53,7 @@ pub(super) fn findings(
         Ok::<_, WorkspaceError>(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     };
     let hits = secrets::new_hits(hits, &difference.removed, before)?;
-    Ok(findings::findings(changes, &difference, &hits))
+    Ok(findings::findings(changes, &difference, &hits, &kept.instruction_fallbacks))
 }
 
 /// Marks the lines of Rust sources that stand in tests inside the code, and those at which code is another where it is tested;
