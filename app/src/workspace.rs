@@ -18,7 +18,7 @@ use patchwright_domain::proof::findings::Finding;
 use crate::forge::CloneAccess;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
-pub use adopted::{Adopted, Pulled};
+pub use adopted::{Adopted, Pull, Pulled};
 pub use checkout::Checkout;
 pub use difference::Kept;
 use layers::{Layer, Layers};
@@ -31,6 +31,7 @@ mod difference;
 mod edit;
 mod files;
 mod layers;
+mod merged;
 mod mirror;
 mod paths;
 mod proposal;
@@ -249,12 +250,12 @@ impl Workspaces {
     }
 
     /// Fetches what a pull request changes, from the repository that it is in and never from a fork, and says how it differs
-    /// from the last commit that it shares with the repository's branch; `None` where there is no such commit.
+    /// as it is once it is merged into the repository's branch.
     ///
     /// # Errors
     /// [`WorkspaceError::Refused`] for a change that is too large to be looked at, [`WorkspaceError::Rejected`] where the remote
     /// refuses, [`WorkspaceError::Unavailable`].
-    pub async fn pull(&self, repo: &RepoRef, access: CloneAccess, number: IssueNumber) -> Result<Option<Pulled>, WorkspaceError> {
+    pub async fn pull(&self, repo: &RepoRef, access: CloneAccess, number: IssueNumber) -> Result<Pull, WorkspaceError> {
         let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
         let lock = self.lock(&mirror);
         let _writer = lock.lock().await;

@@ -152,3 +152,37 @@ async fn the_server_tells_its_public_key_and_nothing_else() {
         })
         .await;
 }
+
+/// Nobody has the merge that was proven, and everybody who has both commits can make it again.
+#[tokio::test]
+async fn a_proof_of_a_merge_is_checked_where_both_commits_are() {
+    signing()
+        .play(async |world| {
+            let (pull, head) = world.propose(&[MENDED]).await;
+            let tip = world.push("main", &[("README", "More.\n", false)]).await;
+            world.prove(pull).await;
+            let details = world.github.check_runs(world.repo)[0].output["text"].as_str().expect("it has details").to_owned();
+            let key = world.tools.attestor.as_ref().expect("it signs").key.public();
+            let there = world.github.repository_path(world.repo).expect("it is there");
+            let n_objects = || n_files(&there.join("objects"));
+            let before = n_objects();
+            let checkout = Checkout::open(&there).expect("it is git's");
+            let found = check::check(copied(&details).as_bytes(), Some(&key), Some(&checkout)).expect("it can be read");
+            let predicate = found.statement.expect("it holds").predicate;
+            assert_eq!((predicate.head.as_ref().map(|head| head.as_str()), predicate.base.as_str()), (Some(&*head), &*tip));
+            assert_eq!(n_objects(), before, "nothing is written into a checkout");
+
+            let empty = tempfile::tempdir().expect("a folder");
+            git2::Repository::init_bare(empty.path()).expect("the folder is empty");
+            let elsewhere = Checkout::open(empty.path()).expect("it is git's");
+            let found = check::check(copied(&details).as_bytes(), Some(&key), Some(&elsewhere)).expect("it can be read");
+            assert_eq!(found.statement.expect_err("it has neither").field, "predicate.head");
+        })
+        .await;
+}
+
+/// How many files are below a folder.
+fn n_files(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("it is there").flatten();
+    entries.map(|entry| if entry.path().is_dir() { n_files(&entry.path()) } else { 1 }).sum()
+}

@@ -76,6 +76,10 @@ pub struct Predicate {
     pub doubt: Option<Doubt>,
     /// What the patch is against.
     pub base: CommitId,
+    /// The commit that somebody has proposed, where the subject is its merge into the base; the merge can be made again of the
+    /// two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<CommitId>,
     /// The difference.
     pub patch: Patch,
     /// Who asked for it; none where nobody did, as for a patch that somebody else has made.
@@ -257,6 +261,8 @@ pub struct Facts<'a> {
     pub deployment: &'a Deployment,
     /// The commit with the patch.
     pub commit: &'a CommitId,
+    /// The commit that somebody has proposed, where that one is its merge into the base.
+    pub head: Option<&'a CommitId>,
     /// Its tree.
     pub tree: &'a str,
     /// The difference as text.
@@ -305,6 +311,7 @@ impl Statement {
             verdict: verdict_said,
             doubt,
             base: prepared.base.clone(),
+            head: facts.head.cloned(),
             patch: Patch { diff: facts.diff, changes: facts.changes.to_vec() },
             trigger: None,
             request: None,

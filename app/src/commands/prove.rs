@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// The checkout; the current folder if none is named
     #[arg(long, value_name = "PATH", default_value = ".", hide_default_value = true)]
     repo: PathBuf,
-    /// What the patch is against: a commit, branch or tag of the checkout
+    /// What the patch is against: a commit, branch or tag of the checkout; what it has gained since is merged with the patch
     #[arg(long, value_name = "REV")]
     base: String,
     /// The commit with the patch
@@ -82,6 +82,9 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.json {
         terminal::say(json(&adopted, &proof))
     } else {
+        if let Some(head) = &adopted.proposed {
+            terminal::say(format!("  The base has gained commits since: what is tested is {head} merged into it."));
+        }
         terminal::say(text(&proof.verdict))
     }
     let is_proven = matches!(proof.verdict, Verdict::Proven { .. });
@@ -127,7 +130,7 @@ async fn tools(arguments: &Arguments, config: &Config, path: PathBuf) -> Result<
 
 fn json(adopted: &Adopted, proof: &Proof) -> serde_json::Value {
     serde_json::json!({
-        "base": adopted.base, "head": adopted.head, "changes": adopted.changes,
+        "base": adopted.base, "head": adopted.head, "proposed": adopted.proposed, "changes": adopted.changes,
         "plan": proof.prepared.plan, "verdict": proof.verdict,
     })
 }

@@ -40,7 +40,7 @@ pub(super) async fn plan(
         None => String::new(),
     };
     let moved_to = match run.adopted() {
-        Some(adopted) => moved_head(tools, spec, &adopted.proposal.commit).await,
+        Some(adopted) => moved_head(tools, spec, adopted.proposed()).await,
         None => moved_base(tools, spec, run).await,
     };
     let sealed = attest::of_run(tools, spec, run, &journal).await?;
