@@ -28,7 +28,7 @@ pub struct Finding {
     pub gate: Gate,
     /// The file.
     pub path: String,
-    /// The line's number in it, where it is about a line; in the base, where it is about a line that is gone.
+    /// The line's number in it, where it is about a line; where that is gone, of the line that stands in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// The line itself, or what became of the file.

@@ -107,7 +107,24 @@ fn weakened(added: &[&Line], removed: &[&Line]) -> Option<Finding> {
     let kept: BTreeSet<&str> = now.iter().map(|kept| kept.text.trim()).collect();
     let is_kept = |line: &&Line| kept.contains(line.text.trim());
     let missing = before.iter().copied().find(|line| !is_kept(line))?;
-    (before.len() > now.len()).then(|| found(Gate::TestWeakened, missing))
+    (before.len() > now.len()).then(|| gone_from(Gate::TestWeakened, missing, added, removed))
+}
+
+/// What is found about a line that is gone, at the place in the head where it was: the line that stands there instead, or the one
+/// before it.
+fn gone_from(gate: Gate, gone: &Line, added: &[&Line], removed: &[&Line]) -> Finding {
+    let n_removed = removed.iter().filter(|line| line.line < gone.line).count();
+    let mut place = gone.line.saturating_sub(u32::try_from(n_removed).unwrap_or(u32::MAX));
+    let mut is_replaced = false;
+    for line in added.iter().map(|line| line.line) {
+        is_replaced = line == place;
+        if line >= place {
+            break;
+        }
+        place += 1;
+    }
+    let line = if is_replaced { place } else { place.saturating_sub(1) };
+    Finding { line: Some(line.max(1)), ..found(gate, gone) }
 }
 
 fn asserts(line: &Line) -> bool {
@@ -158,7 +175,8 @@ fn lowered(added: &[&Line], removed: &[&Line]) -> Vec<Finding> {
             kept.is_none()
         })
     };
-    removed.iter().filter(is_lower).map(|line| found(Gate::ThresholdLowered, line)).collect()
+    let gone = removed.iter().filter(is_lower).take(FINDINGS_MAX);
+    gone.map(|line| gone_from(Gate::ThresholdLowered, line, added, removed)).collect()
 }
 
 /// The names and the numbers of a line's thresholds.

@@ -219,7 +219,7 @@ fn a_test_file_that_asserts_less_is_found() {
         ("a_test.go", "  x := 1\n  t.Errorf(x)\n", "  // t.Errorf(x)\n"),
     ] {
         let said = before.lines().nth(1).map(|line| line.trim().to_owned()).expect("there is one");
-        assert_eq!(replaced(path, before, after), Some((Gate::TestWeakened, 2, said)), "{path}");
+        assert_eq!(replaced(path, before, after), Some((Gate::TestWeakened, 1, said)), "{path}");
         assert_eq!(replaced(path, after, before), None, "{path}");
     }
     // One that expects something else is for the runs to judge.
@@ -271,6 +271,33 @@ fn no_finding_shows_a_secret() {
     assert_eq!(found.iter().map(|found| found.gate).collect::<Vec<_>>(), [Gate::Secret, Gate::AsksTheEnvironment]);
     assert!(!format!("{found:?}").contains("x7Qm2"), "{found:?}");
     assert_eq!(found[0].told, "rule github-pat: ghp_…");
+}
+
+/// An annotation stands in the head, where the base's numbers are those of other lines.
+#[test]
+fn what_is_gone_is_told_where_it_was() {
+    let change = changed("setup.cfg", ChangeKind::Modified);
+    let at = |added: &[(u32, &str)], removed: &[(u32, &str)]| {
+        let of = |lines: &[(u32, &str)]| {
+            let of_file = |(line, text): &(u32, &str)| Line { line: *line, ..lines_of("setup.cfg", text) };
+            lines.iter().map(of_file).collect()
+        };
+        let difference = Difference { added: of(added), removed: of(removed), ..Difference::default() };
+        findings(std::slice::from_ref(&change), &difference, &[], &[])[0].line
+    };
+    let (before, after) = ("fail_under = 90", "fail_under = 10");
+    assert_eq!(at(&[(7, after)], &[(7, before)]), Some(7));
+    // Ten lines are new above it, or gone.
+    let above: Vec<(u32, &str)> = (1..=10).map(|line| (line, "x")).collect();
+    assert_eq!(at(&[&above[..], &[(17, after)]].concat(), &[(7, before)]), Some(17));
+    assert_eq!(at(&[(2, after)], &[&above[..], &[(12, before)]].concat()), Some(2));
+    // With nothing in its place it is the line before, if there is one.
+    assert_eq!(at(&above, &[(7, before)]), Some(16));
+    assert_eq!(at(&[], &[(1, before)]), Some(1));
+}
+
+fn lines_of(path: &str, text: &str) -> Line {
+    lines(path, text).remove(0)
 }
 
 /// Whoever writes an expectation together with the code has proven nothing by it: it is put back to the base's.
