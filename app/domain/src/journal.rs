@@ -248,6 +248,27 @@ pub enum EntryKind {
     },
 }
 
+impl EntryKind {
+    /// What the agent has said and done, where it ended with this.
+    pub fn transcript(&self) -> Option<Digest> {
+        match self {
+            Self::Solved { proposal } => Some(proposal.transcript),
+            Self::Answered { transcript, .. } | Self::GaveUp { transcript, .. } => Some(*transcript),
+            Self::Claimed { .. }
+            | Self::Confined { .. }
+            | Self::Adopted { .. }
+            | Self::Prepared { .. }
+            | Self::TurnTaken { .. }
+            | Self::Verified { .. }
+            | Self::PublishPlanned { .. }
+            | Self::Performed { .. }
+            | Self::CancelRequested { .. }
+            | Self::Failed { .. }
+            | Self::Completed { .. } => None,
+        }
+    }
+}
+
 /// What preparing found out about the base.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {

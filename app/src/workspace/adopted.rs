@@ -8,7 +8,7 @@ use patchwright_domain::journal::{Change, CommitId};
 use super::WorkspaceError;
 use super::merged::{Merged, merged};
 use super::mirror::{commit_id, fetch_pull, git, oid, open, open_or_make, take_in};
-use super::proposal::{describe, packed};
+use super::proposal::{describe, pack, packed};
 use super::relay::Remote;
 
 const WHAT: &str = "bringing the commits here";
@@ -78,7 +78,9 @@ pub(super) fn pull(mirror: &Path, remote: &Remote, branch: &str, number: u64) ->
     let (before, after) = (tree(tip)?, tree(commit)?);
     bounded(&here, &before, &after)?;
     let (diff, changes) = describe(&here, &before, &after).map_err(|e| git(WHAT, &e))?;
-    let pack = pack(&here, tip, commit)?;
+    let pack = pack(&here, commit, tip, PULLED_PACK_BYTES_MAX).map_err(|e| git(WHAT, &e))?;
+    let too_large = || WorkspaceError::Refused(format!("its commits have more than {PULLED_PACK_BYTES_MAX} bytes"));
+    let pack = pack.ok_or_else(too_large)?;
     let proposed = (commit != head).then(|| commit_id(head));
     let adopted = Adopted { base: target, head: commit_id(commit), proposed, diff, changes };
     Ok(Pull::Pulled(Box::new(Pulled { adopted, pack })))
@@ -138,32 +140,6 @@ fn endless(here: &Repository, before: Oid, after: Oid) -> Result<Option<String>,
     Ok(None)
 }
 
-/// Everything of the head that the base does not have.
-fn pack(here: &Repository, base: Oid, head: Oid) -> Result<Vec<u8>, WorkspaceError> {
-    let mut pack = Vec::new();
-    let mut is_too_large = false;
-    let mut packed = || -> Result<(), git2::Error> {
-        let (mut walk, mut builder) = (here.revwalk()?, here.packbuilder()?);
-        walk.push(head)?;
-        walk.hide(base)?;
-        builder.insert_walk(&mut walk)?;
-        builder.foreach(|bytes| {
-            is_too_large = pack.len() + bytes.len() > PULLED_PACK_BYTES_MAX;
-            if !is_too_large {
-                pack.extend_from_slice(bytes);
-            }
-            !is_too_large
-        })
-    };
-    match packed() {
-        Err(_) if is_too_large => {
-            Err(WorkspaceError::Refused(format!("its commits have more than {PULLED_PACK_BYTES_MAX} bytes")))
-        }
-        Err(error) => Err(git(WHAT, &error)),
-        Ok(()) => Ok(pack),
-    }
-}
-
 pub(super) fn adopt(mirror: &Path, checkout: &Path, base: &str, head: &str) -> Result<Adopted, WorkspaceError> {
     let rejected = |reason: String| WorkspaceError::Rejected { what: "finding the commits", reason };
     let there = Repository::open(checkout).map_err(|e| rejected(e.message().to_owned()))?;
@@ -197,7 +173,7 @@ fn bring(there: &Repository, here: &Repository, commits: &[Oid]) -> Result<(), W
     if commits.iter().all(|commit| here.find_commit(*commit).is_ok()) {
         return Ok(());
     }
-    let pack = || -> Result<Vec<u8>, git2::Error> {
+    let pack = || -> Result<Option<Vec<u8>>, git2::Error> {
         let mut walk = there.revwalk()?;
         for commit in commits {
             walk.push(*commit)?;
@@ -206,7 +182,8 @@ fn bring(there: &Repository, here: &Repository, commits: &[Oid]) -> Result<(), W
             let known = reference.target().filter(|known| there.find_commit(*known).is_ok());
             known.map_or(Ok(()), |known| walk.hide(known))?;
         }
-        packed(there, &mut walk)
+        // The operator's own checkout, with as much history as it has.
+        packed(there, &mut walk, usize::MAX)
     };
-    take_in(here, &pack().map_err(|e| git(WHAT, &e))?, WHAT)
+    take_in(here, &pack().map_err(|e| git(WHAT, &e))?.unwrap_or_default(), WHAT)
 }
