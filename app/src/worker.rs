@@ -25,7 +25,7 @@ use crate::guarded::Guarded;
 use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
-use crate::workspace::{WorkspaceError, Workspaces};
+use crate::workspace::{Kept, WorkspaceError, Workspaces};
 
 mod adopt;
 pub mod attest;
@@ -77,6 +77,18 @@ impl Tools {
         let index = (attempt.max(1) as usize - 1) % self.agents.len().max(1);
         self.agents[index].as_ref()
     }
+
+    /// What no patch may have, beside what none may anywhere.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept { guarded: self.guarded(), instruction_fallbacks: self.settings.instruction_fallbacks.clone() }
+    }
+
+    /// Every secret that this process has read so far, which may be in no patch and in nothing that people are told.
+    pub(crate) fn guarded(&self) -> Guarded {
+        let key = self.attestor.iter().filter_map(|attestor| attestor.key.secret());
+        let egress = self.egress.iter().flat_map(|egress| egress.secrets());
+        self.settings.guarded.with(key.map(|key| ("key for attestations", key)).chain(egress))
+    }
 }
 
 /// What the operator set for the work.
@@ -106,7 +118,7 @@ pub struct Settings {
     pub limits_of_day: Limits,
     /// How large an agent's patch may be.
     pub patch_size: Size,
-    /// The server's own secrets, which may be in no patch.
+    /// The secrets of the operator's settings; the parts have read more.
     pub guarded: Guarded,
 }
 

@@ -16,11 +16,11 @@ use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::findings::Finding;
 
 use crate::forge::CloneAccess;
-use crate::guarded::Guarded;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
-pub use adopted::{Adopted, Pulled};
+pub use adopted::{Adopted, Pull, Pulled};
 pub use checkout::Checkout;
+pub use difference::Kept;
 use layers::{Layer, Layers};
 use relay::Relay;
 
@@ -31,6 +31,7 @@ mod difference;
 mod edit;
 mod files;
 mod layers;
+mod merged;
 mod mirror;
 mod paths;
 mod proposal;
@@ -249,12 +250,12 @@ impl Workspaces {
     }
 
     /// Fetches what a pull request changes, from the repository that it is in and never from a fork, and says how it differs
-    /// from the last commit that it shares with the repository's branch; `None` where there is no such commit.
+    /// as it is once it is merged into the repository's branch.
     ///
     /// # Errors
     /// [`WorkspaceError::Refused`] for a change that is too large to be looked at, [`WorkspaceError::Rejected`] where the remote
     /// refuses, [`WorkspaceError::Unavailable`].
-    pub async fn pull(&self, repo: &RepoRef, access: CloneAccess, number: IssueNumber) -> Result<Option<Pulled>, WorkspaceError> {
+    pub async fn pull(&self, repo: &RepoRef, access: CloneAccess, number: IssueNumber) -> Result<Pull, WorkspaceError> {
         let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
         let lock = self.lock(&mirror);
         let _writer = lock.lock().await;
@@ -272,11 +273,11 @@ impl Workspaces {
         base: &CommitId,
         head: &CommitId,
         changes: &[Change],
-        guarded: &Guarded,
+        kept: Kept,
     ) -> Result<Vec<Finding>, WorkspaceError> {
         let (mirror, base, head) = (self.mirror(repo), base.clone(), head.clone());
-        let (changes, guarded) = (changes.to_vec(), guarded.clone());
-        blocking(move || difference::findings(&mirror, &base, &head, &changes, &guarded)).await
+        let changes = changes.to_vec();
+        blocking(move || difference::findings(&mirror, &base, &head, &changes, &kept)).await
     }
 
     /// A file's bytes at a commit, `None` where there is no such regular file.

@@ -48,7 +48,7 @@ mod inspect;
 mod look;
 pub(crate) mod post;
 pub(crate) mod pull;
-mod settings;
+pub(crate) mod settings;
 mod walls;
 
 /// The secret that the rehearsed GitHub signs with.

@@ -6,10 +6,13 @@ use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
+use patchwright_domain::proof::secrets::Veil;
 use patchwright_domain::proof::{self, Stand, Verdict};
 use patchwright_domain::report::Stage;
 use patchwright_domain::results::{Status, table};
 use patchwright_domain::run::Run;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tracing::info;
 
 use super::commands::{self, Said};
@@ -52,7 +55,7 @@ pub struct Proof {
 /// A [`Failure`] that names its cause and the next step, where the machine or the repository's own setup does not work.
 pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<Proof, Failure> {
     let proved = async {
-        let Adopted { base, head, diff, changes } = adopted;
+        let Adopted { base, head, proposed: _, diff, changes } = adopted;
         let request = tools.store.put_artifact(Vec::new()).await?;
         let prepared = super::prepare::prepared(tools, spec, base, request).await?;
         let nothing = Digest::of(b"");
@@ -66,9 +69,15 @@ pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<P
             fingerprint: Some(proof::fingerprint(diff)),
         };
         let verdict = verdict(tools, spec, &prepared, &proposal).await?;
-        Ok(Proof { prepared, verdict })
+        let veil = tools.guarded().veil();
+        Ok(Proof { prepared: veiled(&veil, &prepared)?, verdict: veiled(&veil, &verdict)? })
     };
     proved.await.map_err(failure)
+}
+
+/// What was found out, without the secrets that others may have written into it.
+pub(super) fn veiled<T: Serialize + DeserializeOwned>(veil: &Veil, told: &T) -> Result<T, StoreError> {
+    veil.value(told).map_err(|e| StoreError::Corrupt(format!("what is told cannot be told without the server's secrets: {e}")))
 }
 
 /// An error as it is told where there is no run to end.
@@ -84,8 +93,8 @@ pub(super) fn failure(error: StepError) -> Failure {
 
 /// Runs what the inquiry asks for, until it has a verdict.
 async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
-    let (workspaces, guarded) = (&tools.workspaces, &tools.settings.guarded);
-    let findings = workspaces.findings(&spec.repo, &prepared.base, &proposal.commit, &proposal.changes, guarded).await?;
+    let Proposal { commit, changes, .. } = proposal;
+    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tools.kept()).await?;
     let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
     let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
     let inquiry = Inquiry {

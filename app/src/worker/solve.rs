@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use super::commands;
-use super::gate::{self, AnswerGate, ChangeGate};
+use super::gate::{self, AnswerGate, ChangeGate, Forbidden};
 use super::meter::LedgerMeter;
 use super::{Answer, Progress, StepError, Tools, conclusions};
 use crate::agent::{Assignment, Continued, Ending, Gate, Solution};
@@ -117,8 +117,9 @@ async fn watch(
 /// Takes out of an agent's last words what looks like a secret: people read them, whatever becomes of the patch.
 fn withhold(tools: &Tools, closing: &mut Closing) {
     let texts = closing.findings.iter_mut().flat_map(|finding| [&mut finding.title, &mut finding.body]);
+    let guarded = tools.guarded();
     for text in texts.chain([&mut closing.text]) {
-        *text = tools.settings.guarded.redacted(text);
+        *text = guarded.redacted(text);
     }
 }
 
@@ -206,13 +207,10 @@ async fn propose(
     };
     match tools.workspaces.propose(&spec.repo, &prepared.base, files, &prepared.plan.droppings, message).await {
         Ok(None) => Ok(kept.gave_up(without_change)),
-        Ok(Some(proposed)) => {
-            let findings = gate::findings(tools, spec, &prepared.base, &proposed).await?;
-            match gate::forbidden(tools, &proposed, &findings) {
-                Some(reason) => Ok(kept.gave_up(refused(&reason))),
-                None => proposal(tools, proposed, kept).await,
-            }
-        }
+        Ok(Some(proposed)) => match gate::looked_at(tools, spec, &prepared.base, &proposed).await? {
+            Err(Forbidden(reason)) => Ok(kept.gave_up(refused(&reason))),
+            Ok(_) => proposal(tools, proposed, kept).await,
+        },
         Err(WorkspaceError::Refused(reason)) => Ok(kept.gave_up(refused(&format!("the change is refused: {reason}")))),
         Err(error) => Err(error.into()),
     }

@@ -6,7 +6,7 @@ use patchwright_domain::proof::inquiry::Mixed;
 use patchwright_domain::proof::{self, Stand};
 
 use super::{StepError, Tools};
-use crate::syntax::inline::{self, Parts};
+use crate::syntax::inline::{self, Parsing, Parts};
 use crate::workspace::{Composition, WorkspaceError};
 
 /// A patch, taken apart.
@@ -49,6 +49,7 @@ impl<'a> Trees<'a> {
         proposal: &'a Proposal,
     ) -> Result<Trees<'a>, StepError> {
         let mut trees = Trees { base, proposal, parts: Vec::new(), mixed: Vec::new(), has_inline_tests: false };
+        let (mut parsing_base, mut parsing_head) = (Parsing::default(), Parsing::default());
         for path in proof::may_hold_tests(&proposal.changes) {
             // Of a new file the base has neither code nor tests.
             let before = tools.workspaces.read(&spec.repo, base, path).await?.unwrap_or_default();
@@ -57,6 +58,11 @@ impl<'a> Trees<'a> {
                 trees.has_inline_tests = true;
                 continue;
             };
+            if !parsing_base.takes(before.len()) || !parsing_head.takes(after.len()) {
+                // What is behind that may hold anything, and the findings say so.
+                trees.has_inline_tests = true;
+                break;
+            }
             match taken_apart(before, after).await? {
                 Ok((before, after)) => {
                     // Tests deeper inside the code than at its top are not told from it.

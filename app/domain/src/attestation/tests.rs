@@ -68,6 +68,7 @@ fn journal() -> Vec<Entry> {
 fn statement(verdict: &Verdict, is_of_run: bool) -> Statement {
     let (deployment, prepared, proposal, spec) = (deployment(), sample::prepared(), sample::proposal(), sample::spec());
     let facts = Facts {
+        head: None,
         deployment: &deployment,
         commit: &proposal.commit,
         tree: &"c".repeat(40),
@@ -321,6 +322,7 @@ fn the_model_is_that_of_the_attempt_and_absent_where_none_was_asked() {
     let name = |usage: Usage, attempt| {
         let (deployment, prepared, spec, verdict) = (deployment(), sample::prepared(), sample::spec(), proven());
         let facts = Facts {
+            head: None,
             deployment: &deployment,
             commit: &CommitId::parse(&"b".repeat(40)).expect("it is one"),
             tree: &"c".repeat(40),

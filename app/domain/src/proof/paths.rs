@@ -13,10 +13,13 @@ pub fn is_test_path(path: &str) -> bool {
         || stem.ends_with("_spec")
         || matches!(stem, "test" | "tests")
         || [".test.", ".spec."].iter().any(|infix| file.contains(infix));
-    in_test_folder || by_name || TEST_CONFIGURATION.contains(&file)
+    let is_expectation = EXPECTATIONS.iter().any(|ending| file.ends_with(ending));
+    in_test_folder || by_name || is_expectation || TEST_CONFIGURATION.contains(&file)
 }
 
 const TEST_FOLDERS: [&str; 7] = ["test", "tests", "__tests__", "spec", "specs", "testdata", "__snapshots__"];
+/// How files end in which tools keep what tests expect.
+const EXPECTATIONS: [&str; 2] = [".snap", ".ambr"];
 const TEST_CONFIGURATION: [&str; 21] = [
     "conftest.py",
     "pytest.ini",

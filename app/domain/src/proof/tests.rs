@@ -52,7 +52,7 @@ fn tests_are_known_by_the_conventions_of_the_common_languages() {
 }
 
 fn refused(changes: &[Change]) -> Option<String> {
-    forbidden(&findings(changes, &Difference::default(), &[]))
+    forbidden(&findings(changes, &Difference::default(), &[], &[]))
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Whether the tests that were there still say what they said: none deleted, named so that nobody runs it, or thinner, and no
 //! threshold lower.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Gate, LINE_CHARS_MAX, found};
+use super::{FINDINGS_MAX, Finding, Gate, LINE_CHARS_MAX, found};
 use crate::journal::{Change, ChangeKind};
 use crate::proof::difference::{Difference, Line};
 use crate::proof::paths::is_test_path;
@@ -21,10 +21,13 @@ pub(super) fn of_tests(changes: &[Change], difference: &Difference) -> Vec<Findi
     let (all_added, all_removed) = (by_path(&difference.added), by_path(&difference.removed));
     let is_deleted_test = |change: &Change| change.kind == ChangeKind::Deleted && is_test_path(&change.path);
     let said = if changes.iter().any(is_deleted_test) { texts(&all_added) } else { Texts::new() };
+    let nowhere = Texts::new();
     for change in changes {
         let (added, removed) = (of(&all_added, &change.path), of(&all_removed, &change.path));
         if is_deleted_test(change) {
-            findings.push(gone(change, removed, &said));
+            // Where there are more than are told anyway, nobody looks where they have gone.
+            let said = if findings.len() < FINDINGS_MAX { &said } else { &nowhere };
+            findings.push(gone(change, removed, said));
         }
         if change.kind == ChangeKind::Modified {
             findings.extend(weakened(added, removed));
@@ -101,9 +104,27 @@ fn is_run_alike(before: &str, after: &str) -> bool {
 fn weakened(added: &[&Line], removed: &[&Line]) -> Option<Finding> {
     let now: Vec<&Line> = added.iter().copied().filter(|line| line.is_test() && asserts(line)).collect();
     let before: Vec<&Line> = removed.iter().copied().filter(|line| line.is_test() && asserts(line)).collect();
-    let is_kept = |line: &&Line| now.iter().any(|kept| kept.text.trim() == line.text.trim());
+    let kept: BTreeSet<&str> = now.iter().map(|kept| kept.text.trim()).collect();
+    let is_kept = |line: &&Line| kept.contains(line.text.trim());
     let missing = before.iter().copied().find(|line| !is_kept(line))?;
-    (before.len() > now.len()).then(|| found(Gate::TestWeakened, missing))
+    (before.len() > now.len()).then(|| gone_from(Gate::TestWeakened, missing, added, removed))
+}
+
+/// What is found about a line that is gone, at the place in the head where it was: the line that stands there instead, or the one
+/// before it.
+fn gone_from(gate: Gate, gone: &Line, added: &[&Line], removed: &[&Line]) -> Finding {
+    let n_removed = removed.iter().filter(|line| line.line < gone.line).count();
+    let mut place = gone.line.saturating_sub(u32::try_from(n_removed).unwrap_or(u32::MAX));
+    let mut is_replaced = false;
+    for line in added.iter().map(|line| line.line) {
+        is_replaced = line == place;
+        if line >= place {
+            break;
+        }
+        place += 1;
+    }
+    let line = if is_replaced { place } else { place.saturating_sub(1) };
+    Finding { line: Some(line.max(1)), ..found(gate, gone) }
 }
 
 fn asserts(line: &Line) -> bool {
@@ -134,10 +155,11 @@ fn holds_thresholds(path: &str) -> bool {
 
 /// Thresholds that are lower than before, or gone.
 fn lowered(added: &[&Line], removed: &[&Line]) -> Vec<Finding> {
-    let mut now: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    // Numbers without a sign are in the order of their bits.
+    let mut now: BTreeMap<&str, BTreeMap<u64, usize>> = BTreeMap::new();
     for line in added {
         for (name, number) in thresholds(&line.text) {
-            now.entry(name).or_default().push(number);
+            *now.entry(name).or_default().entry(number.to_bits()).or_default() += 1;
         }
     }
     let is_lower = |line: &&&Line| {
@@ -145,13 +167,16 @@ fn lowered(added: &[&Line], removed: &[&Line]) -> Vec<Finding> {
             let of_name = now.get_mut(name);
             // Each of several of the same name stands for one that was there.
             let kept = of_name.and_then(|numbers| {
-                let index = numbers.iter().position(|new| *new >= number)?;
-                Some(numbers.swap_remove(index))
+                let least = *numbers.range(number.to_bits()..).next()?.0;
+                let n_left = numbers.remove(&least)?.saturating_sub(1);
+                (n_left > 0).then(|| numbers.insert(least, n_left));
+                Some(())
             });
             kept.is_none()
         })
     };
-    removed.iter().filter(is_lower).map(|line| found(Gate::ThresholdLowered, line)).collect()
+    let gone = removed.iter().filter(is_lower).take(FINDINGS_MAX);
+    gone.map(|line| gone_from(Gate::ThresholdLowered, line, added, removed)).collect()
 }
 
 /// The names and the numbers of a line's thresholds.
