@@ -10,6 +10,7 @@ use git2::{Repository, Signature};
 use serde_json::Value;
 
 mod cheats;
+mod declared;
 mod honest;
 mod inline;
 mod runners;

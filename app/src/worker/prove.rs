@@ -97,6 +97,7 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
         findings: &findings,
         known_flaky: &known_flaky,
         mixed: &trees.mixed,
+        test_files: &trees.test_files,
         has_inline_tests: trees.has_inline_tests,
     };
     let mut runs = Vec::new();

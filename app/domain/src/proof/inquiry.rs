@@ -1,6 +1,6 @@
 //! Which tree is tested next, and what all runs together show.
 //!
-//! A patch has two parts: its tests, which are the files that are tests by their names and the tests that stand
+//! A patch has two parts: its tests, which are the files that [are tests](TestFiles) and the tests that stand
 //! [inside the code](Mixed), and its code, which is all else. A tree has none of them, one, or both, which makes four
 //! [stands](Stand). What the tests say about the code is what changes between two stands that differ in the code alone, and
 //! there are two such pairs:
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::ecosystem::{Plan, runner};
 use crate::journal::{Change, ChangeKind};
 use crate::proof::findings::{Finding, Weight};
+use crate::proof::test_files::TestFiles;
 use crate::proof::{Account, Colour, Doubt, Evidence, Exit, Run, Verdict, paths};
 use crate::results::table::{Movement, Row, Seen, Table};
 use crate::results::{Results, Status};
@@ -55,11 +56,11 @@ impl Stand {
     }
 
     /// The paths of a patch that are as in the base in this tree.
-    pub fn restored(self, changes: &[Change]) -> Vec<String> {
+    pub fn restored(self, changes: &[Change], tests: &TestFiles) -> Vec<String> {
         let is_in = |change: &&Change| match self {
             Self::Base => false,
-            Self::Code => !paths::is_test_path(&change.path),
-            Self::Tests => paths::is_test_path(&change.path),
+            Self::Code => !tests.has(&change.path),
+            Self::Tests => tests.has(&change.path),
             Self::Head => true,
         };
         changes.iter().filter(|change| !is_in(change)).map(|change| change.path.clone()).collect()
@@ -129,6 +130,8 @@ pub struct Inquiry<'a> {
     pub is_about_the_build: bool,
     /// The files that hold both code and tests and can be taken apart.
     pub mixed: &'a [Mixed],
+    /// Which of its files are tests.
+    pub test_files: &'a TestFiles,
     /// Whether the patch changes tests that stand inside its code, where they cannot be told from it.
     pub has_inline_tests: bool,
     /// What stands in the patch itself against its proof.
@@ -269,7 +272,7 @@ impl<'a> Inquiry<'a> {
         self.changes.iter().any(|change| match (self.mixed.iter().find(|mixed| mixed.path == change.path), part) {
             (Some(mixed), Part::Code) => mixed.has_code,
             (Some(mixed), Part::Tests) => mixed.has_tests,
-            (None, part) => paths::is_test_path(&change.path) == (part == Part::Tests),
+            (None, part) => self.test_files.has(&change.path) == (part == Part::Tests),
         })
     }
 

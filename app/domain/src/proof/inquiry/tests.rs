@@ -47,6 +47,7 @@ impl Patch {
             has_canaries: self.canaries.is_some(),
             is_about_the_build: self.is_about_the_build,
             mixed: &self.mixed,
+            test_files: &TestFiles::default(),
             has_inline_tests: false,
             findings: &self.findings,
             known_flaky: &self.known_flaky,
@@ -306,10 +307,10 @@ fn each_stand_has_its_part_of_the_patch() {
         changed("conftest.py", ChangeKind::Modified),
     ];
     let tests = ["tests/changed.rs", "tests/deleted.rs", "tests/added.rs", "conftest.py"];
-    assert_eq!(Stand::Code.restored(&changes), tests);
-    assert_eq!(Stand::Tests.restored(&changes), ["src/lib.rs", "src/old.rs"]);
-    assert_eq!(Stand::Head.restored(&changes), Vec::<String>::new());
-    assert_eq!(Stand::Base.restored(&changes).len(), changes.len());
+    assert_eq!(Stand::Code.restored(&changes, &TestFiles::default()), tests);
+    assert_eq!(Stand::Tests.restored(&changes, &TestFiles::default()), ["src/lib.rs", "src/old.rs"]);
+    assert_eq!(Stand::Head.restored(&changes, &TestFiles::default()), Vec::<String>::new());
+    assert_eq!(Stand::Base.restored(&changes, &TestFiles::default()).len(), changes.len());
 }
 
 #[test]
@@ -347,6 +348,7 @@ fn without_a_test_command_nothing_is_run() {
         has_canaries: false,
         is_about_the_build: false,
         mixed: &[],
+        test_files: &TestFiles::default(),
         has_inline_tests: false,
         findings: &[],
         known_flaky: &BTreeSet::new(),
