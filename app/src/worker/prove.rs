@@ -22,8 +22,10 @@ use crate::workspace::Adopted;
 
 /// How many letters the names of the tests that must fail have.
 const WORD_LETTERS: usize = 12;
-/// How many test files are looked at for a place beside them.
+/// How many places are taken into account for the tests that must fail.
 const PLACES_MAX: usize = 200;
+/// How many files are read to find them, those that may be nearest first.
+const PLACES_READ_MAX: usize = 2_000;
 
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
     super::show(tools, spec, Stage::Verifying, run.walls()).await;
@@ -169,28 +171,36 @@ async fn canary(
 ) -> Result<Option<Canary>, StepError> {
     let Some(runner) = prepared.plan.runner else { return Ok(None) };
     let names = moved(runs);
+    let parts: BTreeSet<&str> = names.iter().map(|name| last_part(name)).filter(|part| !part.is_empty()).collect();
     let mut beside = Vec::new();
     let paths = tools.workspaces.paths(&spec.repo, commit).await?;
-    for path in paths.into_iter().filter(|path| canary::is_place(runner, path)).take(PLACES_MAX) {
+    let may_be = paths.into_iter().filter(|path| canary::is_place(runner, path));
+    let mut may_be: Vec<(usize, String)> = may_be.map(|path| (canary::distance(&path, &names), path)).collect();
+    may_be.sort();
+    for (distance, path) in may_be.into_iter().take(PLACES_READ_MAX) {
         let text = tools.workspaces.read(&spec.repo, commit, &path).await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let is_about = names.iter().any(|name| text.contains(name));
-        beside.push((!is_about, path, text));
+        if canary::shows_a_place(runner, &path, &text) {
+            let is_about = distance == 0 || parts.iter().any(|part| text.contains(part));
+            beside.push((!is_about, distance, path, text));
+        }
+        if beside.len() == PLACES_MAX {
+            break;
+        }
     }
     beside.sort();
-    let beside: Vec<(String, String)> = beside.into_iter().map(|(_, path, text)| (path, text)).collect();
+    let beside: Vec<(String, String)> = beside.into_iter().map(|(_, _, path, text)| (path, text)).collect();
     Ok(canary::canary(runner, &beside, &Words { file: word(), mark: word() }))
 }
 
-/// The last parts of the names of tests that failed in one run and passed in another.
+/// The names of tests that failed in one run and passed in another.
 fn moved(runs: &[Ran]) -> BTreeSet<&str> {
     let with = |wanted: Status| {
         let tests = runs.iter().filter_map(|ran| ran.results.as_ref()).flat_map(|results| &results.tests);
         tests.filter(move |(_, status)| **status == wanted).map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>()
     };
     let (failed, passed) = (with(Status::Failed), with(Status::Passed));
-    let moved = failed.intersection(&passed).map(|name| last_part(name));
-    moved.filter(|name| !name.is_empty()).collect()
+    failed.intersection(&passed).copied().collect()
 }
 
 fn last_part(name: &str) -> &str {
