@@ -105,7 +105,7 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
     let mut runs = Vec::new();
     if let Some(evidence) = prepared.baseline.clone() {
         let results = reports::kept(tools, evidence.results).await?;
-        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None });
+        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None, rewritten: Vec::new() });
     }
     loop {
         match inquiry.next(&runs) {
@@ -120,11 +120,11 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
                     false => None,
                 };
                 let tested = tested(tools, spec, prepared, &commit, &trees.changed(stand), canary.as_ref()).await?;
-                let Tested { evidence, results, canaries } = tested;
+                let Tested { evidence, results, canaries, rewritten } = tested;
                 // Where none could be laid, that is what became of them.
                 let canaries = canaries.or(has_canaries.then_some(Canaries { n_laid: 0, n_failed: 0 }));
                 info!("the tests on the {}: {}", stand.name(), evidence.exit);
-                runs.push(Ran { stand, evidence, results, canaries });
+                runs.push(Ran { stand, evidence, results, canaries, rewritten });
             }
         }
     }
@@ -156,7 +156,7 @@ async fn tested(
     let patch = (commit != base).then_some(Patch { commit, changes });
     // A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
     Ok(match commands::test(tools, spec, base, patch, plan, canary).await? {
-        Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None },
+        Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None, rewritten: Vec::new() },
         Said::Tested(tested) => tested,
     })
 }

@@ -63,7 +63,7 @@ pub enum Gate {
     KnowsItIsTested,
     /// Code asks for the environment, which differs between a test and its use.
     AsksTheEnvironment,
-    /// Code reaches for the test runner or its assertions.
+    /// Code reaches for the test runner or its assertions, or changes tests while they run.
     ReachesForTheRunner,
     /// Code ends its process, which would end the tests'.
     EndsTheProcess,
@@ -130,7 +130,7 @@ impl Gate {
             Self::ThresholdLowered => "A threshold is lower than before, or gone.",
             Self::KnowsItIsTested => "The code asks whether it is being tested.",
             Self::AsksTheEnvironment => "The code asks for its environment, which differs between a test and its use.",
-            Self::ReachesForTheRunner => "The code reaches for the test runner.",
+            Self::ReachesForTheRunner => "The code reaches for the test runner, or for the tests while they run.",
             Self::EndsTheProcess => "The code ends its process, and with it the tests'.",
             Self::Artefact => "This is made by a build, or is somebody else's code; no test speaks about where it comes from.",
             Self::Binary => "This is not text, so that nobody can read what it changes.",

@@ -30,6 +30,7 @@ use pair::Pair;
 mod documentation;
 mod kept_names;
 mod pair;
+mod rewritten;
 
 /// How many reproducing tests an [`Account`] names.
 pub const REPRODUCERS_MAX: usize = 50;
@@ -82,6 +83,8 @@ pub struct Ran {
     pub results: Option<Results>,
     /// Where tests that must fail were laid into the tree: how many of them were reported as failing, and how many there were.
     pub canaries: Option<Canaries>,
+    /// The files of tests that were changed meanwhile; what is not known counts as none.
+    pub rewritten: Vec<String>,
 }
 
 /// What became of the tests that must fail.
@@ -211,6 +214,11 @@ impl<'a> Inquiry<'a> {
         let is_reported = pair.table.is_some();
         self.repeat(&pair.without, is_reported)?;
         self.repeat(&pair.with, is_reported)?;
+        let rewritten = rewritten::found(runs, pair.without.0, pair.with.0);
+        if !rewritten.is_empty() {
+            let found = [rewritten, self.findings(runs)].concat();
+            return Ok(self.unproven_for(found, Doubt::Suspect, Some(pair), runs));
+        }
         let is_honest = pair.is_runner_honest();
         if is_honest == Some(false) || self.is_control_silenced(pair, runs)? {
             return Ok(self.unproven(Doubt::RunnerDeceives, Some(pair), runs));
@@ -306,12 +314,16 @@ impl<'a> Inquiry<'a> {
     }
 
     fn unproven(&self, doubt: Doubt, pair: Option<&Pair<'_>>, runs: &[Ran]) -> Verdict {
+        self.unproven_for(self.findings(runs), doubt, pair, runs)
+    }
+
+    fn unproven_for(&self, findings: Vec<Finding>, doubt: Doubt, pair: Option<&Pair<'_>>, runs: &[Ran]) -> Verdict {
         let account = Account {
             runs: runs.iter().map(Ran::told).collect(),
             reproducers: Vec::new(),
             table: pair.and_then(|pair| pair.table.clone()),
             is_runner_honest: if doubt == Doubt::RunnerDeceives { Some(false) } else { pair.and_then(Pair::is_runner_honest) },
-            findings: self.findings(runs),
+            findings,
         };
         let evidence = |stand: Option<&(Stand, Vec<&Ran>)>| stand.map(|(_, runs)| runs[0].evidence.clone());
         let base = evidence(pair.map(|pair| &pair.without)).or_else(|| runs.first().map(|ran| ran.evidence.clone()));

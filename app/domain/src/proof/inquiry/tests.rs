@@ -23,6 +23,7 @@ struct Patch {
     findings: Vec<Finding>,
     known_flaky: BTreeSet<String>,
     runner: Runner,
+    rewrites: Option<fn(Stand) -> bool>,
 }
 
 const N_CANARIES: usize = 3;
@@ -39,6 +40,7 @@ impl Patch {
             findings: Vec::new(),
             known_flaky: BTreeSet::new(),
             runner: Runner::Cargo,
+            rewrites: None,
         }
     }
 
@@ -78,7 +80,9 @@ impl Patch {
         let canaries = self.canaries.filter(|_| has_canaries);
         let canaries = canaries.map(|n_failed| Canaries { n_laid: N_CANARIES, n_failed: n_failed(stand) });
         let exit = if canaries.is_some_and(|canaries| canaries.n_failed > 0) { RED } else { exit };
-        Ran { stand, evidence: ended(exit), results, canaries }
+        let is_rewriting = self.rewrites.is_some_and(|rewrites| rewrites(stand));
+        let rewritten = is_rewriting.then(|| "tests/it.rs".to_owned()).into_iter().collect();
+        Ran { stand, evidence: ended(exit), results, canaries, rewritten }
     }
 
     fn doubt(&self, says: Says) -> Option<Doubt> {
@@ -438,4 +442,20 @@ fn an_example_in_the_documentation_of_code_shows_nothing() {
     };
     assert_eq!(Patch { runner: Runner::Pytest, ..Patch::of(CODE) }.doubt(mends), Some(Doubt::TestsTouched));
     assert_eq!(Patch { runner: Runner::Jest, ..Patch::of(CODE) }.doubt(mends), None);
+}
+
+#[test]
+fn code_that_changes_tests_while_they_run_is_not_proven() {
+    let patch = |rewrites: fn(Stand) -> bool| Patch { rewrites: Some(rewrites), ..Patch::of(BOTH) };
+    assert_eq!(patch(|stand| stand == Stand::Code).doubt(mends_an_old_test), Some(Doubt::Suspect));
+    assert_eq!(patch(|stand| stand == Stand::Head).doubt(brings_a_test), Some(Doubt::Suspect));
+    let (verdict, _) = patch(|stand| stand == Stand::Code).judged(mends_an_old_test);
+    let findings = &verdict.account().expect("an account").findings;
+    assert_eq!(
+        findings.iter().map(|found| (found.gate, found.path.as_str())).collect::<Vec<_>>(),
+        [(Gate::ReachesForTheRunner, "tests/it.rs")]
+    );
+    // A suite that writes into its own folder does so without the code, too.
+    assert_eq!(patch(|_| true).doubt(mends_an_old_test), None);
+    assert_eq!(patch(|stand| matches!(stand, Stand::Tests | Stand::Head)).doubt(brings_a_test), None);
 }
