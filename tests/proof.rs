@@ -120,6 +120,7 @@ fn wrong(case: &Case<'_>) -> Option<String> {
 }
 
 /// Whether there is Go on this machine; `go` in `PATCHWRIGHT_REQUIRE` makes it a failure that there is none.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
 pub(crate) fn has_go() -> bool {
     let has_go = Command::new("go").arg("version").output().is_ok_and(|said| said.status.success());
     if !has_go {

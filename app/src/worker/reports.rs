@@ -45,7 +45,7 @@ pub(super) async fn test(
     let reporting = plan.runner.and_then(|runner| Reporting::of(runner, test));
     let script = reporting.as_ref().map_or(test, |reporting| &reporting.command);
     let (mut evidence, printed) = commands::run_for_output(tools, executor, test, script).await?;
-    let rewritten = watch::changed(before, watch::stamps(tools, executor, plan).await?);
+    let rewritten = watch::changed(before, &watch::stamps(tools, executor, plan).await?);
     let report = match &reporting {
         None => None,
         Some(reporting) if reporting.is_file => fetched(tools, executor).await?,
