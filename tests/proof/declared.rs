@@ -87,6 +87,14 @@ const MARKED: &[File] = &[
     ("src/marked.rs", Some("#![cfg(test)]\n\npub fn expected() -> i64 {\n    4\n}\n")),
 ];
 
+/// What is expected stands in a text that only the tests include.
+const INCLUDED: &[File] = &[
+    RUST[0],
+    RUST[1],
+    library!(wrong!(), "", "include_str!(\"expected.txt\").trim().parse::<i64>().unwrap()"),
+    ("src/expected.txt", Some("4\n")),
+];
+
 #[test]
 fn what_a_test_expects_may_not_be_changed_in_a_file_that_only_tests_have() {
     check(&[
@@ -94,6 +102,7 @@ fn what_a_test_expects_may_not_be_changed_in_a_file_that_only_tests_have() {
         Case { name: "one that is elsewhere", base: ELSEWHERE, patch: &[("shared/values.rs", SIX)], doubt: STILL_RED },
         Case { name: "a module of such a module", base: NESTED, patch: &[("src/support/values.rs", SIX)], doubt: STILL_RED },
         Case { name: "a file of a module that has none", base: INSIDE, patch: &[("src/checks/deep.rs", SIX)], doubt: STILL_RED },
+        Case { name: "a text that is included", base: INCLUDED, patch: &[("src/expected.txt", Some("6\n"))], doubt: STILL_RED },
         Case {
             name: "a file that says so itself",
             base: MARKED,
@@ -148,6 +157,15 @@ fn a_fix_beside_a_changed_file_that_only_tests_have_is_proven() {
                 ("tests/sums.rs", Some("#[test]\nfn sums() {\n    assert!(calc::mean(&[2, 4]) > 2);\n}\n")),
             ],
             patch: &[library!(right!(), fixtures!(), "fixtures::expected()"), ("src/fixtures.rs", FOUR)],
+            doubt: None,
+        },
+        Case {
+            name: "a text that is included",
+            base: INCLUDED,
+            patch: &[
+                library!(right!(), "", "include_str!(\"expected.txt\").trim().parse::<i64>().unwrap()"),
+                ("src/expected.txt", Some("  4\n")),
+            ],
             doubt: None,
         },
         Case {

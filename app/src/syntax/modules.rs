@@ -1,4 +1,5 @@
-//! The files that a Rust source declares as modules, and which of them are compiled for tests alone.
+//! The files that a Rust source has by declaring them as modules or by including them, and which of them are compiled for tests
+//! alone.
 
 use tree_sitter::Node;
 
@@ -10,8 +11,10 @@ use crate::syntax::tree;
 const DEPTH_MAX: usize = 32;
 /// How many declarations of one file are kept.
 const DECLARATIONS_MAX: usize = 10_000;
+/// What has the compiler put a file in the place of a call.
+const INCLUDES: [&str; 3] = ["include!", "include_str!", "include_bytes!"];
 
-/// What a source says of modules.
+/// What a source says of other files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modules {
     /// Whether the whole file is for tests alone, by what it says at its beginning.
@@ -20,7 +23,7 @@ pub struct Modules {
     pub declarations: Vec<Declaration>,
 }
 
-/// A module that stands in a file of its own.
+/// A module that stands in a file of its own, or a file that is included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
     /// Where that file may be, from the repository's root; the first that is there is meant.
@@ -36,7 +39,7 @@ pub fn modules(path: &str, text: &[u8]) -> Modules {
     let Ok(whole) = std::str::from_utf8(text) else { return Modules::default() };
     let may_declare = |line: &str| line.contains("mod ") && line.contains(';');
     // Most files declare none, and reading them all would take long.
-    if !whole.contains("#![cfg") && !whole.lines().any(may_declare) {
+    if !whole.contains("#![cfg") && !whole.contains("include") && !whole.lines().any(may_declare) {
         return Modules::default();
     }
     let Some(tree) = tree(Language::Rust, text) else { return Modules::default() };
@@ -87,6 +90,11 @@ impl<'a> Inside<'a> {
                             Some(_) | None => {}
                         }
                     }
+                    if node.child_by_field_name("body").is_none() || kind != "mod_item" {
+                        let is_for_tests = self.is_for_tests || is_marked;
+                        let room = DECLARATIONS_MAX.saturating_sub(found.len());
+                        found.extend(included(path, said).take(room).map(|places| Declaration { places, is_for_tests }));
+                    }
                     (is_marked, place) = (false, None);
                 }
             }
@@ -107,6 +115,16 @@ fn path_in(attribute: &str) -> Option<String> {
     let value = bare.strip_prefix("path")?.trim_start().strip_prefix('=')?;
     let (begin, end) = (value.find('"')?, value.rfind('"')?);
     value.get(begin + 1..end).map(str::to_owned)
+}
+
+/// The files that an item includes, as far as their paths stand in it; they are told from the folder of the source.
+fn included(source: &str, item: &str) -> impl Iterator<Item = Vec<String>> {
+    let folder = source.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let calls = INCLUDES.iter().flat_map(|call| item.match_indices(call).map(|(at, _)| &item[at + call.len()..]));
+    calls.filter_map(move |behind| {
+        let path = behind.trim_start().strip_prefix(['(', '[', '{'])?.trim_start().strip_prefix('"')?.split('"').next()?;
+        plain(&format!("{folder}/{path}")).map(|path| vec![path])
+    })
 }
 
 /// Where the file of a module may be: the compiler's rules, and where they turn on whether a file is the root of a crate, which
@@ -169,6 +187,13 @@ mod tests {
         let elsewhere = "#[path = \"../y/a.rs\"]\n#[cfg(test)]\nmod a;\nmod b { #[path=\"c.rs\"] mod c; }\n";
         assert_eq!(of("src/lib.rs", elsewhere), ["src/b/c.rs", "y/a.rs (tests)"]);
         assert_eq!(of("src/lib.rs", "#[path = \"../../a.rs\"]\nmod a;\n"), [""], "it is out of the repository");
+    }
+
+    #[test]
+    fn what_a_source_includes_is_its_own() {
+        let text = "const A: &str = include_str!(\"a.txt\");\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn b() { include!( \"../b.rs\" ); \
+                    include_bytes!(concat!(\"c\", \"d\")); }\n}\n#[test]\nfn e() { f(include_bytes![\"e.bin\"]) }\n";
+        assert_eq!(of("src/lib.rs", text), ["b.rs (tests)", "src/a.txt", "src/e.bin (tests)"]);
     }
 
     #[test]

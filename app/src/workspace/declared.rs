@@ -26,8 +26,7 @@ pub(super) fn test_files(
     head: &CommitId,
     changes: &[Change],
 ) -> Result<TestFiles, WorkspaceError> {
-    let is_asked = |path: &&str| path.ends_with(".rs") && !is_test_path(path);
-    let asked: Vec<&str> = changes.iter().map(|change| change.path.as_str()).filter(is_asked).collect();
+    let asked: Vec<&str> = changes.iter().map(|change| change.path.as_str()).filter(|path| !is_test_path(path)).collect();
     if asked.is_empty() {
         return Ok(TestFiles::default());
     }
@@ -39,7 +38,7 @@ pub(super) fn test_files(
     };
     // A file that was part of the program stays one, whatever the patch declares it to be. Of a new one the patch alone can tell.
     let is_for_tests = |path: &&&str| {
-        let version = if before.files.contains_key(**path) { &before } else { &after };
+        let version = if before.has(path) { &before } else { &after };
         version.for_tests.contains(**path)
     };
     let declared = asked.iter().filter(is_for_tests).map(|path| (*path).to_owned()).collect();
@@ -49,6 +48,8 @@ pub(super) fn test_files(
 /// The sources of one commit.
 struct Sources {
     files: BTreeMap<String, Modules>,
+    /// Files that are no sources, of those that are asked for.
+    others: BTreeSet<String>,
     /// Those that only tests have.
     for_tests: BTreeSet<String>,
 }
@@ -59,13 +60,17 @@ type Known = HashMap<(String, Oid), Modules>;
 impl Sources {
     /// `None` where there are more than are looked through.
     fn of(repository: &Repository, commit: &CommitId, asked: &[&str], known: &mut Known) -> Result<Option<Self>, WorkspaceError> {
-        let (mut found, mut packages) = (Vec::new(), BTreeSet::new());
+        let asked_for: BTreeSet<&str> = asked.iter().copied().collect();
+        let (mut found, mut others, mut packages) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         each_file(repository, commit, |folder, name, id| {
             if name == MANIFEST {
                 packages.insert(folder.to_owned());
             }
+            let path = format!("{folder}{name}");
             if name.ends_with(".rs") {
-                found.push((format!("{folder}{name}"), id));
+                found.push((path, id));
+            } else if asked_for.contains(path.as_str()) {
+                others.insert(path);
             }
         })?;
         if found.len() > SOURCES_MAX {
@@ -88,8 +93,12 @@ impl Sources {
             }
             files.insert(key.0.clone(), known.get(&key).cloned().unwrap_or_default());
         }
-        let for_tests = for_tests(&files);
-        Ok(Some(Self { files, for_tests }))
+        let for_tests = for_tests(&files, &others);
+        Ok(Some(Self { files, others, for_tests }))
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path) || self.others.contains(path)
     }
 }
 
@@ -99,10 +108,11 @@ fn package<'a>(path: &str, packages: &'a BTreeSet<String>) -> Option<&'a str> {
     folders.filter_map(|folder| packages.get(folder)).map(String::as_str).next()
 }
 
-/// The files that are declared, and to which no way leads from the program.
-fn for_tests(files: &BTreeMap<String, Modules>) -> BTreeSet<String> {
+/// The files that are declared or included, and to which no way leads from the program.
+fn for_tests(files: &BTreeMap<String, Modules>, others: &BTreeSet<String>) -> BTreeSet<String> {
+    let is_there = |place: &&String| files.contains_key(*place) || others.contains(*place);
     let targets = |source: &Modules| -> Vec<(String, bool)> {
-        let target = |places: &[String]| places.iter().find(|place| files.contains_key(*place)).cloned();
+        let target = |places: &[String]| places.iter().find(is_there).cloned();
         source.declarations.iter().filter_map(|said| Some((target(&said.places)?, said.is_for_tests))).collect()
     };
     let declared: BTreeSet<String> = files.values().flat_map(targets).map(|(path, _)| path).collect();
@@ -116,6 +126,6 @@ fn for_tests(files: &BTreeMap<String, Modules>) -> BTreeSet<String> {
             left.extend(of_it.into_iter().filter(|(path, is_for_tests)| !is_for_tests && is_program(path)).map(|(path, _)| path));
         }
     }
-    let outside = |path: &&String| !program.contains(*path) && (declared.contains(*path) || marked(path));
-    files.keys().filter(outside).cloned().collect()
+    let only_marked = files.keys().filter(|path| marked(path));
+    declared.iter().chain(only_marked).filter(|path| !program.contains(*path)).cloned().collect()
 }
