@@ -39,6 +39,7 @@ mod publish;
 mod reports;
 mod solve;
 mod trees;
+mod watch;
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);

@@ -14,6 +14,7 @@ use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::findings::Finding;
+use patchwright_domain::proof::test_files::TestFiles;
 
 use crate::forge::CloneAccess;
 use crate::private_folder::{self, PrivateFolder, let_pass};
@@ -27,6 +28,7 @@ use relay::Relay;
 mod adopted;
 mod checkout;
 mod compose;
+mod declared;
 mod difference;
 mod edit;
 mod files;
@@ -278,6 +280,21 @@ impl Workspaces {
         let (mirror, base, head) = (self.mirror(repo), base.clone(), head.clone());
         let changes = changes.to_vec();
         blocking(move || difference::findings(&mirror, &base, &head, &changes, &kept)).await
+    }
+
+    /// Which files of the difference of two commits, whose files are `changes`, are tests.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
+    pub async fn test_files(
+        &self,
+        repo: &RepoRef,
+        base: &CommitId,
+        head: &CommitId,
+        changes: &[Change],
+    ) -> Result<TestFiles, WorkspaceError> {
+        let (mirror, base, head, changes) = (self.mirror(repo), base.clone(), head.clone(), changes.to_vec());
+        blocking(move || declared::test_files(&mirror, &base, &head, &changes)).await
     }
 
     /// A file's bytes at a commit, `None` where there is no such regular file.

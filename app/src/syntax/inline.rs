@@ -234,7 +234,8 @@ fn line(row: usize) -> u32 {
     u32::try_from(row).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-fn is_for_tests(attribute: &str) -> bool {
+/// Whether an attribute says that an item is compiled for tests alone.
+pub(super) fn is_for_tests(attribute: &str) -> bool {
     let bare: String = attribute.chars().filter(|c| !c.is_whitespace()).collect();
     let name = bare.trim_start_matches("#[").trim_end_matches(']').split('(').next().unwrap_or_default();
     let all = bare.strip_prefix("#[cfg(all(").and_then(|rest| rest.strip_suffix("))]"));

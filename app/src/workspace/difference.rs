@@ -7,10 +7,11 @@ use git2::{Delta, DiffDelta, DiffHunk, DiffLine, DiffOptions, FileMode, Reposito
 use patchwright_domain::journal::{Change, ChangeKind, CommitId};
 use patchwright_domain::proof::difference::{Difference, LINES_MAX, Line, Mode, ModeChange};
 use patchwright_domain::proof::findings::{self, Finding};
-use patchwright_domain::proof::{self, secrets};
+use patchwright_domain::proof::secrets;
+use patchwright_domain::proof::test_files::TestFiles;
 
-use super::WorkspaceError;
 use super::mirror::{git, oid, open, read_from};
+use super::{WorkspaceError, declared};
 use crate::guarded::Guarded;
 use crate::syntax::inline;
 
@@ -33,10 +34,12 @@ pub(super) fn findings(
 ) -> Result<Vec<Finding>, WorkspaceError> {
     let repository = open(mirror)?;
     let mut difference = difference(&repository, base, head).map_err(|e| git("reading the difference", &e))?;
+    let tests = declared::test_files(mirror, base, head, changes)?;
     for (commit, lines) in [(base, &mut difference.removed), (head, &mut difference.added)] {
-        let is_marked = mark_tests_in_code(changes, lines, |path| read_from(&repository, commit, path))?;
+        let is_marked = mark_tests_in_code(&tests, changes, lines, |path| read_from(&repository, commit, path))?;
         difference.is_whole &= is_marked;
     }
+    difference.test_files = tests;
     let is_new = |change: &&Change| change.kind == ChangeKind::Added;
     let names: Vec<&str> = changes.iter().filter(is_new).map(|change| change.path.as_str()).collect();
     let hits = match secrets::is_too_much(&difference.added) {
@@ -56,28 +59,31 @@ pub(super) fn findings(
     Ok(findings::findings(changes, &difference, &hits, &kept.instruction_fallbacks))
 }
 
-/// Marks the lines of Rust sources that stand in tests inside the code, and those at which code is another where it is tested;
-/// whether none of the sources was left out.
+/// Marks the lines of Rust sources that stand in tests inside the code or in files that only tests have, and those at which code
+/// is another where it is tested; whether none of the sources was left out.
 fn mark_tests_in_code(
+    tests: &TestFiles,
     changes: &[Change],
     lines: &mut [Line],
     read: impl Fn(&str) -> Result<Option<Vec<u8>>, WorkspaceError>,
 ) -> Result<bool, WorkspaceError> {
-    let (mut sources, mut parsing) = (HashMap::new(), inline::Parsing::default());
-    for path in proof::may_hold_tests(changes) {
+    let (mut sources, mut parsing, mut is_whole) = (HashMap::new(), inline::Parsing::default(), true);
+    for path in tests.mixed(changes) {
         let Some(text) = read(path)? else { continue };
         if !parsing.takes(text.len()) {
-            return Ok(false);
+            is_whole = false;
+            break;
         }
         sources.extend(inline::parts(&text).map(|parts| (path, parts)));
     }
     for line in lines {
+        line.is_inline_test = tests.declared.contains(&line.path);
         if let Some(parts) = sources.get(line.path.as_str()) {
             line.is_inline_test = parts.is_in_test(line.line);
             line.depends_on_tests = parts.conditions.binary_search(&line.line).is_ok();
         }
     }
-    Ok(true)
+    Ok(is_whole)
 }
 
 /// All lines, those of files that are not text too: a secret can stand in any.

@@ -51,11 +51,11 @@ pub enum Gate {
     TestDeleted,
     /// A test that was there has a name by which it is not run.
     TestRenamedAway,
-    /// A test that was there stands in another file, with all that it says.
+    /// A file of tests that was there is gone, and all that it asserts stands in another one.
     TestMoved,
     /// A test is told not to run.
     TestSkipped,
-    /// A test file asserts less than it did.
+    /// A test file asserts less than it did, or tests that passed are gone, and fewer have come.
     TestWeakened,
     /// A number below which the tests' coverage counts as too little is lower than it was, or gone.
     ThresholdLowered,
@@ -63,7 +63,7 @@ pub enum Gate {
     KnowsItIsTested,
     /// Code asks for the environment, which differs between a test and its use.
     AsksTheEnvironment,
-    /// Code reaches for the test runner or its assertions.
+    /// Code reaches for the test runner or its assertions, or changes tests while they run.
     ReachesForTheRunner,
     /// Code ends its process, which would end the tests'.
     EndsTheProcess,
@@ -120,13 +120,15 @@ impl Gate {
             Self::Instructions => "This tells agents what to do, and no test speaks about it.",
             Self::TestDeleted => "An existing test is deleted.",
             Self::TestRenamedAway => "An existing test stands where it is not run any more.",
-            Self::TestMoved => "An existing test stands in another file, with all its assertions.",
+            Self::TestMoved => "An existing test file is gone, and another one has all its assertions.",
             Self::TestSkipped => "A test is told not to run.",
-            Self::TestWeakened => "An existing test file has fewer assertions than before.",
+            Self::TestWeakened => {
+                "Existing tests check less than before: a file has fewer assertions, or a test is not run any more."
+            }
             Self::ThresholdLowered => "A threshold is lower than before, or gone.",
             Self::KnowsItIsTested => "The code asks whether it is being tested.",
             Self::AsksTheEnvironment => "The code asks for its environment, which differs between a test and its use.",
-            Self::ReachesForTheRunner => "The code reaches for the test runner.",
+            Self::ReachesForTheRunner => "The code reaches for the test runner, or for the tests while they run.",
             Self::EndsTheProcess => "The code ends its process, and with it the tests'.",
             Self::Artefact => "This is made by a build, or is somebody else's code; no test speaks about where it comes from.",
             Self::Binary => "This is not text, so that nobody can read what it changes.",

@@ -50,7 +50,7 @@ pub(super) fn is_test_configuration(path: &str) -> bool {
 }
 
 /// Source files in which tests may stand inside the code.
-pub fn may_hold_tests(changes: &[Change]) -> impl Iterator<Item = &str> {
+pub(super) fn may_hold_tests(changes: &[Change]) -> impl Iterator<Item = &str> {
     let may_hold = |c: &&Change| c.kind != ChangeKind::Deleted && c.path.ends_with(".rs") && !is_test_path(&c.path);
     changes.iter().filter(may_hold).map(|c| c.path.as_str())
 }

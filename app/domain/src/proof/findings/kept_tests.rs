@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{FINDINGS_MAX, Finding, Gate, LINE_CHARS_MAX, found};
 use crate::journal::{Change, ChangeKind};
 use crate::proof::difference::{Difference, Line};
-use crate::proof::paths::is_test_path;
+use crate::proof::test_files::TestFiles;
 
 /// What an assertion says in the common languages, in lower case.
 const ASSERTIONS: [&str; 8] = ["assert", "expect(", "expect!", "t.error", "t.fatal", "require.", "should", ".raises"];
@@ -19,7 +19,8 @@ const THRESHOLDS: [&str; 9] =
 pub(super) fn of_tests(changes: &[Change], difference: &Difference) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (all_added, all_removed) = (by_path(&difference.added), by_path(&difference.removed));
-    let is_deleted_test = |change: &Change| change.kind == ChangeKind::Deleted && is_test_path(&change.path);
+    let tests = &difference.test_files;
+    let is_deleted_test = |change: &Change| change.kind == ChangeKind::Deleted && tests.has(&change.path);
     let said = if changes.iter().any(is_deleted_test) { texts(&all_added) } else { Texts::new() };
     let nowhere = Texts::new();
     for change in changes {
@@ -27,7 +28,7 @@ pub(super) fn of_tests(changes: &[Change], difference: &Difference) -> Vec<Findi
         if is_deleted_test(change) {
             // Where there are more than are told anyway, nobody looks where they have gone.
             let said = if findings.len() < FINDINGS_MAX { &said } else { &nowhere };
-            findings.push(gone(change, removed, said));
+            findings.push(gone(change, removed, said, tests));
         }
         if change.kind == ChangeKind::Modified {
             findings.extend(weakened(added, removed));
@@ -63,7 +64,8 @@ fn texts<'a>(lines: &Lines<'a>) -> Texts<'a> {
 }
 
 /// What became of a test file that is not there any more, by what the patch adds to others.
-fn gone(change: &Change, removed: &[&Line], by_path: &Texts<'_>) -> Finding {
+fn gone(change: &Change, removed: &[&Line], by_path: &Texts<'_>, tests: &TestFiles) -> Finding {
+    let is_run_alike = |before: &str, after: &str| tests.has(after) && is_named_alike(before, after);
     let asserted: Vec<&Line> = removed.iter().copied().filter(|line| asserts(line)).collect();
     let said = if asserted.is_empty() { removed.to_vec() } else { asserted };
     let says_it = |lines: &BTreeMap<&str, usize>| {
@@ -81,7 +83,7 @@ fn gone(change: &Change, removed: &[&Line], by_path: &Texts<'_>) -> Finding {
 }
 
 /// Whether a runner that finds a test at one path finds it at the other, by the signs that names have.
-fn is_run_alike(before: &str, after: &str) -> bool {
+fn is_named_alike(before: &str, after: &str) -> bool {
     let parts = |path: &str| {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
@@ -96,8 +98,8 @@ fn is_run_alike(before: &str, after: &str) -> bool {
         |stem| stem.ends_with("Test") || stem.ends_with("Tests"),
     ];
     let own: Vec<_> = signs.iter().filter(|has| has(&stem)).collect();
-    let is_named_alike = if own.is_empty() { folder == folder_after } else { own.iter().any(|has| has(&stem_after)) };
-    is_test_path(after) && extension == extension_after && is_named_alike
+    let has_its_signs = if own.is_empty() { folder == folder_after } else { own.iter().any(|has| has(&stem_after)) };
+    extension == extension_after && has_its_signs
 }
 
 /// Tests that assert less than before.
