@@ -86,7 +86,7 @@ fn what_builds_the_tests_proves_nothing() {
         (
             "tests/mean.rs",
             Some(
-                "#[test]\nfn three() {\n    assert_eq!(calc::mean(&[2, 4, 6]).to_string(), include_str!(\"../target/expected.txt\").trim());\n}\n",
+                "#[test]\nfn three() {\n    assert_eq!(calc::mean(&[2, 4, 6]).to_string(), std::fs::read_to_string(\"target/expected.txt\").unwrap().trim());\n}\n",
             ),
         ),
         ("target/expected.txt", Some("4\n")),
