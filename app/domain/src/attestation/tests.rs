@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal::{CommitId, Conclusion, Outcome};
+use crate::journal::{CommitId, Conclusion, EntryKind, Outcome};
 use crate::proof::Colour;
 use crate::proof::findings::Gate;
 use crate::results::table::Movement;
