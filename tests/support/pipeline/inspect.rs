@@ -82,6 +82,20 @@ fn look_through_folder(secrets: &[String], folder: &Path) {
         } else if let Ok(bytes) = std::fs::read(&path) {
             look_through(secrets, &path.display().to_string(), &bytes);
         }
+        if path.extension().is_some_and(|extension| extension == "db") {
+            look_through_deliveries(secrets, &path);
+        }
+    }
+}
+
+/// Bodies are compressed in there.
+fn look_through_deliveries(secrets: &[String], file: &Path) {
+    let store = rusqlite::Connection::open(file).expect("it is a database");
+    let mut packed = store.prepare("SELECT body FROM delivery WHERE encoding = 1").expect("it has deliveries");
+    let bodies = packed.query_map([], |row| row.get::<_, Vec<u8>>(0)).expect("it can be read");
+    for body in bodies {
+        let body = zstd::decode_all(body.expect("it can be read").as_slice()).expect("it is compressed");
+        look_through(secrets, "a delivery", &body);
     }
 }
 
