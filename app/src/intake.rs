@@ -49,9 +49,10 @@ impl Intake {
                 tracing::error!(error = %error, "deliveries cannot be decided");
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = self.store.signals().deliveries.notified() => {}
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = self.clock.sleep(POLL_INTERVAL) => {}
             }
         }
         self.finish_reactions().await;

@@ -26,6 +26,7 @@ use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
 use crate::workspace::{WorkspaceError, Workspaces};
+use workshop::{OnDisk, Workshop};
 
 mod adopt;
 pub mod attest;
@@ -37,8 +38,9 @@ mod prepare;
 pub mod prove;
 mod publish;
 mod reports;
-mod solve;
+pub mod solve;
 mod trees;
+pub mod workshop;
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -114,31 +116,42 @@ pub struct Settings {
 pub struct Worker {
     name: String,
     tools: Arc<Tools>,
+    workshop: Arc<dyn Workshop>,
 }
 
 /// What came of a step.
-enum Answer {
+#[derive(Debug)]
+pub enum Answer {
     /// Something to write down.
     Entry(Box<EntryKind>),
     /// Nothing yet: hand the job back for so long.
-    Later { seconds: i64, because: String },
+    Later {
+        /// How long.
+        seconds: i64,
+        /// Why, for the log.
+        because: String,
+    },
     /// It was written already, in the course of the step.
     Written,
 }
 
 impl Answer {
-    fn entry(kind: EntryKind) -> Self {
+    /// This is to be written down.
+    pub fn entry(kind: EntryKind) -> Self {
         Self::Entry(Box::new(kind))
     }
 }
 
 /// Why a step has no answer.
 #[derive(Debug, thiserror::Error)]
-enum StepError {
+pub enum StepError {
+    /// The store did not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The forge did not.
     #[error(transparent)]
     Forge(#[from] ForgeError),
+    /// The repository, its mirror or its remote side did not.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
     /// The step ends the run, in the words of the failure.
@@ -155,7 +168,12 @@ impl From<Failure> for StepError {
 impl Worker {
     /// A worker of this name; two of one name are told apart by their leases.
     pub fn new(name: impl Into<String>, tools: Arc<Tools>) -> Self {
-        Self { name: name.into(), tools }
+        Self::in_workshop(name, tools, Arc::new(OnDisk))
+    }
+
+    /// A worker that works on files in another workshop than this machine's.
+    pub fn in_workshop(name: impl Into<String>, tools: Arc<Tools>, workshop: Arc<dyn Workshop>) -> Self {
+        Self { name: name.into(), tools, workshop }
     }
 
     /// Works until told to stop; a step that is under way then is given up and its job handed back.
@@ -167,9 +185,10 @@ impl Worker {
                 Err(error) => tracing::error!(error = %error, "a job cannot be worked on"),
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = self.tools.store.signals().jobs.notified() => {}
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = self.tools.clock.sleep(POLL_INTERVAL) => {}
             }
         }
     }
@@ -201,7 +220,7 @@ impl Worker {
                     return;
                 }
             };
-            let shift = Shift { tools: &self.tools, lease, spec, progress: Progress { run, journal } };
+            let shift = Shift { tools: &self.tools, workshop: self.workshop.as_ref(), lease, spec, progress: Progress { run, journal } };
             match shift.work(stop).await {
                 Ok(()) => {}
                 Err(StoreError::LeaseLost { .. }) => warn!("the lease is lost; another worker has the job"),
@@ -217,18 +236,25 @@ impl Worker {
 /// One worker's time with one job.
 struct Shift<'a> {
     tools: &'a Tools,
+    workshop: &'a dyn Workshop,
     lease: Lease,
     spec: JobSpec,
     progress: Progress,
 }
 
 /// A run with the journal that it is the fold of.
-struct Progress {
+#[derive(Debug)]
+pub struct Progress {
     run: Run,
     journal: Vec<Entry>,
 }
 
 impl Progress {
+    /// The run, as far as it has come.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// Adds an entry, hears what others have added meanwhile, and says whether somebody asked for a cancel among it.
     async fn record(&mut self, tools: &Tools, lease: &Lease, kind: EntryKind) -> Result<bool, StoreError> {
         let seen = u32::try_from(self.journal.len()).unwrap_or(u32::MAX);
@@ -251,6 +277,7 @@ impl Shift<'_> {
             }
             let name = name(&step);
             let answer = tokio::select! {
+                biased;
                 answer = self.answer(step).instrument(info_span!("step", step = name)) => answer,
                 () = stop.cancelled() => Ok(Answer::Later { seconds: 0, because: "this worker is being stopped".into() }),
             };
@@ -277,15 +304,17 @@ impl Shift<'_> {
                 return Ok(Answer::Written);
             }
             match step {
-                Step::Adopt => adopt::adopt(self.tools, &self.spec, self.progress.run.walls()).await,
-                Step::Prepare => prepare::prepare(self.tools, &self.spec, &self.progress.run).await,
+                Step::Adopt => self.workshop.adopt(self.tools, &self.spec, &self.progress.run).await,
+                Step::Prepare => self.workshop.prepare(self.tools, &self.spec, &self.progress.run).await,
                 Step::Solve { attempt, round, feedback } => {
                     let solve = solve::Solve { attempt, round, feedback };
-                    solve::solve(self.tools, &self.spec, &self.lease, &mut self.progress, solve).await
+                    self.workshop.solve(self.tools, &self.spec, &self.lease, &mut self.progress, solve).await
                 }
-                Step::Verify => prove::verify(self.tools, &self.spec, &self.progress.run).await,
-                Step::PlanPublish { conclusion } => publish::plan(self.tools, &self.spec, &self.progress, conclusion).await,
-                Step::Perform { effect } => publish::perform(self.tools, &self.spec, effect).await,
+                Step::Verify => self.workshop.verify(self.tools, &self.spec, &self.progress.run).await,
+                Step::PlanPublish { conclusion } => {
+                    publish::plan(self.tools, self.workshop, &self.spec, &self.progress, conclusion).await
+                },
+                Step::Perform { effect } => publish::perform(self.tools, self.workshop, &self.spec, effect).await,
                 Step::Complete { outcome } => {
                     info!("completed: {outcome}");
                     Ok(Answer::entry(EntryKind::Completed { outcome }))
@@ -294,8 +323,9 @@ impl Shift<'_> {
             }
         };
         tokio::select! {
-            answer = step => answer,
+            biased;
             error = &mut lease_lost => Err(error.into()),
+            answer = step => answer,
         }
     }
 
@@ -393,7 +423,7 @@ fn name(step: &Step) -> &'static str {
 /// Renews a lease until it is lost.
 async fn renew(tools: &Tools, lease: &Lease) -> StoreError {
     loop {
-        tokio::time::sleep(LEASE / 3).await;
+        tools.clock.sleep(LEASE / 3).await;
         match tools.store.renew(lease, tools.clock.now(), LEASE).await {
             Ok(()) => {}
             Err(error @ StoreError::LeaseLost { .. }) => return error,

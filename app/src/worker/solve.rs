@@ -26,13 +26,14 @@ use crate::store::{Lease, StoreError};
 use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
 
 /// One solve: where it begins and what it goes on from.
-pub(super) struct Solve {
+#[derive(Clone, Debug)]
+pub struct Solve {
     /// Which attempt, from 1.
-    pub(super) attempt: u32,
+    pub attempt: u32,
     /// Which round of it, from 1.
-    pub(super) round: u32,
+    pub round: u32,
     /// What was found after the round before.
-    pub(super) feedback: Option<String>,
+    pub feedback: Option<String>,
 }
 
 pub(super) async fn solve(
@@ -91,11 +92,14 @@ pub(super) async fn solve(
 }
 
 /// Writes down the turns of an agent that works, until it ends; `None` where somebody asked for a cancel meanwhile.
-async fn watch(
+///
+/// # Errors
+/// [`StepError`] where a turn cannot be written down.
+pub async fn watch(
     tools: &Tools,
     lease: &Lease,
     progress: &mut Progress,
-    working: impl Future<Output = Solution>,
+    working: impl Future<Output = Solution> + Send,
     taken: &mut mpsc::UnboundedReceiver<(Usage, String)>,
 ) -> Result<Option<Solution>, StepError> {
     tokio::pin!(working);
