@@ -1,7 +1,8 @@
 //! Works on jobs: fold the journal, ask the run for its next step, do it, write down what came of it, and again.
 //!
 //! A worker holds no state of a job but the run, which is a fold of the journal. When it dies, the next one does the
-//! step again. While it works it renews its lease; once that is lost it writes nothing more.
+//! step again. While it works it renews its lease (`tenure`); once that cannot be relied on it writes nothing more. When it
+//! is stopped it hands its job back, but not before what it has sent to the forge is answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
 use crate::workspace::{WorkspaceError, Workspaces};
+use tenure::{LEASE, Tenure};
 use workshop::{OnDisk, Workshop};
 
 mod adopt;
@@ -39,13 +41,12 @@ pub mod prove;
 mod publish;
 mod reports;
 pub mod solve;
+mod tenure;
 mod trees;
 pub mod workshop;
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a lease holds; it is renewed three times in that time.
-const LEASE: Duration = Duration::from_secs(60);
 /// How often in a row a job is handed back before the step counts as failed.
 const HANDED_BACK_MAX: usize = 20;
 /// The longest time for which a job is handed back, in seconds.
@@ -207,7 +208,8 @@ impl Worker {
     }
 
     async fn work_on_next(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
-        let claim = self.tools.store.claim(&self.name, self.tools.clock.now(), LEASE).await?;
+        let now = self.tools.clock.now();
+        let claim = self.tools.store.claim(&self.name, now, LEASE).await?;
         let Some(Claim { lease, spec, journal }) = claim else { return Ok(false) };
         let span = info_span!("job", job.id = %lease.job(), repo = %spec.repo);
         // Another worker may find further work while this one is busy.
@@ -220,7 +222,8 @@ impl Worker {
                     return;
                 }
             };
-            let shift = Shift { tools: &self.tools, workshop: self.workshop.as_ref(), lease, spec, progress: Progress { run, journal } };
+            let (tools, workshop, tenure) = (&*self.tools, self.workshop.as_ref(), Tenure::new(&self.tools, lease, now));
+            let shift = Shift { tools, workshop, tenure, spec, progress: Progress { run, journal } };
             match shift.work(stop).await {
                 Ok(()) => {}
                 Err(StoreError::LeaseLost { .. }) => warn!("the lease is lost; another worker has the job"),
@@ -237,7 +240,7 @@ impl Worker {
 struct Shift<'a> {
     tools: &'a Tools,
     workshop: &'a dyn Workshop,
-    lease: Lease,
+    tenure: Tenure<'a>,
     spec: JobSpec,
     progress: Progress,
 }
@@ -271,62 +274,50 @@ impl Progress {
 impl Shift<'_> {
     async fn work(mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         loop {
-            let step = self.progress.run.next(self.tools.clock.now());
+            let now = self.tools.clock.now();
+            self.tenure.check(now)?;
+            let step = self.progress.run.next(now);
             if step == Step::Rest {
                 return Ok(());
             }
             let name = name(&step);
-            let answer = tokio::select! {
-                biased;
-                answer = self.answer(step).instrument(info_span!("step", step = name)) => answer,
-                () = stop.cancelled() => Ok(Answer::Later { seconds: 0, because: "this worker is being stopped".into() }),
-            };
+            let answer = self.answer(now, step, stop).instrument(info_span!("step", step = name)).await;
             match self.reaction(answer)? {
                 Answer::Entry(kind) => {
-                    self.progress.record(self.tools, &self.lease, *kind).await?;
+                    self.progress.record(self.tools, self.tenure.lease(), *kind).await?;
                 }
                 Answer::Written => {}
                 Answer::Later { seconds, because } => {
                     info!(delay_s = seconds, "handed back: {because}");
                     let not_before = self.tools.clock.now().checked_add(SignedDuration::from_secs(seconds));
-                    return self.tools.store.release(self.lease, not_before.unwrap_or(Timestamp::MAX)).await;
+                    let lease = self.tenure.into_lease();
+                    return self.tools.store.release(lease, not_before.unwrap_or(Timestamp::MAX)).await;
                 }
             }
         }
     }
 
-    async fn answer(&mut self, step: Step) -> Result<Answer, StepError> {
-        let lease_lost = renew(self.tools, &self.lease);
-        // The renewal borrows the lease alone, so that the step may write.
-        tokio::pin!(lease_lost);
+    async fn answer(&mut self, now: Timestamp, step: Step, stop: &CancellationToken) -> Result<Answer, StepError> {
+        let Self { tools, workshop, tenure, spec, progress } = self;
+        let (tools, workshop, lease) = (*tools, *workshop, tenure.lease());
         let step = async {
-            if confine(self.tools, &self.lease, &mut self.progress, &step).await? {
-                return Ok(Answer::Written);
+            if stop.is_cancelled() {
+                return Ok(stopped());
             }
-            match step {
-                Step::Adopt => self.workshop.adopt(self.tools, &self.spec, &self.progress.run).await,
-                Step::Prepare => self.workshop.prepare(self.tools, &self.spec, &self.progress.run).await,
-                Step::Solve { attempt, round, feedback } => {
-                    let solve = solve::Solve { attempt, round, feedback };
-                    self.workshop.solve(self.tools, &self.spec, &self.lease, &mut self.progress, solve).await
-                }
-                Step::Verify => self.workshop.verify(self.tools, &self.spec, &self.progress.run).await,
-                Step::PlanPublish { conclusion } => {
-                    publish::plan(self.tools, self.workshop, &self.spec, &self.progress, conclusion).await
-                },
-                Step::Perform { effect } => publish::perform(self.tools, self.workshop, &self.spec, effect).await,
-                Step::Complete { outcome } => {
-                    info!("completed: {outcome}");
-                    Ok(Answer::entry(EntryKind::Completed { outcome }))
-                }
-                Step::Rest => Ok(Answer::Written),
+            let confined = confine(tools, lease, progress, &step);
+            if let Some(answer) = unless(stop, confined).await? {
+                return Ok(answer);
             }
+            // A job that is handed back may be another worker's at once, and must not meet what is still under way to the
+            // forge; so that is waited for, and a service that is stopped cuts off what takes too long.
+            show(tools, spec, &step, progress.run.walls()).await;
+            if let Step::Perform { effect } = step {
+                return publish::perform(tools, workshop, spec, effect).await;
+            }
+            let done = async { do_step(tools, workshop, spec, lease, progress, step).await.map(Some) };
+            Ok(unless(stop, done).await?.unwrap_or(Answer::Written))
         };
-        tokio::select! {
-            biased;
-            error = &mut lease_lost => Err(error.into()),
-            answer = step => answer,
-        }
+        tenure.during(now, step).await
     }
 
     /// What to do about an answer: an error is an answer too.
@@ -360,7 +351,7 @@ impl Shift<'_> {
             return Answer::Later { seconds, because };
         }
         let effect = match self.progress.run.next(self.tools.clock.now()) {
-            Step::Perform { effect } => Some(effect.key(self.lease.job())),
+            Step::Perform { effect } => Some(effect.key(self.tenure.lease().job())),
             Step::Adopt
             | Step::Prepare
             | Step::Solve { .. }
@@ -390,21 +381,65 @@ impl Shift<'_> {
     }
 }
 
-/// Writes down what confines the code that a step runs, before any of it runs, and says whether somebody asked for a cancel
-/// meanwhile. Where nothing does that may be used, the run ends.
-async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<bool, StepError> {
+/// Does what can be given up at any moment, and gives it up when the worker is stopped.
+async fn unless(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<Option<Answer>, StepError>>,
+) -> Result<Option<Answer>, StepError> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = stop.cancelled() => Ok(Some(stopped())),
+    }
+}
+
+fn stopped() -> Answer {
+    Answer::Later { seconds: 0, because: "this worker is being stopped".into() }
+}
+
+/// Does a step that sends nothing to the forge.
+async fn do_step(
+    tools: &Tools,
+    workshop: &dyn Workshop,
+    spec: &JobSpec,
+    lease: &Lease,
+    progress: &mut Progress,
+    step: Step,
+) -> Result<Answer, StepError> {
+    match step {
+        Step::Adopt => workshop.adopt(tools, spec).await,
+        Step::Prepare => workshop.prepare(tools, spec, &progress.run).await,
+        Step::Solve { attempt, round, feedback } => {
+            let solve = solve::Solve { attempt, round, feedback };
+            workshop.solve(tools, spec, lease, progress, solve).await
+        }
+        Step::Verify => workshop.verify(tools, spec, &progress.run).await,
+        Step::PlanPublish { conclusion } => publish::plan(tools, workshop, spec, progress, conclusion).await,
+        Step::Complete { outcome } => {
+            info!("completed: {outcome}");
+            Ok(Answer::entry(EntryKind::Completed { outcome }))
+        }
+        Step::Perform { .. } | Step::Rest => Ok(Answer::Written),
+    }
+}
+
+/// Writes down what confines the code that a step runs, before any of it runs. Where nothing does that may be used, the run
+/// ends.
+async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<Option<Answer>, StepError> {
     let runs_code = match step {
         Step::Prepare | Step::Solve { .. } | Step::Verify => true,
         Step::Adopt | Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => false,
     };
     if !runs_code {
-        return Ok(false);
+        return Ok(None);
     }
     let walls = record::walls(tools.sandbox.as_ref()).await.map_err(|refusal| conclusions::refusal(&refusal))?;
     if progress.run.walls().last() == Some(&walls) {
-        return Ok(false);
+        return Ok(None);
     }
-    Ok(progress.record(tools, lease, EntryKind::Confined { walls }).await?)
+    let is_cancelled = progress.record(tools, lease, EntryKind::Confined { walls }).await?;
+    // What the cancel comes to is the next step.
+    Ok(is_cancelled.then_some(Answer::Written))
 }
 
 fn name(step: &Step) -> &'static str {
@@ -420,20 +455,14 @@ fn name(step: &Step) -> &'static str {
     }
 }
 
-/// Renews a lease until it is lost.
-async fn renew(tools: &Tools, lease: &Lease) -> StoreError {
-    loop {
-        tools.clock.sleep(LEASE / 3).await;
-        match tools.store.renew(lease, tools.clock.now(), LEASE).await {
-            Ok(()) => {}
-            Err(error @ StoreError::LeaseLost { .. }) => return error,
-            Err(error) => warn!(error = %error, "the lease could not be renewed"),
-        }
-    }
-}
-
-/// Keeps the progress comment up to date. It is a courtesy: the run does not depend on it.
-async fn show(tools: &Tools, spec: &JobSpec, stage: Stage, walls: &[Walls]) {
+/// Keeps the progress comment up to date where a step takes long. It is a courtesy: the run does not depend on it.
+async fn show(tools: &Tools, spec: &JobSpec, step: &Step, walls: &[Walls]) {
+    let stage = match step {
+        Step::Adopt | Step::Prepare => Stage::Preparing,
+        Step::Solve { round, .. } => Stage::Solving(*round),
+        Step::Verify => Stage::Verifying,
+        Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => return,
+    };
     let Some(issue) = spec.task.issue() else { return };
     let effect = patchwright_domain::effect::Effect::EnsureComment {
         issue,

@@ -7,7 +7,6 @@ use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
 use patchwright_domain::proof::{self, Stand, Verdict};
-use patchwright_domain::report::Stage;
 use patchwright_domain::results::{Status, table};
 use patchwright_domain::run::Run;
 use tracing::info;
@@ -26,7 +25,6 @@ const WORD_LETTERS: usize = 12;
 const PLACES_MAX: usize = 200;
 
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Verifying, run.walls()).await;
     let (Some(prepared), Some(proposal)) = (run.prepared(), run.proposal()) else {
         return Err(StoreError::Corrupt("a run without a proposal verifies".into()).into());
     };

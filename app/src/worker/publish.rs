@@ -72,12 +72,7 @@ async fn moved_head(tools: &Tools, spec: &JobSpec, proven: &CommitId) -> Option<
 }
 
 /// Does one effect. One that is refused is written down as such; the run decides what that means.
-pub(super) async fn perform(
-    tools: &Tools,
-    workshop: &dyn Workshop,
-    spec: &JobSpec,
-    effect: Effect,
-) -> Result<Answer, StepError> {
+pub(super) async fn perform(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect: Effect) -> Result<Answer, StepError> {
     let key = effect.key(&spec.id());
     let failure = match attempt(tools, workshop, spec, &effect).await {
         Ok(receipt) => {

@@ -9,7 +9,7 @@ use patchwright_domain::instructions;
 use patchwright_domain::job::{JobSpec, Usage};
 use patchwright_domain::journal::{CommitId, Conclusion, Digest, EntryKind, Outcome, Prepared, Proposal};
 use patchwright_domain::proof;
-use patchwright_domain::report::{self, Stage};
+use patchwright_domain::report;
 use patchwright_domain::run::{Judged, Run};
 use patchwright_domain::turn::{Closing, Standing};
 use tokio::sync::mpsc;
@@ -44,7 +44,6 @@ pub(super) async fn solve(
     solve: Solve,
 ) -> Result<Answer, StepError> {
     let run = &progress.run;
-    super::show(tools, spec, Stage::Solving(solve.round), run.walls()).await;
     let prepared = run.prepared().cloned().ok_or_else(|| StoreError::Corrupt("a run that is not prepared solves".into()))?;
     let request = request(tools, &prepared).await?;
     let mode = spec.task.mode();

@@ -19,7 +19,7 @@ pub trait Workshop: Send + Sync {
     ///
     /// # Errors
     /// [`StepError`].
-    async fn adopt(&self, tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError>;
+    async fn adopt(&self, tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError>;
 
     /// Fixes the base, finds out how it is tested, and tests it.
     ///
@@ -62,8 +62,8 @@ pub struct OnDisk;
 
 #[async_trait]
 impl Workshop for OnDisk {
-    async fn adopt(&self, tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
-        adopt::adopt(tools, spec, run.walls()).await
+    async fn adopt(&self, tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
+        adopt::adopt(tools, spec).await
     }
 
     async fn prepare(&self, tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
