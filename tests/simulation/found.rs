@@ -11,7 +11,7 @@ fn delivery(name: &str, what: &str, at_ms: i64, due_ms: i64) -> Delivery {
 
 /// A scene of one process and one worker in which nothing goes wrong.
 fn scene(deliveries: Vec<Delivery>) -> Scene {
-    Scene { n_workers: &[1], deliveries, n_faults: 0, issues: vec![1] }
+    Scene { n_workers: &[1], deliveries, n_faults: 0, toil_s: 9..=9, issues: vec![1] }
 }
 
 #[track_caller]

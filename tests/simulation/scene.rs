@@ -1,5 +1,7 @@
 //! What happens on GitHub in a schedule, and in what order it is told.
 
+use std::ops::RangeInclusive;
+
 use super::books::Books;
 use super::workshop::POISONED;
 use super::world::BEGINNING_MS;
@@ -20,6 +22,8 @@ pub(super) struct Scene {
     pub(super) deliveries: Vec<Delivery>,
     /// How many things may go wrong.
     pub(super) n_faults: u32,
+    /// How long each piece of work takes, in seconds.
+    pub(super) toil_s: RangeInclusive<u64>,
     /// The issues that ask for something.
     pub(super) issues: Vec<u64>,
 }
@@ -35,6 +39,7 @@ impl Scene {
         let mut scene = Self {
             n_workers: SHAPES[rng.usize(..SHAPES.len())],
             deliveries: Vec::new(),
+            toil_s: 1..=25,
             n_faults: if rng.u8(..3) == 0 { 0 } else { rng.u32(1..=6) },
             issues: if rng.u8(..12) == 0 { vec![POISONED.0] } else { (1..=rng.u64(1..=2)).collect() },
         };

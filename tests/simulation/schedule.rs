@@ -60,6 +60,7 @@ pub(super) fn told(seed: u64, workspaces: &Arc<Workspaces>) -> Vec<String> {
 fn played(world: Arc<World>, seed: u64, scene: Option<Scene>, workspaces: &Arc<Workspaces>) -> (Option<String>, Vec<String>) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let scene = scene.unwrap_or_else(|| Scene::of(&mut rng, &mut world.state().books));
+    world.state().toil_s = scene.toil_s.clone();
     let places = (0..scene.n_workers.len()).map(|_| Place::Down { until_ms: 0 }).collect();
     let n_faults_left = scene.n_faults;
     let mut schedule = Schedule { world, rng, scene, places, workspaces, n_faults_left };

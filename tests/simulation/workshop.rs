@@ -53,7 +53,11 @@ fn evidence(code: i32) -> Evidence {
 impl WorldWorkshop {
     /// Works for a while, longer than a lease at times.
     async fn toil(&self, tools: &Tools) {
-        let seconds = self.world.state().rng.u64(1..=25);
+        let seconds = {
+            let mut state = self.world.state();
+            let toil_s = state.toil_s.clone();
+            state.rng.u64(toil_s)
+        };
         tools.clock.sleep(Duration::from_secs(seconds)).await;
     }
 

@@ -1,5 +1,6 @@
 //! The world between the ports: calls that travel and are answered, timers, and the time. Nothing in it moves by itself.
 
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -29,6 +30,8 @@ pub(super) struct State {
     /// For what happens inside of the ports, such as how long a test takes.
     pub(super) rng: fastrand::Rng,
     now_ms: i64,
+    /// How long each piece of work takes, in seconds.
+    pub(super) toil_s: RangeInclusive<u64>,
     /// The guard that is taken away, if one is.
     pub(super) removed: Option<Guard>,
     /// What has happened, where somebody wants to read it.
@@ -105,6 +108,7 @@ impl World {
         let state = State {
             rng: fastrand::Rng::with_seed(seed ^ 0x5eed),
             now_ms: BEGINNING_MS,
+            toil_s: 1..=1,
             removed,
             told: is_told.then(Vec::new),
             calls: Vec::new(),
