@@ -16,6 +16,7 @@ mod killed;
 mod modes;
 mod ownership;
 mod sandbox;
+mod service;
 
 /// What a command left: exit code, standard output, standard error.
 struct Ended {

@@ -4,9 +4,7 @@ use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Adopted, Conclusion, EntryKind, Failure, Outcome, Proposal};
 use patchwright_domain::proof;
-use patchwright_domain::report::Stage;
 use patchwright_domain::report::neutral::code;
-use patchwright_domain::walls::Walls;
 use tracing::info;
 
 use super::{Answer, StepError, Tools, conclusions};
@@ -14,8 +12,7 @@ use crate::forge::{Access, PullRequest};
 use crate::store::StoreError;
 use crate::workspace::{self, Pull, Pulled, WorkspaceError};
 
-pub(super) async fn adopt(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Preparing, walls).await;
+pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
     let number = spec.task.issue().ok_or_else(|| StoreError::Corrupt("a run without a pull request adopts".into()))?;
     let Some(PullRequest { target, .. }) = tools.forge.pull_request(spec).await? else {
         return Err(no_pull_request(number).into());

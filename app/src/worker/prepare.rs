@@ -6,7 +6,6 @@ use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{CommitId, Digest, EntryKind, Prepared};
 use patchwright_domain::policy::Policy;
 use patchwright_domain::proof::Evidence;
-use patchwright_domain::report::Stage;
 use patchwright_domain::run::Run;
 use patchwright_domain::walls::Reach;
 use tracing::info;
@@ -20,7 +19,6 @@ use crate::sandbox::images;
 use crate::store::StoreError;
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Preparing, run.walls()).await;
     let request = tools.forge.context(spec).await?;
     let text = serde_json::to_vec(&request).expect("a request holds only text");
     let request = tools.store.put_artifact(text).await?;

@@ -8,7 +8,6 @@ use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, 
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
 use patchwright_domain::proof::secrets::Veil;
 use patchwright_domain::proof::{self, Stand, Verdict};
-use patchwright_domain::report::Stage;
 use patchwright_domain::results::{Status, table};
 use patchwright_domain::run::Run;
 use serde::Serialize;
@@ -31,7 +30,6 @@ const PLACES_MAX: usize = 200;
 const PLACES_READ_MAX: usize = 2_000;
 
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Verifying, run.walls()).await;
     let (Some(prepared), Some(proposal)) = (run.prepared(), run.proposal()) else {
         return Err(StoreError::Corrupt("a run without a proposal verifies".into()).into());
     };

@@ -7,8 +7,9 @@ use patchwright_domain::report::Story;
 use patchwright_domain::run::Run;
 use tracing::info;
 
+use super::workshop::Workshop;
 use super::{Answer, Progress, StepError, Tools, attest, conclusions, prove, solve};
-use crate::forge::{Access, ForgeError};
+use crate::forge::ForgeError;
 use crate::store::StoreError;
 use crate::workspace::WorkspaceError;
 
@@ -18,6 +19,7 @@ use crate::workspace::WorkspaceError;
 /// or written, the texts are made of a journal without them, and are looked at once more when they are made.
 pub(super) async fn plan(
     tools: &Tools,
+    workshop: &dyn Workshop,
     spec: &JobSpec,
     progress: &Progress,
     conclusion: Conclusion,
@@ -41,7 +43,7 @@ pub(super) async fn plan(
     };
     let moved_to = match run.adopted() {
         Some(adopted) => moved_head(tools, spec, adopted.proposed()).await,
-        None => moved_base(tools, spec, run).await,
+        None => moved_base(tools, workshop, spec, run).await,
     };
     let sealed = attest::of_run(tools, spec, run, &journal).await?;
     let story = Story {
@@ -68,11 +70,10 @@ pub(super) async fn plan(
 }
 
 /// Where the default branch points now, if that is no longer the base. Not knowing it stops nothing.
-async fn moved_base(tools: &Tools, spec: &JobSpec, run: &Run) -> Option<CommitId> {
+async fn moved_base(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, run: &Run) -> Option<CommitId> {
     let base = &run.prepared()?.base;
     run.judged()?;
-    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await.ok()?;
-    let now = tools.workspaces.fetch(&spec.repo, access).await.ok()?;
+    let now = workshop.base(tools, spec).await?;
     (now != *base).then_some(now)
 }
 
@@ -83,9 +84,9 @@ async fn moved_head(tools: &Tools, spec: &JobSpec, proven: &CommitId) -> Option<
 }
 
 /// Does one effect. One that is refused is written down as such; the run decides what that means.
-pub(super) async fn perform(tools: &Tools, spec: &JobSpec, effect: Effect) -> Result<Answer, StepError> {
+pub(super) async fn perform(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect: Effect) -> Result<Answer, StepError> {
     let key = effect.key(&spec.id());
-    let failure = match attempt(tools, spec, &effect).await {
+    let failure = match attempt(tools, workshop, spec, &effect).await {
         Ok(receipt) => {
             info!(effect = %key, url = receipt.url, "performed");
             return Ok(Answer::entry(EntryKind::Performed { key, receipt }));
@@ -100,13 +101,11 @@ pub(super) async fn perform(tools: &Tools, spec: &JobSpec, effect: Effect) -> Re
     Ok(Answer::entry(EntryKind::Failed { failure, effect: Some(key) }))
 }
 
-async fn attempt(tools: &Tools, spec: &JobSpec, effect: &Effect) -> Result<Receipt, StepError> {
+async fn attempt(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect: &Effect) -> Result<Receipt, StepError> {
     let Effect::PushBranch { branch, commit, pack } = effect else {
         return Ok(tools.forge.perform(&spec.repo, &effect.key(&spec.id()), effect).await?);
     };
     let pack = tools.store.artifact(pack).await?;
-    tools.workspaces.unpack(&spec.repo, commit, pack).await?;
-    let access = tools.forge.clone_access(&spec.repo, Access::Push).await?;
-    tools.workspaces.push(&spec.repo, access, branch, commit).await?;
+    workshop.push(tools, spec, branch, commit, pack).await?;
     Ok(Receipt { url: None })
 }

@@ -9,7 +9,7 @@ use patchwright_domain::instructions;
 use patchwright_domain::job::{JobSpec, Usage};
 use patchwright_domain::journal::{CommitId, Conclusion, Digest, EntryKind, Outcome, Prepared, Proposal};
 use patchwright_domain::proof;
-use patchwright_domain::report::{self, Stage};
+use patchwright_domain::report;
 use patchwright_domain::run::{Judged, Run};
 use patchwright_domain::turn::{Closing, Standing};
 use tokio::sync::mpsc;
@@ -26,13 +26,14 @@ use crate::store::{Lease, StoreError};
 use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
 
 /// One solve: where it begins and what it goes on from.
-pub(super) struct Solve {
+#[derive(Clone, Debug)]
+pub struct Solve {
     /// Which attempt, from 1.
-    pub(super) attempt: u32,
+    pub attempt: u32,
     /// Which round of it, from 1.
-    pub(super) round: u32,
+    pub round: u32,
     /// What was found after the round before.
-    pub(super) feedback: Option<String>,
+    pub feedback: Option<String>,
 }
 
 pub(super) async fn solve(
@@ -43,7 +44,6 @@ pub(super) async fn solve(
     solve: Solve,
 ) -> Result<Answer, StepError> {
     let run = &progress.run;
-    super::show(tools, spec, Stage::Solving(solve.round), run.walls()).await;
     let prepared = run.prepared().cloned().ok_or_else(|| StoreError::Corrupt("a run that is not prepared solves".into()))?;
     let request = request(tools, &prepared).await?;
     let mode = spec.task.mode();
@@ -91,11 +91,14 @@ pub(super) async fn solve(
 }
 
 /// Writes down the turns of an agent that works, until it ends; `None` where somebody asked for a cancel meanwhile.
-async fn watch(
+///
+/// # Errors
+/// [`StepError`] where a turn cannot be written down.
+pub async fn watch(
     tools: &Tools,
     lease: &Lease,
     progress: &mut Progress,
-    working: impl Future<Output = Solution>,
+    working: impl Future<Output = Solution> + Send,
     taken: &mut mpsc::UnboundedReceiver<(Usage, String)>,
 ) -> Result<Option<Solution>, StepError> {
     tokio::pin!(working);
