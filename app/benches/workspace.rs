@@ -119,6 +119,8 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
         webhook_secrets: vec![secret],
         api_url: github.api_url(),
         web_url: github.web_url().to_owned(),
+        write_spacing: Duration::ZERO,
+        clock: Arc::new(SystemClock),
     })?;
     let tools = Arc::new(Tools {
         store: Arc::new(SqliteStore::open(folder.join("workspace.db")).await?),

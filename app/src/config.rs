@@ -92,6 +92,8 @@ pub struct GitHub {
     pub web_url: String,
     /// What users write to call the bot.
     pub mention: String,
+    /// The pause between writes to the repositories of one installation, in milliseconds. GitHub asks for a second at least.
+    pub write_spacing_ms: u64,
 }
 
 impl Default for GitHub {
@@ -104,6 +106,7 @@ impl Default for GitHub {
             api_url: "https://api.github.com".into(),
             web_url: "https://github.com".into(),
             mention: "@codex".into(),
+            write_spacing_ms: 1_000,
         }
     }
 }

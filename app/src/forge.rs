@@ -18,7 +18,7 @@ pub mod github;
 pub mod local;
 
 /// Why the forge did not do it, by what the caller should do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ForgeError {
     /// Come back no earlier than this.
     #[error("the forge limits the rate of requests")]

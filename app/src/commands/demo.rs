@@ -130,6 +130,8 @@ impl Stage {
             webhook_secrets: vec![Settings::new(Arc::new(|| SystemClock.now())).webhook_secret],
             api_url: config.github.api_url.clone(),
             web_url: config.github.web_url.clone(),
+            write_spacing: Duration::ZERO,
+            clock: Arc::new(SystemClock),
         });
         Ok(Tools {
             store: assemble::store(&config.store).await?,

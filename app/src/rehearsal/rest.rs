@@ -10,6 +10,7 @@ mod repositories;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     access::{Denied, Token},
@@ -30,6 +31,8 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) query: BTreeMap<String, String>,
     pub(super) authorization: Option<String>,
+    /// What an answer is called that the caller has already.
+    pub(super) if_none_match: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
@@ -167,10 +170,26 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Outcome {
             return Outcome::Disconnected;
         }
     };
-    world.n_requests += 1;
+    let answer = if exchange.faulty { answer } else { unless_known(request, answer) };
+    // What has not changed counts towards no limit.
+    world.n_requests += u64::from(answer.status != 304);
     (exchange.status, exchange.response) = (answer.status, answer.body.clone());
     world.record(exchange);
     Outcome::Answered(with_common_headers(world, answer))
+}
+
+/// Gives a successful answer to a GET its name, and is silent where the caller has it.
+fn unless_known(request: &Request, mut answer: Answer) -> Answer {
+    if request.method != "GET" || answer.status != 200 {
+        return answer;
+    }
+    let digest = Sha256::digest(format!("{:?} {}", answer.headers, answer.body));
+    let etag = format!("W/\"{}\"", hex::encode(digest));
+    if request.if_none_match.as_ref() == Some(&etag) {
+        (answer.status, answer.body) = (304, Value::Null);
+    }
+    answer.headers.push(("etag", etag));
+    answer
 }
 
 /// Turns `/repositories/ID/...`, as links have it, into `/repos/OWNER/NAME/...`.
@@ -355,6 +374,9 @@ fn page<T>(world: &World, call: &Call, items: Vec<T>) -> (Vec<T>, Vec<(&'static 
 
 fn with_common_headers(world: &World, mut answer: Answer) -> Answer {
     let used = world.n_requests.min(REQUESTS_PER_HOUR);
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&world.now());
+    // A year of more than four digits cannot be said in a header.
+    answer.headers.extend(date.ok().map(|date| ("date", date)));
     answer.headers.extend([
         ("x-ratelimit-limit", REQUESTS_PER_HOUR.to_string()),
         ("x-ratelimit-remaining", (REQUESTS_PER_HOUR - used).to_string()),
