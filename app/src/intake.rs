@@ -116,10 +116,10 @@ impl Intake {
         // Stopping asks nobody's permission: whoever may close an issue may stop the work on it.
         if matches!(event.kind, EventKind::IssueClosed { .. }) {
             let role = patchwright_domain::event::Role::None;
-            return Ok(Facts { policy: Policy::default(), role, open_jobs });
+            return Ok(Facts { policy: Policy::default(), role, is_open: false, open_jobs });
         }
         let facts = self.forge.facts(event).await?;
-        Ok(Facts { policy: facts.policy, role: facts.role, open_jobs })
+        Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs })
     }
 
     /// Puts a decision off, or gives it up where that cannot help or was done too often.
@@ -131,7 +131,11 @@ impl Intake {
                 return Ok(Some(Decision::ignore(format!("it cannot be decided: {problem}"))));
             }
             Undecided::Store(error) => return Err(StoreError::Unavailable(error.to_string())),
-            Undecided::Forge(ForgeError::Denied { .. } | ForgeError::Rejected { .. }) => {
+            Undecided::Forge(ForgeError::Denied { remedy, .. }) => {
+                warn!(error = %error, remedy, "a delivery cannot be decided");
+                return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}; {remedy}"))));
+            }
+            Undecided::Forge(ForgeError::Rejected { .. }) => {
                 warn!(error = %error, "a delivery cannot be decided");
                 return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}"))));
             }

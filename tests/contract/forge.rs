@@ -23,6 +23,7 @@ mod effects;
 mod facts;
 mod failures;
 mod limits;
+mod sweep;
 mod tokens;
 
 const SECRET: &str = "a secret for rehearsals";

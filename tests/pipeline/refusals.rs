@@ -115,7 +115,7 @@ async fn answers_that_are_lost_make_nothing_twice() {
 async fn a_rate_limit_puts_the_work_off_and_loses_nothing() {
     Setup::default()
         .play(async |world| {
-            world.github.fault(Fault::rate_limit("GET", "/repos/octo/rocket/issues/1", 403, 300));
+            world.github.fault(Fault::rate_limit("GET", COMMENTS, 403, 300));
             world.comment(MAINTAINER, "@codex fix this");
             world.work().await;
             assert_eq!((world.run().await.outcome(), world.model.requests().len()), (None, 0));

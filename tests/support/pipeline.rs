@@ -5,16 +5,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
 use patchwright::agent::toolbox::{NoTools, Toolbox};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::agent::{Agent, Assignment, Solution};
 use patchwright::attestation::Attestor;
-use patchwright::clock::{Clock, SystemClock};
 use patchwright::egress::Egress;
 use patchwright::forge::github::{GitHub, GitHubSettings};
 use patchwright::intake::Intake;
@@ -43,7 +41,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::github::APP_ID;
+use clock::{TestClock, WallClock};
 
+mod clock;
 mod inspect;
 mod look;
 pub(crate) mod post;
@@ -213,49 +213,6 @@ impl Setup {
             world.page().await
         })
         .await
-    }
-}
-
-/// The system's clock, and what a test lets pass on top.
-#[derive(Default)]
-pub(crate) struct TestClock {
-    seconds: AtomicI64,
-    /// How often it may still be looked at before the alarm goes off; none is set below 0.
-    looks_left: AtomicI64,
-    alarm: Notify,
-}
-
-impl TestClock {
-    /// Lets time pass.
-    pub(crate) fn pass(&self, seconds: i64) {
-        self.seconds.fetch_add(seconds, Ordering::SeqCst);
-    }
-
-    /// What it shows, without counting as a look.
-    fn time(&self) -> Timestamp {
-        SystemClock.now() + SignedDuration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-
-    fn set_alarm(&self, n_looks: i64) {
-        self.looks_left.store(n_looks, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        if self.looks_left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.alarm.notify_waiters();
-        }
-        self.time()
-    }
-}
-
-/// The same clock for GitHub's side, where nobody dies when it is looked at.
-struct WallClock(Arc<TestClock>);
-
-impl Clock for WallClock {
-    fn now(&self) -> Timestamp {
-        self.0.time()
     }
 }
 

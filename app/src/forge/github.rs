@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::{Access, CloneAccess, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use super::{Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 use crate::clock::Clock;
 use crate::policy_file;
 use client::{Call, Client};
@@ -30,6 +30,7 @@ mod answers;
 mod checks;
 mod client;
 mod effects;
+mod hook;
 mod payload;
 mod places;
 mod refusal;
@@ -117,6 +118,15 @@ impl GitHub {
         }
     }
 
+    /// Whether an issue or pull request is open now; one that is gone is not.
+    async fn is_open(&self, issue: IssueNumber, grant: &Grant) -> Result<bool, ForgeError> {
+        match self.client.call(grant, &Call::get(format!("/issues/{issue}"), "looking whether the issue is open")).await {
+            Ok(answer) => Ok(answer.body.get("state").and_then(Value::as_str) == Some("open")),
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn comments(&self, issue: IssueNumber, grant: &Grant) -> Result<Vec<Value>, ForgeError> {
         let mut comments = Vec::new();
         for page in 1..=PAGES_MAX {
@@ -180,10 +190,11 @@ impl Forge for GitHub {
     }
 
     async fn facts(&self, event: &Event) -> Result<RepoFacts, ForgeError> {
-        let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read")]);
+        let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read"), ("issues", "read")]);
+        let is_open = self.is_open(event.kind.issue(), &grant).await?;
         let policy = self.policy(&grant).await?;
         let role = self.role(&event.actor.login, &grant).await?;
-        Ok(RepoFacts { policy, role })
+        Ok(RepoFacts { policy, role, is_open })
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
@@ -235,6 +246,14 @@ impl Forge for GitHub {
             return Err(refusal::denied(WHAT, "the repository is archived and can only be read", refusal::ARCHIVED));
         }
         Ok(CloneAccess { url: format!("{}/{}/{}.git", self.web_url, place.owner, place.name), token: Some(token) })
+    }
+
+    async fn attempts(&self, from: Option<&Cursor>) -> Result<Attempts, ForgeError> {
+        self.list_attempts(from).await
+    }
+
+    async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError> {
+        self.ask_again(attempt).await
     }
 
     async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {

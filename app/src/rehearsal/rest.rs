@@ -3,6 +3,7 @@
 
 mod app;
 mod checks;
+mod hook;
 mod issues;
 mod pulls;
 mod repositories;
@@ -98,6 +99,8 @@ const WRITE: Needs = Needs::Conversation("write");
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
     route("GET", "/app", Needs::App, app::show),
+    route("GET", "/app/hook/deliveries", Needs::App, hook::deliveries),
+    route("POST", "/app/hook/deliveries/{delivery_id}/attempts", Needs::App, hook::redeliver),
     route("GET", "/app/installations", Needs::App, app::installations),
     route("GET", "/app/installations/{installation_id}", Needs::App, app::installation),
     route("POST", "/app/installations/{installation_id}/access_tokens", Needs::App, app::access_token),
@@ -255,7 +258,8 @@ fn serve(
     let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
     let repo = world.repository_named(parameter("owner"), parameter("repo")).map(|repo| repo.id);
     if parameters.contains_key("repo") && repo.is_none() {
-        return not_found();
+        let former = format!("{}/{}", parameter("owner"), parameter("repo"));
+        return moved(world, request, path, &former).unwrap_or_else(not_found);
     }
     let (query, path) = (request.query.clone(), path.to_owned());
     let mut call = Call { parameters, query, body, path, repo: repo.unwrap_or(RepositoryId(0)), token: None };
@@ -263,7 +267,31 @@ fn serve(
         Ok(token) => call.token = token,
         Err(refusal) => return refusal,
     }
+    if let Some(refusal) = kept_out(world, route, &call) {
+        return refusal;
+    }
     (route.handler)(world, &call).unwrap_or_else(|refusal| refusal)
+}
+
+/// Leads from a repository's former name to its number, if the caller may know of it.
+fn moved(world: &World, request: &Request, path: &str, former: &str) -> Option<Answer> {
+    let id = *world.former_names.get(&former.to_lowercase())?;
+    let token = world.check_token(request.authorization.as_deref()).ok()?;
+    let rest = path.strip_prefix("/repos/")?.get(former.len()..)?;
+    let url = format!("{}/repositories/{}{rest}", world.api, id.0);
+    let status = if request.method == "GET" { 301 } else { 307 };
+    let body = json!({"message": "Moved Permanently", "url": url, "documentation_url": DOCUMENTATION});
+    world.reaches(&token, id).then(|| Answer { status, headers: vec![("location", url)], body })
+}
+
+/// What the state of a repository forbids to everybody.
+fn kept_out(world: &World, route: &Route, call: &Call) -> Option<Answer> {
+    let repo = world.repository(call.repo)?;
+    if repo.is_archived && route.method != "GET" {
+        return Some(refuse(403, "Repository was archived so is read-only."));
+    }
+    let is_of_issue = matches!(route.needs, Needs::Conversation(_)) && !is_about_pull(world, call);
+    (is_of_issue && !repo.has_issues).then(|| refuse(410, "Issues are disabled for this repo"))
 }
 
 fn admit(world: &World, needs: Needs, call: &Call, authorization: Option<&str>) -> Result<Option<Token>, Answer> {

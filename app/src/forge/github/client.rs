@@ -154,7 +154,7 @@ impl Client {
     pub(super) async fn locate(&self, grant: &Grant, what: &str) -> Result<(Place, SecretString), ForgeError> {
         let path = format!("/repositories/{}", grant.repo.id);
         let refused = |refusal: Refusal| match refusal.told() {
-            ForgeError::Denied { what, reason, .. } if reason.contains("answered 404") => {
+            ForgeError::Denied { what, reason, .. } if reason.contains("answered 404") && what != ASKING_FOR_TOKEN => {
                 denied(&what, &reason, refusal::NOT_REACHED)
             }
             other => other,

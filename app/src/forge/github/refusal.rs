@@ -19,6 +19,8 @@ const NOT_INSTALLED: &str = "install the App on this account, and give it access
 pub(super) const NOT_REACHED: &str = "give the App access to this repository; if it was transferred, install the App on the account that has it now, \
      then ask there again";
 pub(super) const ARCHIVED: &str = "unarchive the repository in its settings, then ask again";
+const NOT_FOUND: &str = "check that it is still there and that the App has access to this repository; if it was transferred, install the App \
+     on the account that has it now";
 const ISSUES_DISABLED: &str = "enable issues in the repository's settings, then ask again";
 const LOCKED: &str = "unlock the conversation, or ask in another one";
 const NOT_GRANTED: &str = "grant the App the permissions that the README lists and accept the change in the installation";
@@ -75,7 +77,7 @@ pub(super) fn read(what: &str, status: StatusCode, headers: &HeaderMap, body: &V
         StatusCode::FORBIDDEN => denied(&forbidden(headers, &message)),
         StatusCode::NOT_FOUND if is_for_token => denied(NOT_INSTALLED),
         StatusCode::GONE => denied(ISSUES_DISABLED),
-        StatusCode::NOT_FOUND => denied("check that the App is installed on this repository, and that issues are enabled there"),
+        StatusCode::NOT_FOUND => denied(NOT_FOUND),
         StatusCode::UNPROCESSABLE_ENTITY if is_for_token => {
             denied(if message.contains("repository") { NOT_REACHED } else { NOT_GRANTED })
         }
