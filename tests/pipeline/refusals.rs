@@ -158,12 +158,12 @@ async fn a_limit_on_writing_puts_the_effect_off_and_does_it_once() {
             world.work().await;
             assert_eq!((world.run().await.outcome(), world.github.pull_requests(world.repo).len()), (None, 0));
             let n_asked = world.github.exchanges().len();
-            world.comment(MAINTAINER, "@codex why?");
+            world.comment(MAINTAINER, "@codex fix this, too");
             world.work().await;
             assert_eq!(world.github.exchanges().len(), n_asked, "the limit is the installation's");
             world.clock.pass(301);
             world.work().await;
-            assert_eq!(world.outcome().await, Outcome::Proven);
+            assert_eq!((world.outcome().await, world.jobs().await.len()), (Outcome::Proven, 1));
             world.last_words().await;
             assert_eq!((world.github.pull_requests(world.repo).len(), world.github.check_runs(world.repo).len()), (1, 1));
         })
