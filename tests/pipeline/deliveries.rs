@@ -1,9 +1,12 @@
 //! Deliveries that are lost, doubled or out of order.
 
+use std::time::Duration;
+
 use patchwright::rehearsal::Order;
 use patchwright::rehearsal::fault::Fault;
 use patchwright::sweep::{Sweep, Swept};
 use patchwright_domain::journal::Outcome;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::pipeline::{ISSUE, MAINTAINER, Setup, World};
 
@@ -38,6 +41,32 @@ async fn a_delivery_that_nobody_took_is_asked_for_and_its_job_runs_once() {
             world.work().await;
             world.last_words().await;
             assert_eq!((world.jobs().await.len(), world.github.pull_requests(world.repo).len()), (1, 1));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_that_starts_asks_for_what_it_missed() {
+    Setup::default()
+        .play(async |world| {
+            world.decide().await;
+            world.github.hold_webhooks();
+            world.comment(MAINTAINER, "@codex fix this");
+            world.github.lose_webhooks();
+            // What was signalled of deliveries before is over.
+            tokio::select! {
+                biased;
+                () = world.tools.store.signals().deliveries.notified() => {}
+                () = std::future::ready(()) => {}
+            }
+            let (sweep, stop) = (sweep(world), CancellationToken::new());
+            let stored = async {
+                world.tools.store.signals().deliveries.notified().await;
+                stop.cancel();
+            };
+            tokio::join!(sweep.run(Duration::from_secs(3_600), stop.clone()), stored);
+            world.work().await;
+            assert_eq!((world.outcome().await, world.jobs().await.len()), (Outcome::Proven, 1));
         })
         .await;
 }
