@@ -24,8 +24,9 @@ async fn play(when: When, act: impl Fn(&World)) -> Ended {
                     world.decide().await;
                     act(world);
                     world.work().await;
-                    assert_eq!(world.model.requests().len(), 0, "the model is not asked in vain");
-                    world.outcome().await
+                    let outcome = world.outcome().await;
+                    assert!(outcome == Outcome::Proven || world.model.requests().is_empty(), "the model is asked in vain");
+                    outcome
                 }
                 When::Meanwhile => world.fix_this_while(async || act(world)).await,
             };
@@ -130,6 +131,8 @@ async fn a_permission_that_is_taken_away_is_named() {
 #[tokio::test]
 async fn a_conversation_that_is_locked_leaves_the_pull_request() {
     let lock = |world: &World| world.github.lock_issue(world.repo, ISSUE).expect("the issue is there");
+    play(When::Before, lock).await.assert(Outcome::Proven, "Unlock the conversation", 0, 1);
+    // The comment that is there already may still be edited.
     let ended = play(When::Meanwhile, lock).await;
-    assert_eq!((ended.outcome, ended.n_pull_requests), (Outcome::Proven, 1), "{ended:?}");
+    assert_eq!((ended.outcome, ended.n_comments, ended.n_pull_requests), (Outcome::Proven, 1, 1), "{ended:?}");
 }
