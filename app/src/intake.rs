@@ -118,10 +118,10 @@ impl Intake {
         if matches!(event.kind, EventKind::IssueClosed { .. }) {
             let role = patchwright_domain::event::Role::None;
             let open_jobs = self.asked_for_before(event.at, open_jobs).await?;
-            return Ok(Facts { policy: Policy::default(), role, open_jobs });
+            return Ok(Facts { policy: Policy::default(), role, is_open: false, open_jobs });
         }
         let facts = self.forge.facts(event).await?;
-        Ok(Facts { policy: facts.policy, role: facts.role, open_jobs })
+        Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs })
     }
 
     /// The jobs that were asked for by then. Deliveries come in any order: who asks after an issue was closed has opened it
@@ -146,7 +146,11 @@ impl Intake {
                 return Ok(Some(Decision::ignore(format!("it cannot be decided: {problem}"))));
             }
             Undecided::Store(error) => return Err(StoreError::Unavailable(error.to_string())),
-            Undecided::Forge(ForgeError::Denied { .. } | ForgeError::Rejected { .. }) => {
+            Undecided::Forge(ForgeError::Denied { remedy, .. }) => {
+                warn!(error = %error, remedy, "a delivery cannot be decided");
+                return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}; {remedy}"))));
+            }
+            Undecided::Forge(ForgeError::Rejected { .. }) => {
                 warn!(error = %error, "a delivery cannot be decided");
                 return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}"))));
             }

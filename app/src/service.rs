@@ -1,4 +1,4 @@
-//! Server, intake and workers in one process, joined by nothing but the store.
+//! Server, intake, sweep and workers in one process, joined by nothing but the store.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,10 +11,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
 use crate::server::{self, Server};
+use crate::sweep::Sweep;
 use crate::worker::{Tools, Worker};
 
 /// How long stopping may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Who works, and how.
+pub struct Staffing {
+    /// What the operator of this server has set.
+    pub deployment: Deployment,
+    /// How many jobs run at the same time.
+    pub n_workers: u32,
+    /// The pause between looking for deliveries that did not arrive; nobody looks without.
+    pub sweep_interval: Option<Duration>,
+}
 
 /// A service that runs; it ends when told to, not when dropped by accident of a long-lived process.
 #[derive(Debug)]
@@ -29,7 +40,8 @@ impl Service {
     ///
     /// # Errors
     /// The listener's.
-    pub fn start(listener: TcpListener, tools: Arc<Tools>, deployment: Deployment, n_workers: u32) -> std::io::Result<Self> {
+    pub fn start(listener: TcpListener, tools: Arc<Tools>, staffing: Staffing) -> std::io::Result<Self> {
+        let Staffing { deployment, n_workers, sweep_interval } = staffing;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -48,6 +60,11 @@ impl Service {
         let intake = Intake::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone(), deployment);
         let stopping = stop.clone();
         tasks.spawn(async move { intake.run(stopping).await });
+        if let Some(interval) = sweep_interval {
+            let sweep = Sweep::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone());
+            let stopping = stop.clone();
+            tasks.spawn(async move { sweep.run(interval, stopping).await });
+        }
         for number in 1..=n_workers {
             let worker = Worker::new(format!("{}-{number}", std::process::id()), Arc::clone(&tools));
             let stopping = stop.clone();

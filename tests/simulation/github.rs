@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use patchwright::forge::{Access, CloneAccess, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use patchwright::forge::{
+    Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic,
+};
 use patchwright::store::Store as _;
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, MARKER_START, Receipt};
@@ -249,7 +251,7 @@ impl Forge for WorldForge {
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
-        let facts = |_: &mut State| RepoFacts { policy: Policy::default(), role: Role::Write };
+        let facts = |_: &mut State| RepoFacts { policy: Policy::default(), role: Role::Write, is_open: true };
         self.look(|| "ask for the sender's role".into(), facts).await
     }
 
@@ -271,6 +273,15 @@ impl Forge for WorldForge {
 
     async fn clone_access(&self, _repo: &RepoRef, _access: Access) -> Result<CloneAccess, ForgeError> {
         Ok(CloneAccess { url: String::new(), token: None })
+    }
+
+    async fn attempts(&self, _from: Option<&Cursor>) -> Result<Attempts, ForgeError> {
+        Ok(Attempts::default())
+    }
+
+    async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError> {
+        let what = format!("asking for delivery {} again", attempt.delivery);
+        Err(ForgeError::Rejected { what, reason: "the schedule sends them".into() })
     }
 
     async fn perform(&self, _repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {

@@ -314,6 +314,8 @@ pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {
         webhook_secrets,
         api_url: config.api_url.clone(),
         web_url: config.web_url.clone(),
+        write_spacing: Duration::from_millis(config.write_spacing_ms),
+        clock: Arc::new(SystemClock),
     };
     GitHub::new(settings).map_err(|e| Failure::usage(e.into()))
 }

@@ -10,7 +10,7 @@ use patchwright::clock::SystemClock;
 use patchwright::forge::github::GitHub;
 use patchwright::sandbox::Isolation;
 use patchwright::server;
-use patchwright::service::Service;
+use patchwright::service::{Service, Staffing};
 use patchwright::worker::Tools;
 use tracing::{info, warn};
 
@@ -72,7 +72,9 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         addresses.into_iter().next().ok_or_else(|| Failure::usage(anyhow!("`server.listen` is `{listen}`: no address")))?;
     let listener = server::listen(address).with_context(|| format!("listening on {address}")).map_err(Failure::environment)?;
     let n_workers = if arguments.no_work { 0 } else { config.server.workers };
-    let service = Service::start(listener, Arc::new(tools), assemble::deployment(&config), n_workers);
+    let staffing =
+        Staffing { deployment: assemble::deployment(&config), n_workers, sweep_interval: config.github.sweep_interval() };
+    let service = Service::start(listener, Arc::new(tools), staffing);
     let mut service = service.context("starting the service").map_err(Failure::environment)?;
     info!("serving webhooks on http://{}/webhooks/github with {n_workers} workers as {slug}", service.address());
     let broken = tokio::select! {

@@ -96,7 +96,7 @@ async fn the_policy_is_read_from_the_default_branch() {
     put("main", b"\xff\xfe").await;
     assert_eq!(policy().await, Policy::default());
     let token = &scene.asked("POST", "/access_tokens")[0];
-    assert_scoped(token, &scene.repo, json!({"metadata": "read", "contents": "read"}));
+    assert_scoped(token, &scene.repo, json!({"metadata": "read", "contents": "read", "issues": "read"}));
     scene.end().await;
 }
 

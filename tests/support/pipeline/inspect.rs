@@ -4,6 +4,7 @@ use std::path::Path;
 
 use patchwright::rehearsal::WORTHLESS_PRIVATE_KEY;
 use patchwright::store::JobState;
+use patchwright_domain::event::DeliveryId;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::Digest;
 use patchwright_domain::run::Run;
@@ -16,7 +17,9 @@ pub(super) async fn inspect(world: &World) {
     world.github.settle().await;
     assert_conform(&world.github.exchanges());
     for delivery in world.github.deliveries() {
-        assert_eq!(delivery.status, Some(202), "{} {}", delivery.event, delivery.guid);
+        let id = DeliveryId::new(&delivery.guid).expect("the rehearsal names them well");
+        assert!(world.tools.store.received_at(&id).await.is_ok(), "{} {} is not stored", delivery.event, delivery.guid);
+        assert!(matches!(delivery.status, Some(202) | None), "{} {}", delivery.event, delivery.guid);
     }
     let secrets = secrets(world);
     for spec in world.jobs().await {
