@@ -42,9 +42,10 @@ impl Place {
     }
 }
 
-/// The repositories of which it is known.
+/// The repositories of which it is known, each under its number and the name that it was told by: what a later payload says
+/// is newer than what was found out before.
 pub(super) struct Places {
-    known: Cache<u64, Place>,
+    known: Cache<(u64, String), Place>,
 }
 
 impl Places {
@@ -53,10 +54,10 @@ impl Places {
     }
 
     pub(super) async fn of(&self, repo: &RepoRef) -> Place {
-        self.known.get(&repo.id).await.unwrap_or_else(|| Place::told(repo))
+        self.known.get(&(repo.id, repo.to_string())).await.unwrap_or_else(|| Place::told(repo))
     }
 
     pub(super) async fn remember(&self, repo: &RepoRef, place: &Place) {
-        self.known.insert(repo.id, place.clone()).await;
+        self.known.insert((repo.id, repo.to_string()), place.clone()).await;
     }
 }
