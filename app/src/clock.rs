@@ -11,7 +11,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 
     /// Waits so long. A clock that is not the machine's may let that time pass in its own way.
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+    fn wait(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
     }
 }

@@ -52,7 +52,7 @@ impl Intake {
                 biased;
                 () = stop.cancelled() => {}
                 () = self.store.signals().deliveries.notified() => {}
-                () = self.clock.sleep(POLL_INTERVAL) => {}
+                () = self.clock.wait(POLL_INTERVAL) => {}
             }
         }
         self.finish_reactions().await;

@@ -202,7 +202,7 @@ impl Worker {
                 biased;
                 () = stop.cancelled() => {}
                 () = self.tools.store.signals().jobs.notified() => {}
-                () = self.tools.clock.sleep(POLL_INTERVAL) => {}
+                () = self.tools.clock.wait(POLL_INTERVAL) => {}
             }
         }
     }

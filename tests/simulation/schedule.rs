@@ -228,7 +228,7 @@ impl Schedule<'_> {
             if !state.movable().contains(&index) {
                 return true;
             }
-            if draw % 2 == 0 {
+            if draw.is_multiple_of(2) {
                 state.arrive(index);
             }
             state.forget(index);

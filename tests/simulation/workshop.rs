@@ -58,7 +58,7 @@ impl WorldWorkshop {
             let toil_s = state.toil_s.clone();
             state.rng.u64(toil_s)
         };
-        tools.clock.sleep(Duration::from_secs(seconds)).await;
+        tools.clock.wait(Duration::from_secs(seconds)).await;
     }
 
     fn commit(&self) -> CommitId {

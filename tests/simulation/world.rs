@@ -74,6 +74,9 @@ impl Kind {
     }
 }
 
+/// What happens when a call arrives.
+type Arrival = Box<dyn FnOnce(&mut State) + Send>;
+
 /// Something that one process has asked of the store or of GitHub.
 struct Call {
     id: u64,
@@ -84,7 +87,7 @@ struct Call {
     /// Until when nothing becomes of it.
     held_until_ms: i64,
     /// What happens when it arrives; none once it has.
-    arrival: Option<Box<dyn FnOnce(&mut State) + Send>>,
+    arrival: Option<Arrival>,
     /// Whether the answer is there, and whether it was lost.
     answer: Option<bool>,
     /// Who waits for the answer; nobody where the caller is gone.
@@ -139,7 +142,7 @@ impl World {
         let mut state = self.state();
         let slot = Arc::new(Mutex::new(None));
         let answer = Arc::clone(&slot);
-        let arrival: Box<dyn FnOnce(&mut State) + Send> = Box::new(move |state| {
+        let arrival: Arrival = Box::new(move |state| {
             let result = arrival(state);
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         });
@@ -325,21 +328,21 @@ impl Clock for WorldClock {
         state.now() - SignedDuration::from_millis(state.behind_ms[self.process])
     }
 
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+    fn wait(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let mut state = self.world.state();
-        let duration_ms = i64::try_from(duration.as_millis()).expect("nobody sleeps for ever");
+        let duration_ms = i64::try_from(duration.as_millis()).expect("nobody waits for ever");
         let (id, due_ms) = (state.id(), state.now_ms + duration_ms);
-        Box::pin(Sleeping { world: Arc::clone(&self.world), id, due_ms })
+        Box::pin(Waiting { world: Arc::clone(&self.world), id, due_ms })
     }
 }
 
-struct Sleeping {
+struct Waiting {
     world: Arc<World>,
     id: u64,
     due_ms: i64,
 }
 
-impl Future for Sleeping {
+impl Future for Waiting {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -356,7 +359,7 @@ impl Future for Sleeping {
     }
 }
 
-impl Drop for Sleeping {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.world.state().timers.retain(|timer| timer.id != self.id);
     }

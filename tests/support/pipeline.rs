@@ -393,7 +393,8 @@ impl World {
             self.gate.opened.notify_one();
         };
         let (worked, ()) = tokio::join!(worker.drain(), acting);
-        assert_eq!(worked.expect("the store can be asked"), 1);
+        // Where more time has passed than a lease holds, the job was let go of and claimed again.
+        assert!(worked.expect("the store can be asked") > 0, "there is work");
         self.work().await;
         self.outcome().await
     }

@@ -67,7 +67,7 @@ impl<'a> Tenure<'a> {
     async fn keep(&self, mut now: Timestamp) -> StoreError {
         let mut asked_at = self.renewed_at();
         loop {
-            self.tools.clock.sleep(RENEWAL_INTERVAL.saturating_sub(between(asked_at, now))).await;
+            self.tools.clock.wait(RENEWAL_INTERVAL.saturating_sub(between(asked_at, now))).await;
             now = self.tools.clock.now();
             asked_at = now;
             let left = self.left(now);
@@ -76,7 +76,7 @@ impl<'a> Tenure<'a> {
             }
             let renewed = tokio::select! {
                 biased;
-                () = self.tools.clock.sleep(left) => return self.lost(),
+                () = self.tools.clock.wait(left) => return self.lost(),
                 renewed = self.tools.store.renew(&self.lease, now, LEASE) => renewed,
             };
             match renewed {
