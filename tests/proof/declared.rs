@@ -1,7 +1,7 @@
-//! Files of Rust that only tests have, since what declares them is compiled for tests alone: they are tests, whatever they are
-//! called.
+//! Files that are tests, whatever they are called: those of Rust that only tests have, since what declares them is compiled for
+//! tests alone, and those in which a runner finds tests.
 
-use super::{Case, File, RUST, check};
+use super::{Case, File, NODE, RUST, check};
 
 const STILL_RED: Option<&str> = Some("still_red");
 
@@ -183,6 +183,65 @@ fn a_fix_beside_a_changed_file_that_only_tests_have_is_proven() {
             ],
             patch: &[("src/counting.rs", Some("pub fn count(values: &[i64]) -> i64 {\n    values.len() as i64\n}\n"))],
             doubt: None,
+        },
+    ]);
+}
+
+const POLICY: File = (".github/patchwright.yml", Some("commands:\n  test: python3 -m unittest discover -v\n"));
+
+macro_rules! expects {
+    ($number:literal) => {
+        (
+            "testcalc.py",
+            Some(concat!(
+                "import unittest\nfrom calc import mean\n\n\nclass Mean(unittest.TestCase):\n    def test_three(self):\n        ",
+                "self.assertEqual(mean([2, 4, 6]), ",
+                $number,
+                ")\n"
+            )),
+        )
+    };
+}
+
+macro_rules! holds_its_tests {
+    ($number:literal) => {
+        (
+            "calc.py",
+            Some(concat!(
+                "import unittest\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n\n\n",
+                "class Mean(unittest.TestCase):\n    def test_three(self):\n        self.assertEqual(mean([2, 4, 6]), ",
+                $number,
+                ")\n"
+            )),
+        )
+    };
+}
+
+const NODES_TEST: &str = "const { test } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = \
+                          require('./calc.js');\n\ntest('the mean of three', () => {\n  assert.strictEqual(mean([2, 4, 6]), 6);\n});\n";
+
+#[test]
+fn an_expectation_in_a_file_that_only_a_runner_knows_proves_nothing() {
+    let wrong: File = ("calc.py", Some("def mean(values):\n    return sum(values) / (len(values) - 1)\n"));
+    let of_four = NODES_TEST.replace(" 6);", " 4);");
+    check(&[
+        Case {
+            name: "a file by unittest's own pattern",
+            base: &[wrong, POLICY, expects!("4")],
+            patch: &[expects!("6")],
+            doubt: Some("tests_touched"),
+        },
+        Case {
+            name: "tests beside the code",
+            base: &[(POLICY.0, Some("commands:\n  test: python3 -m unittest -v calc\n")), holds_its_tests!("4")],
+            patch: &[holds_its_tests!("6")],
+            doubt: Some("tests_touched"),
+        },
+        Case {
+            name: "a file by Node's own pattern",
+            base: &[NODE[0], NODE[1], ("calc-test.js", Some(&of_four))],
+            patch: &[("calc-test.js", Some(NODES_TEST))],
+            doubt: STILL_RED,
         },
     ]);
 }

@@ -277,8 +277,10 @@ impl<'a> Inquiry<'a> {
             if found.is_empty() { Err((stand, false)) } else { Ok((stand, found)) }
         };
         let (without, with) = (of(without)?, of(with)?);
-        let runner = self.plan.runner;
-        Ok(Pair { table: pair::table(&without.1, &with.1), without, with, runner, known_flaky: self.known_flaky })
+        let is_code = |path: &&str| !self.test_files.has(path) && !self.mixed.iter().any(|mixed| mixed.path == *path);
+        let code = self.changes.iter().map(|change| change.path.as_str()).filter(is_code).collect();
+        let (runner, table) = (self.plan.runner, pair::table(&without.1, &with.1));
+        Ok(Pair { table, without, with, runner, code, known_flaky: self.known_flaky })
     }
 
     fn same(&self, stand: Stand) -> Stand {

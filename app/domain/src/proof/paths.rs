@@ -7,11 +7,9 @@ pub fn is_test_path(path: &str) -> bool {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let in_test_folder = folder.split('/').any(|part| TEST_FOLDERS.contains(&part));
     let stem = file.split('.').next().unwrap_or(file);
-    let by_name = stem.starts_with("test_")
-        || stem.ends_with("_test")
-        || stem.ends_with("_tests")
-        || stem.ends_with("_spec")
-        || matches!(stem, "test" | "tests")
+    let by_name = ["test_", "test-"].iter().any(|start| stem.starts_with(start))
+        || ["_test", "-test", "_tests", "_spec", "-spec"].iter().any(|end| stem.ends_with(end))
+        || matches!(stem, "test" | "tests" | "spec")
         || [".test.", ".spec."].iter().any(|infix| file.contains(infix));
     let is_expectation = EXPECTATIONS.iter().any(|ending| file.ends_with(ending));
     in_test_folder || by_name || is_expectation || TEST_CONFIGURATION.contains(&file)

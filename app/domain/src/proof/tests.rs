@@ -39,6 +39,9 @@ fn tests_are_known_by_the_conventions_of_the_common_languages() {
         "conftest.py",
         "a/conftest.py",
         "tox.ini",
+        "ui/calc-test.js",
+        "test-calc.mjs",
+        "calc/spec.ts",
         "jest.config.js",
         ".config/nextest.toml",
     ] {

@@ -115,7 +115,7 @@ fn file_name(path: &str) -> &str {
 }
 
 fn is_python_test(file: &str) -> bool {
-    file.starts_with("test") && file.ends_with(".py")
+    file.starts_with("test") && file.ends_with(".py") || file.ends_with("_test.py")
 }
 
 /// Whether this is the root of an integration test.
@@ -126,9 +126,10 @@ fn is_rust_test(path: &str) -> bool {
 
 /// The ending by which a script is a test, if it is one.
 fn script_ending(path: &str) -> Option<&str> {
-    const ENDINGS: [&str; 8] =
-        [".test.js", ".test.mjs", ".test.cjs", ".test.ts", ".spec.js", ".spec.mjs", ".spec.cjs", ".spec.ts"];
-    ENDINGS.into_iter().find(|ending| path.ends_with(ending))
+    const KINDS: [&str; 2] = [".test.", ".spec."];
+    const SCRIPTS: [&str; 8] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"];
+    let at = KINDS.iter().find_map(|kind| path.rfind(kind))?;
+    SCRIPTS.contains(&&path[at + ".test.".len()..]).then(|| &path[at..])
 }
 
 fn python(mark: &str) -> (String, usize) {

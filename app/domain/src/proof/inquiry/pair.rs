@@ -6,6 +6,7 @@ use super::documentation;
 use super::{Canaries, Ran, Stand};
 use crate::ecosystem::runner::Runner;
 use crate::proof::{Colour, Doubt};
+use crate::results::place;
 use crate::results::table::{Movement, Row, Seen, Table};
 use crate::results::{Results, Status};
 
@@ -16,6 +17,8 @@ pub(super) struct Pair<'a> {
     /// Test by test, where all of the runs were reported.
     pub(super) table: Option<Table>,
     pub(super) runner: Option<Runner>,
+    /// The files that the two differ in, but for those of which only the code differs.
+    pub(super) code: Vec<&'a str>,
     pub(super) known_flaky: &'a BTreeSet<String>,
 }
 
@@ -73,7 +76,7 @@ impl Pair<'_> {
             let built = table.moved(Movement::New).filter(move |row| counts_builds && row.head == Some(Seen::Passed));
             table.moved(Movement::Mended).chain(built)
         });
-        let counts = |row: &&Row| !self.known_flaky.contains(&row.test) && !documentation::is_example(self.runner, &row.test);
+        let counts = |row: &&Row| !self.known_flaky.contains(&row.test) && !self.is_part_of_code(&row.test);
         moved.filter(counts).map(|row| row.test.clone())
     }
 
@@ -88,6 +91,19 @@ impl Pair<'_> {
             }
             _ => with_base_tests.colour() == Colour::Red && with_own.colour() == Colour::Green,
         }
+    }
+
+    /// Whether a test was changed with the code: it is an example in the documentation of it, or stands in a file that the two
+    /// differ in, whatever that is called.
+    fn is_part_of_code(&self, test: &str) -> bool {
+        let place = match self.runner {
+            Some(Runner::Jest | Runner::Vitest) => test.split(" > ").next(),
+            Some(Runner::Pytest | Runner::Unittest) => Some(test),
+            // Cargo's names lead to a crate's root, Go's to a package, and Node's nowhere.
+            Some(Runner::Cargo | Runner::Nextest | Runner::Go | Runner::Node) | None => None,
+        };
+        documentation::is_example(self.runner, test)
+            || place.is_some_and(|place| self.code.iter().any(|path| place::is_in(place, path)))
     }
 
     fn mended(&self) -> impl Iterator<Item = &Row> {
@@ -105,10 +121,7 @@ impl Pair<'_> {
             (Colour::Green, Colour::Green) => Doubt::GreenBefore,
             (Colour::Green, Colour::Red) => Doubt::Regression,
             (Colour::Red, Colour::Green) if self.without.1.iter().any(|ran| ran.is_broken()) => Doubt::DoesNotBuild,
-            // Examples in the documentation of code are a part of it.
-            (Colour::Red, Colour::Green) if self.mended().any(|row| documentation::is_example(self.runner, &row.test)) => {
-                Doubt::TestsTouched
-            }
+            (Colour::Red, Colour::Green) if self.mended().any(|row| self.is_part_of_code(&row.test)) => Doubt::TestsTouched,
             (Colour::Red, Colour::Green) => Doubt::Flaky,
             (Colour::Red, Colour::Red) if self.with.0 == Stand::Head => Doubt::OwnTestsFail,
             (Colour::Red, Colour::Red) => Doubt::StillRed,

@@ -338,6 +338,32 @@ fn tests_inside_the_code_are_a_part_of_their_own() {
     assert!(!runs.contains(&Stand::Code), "{runs:?}");
 }
 
+/// Runners find tests in files that no convention knows; there a patch can change what is expected together with the code.
+#[test]
+fn a_test_in_a_file_that_is_changed_as_code_proves_nothing() {
+    let says: Says = |stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("testcalc.Mean.test_three", Failed), ("pkg/calc.ts > mean", Failed)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("testcalc.Mean.test_three", Passed), ("pkg/calc.ts > mean", Passed)])),
+    };
+    let of = |runner, paths: &[&str]| Patch { runner, ..Patch::of(paths) }.doubt(says);
+    assert_eq!(of(Runner::Unittest, &["lib/testcalc.py", "calc.py"]), None, "the other one is enough");
+    let only: Says = |stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("testcalc.Mean.test_three", Failed)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("testcalc.Mean.test_three", Passed)])),
+    };
+    let of = |runner, paths: &[&str]| Patch { runner, ..Patch::of(paths) }.doubt(only);
+    assert_eq!(of(Runner::Unittest, &["lib/testcalc.py"]), Some(Doubt::TestsTouched));
+    assert_eq!(of(Runner::Pytest, &["testcalc.py", "calc.py"]), Some(Doubt::TestsTouched));
+    assert_eq!(of(Runner::Unittest, &["calc.py"]), None);
+    let script: Says = |stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("src/calc.ts > calc.js > mean", Failed)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("src/calc.ts > calc.js > mean", Passed)])),
+    };
+    let of = |runner, paths: &[&str]| Patch { runner, ..Patch::of(paths) }.doubt(script);
+    assert_eq!(of(Runner::Vitest, &["src/calc.ts"]), Some(Doubt::TestsTouched));
+    assert_eq!(of(Runner::Vitest, &["calc.js"]), None, "that is what the test is called");
+}
+
 #[test]
 fn a_test_that_was_flaky_before_proves_nothing() {
     let known_flaky = BTreeSet::from(["adds".to_owned()]);
