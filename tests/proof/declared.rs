@@ -217,13 +217,23 @@ macro_rules! holds_its_tests {
     };
 }
 
-const NODES_TEST: &str = "const { test } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = \
-                          require('./calc.js');\n\ntest('the mean of three', () => {\n  assert.strictEqual(mean([2, 4, 6]), 6);\n});\n";
+macro_rules! expects_in_node {
+    ($number:literal) => {
+        (
+            "calc-test.js",
+            Some(concat!(
+                "const { test } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = require('./calc.js');\n",
+                "\ntest('the mean of three', () => {\n  assert.strictEqual(mean([2, 4, 6]), ",
+                $number,
+                ");\n});\n"
+            )),
+        )
+    };
+}
 
 #[test]
 fn an_expectation_in_a_file_that_only_a_runner_knows_proves_nothing() {
     let wrong: File = ("calc.py", Some("def mean(values):\n    return sum(values) / (len(values) - 1)\n"));
-    let of_four = NODES_TEST.replace(" 6);", " 4);");
     check(&[
         Case {
             name: "a file by unittest's own pattern",
@@ -239,8 +249,8 @@ fn an_expectation_in_a_file_that_only_a_runner_knows_proves_nothing() {
         },
         Case {
             name: "a file by Node's own pattern",
-            base: &[NODE[0], NODE[1], ("calc-test.js", Some(&of_four))],
-            patch: &[("calc-test.js", Some(NODES_TEST))],
+            base: &[NODE[0], NODE[1], expects_in_node!("4")],
+            patch: &[expects_in_node!("6")],
             doubt: STILL_RED,
         },
     ]);
