@@ -80,6 +80,7 @@ fn statement(attestor: &Attestor) -> Statement {
     let prepared = Prepared { base: commit("a"), plan, baseline: None, request: Digest::of(b""), reach: None, notes: Vec::new() };
     let changes = [Change { path: "src/lib.rs".into(), kind: ChangeKind::Modified, lines_added: 1, lines_removed: 1 }];
     Statement::of_patch(&Facts {
+        head: None,
         deployment: &attestor.deployment,
         commit: &commit("b"),
         tree: &"c".repeat(40),

@@ -19,5 +19,6 @@ mod ordinary;
 mod pipeline;
 mod proof;
 mod real;
+mod simulation;
 mod support;
 mod tidy;

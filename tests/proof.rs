@@ -3,18 +3,24 @@
 //! Every case is a small repository with a fault, and a patch. Nothing here is scripted but the patch: the trees, the sandbox,
 //! the runners and what they say are real.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use git2::{Repository, Signature};
 use serde_json::Value;
 
+use crate::support::uml::is_required;
+
 mod cheats;
+mod declared;
 mod honest;
 mod inline;
 mod runners;
 
-/// A file: its path and its text; without a text there is none.
+/// A file: its path and its text; without a text there is none. A path behind `+x ` can be started, a text behind `-> ` is where a
+/// link leads to.
 pub(crate) type File = (&'static str, Option<&'static str>);
 
 /// A patch to a repository, and what must be found.
@@ -70,15 +76,19 @@ fn commits(checkout: &Path, case: &Case<'_>) -> (String, String) {
 fn commit(repository: &Repository, files: &[File]) -> String {
     let folder = repository.workdir().expect("a checkout").to_owned();
     for (path, text) in files {
-        let place = folder.join(path);
+        let executable = path.strip_prefix("+x ");
+        let place = folder.join(executable.unwrap_or(path));
         match text {
             None => std::fs::remove_file(&place).expect("the file is there"),
             Some(text) => {
                 std::fs::create_dir_all(place.parent().expect("a folder")).expect("it can be made");
-                // What the text points to, where it is a link.
                 match text.strip_prefix("-> ") {
                     Some(target) => std::os::unix::fs::symlink(target, &place).expect("a link"),
-                    None => std::fs::write(&place, text).expect("it can be written"),
+                    None => {
+                        std::fs::write(&place, text).expect("it can be written");
+                        let mode = if executable.is_some() { 0o755 } else { 0o644 };
+                        std::fs::set_permissions(&place, Permissions::from_mode(mode)).expect("its mode can be set");
+                    }
                 }
             }
         }
@@ -107,6 +117,17 @@ pub(crate) fn check(cases: &[Case<'_>]) {
 fn wrong(case: &Case<'_>) -> Option<String> {
     let (found, expected) = (judged(case), case.doubt.unwrap_or("proven"));
     (found != expected).then(|| format!("{}: {found}, and not {expected}", case.name))
+}
+
+/// Whether there is Go on this machine; `go` in `PATCHWRIGHT_REQUIRE` makes it a failure that there is none.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
+pub(crate) fn has_go() -> bool {
+    let has_go = Command::new("go").arg("version").output().is_ok_and(|said| said.status.success());
+    if !has_go {
+        assert!(!is_required("go"), "there is no `go`, and PATCHWRIGHT_REQUIRE names it");
+        eprintln!("no Go: patches of Go are not put to the proof");
+    }
+    has_go
 }
 
 pub(crate) const PYTHON: &[File] = &[

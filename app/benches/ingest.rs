@@ -166,6 +166,8 @@ impl Running {
             webhook_secrets: vec![SecretString::from(SECRET)],
             api_url: "http://127.0.0.1:9/api/v3".into(),
             web_url: "http://127.0.0.1:9".into(),
+            write_spacing: Duration::ZERO,
+            clock: Arc::new(SystemClock),
         })?;
         let listener = server::listen(([127, 0, 0, 1], 0).into()).context("listening on loopback")?;
         let address = listener.local_addr()?;

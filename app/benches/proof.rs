@@ -10,6 +10,7 @@
 //! each tree that they ran in. Beside the whole proof stand as many runs of the same suite in a folder, without anything.
 //! Needs git and Python.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::config::Config;
 use patchwright::forge::local::LocalCheckout;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
+use patchwright::sandbox::toolchains;
 use patchwright::store::memory::MemoryStore;
 use patchwright::worker::{self, Tools, prove};
 use patchwright::workspace::{Adopted, Workspaces};
@@ -73,13 +75,14 @@ async fn run() -> anyhow::Result<()> {
     let checkout = folder.path().join("checkout");
     let (base, head) = commits(&checkout)?;
     let tools = tools(folder.path(), checkout.clone()).await?;
+    let path = path().await?;
     let spec = spec()?;
     let adopted = tools.workspaces.adopt(&spec.repo, checkout.clone(), &base, &head).await?;
     // The shared tree beneath is written once for each base commit.
-    let (n_trees, _) = round(&tools, &spec, &adopted, &checkout).await?;
+    let (n_trees, _) = round(&tools, &spec, &adopted, (&checkout, &path)).await?;
     let mut rounds = Vec::new();
     for _ in 0..N_ROUNDS {
-        rounds.push(round(&tools, &spec, &adopted, &checkout).await?.1);
+        rounds.push(round(&tools, &spec, &adopted, (&checkout, &path)).await?.1);
     }
     let notes = [
         "a proof is of the base, the patch's code, its tests and the whole patch, each run as often as by default",
@@ -96,7 +99,12 @@ async fn run() -> anyhow::Result<()> {
 }
 
 /// Proves the patch once, and runs its suite as often without anything.
-async fn round(tools: &Tools, spec: &JobSpec, adopted: &Adopted, checkout: &Path) -> anyhow::Result<(usize, Round)> {
+async fn round(
+    tools: &Tools,
+    spec: &JobSpec,
+    adopted: &Adopted,
+    (checkout, path): (&Path, &OsStr),
+) -> anyhow::Result<(usize, Round)> {
     let started = Instant::now();
     let proof = prove::prove(tools, spec, adopted).await.map_err(|failure| anyhow!("{}", failure.conclusion.cause))?;
     let whole = started.elapsed();
@@ -106,7 +114,7 @@ async fn round(tools: &Tools, spec: &JobSpec, adopted: &Adopted, checkout: &Path
     let n_trees = account.runs.len();
     let started = Instant::now();
     for _ in 0..n_trees {
-        bare(checkout)?;
+        bare(checkout, path)?;
     }
     let bare_ms = milliseconds(started.elapsed());
     let overhead_ms = milliseconds(whole.saturating_sub(tests)) / f64::from(u32::try_from(n_trees)?);
@@ -114,12 +122,21 @@ async fn round(tools: &Tools, spec: &JobSpec, adopted: &Adopted, checkout: &Path
 }
 
 /// The suite of the whole patch, without any walls.
-fn bare(checkout: &Path) -> anyhow::Result<()> {
+fn bare(checkout: &Path, path: &OsStr) -> anyhow::Result<()> {
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", SUITE]).current_dir(checkout).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.args(["-c", SUITE]).current_dir(checkout).env("PATH", path).env("PYTHONDONTWRITEBYTECODE", "1");
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().context("running Python")?;
     ensure!(status.success(), "`{SUITE}` ended with {status}");
     Ok(())
+}
+
+/// Where programs are looked for without walls: first where they are inside. What is found otherwise may be a wrapper that takes
+/// longer to find Python than Python takes.
+async fn path() -> anyhow::Result<OsString> {
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = toolchains::discover(Some(usual.clone())).await.path;
+    folders.extend(std::env::split_paths(&usual));
+    Ok(std::env::join_paths(folders)?)
 }
 
 fn commits(checkout: &Path) -> anyhow::Result<(String, String)> {

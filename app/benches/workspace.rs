@@ -27,7 +27,7 @@ use patchwright::rehearsal::scene::RepositoryId;
 use patchwright::rehearsal::{DEFAULT_BRANCH, Order, Rehearsal, Settings, WORTHLESS_PRIVATE_KEY};
 use patchwright::sandbox::local::SANDBOX_UID;
 use patchwright::server;
-use patchwright::service::Service;
+use patchwright::service::{Service, Staffing};
 use patchwright::store::JobState;
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::worker::{self, Tools};
@@ -119,6 +119,8 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
         webhook_secrets: vec![secret],
         api_url: github.api_url(),
         web_url: github.web_url().to_owned(),
+        write_spacing: Duration::ZERO,
+        clock: Arc::new(SystemClock),
     })?;
     let tools = Arc::new(Tools {
         store: Arc::new(SqliteStore::open(folder.join("workspace.db")).await?),
@@ -135,7 +137,7 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
     let config = Config::default();
     let deployment = Deployment { app_id: APP_ID, mention: config.github.mention.clone(), budget: config.limits.budget() };
     github.send_webhooks_to(&format!("http://{}/webhooks/github", listener.local_addr()?));
-    let service = Service::start(listener, Arc::clone(&tools), deployment, 1);
+    let service = Service::start(listener, Arc::clone(&tools), Staffing { deployment, n_workers: 1, sweep_interval: None });
     // What the worker sees comes from the webhook, and so must what is asked for here.
     let repo = seen(&github, id)?;
     let stage = Stage { github, id, repo, tools, watch, folder: folder.to_owned() };

@@ -92,6 +92,11 @@ pub struct GitHub {
     pub web_url: String,
     /// What users write to call the bot.
     pub mention: String,
+    /// The pause between writes to the repositories of one installation, in milliseconds. GitHub asks for a second at least.
+    pub write_spacing_ms: u64,
+    /// Every how many minutes deliveries are looked for that did not arrive, such as while this server was down, to have GitHub
+    /// send them again; 0 for never.
+    pub sweep_minutes: u64,
 }
 
 impl Default for GitHub {
@@ -104,6 +109,8 @@ impl Default for GitHub {
             api_url: "https://api.github.com".into(),
             web_url: "https://github.com".into(),
             mention: "@codex".into(),
+            write_spacing_ms: 1_000,
+            sweep_minutes: 5,
         }
     }
 }
@@ -440,6 +447,11 @@ impl GitHub {
     pub fn webhook_secrets(&self) -> Vec<SecretString> {
         let secrets = [&self.webhook_secret, &self.webhook_secret_previous].into_iter().flatten();
         secrets.filter(|secret| !secret.expose_secret().trim().is_empty()).cloned().collect()
+    }
+
+    /// The pause between looking for deliveries that did not arrive.
+    pub fn sweep_interval(&self) -> Option<Duration> {
+        (self.sweep_minutes > 0).then(|| Duration::from_secs(self.sweep_minutes.saturating_mul(60)))
     }
 }
 

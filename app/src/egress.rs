@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::net::UnixListener;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -173,6 +174,15 @@ impl Egress {
     /// Registries that the host's tools are configured to by an address, so that no setup reaches them.
     pub async fn skipped(&self) -> &[String] {
         &self.found().await.skipped
+    }
+
+    /// Every password and token that was read so far: those of the host's tools once these were asked, whether a setup can
+    /// reach what they are for or not, and that of the proxy which the server goes through.
+    pub fn secrets(&self) -> Vec<(&'static str, SecretString)> {
+        let own = self.settings.upstream.iter().filter_map(|upstream| upstream.login.as_ref());
+        let own = own.map(|(_, password)| ("password of the server's own proxy", password.clone()));
+        let of_tools = self.found.get().into_iter().flat_map(Found::secrets);
+        own.chain(of_tools.map(|secret| ("credential of a registry", secret))).collect()
     }
 
     /// Opens a gate for one setup.

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
-use patchwright_domain::event::{Event, RawDelivery, RepoRef, Role};
+use patchwright_domain::event::{DeliveryId, Event, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::Policy;
@@ -18,7 +19,7 @@ pub mod github;
 pub mod local;
 
 /// Why the forge did not do it, by what the caller should do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ForgeError {
     /// Come back no earlier than this.
     #[error("the forge limits the rate of requests")]
@@ -56,7 +57,35 @@ pub struct RepoFacts {
     pub policy: Policy,
     /// What the actor may do.
     pub role: Role,
+    /// Whether the issue that it is about is open.
+    pub is_open: bool,
 }
+
+/// One time that the forge sent a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The forge's number of it, by which it can be asked for again.
+    pub number: u64,
+    /// The delivery; the same each time that it is sent.
+    pub delivery: DeliveryId,
+    /// When.
+    pub at: Timestamp,
+    /// Whether the forge heard that it was taken.
+    pub is_taken: bool,
+}
+
+/// Some of the forge's attempts, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Those of this page.
+    pub attempts: Vec<Attempt>,
+    /// Where the older ones are, if there are any.
+    pub next: Option<Cursor>,
+}
+
+/// A place in the forge's list, in the forge's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub String);
 
 /// A pull request, as far as a proof needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +163,18 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// [`ForgeError`].
     async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError>;
+
+    /// Lists what the forge has sent, newest first, from the beginning or from a place on.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn attempts(&self, from: Option<&Cursor>) -> Result<Attempts, ForgeError>;
+
+    /// Has the forge send a delivery again; it comes under the same name.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError>;
 
     /// Does an effect, or finds it done. Branches are pushed by git and not here.
     ///

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use patchwright_domain::proof::secrets::{self, Own};
+use patchwright_domain::proof::secrets::{self, Own, Veil};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Config;
@@ -33,6 +33,13 @@ impl Guarded {
         Self { secrets: all.filter_map(|(name, secret)| Some((name.to_owned(), secret.clone()?))).collect() }
     }
 
+    /// These, and others.
+    #[must_use]
+    pub fn with(&self, others: impl IntoIterator<Item = (&'static str, SecretString)>) -> Self {
+        let others = others.into_iter().map(|(name, secret)| (name.to_owned(), secret));
+        Self { secrets: self.secrets.iter().cloned().chain(others).collect() }
+    }
+
     /// Them, for looking them up.
     pub(crate) fn own(&self) -> Vec<Own<'_>> {
         self.secrets.iter().map(|(name, value)| Own { name, value: value.expose_secret() }).collect()
@@ -41,5 +48,10 @@ impl Guarded {
     /// A text for people without what stands in it of them, and without what looks like a secret.
     pub(crate) fn redacted(&self, text: &str) -> String {
         secrets::redacted(text, &self.own())
+    }
+
+    /// What takes them out of texts that others have written.
+    pub(crate) fn veil(&self) -> Veil {
+        Veil::over(&self.own())
     }
 }

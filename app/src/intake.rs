@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use patchwright_domain::effect::{Effect, Subject};
 use patchwright_domain::event::{Event, EventKind, RawDelivery};
-use patchwright_domain::job::JobSpec;
+use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,9 +49,10 @@ impl Intake {
                 tracing::error!(error = %error, "deliveries cannot be decided");
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = self.store.signals().deliveries.notified() => {}
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = self.clock.wait(POLL_INTERVAL) => {}
             }
         }
         self.finish_reactions().await;
@@ -116,10 +117,24 @@ impl Intake {
         // Stopping asks nobody's permission: whoever may close an issue may stop the work on it.
         if matches!(event.kind, EventKind::IssueClosed { .. }) {
             let role = patchwright_domain::event::Role::None;
-            return Ok(Facts { policy: Policy::default(), role, open_jobs });
+            let open_jobs = self.asked_for_before(event.at, open_jobs).await?;
+            return Ok(Facts { policy: Policy::default(), role, is_open: false, open_jobs });
         }
         let facts = self.forge.facts(event).await?;
-        Ok(Facts { policy: facts.policy, role: facts.role, open_jobs })
+        Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs })
+    }
+
+    /// The jobs that were asked for by then. Deliveries come in any order: who asks after an issue was closed has opened it
+    /// again, and a close that is told late must not stop that.
+    async fn asked_for_before(&self, moment: Timestamp, jobs: Vec<JobKey>) -> Result<Vec<JobKey>, StoreError> {
+        let mut before = Vec::new();
+        for key in jobs {
+            let (spec, _) = self.store.job(&JobId::of(&key)).await?;
+            if spec.requested_at <= moment {
+                before.push(key);
+            }
+        }
+        Ok(before)
     }
 
     /// Puts a decision off, or gives it up where that cannot help or was done too often.
@@ -131,7 +146,11 @@ impl Intake {
                 return Ok(Some(Decision::ignore(format!("it cannot be decided: {problem}"))));
             }
             Undecided::Store(error) => return Err(StoreError::Unavailable(error.to_string())),
-            Undecided::Forge(ForgeError::Denied { .. } | ForgeError::Rejected { .. }) => {
+            Undecided::Forge(ForgeError::Denied { remedy, .. }) => {
+                warn!(error = %error, remedy, "a delivery cannot be decided");
+                return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}; {remedy}"))));
+            }
+            Undecided::Forge(ForgeError::Rejected { .. }) => {
                 warn!(error = %error, "a delivery cannot be decided");
                 return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}"))));
             }

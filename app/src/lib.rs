@@ -23,6 +23,7 @@ pub mod server;
 pub mod service;
 pub mod setup;
 pub mod store;
+pub mod sweep;
 pub mod syntax;
 pub mod worker;
 pub mod workspace;

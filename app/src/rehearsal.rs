@@ -12,6 +12,7 @@ mod fork;
 mod git;
 pub mod hook;
 mod look;
+mod owner;
 mod page;
 mod repository_body;
 mod rest;
@@ -229,8 +230,13 @@ impl Rehearsal {
     pub fn lose_webhooks(&self) {
         self.shared.with(|world| {
             world.holds_webhooks = false;
-            world.outbox.clear();
+            world.lose_outbox();
         });
+    }
+
+    /// Does not hear the next answers to webhooks, as if they came too late.
+    pub fn miss_answers(&self, count: u32) {
+        self.shared.with(|world| world.n_unheard = count);
     }
 
     /// Sends a webhook again under the same name.

@@ -213,24 +213,13 @@ impl Replayer {
 
 /// The transcript of a solve that has come to something, and the commit that it proposed.
 fn result(kind: &EntryKind) -> Option<(Digest, Option<CommitId>)> {
-    match kind {
-        EntryKind::Solved { proposal } => Some((proposal.transcript, Some(proposal.commit.clone()))),
-        EntryKind::Answered { transcript, .. } => Some((*transcript, None)),
-        EntryKind::GaveUp { transcript, conclusion, .. } => {
-            matches!(conclusion.outcome, Outcome::NoChange | Outcome::NeedsInput).then_some((*transcript, None))
-        }
-        EntryKind::Claimed { .. }
-        | EntryKind::Confined { .. }
-        | EntryKind::Adopted { .. }
-        | EntryKind::Prepared { .. }
-        | EntryKind::TurnTaken { .. }
-        | EntryKind::Verified { .. }
-        | EntryKind::PublishPlanned { .. }
-        | EntryKind::Performed { .. }
-        | EntryKind::CancelRequested { .. }
-        | EntryKind::Failed { .. }
-        | EntryKind::Completed { .. } => None,
-    }
+    let transcript = kind.transcript()?;
+    let (commit, is_something) = match kind {
+        EntryKind::Solved { proposal } => (Some(proposal.commit.clone()), true),
+        EntryKind::GaveUp { conclusion, .. } => (None, matches!(conclusion.outcome, Outcome::NoChange | Outcome::NeedsInput)),
+        _ => (None, true),
+    };
+    is_something.then_some((transcript, commit))
 }
 
 fn proposed(kind: &EntryKind) -> Option<&patchwright_domain::journal::Proposal> {

@@ -1,4 +1,4 @@
-//! Server, intake and workers in one process, or workers alone, joined by nothing but the store.
+//! Server, intake, sweep and workers in one process, or workers alone, joined by nothing but the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
 use crate::server::{self, Server};
+use crate::sweep::Sweep;
 use crate::worker::{Tools, Worker};
 
 /// How long stopping may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Who works, and how.
+pub struct Staffing {
+    /// What the operator of this server has set.
+    pub deployment: Deployment,
+    /// How many jobs run at the same time.
+    pub n_workers: u32,
+    /// The pause between looking for deliveries that did not arrive; nobody looks without.
+    pub sweep_interval: Option<Duration>,
+}
 
 /// A service that runs; it ends when told to, not when dropped by accident of a long-lived process.
 #[derive(Debug)]
@@ -24,7 +35,8 @@ pub struct Service {
 
 impl Service {
     /// Starts to serve on a listener, and to work.
-    pub fn start(listener: TcpListener, tools: Arc<Tools>, deployment: Deployment, n_workers: u32) -> Self {
+    pub fn start(listener: TcpListener, tools: Arc<Tools>, staffing: Staffing) -> Self {
+        let Staffing { deployment, n_workers, sweep_interval } = staffing;
         let mut service = Self::work(Arc::clone(&tools), n_workers);
         let server = Server {
             store: tools.store.clone(),
@@ -41,6 +53,11 @@ impl Service {
         let intake = Intake::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone(), deployment);
         let stopping = service.stop.clone();
         service.tasks.spawn(async move { intake.run(stopping).await });
+        if let Some(interval) = sweep_interval {
+            let sweep = Sweep::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone());
+            let stopping = service.stop.clone();
+            service.tasks.spawn(async move { sweep.run(interval, stopping).await });
+        }
         service
     }
 

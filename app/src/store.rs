@@ -20,6 +20,7 @@ use ledger::{Limits, Reserved, Scope, Spending};
 
 pub mod ledger;
 pub mod memory;
+mod packed;
 pub mod postgres;
 mod records;
 pub mod sqlite;
@@ -70,7 +71,7 @@ pub enum Decided {
     Before,
 }
 
-/// The right to write to a job's journal until it is lost. Only a store can make one.
+/// The right to write to a job's journal until it is lost. Only a store makes one.
 #[derive(Debug)]
 pub struct Lease {
     job: JobId,
@@ -79,6 +80,16 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// The right that goes with a claim.
+    pub fn of(job: JobId, fence: u32) -> Self {
+        Self { job, fence }
+    }
+
+    /// How often the job had been claimed, this claim included; a write with less is refused.
+    pub fn fence(&self) -> u32 {
+        self.fence
+    }
+
     /// The job.
     pub fn job(&self) -> &JobId {
         &self.job

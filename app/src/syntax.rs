@@ -16,6 +16,7 @@ use crate::syntax::language::Language;
 
 pub mod inline;
 mod language;
+pub mod modules;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! Works on jobs: fold the journal, ask the run for its next step, do it, write down what came of it, and again.
 //!
 //! A worker holds no state of a job but the run, which is a fold of the journal. When it dies, the next one does the
-//! step again. While it works it renews its lease; once that is lost it writes nothing more.
+//! step again. While it works it renews its lease (`tenure`); once that cannot be relied on it writes nothing more. When it
+//! is stopped it hands its job back, but not before what it has sent to the forge is answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,9 @@ use crate::guarded::Guarded;
 use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lease, Store, StoreError};
-use crate::workspace::{WorkspaceError, Workspaces};
+use crate::workspace::{Kept, WorkspaceError, Workspaces};
+use tenure::{LEASE, Tenure};
+use workshop::{OnDisk, Workshop};
 
 mod adopt;
 pub mod attest;
@@ -38,13 +41,14 @@ mod prepare;
 pub mod prove;
 mod publish;
 mod reports;
-mod solve;
+pub mod solve;
+mod tenure;
 mod trees;
+mod watch;
+pub mod workshop;
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a lease holds; it is renewed three times in that time.
-const LEASE: Duration = Duration::from_secs(60);
 /// How often in a row a job is handed back before the step counts as failed.
 const HANDED_BACK_MAX: usize = 20;
 /// The longest time for which a job is handed back, in seconds.
@@ -78,6 +82,18 @@ impl Tools {
         let index = (attempt.max(1) as usize - 1) % self.agents.len().max(1);
         self.agents[index].as_ref()
     }
+
+    /// What no patch may have, beside what none may anywhere.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept { guarded: self.guarded(), instruction_fallbacks: self.settings.instruction_fallbacks.clone() }
+    }
+
+    /// Every secret that this process has read so far, which may be in no patch and in nothing that people are told.
+    pub(crate) fn guarded(&self) -> Guarded {
+        let key = self.attestor.iter().filter_map(|attestor| attestor.key.secret());
+        let egress = self.egress.iter().flat_map(|egress| egress.secrets());
+        self.settings.guarded.with(key.map(|key| ("key for attestations", key)).chain(egress))
+    }
 }
 
 /// What the operator set for the work.
@@ -107,7 +123,7 @@ pub struct Settings {
     pub limits_of_day: Limits,
     /// How large an agent's patch may be.
     pub patch_size: Size,
-    /// The server's own secrets, which may be in no patch.
+    /// The secrets of the operator's settings; the parts have read more.
     pub guarded: Guarded,
 }
 
@@ -115,31 +131,42 @@ pub struct Settings {
 pub struct Worker {
     name: String,
     tools: Arc<Tools>,
+    workshop: Arc<dyn Workshop>,
 }
 
 /// What came of a step.
-enum Answer {
+#[derive(Debug)]
+pub enum Answer {
     /// Something to write down.
     Entry(Box<EntryKind>),
     /// Nothing yet: hand the job back for so long.
-    Later { seconds: i64, because: String },
+    Later {
+        /// How long.
+        seconds: i64,
+        /// Why, for the log.
+        because: String,
+    },
     /// It was written already, in the course of the step.
     Written,
 }
 
 impl Answer {
-    fn entry(kind: EntryKind) -> Self {
+    /// This is to be written down.
+    pub fn entry(kind: EntryKind) -> Self {
         Self::Entry(Box::new(kind))
     }
 }
 
 /// Why a step has no answer.
 #[derive(Debug, thiserror::Error)]
-enum StepError {
+pub enum StepError {
+    /// The store did not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The forge did not.
     #[error(transparent)]
     Forge(#[from] ForgeError),
+    /// The repository, its mirror or its remote side did not.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
     /// The step ends the run, in the words of the failure.
@@ -156,7 +183,12 @@ impl From<Failure> for StepError {
 impl Worker {
     /// A worker of this name; two of one name are told apart by their leases.
     pub fn new(name: impl Into<String>, tools: Arc<Tools>) -> Self {
-        Self { name: name.into(), tools }
+        Self::in_workshop(name, tools, Arc::new(OnDisk))
+    }
+
+    /// A worker that works on files in another workshop than this machine's.
+    pub fn in_workshop(name: impl Into<String>, tools: Arc<Tools>, workshop: Arc<dyn Workshop>) -> Self {
+        Self { name: name.into(), tools, workshop }
     }
 
     /// Works until told to stop; a step that is under way then is given up and its job handed back.
@@ -168,9 +200,10 @@ impl Worker {
                 Err(error) => tracing::error!(error = %error, "a job cannot be worked on"),
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = self.tools.store.signals().jobs.notified() => {}
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = self.tools.clock.wait(POLL_INTERVAL) => {}
             }
         }
     }
@@ -189,7 +222,8 @@ impl Worker {
     }
 
     async fn work_on_next(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
-        let claim = self.tools.store.claim(&self.name, self.tools.clock.now(), LEASE).await?;
+        let now = self.tools.clock.now();
+        let claim = self.tools.store.claim(&self.name, now, LEASE).await?;
         let Some(Claim { lease, spec, journal }) = claim else { return Ok(false) };
         let span = info_span!("job", job.id = %lease.job(), repo = %spec.repo);
         // Another worker may find further work while this one is busy.
@@ -202,7 +236,8 @@ impl Worker {
                     return;
                 }
             };
-            let shift = Shift { tools: &self.tools, lease, spec, progress: Progress { run, journal } };
+            let (tools, workshop, tenure) = (&*self.tools, self.workshop.as_ref(), Tenure::new(&self.tools, lease, now));
+            let shift = Shift { tools, workshop, tenure, spec, progress: Progress { run, journal } };
             match shift.work(stop).await {
                 Ok(()) => {}
                 Err(StoreError::LeaseLost { .. }) => warn!("the lease is lost; another worker has the job"),
@@ -218,18 +253,25 @@ impl Worker {
 /// One worker's time with one job.
 struct Shift<'a> {
     tools: &'a Tools,
-    lease: Lease,
+    workshop: &'a dyn Workshop,
+    tenure: Tenure<'a>,
     spec: JobSpec,
     progress: Progress,
 }
 
 /// A run with the journal that it is the fold of.
-struct Progress {
+#[derive(Debug)]
+pub struct Progress {
     run: Run,
     journal: Vec<Entry>,
 }
 
 impl Progress {
+    /// The run, as far as it has come.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// Adds an entry, hears what others have added meanwhile, and says whether somebody asked for a cancel among it.
     async fn record(&mut self, tools: &Tools, lease: &Lease, kind: EntryKind) -> Result<bool, StoreError> {
         let seen = u32::try_from(self.journal.len()).unwrap_or(u32::MAX);
@@ -246,61 +288,56 @@ impl Progress {
 impl Shift<'_> {
     async fn work(mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         loop {
-            let step = self.progress.run.next(self.tools.clock.now());
+            let now = self.tools.clock.now();
+            self.tenure.check(now)?;
+            let step = self.progress.run.next(now);
             if step == Step::Rest {
                 return Ok(());
             }
             let name = name(&step);
-            let answer = tokio::select! {
-                answer = self.answer(step).instrument(info_span!("step", step = name)) => answer,
-                () = stop.cancelled() => Ok(Answer::Later { seconds: 0, because: "this worker is being stopped".into() }),
-            };
+            let answer = self.answer(now, step, stop).instrument(info_span!("step", step = name)).await;
             match self.reaction(answer)? {
                 Answer::Entry(kind) => {
-                    self.progress.record(self.tools, &self.lease, *kind).await?;
+                    self.progress.record(self.tools, self.tenure.lease(), *kind).await?;
                 }
                 Answer::Written => {}
                 Answer::Later { seconds, because } => {
                     info!(delay_s = seconds, "handed back: {because}");
                     let not_before = self.tools.clock.now().checked_add(SignedDuration::from_secs(seconds));
-                    return self.tools.store.release(self.lease, not_before.unwrap_or(Timestamp::MAX)).await;
+                    let lease = self.tenure.into_lease();
+                    return self.tools.store.release(lease, not_before.unwrap_or(Timestamp::MAX)).await;
                 }
             }
         }
     }
 
-    async fn answer(&mut self, step: Step) -> Result<Answer, StepError> {
-        let lease_lost = renew(self.tools, &self.lease);
-        // The renewal borrows the lease alone, so that the step may write.
-        tokio::pin!(lease_lost);
+    async fn answer(&mut self, now: Timestamp, step: Step, stop: &CancellationToken) -> Result<Answer, StepError> {
+        let Self { tools, workshop, tenure, spec, progress } = self;
+        let (tools, workshop, lease) = (*tools, *workshop, tenure.lease());
         let step = async {
-            if confine(self.tools, &self.lease, &mut self.progress, &step).await? {
-                return Ok(Answer::Written);
+            if stop.is_cancelled() {
+                return Ok(stopped());
+            }
+            let confined = confine(tools, lease, progress, &step);
+            if let Some(answer) = unless(stop, confined).await? {
+                return Ok(answer);
             }
             if needs_base(&step) {
-                prepare::ensure_base(self.tools, &self.spec, &self.progress.run).await?;
-            }
-            match step {
-                Step::Adopt => adopt::adopt(self.tools, &self.spec, self.progress.run.walls()).await,
-                Step::Prepare => prepare::prepare(self.tools, &self.spec, &self.progress.run).await,
-                Step::Solve { attempt, round, feedback } => {
-                    let solve = solve::Solve { attempt, round, feedback };
-                    solve::solve(self.tools, &self.spec, &self.lease, &mut self.progress, solve).await
+                let fetched = async { workshop.ensure_base(tools, spec, &progress.run).await.map(|()| None) };
+                if let Some(answer) = unless(stop, fetched).await? {
+                    return Ok(answer);
                 }
-                Step::Verify => prove::verify(self.tools, &self.spec, &self.progress.run).await,
-                Step::PlanPublish { conclusion } => publish::plan(self.tools, &self.spec, &self.progress, conclusion).await,
-                Step::Perform { effect } => publish::perform(self.tools, &self.spec, effect).await,
-                Step::Complete { outcome } => {
-                    info!("completed: {outcome}");
-                    Ok(Answer::entry(EntryKind::Completed { outcome }))
-                }
-                Step::Rest => Ok(Answer::Written),
             }
+            // A job that is handed back may be another worker's at once, and must not meet what is still under way to the
+            // forge; so that is waited for, and a service that is stopped cuts off what takes too long.
+            show(tools, spec, &step, progress.run.walls()).await;
+            if let Step::Perform { effect } = step {
+                return publish::perform(tools, workshop, spec, effect).await;
+            }
+            let done = async { do_step(tools, workshop, spec, lease, progress, step).await.map(Some) };
+            Ok(unless(stop, done).await?.unwrap_or(Answer::Written))
         };
-        tokio::select! {
-            answer = step => answer,
-            error = &mut lease_lost => Err(error.into()),
-        }
+        tenure.during(now, step).await
     }
 
     /// What to do about an answer: an error is an answer too.
@@ -334,7 +371,7 @@ impl Shift<'_> {
             return Answer::Later { seconds, because };
         }
         let effect = match self.progress.run.next(self.tools.clock.now()) {
-            Step::Perform { effect } => Some(effect.key(self.lease.job())),
+            Step::Perform { effect } => Some(effect.key(self.tenure.lease().job())),
             Step::Adopt
             | Step::Prepare
             | Step::Solve { .. }
@@ -374,21 +411,65 @@ fn needs_base(step: &Step) -> bool {
     }
 }
 
-/// Writes down what confines the code that a step runs, before any of it runs, and says whether somebody asked for a cancel
-/// meanwhile. Where nothing does that may be used, the run ends.
-async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<bool, StepError> {
+/// Does what can be given up at any moment, and gives it up when the worker is stopped.
+async fn unless(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<Option<Answer>, StepError>>,
+) -> Result<Option<Answer>, StepError> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = stop.cancelled() => Ok(Some(stopped())),
+    }
+}
+
+fn stopped() -> Answer {
+    Answer::Later { seconds: 0, because: "this worker is being stopped".into() }
+}
+
+/// Does a step that sends nothing to the forge.
+async fn do_step(
+    tools: &Tools,
+    workshop: &dyn Workshop,
+    spec: &JobSpec,
+    lease: &Lease,
+    progress: &mut Progress,
+    step: Step,
+) -> Result<Answer, StepError> {
+    match step {
+        Step::Adopt => workshop.adopt(tools, spec).await,
+        Step::Prepare => workshop.prepare(tools, spec, &progress.run).await,
+        Step::Solve { attempt, round, feedback } => {
+            let solve = solve::Solve { attempt, round, feedback };
+            workshop.solve(tools, spec, lease, progress, solve).await
+        }
+        Step::Verify => workshop.verify(tools, spec, &progress.run).await,
+        Step::PlanPublish { conclusion } => publish::plan(tools, workshop, spec, progress, conclusion).await,
+        Step::Complete { outcome } => {
+            info!("completed: {outcome}");
+            Ok(Answer::entry(EntryKind::Completed { outcome }))
+        }
+        Step::Perform { .. } | Step::Rest => Ok(Answer::Written),
+    }
+}
+
+/// Writes down what confines the code that a step runs, before any of it runs. Where nothing does that may be used, the run
+/// ends.
+async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<Option<Answer>, StepError> {
     let runs_code = match step {
         Step::Prepare | Step::Solve { .. } | Step::Verify => true,
         Step::Adopt | Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => false,
     };
     if !runs_code {
-        return Ok(false);
+        return Ok(None);
     }
     let walls = record::walls(tools.sandbox.as_ref()).await.map_err(|refusal| conclusions::refusal(&refusal))?;
     if progress.run.walls().last() == Some(&walls) {
-        return Ok(false);
+        return Ok(None);
     }
-    Ok(progress.record(tools, lease, EntryKind::Confined { walls }).await?)
+    let is_cancelled = progress.record(tools, lease, EntryKind::Confined { walls }).await?;
+    // What the cancel comes to is the next step.
+    Ok(is_cancelled.then_some(Answer::Written))
 }
 
 fn name(step: &Step) -> &'static str {
@@ -404,20 +485,14 @@ fn name(step: &Step) -> &'static str {
     }
 }
 
-/// Renews a lease until it is lost.
-async fn renew(tools: &Tools, lease: &Lease) -> StoreError {
-    loop {
-        tokio::time::sleep(LEASE / 3).await;
-        match tools.store.renew(lease, tools.clock.now(), LEASE).await {
-            Ok(()) => {}
-            Err(error @ StoreError::LeaseLost { .. }) => return error,
-            Err(error) => warn!(error = %error, "the lease could not be renewed"),
-        }
-    }
-}
-
-/// Keeps the progress comment up to date. It is a courtesy: the run does not depend on it.
-async fn show(tools: &Tools, spec: &JobSpec, stage: Stage, walls: &[Walls]) {
+/// Keeps the progress comment up to date where a step takes long. It is a courtesy: the run does not depend on it.
+async fn show(tools: &Tools, spec: &JobSpec, step: &Step, walls: &[Walls]) {
+    let stage = match step {
+        Step::Adopt | Step::Prepare => Stage::Preparing,
+        Step::Solve { round, .. } => Stage::Solving(*round),
+        Step::Verify => Stage::Verifying,
+        Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => return,
+    };
     let Some(issue) = spec.task.issue() else { return };
     let effect = Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage, walls) };
     if let Err(error) = tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await {

@@ -14,23 +14,26 @@ use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::findings::Finding;
+use patchwright_domain::proof::test_files::TestFiles;
 
 use crate::forge::CloneAccess;
-use crate::guarded::Guarded;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
-pub use adopted::{Adopted, Pulled};
+pub use adopted::{Adopted, Pull, Pulled};
 pub use checkout::Checkout;
+pub use difference::Kept;
 use layers::{Layer, Layers};
 use relay::Relay;
 
 mod adopted;
 mod checkout;
 mod compose;
+mod declared;
 mod difference;
 mod edit;
 mod files;
 mod layers;
+mod merged;
 mod mirror;
 mod paths;
 mod proposal;
@@ -258,12 +261,12 @@ impl Workspaces {
     }
 
     /// Fetches what a pull request changes, from the repository that it is in and never from a fork, and says how it differs
-    /// from the last commit that it shares with the repository's branch; `None` where there is no such commit.
+    /// as it is once it is merged into the repository's branch.
     ///
     /// # Errors
     /// [`WorkspaceError::Refused`] for a change that is too large to be looked at, [`WorkspaceError::Rejected`] where the remote
     /// refuses, [`WorkspaceError::Unavailable`].
-    pub async fn pull(&self, repo: &RepoRef, access: CloneAccess, number: IssueNumber) -> Result<Option<Pulled>, WorkspaceError> {
+    pub async fn pull(&self, repo: &RepoRef, access: CloneAccess, number: IssueNumber) -> Result<Pull, WorkspaceError> {
         let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
         let lock = self.lock(&mirror);
         let _writer = lock.lock().await;
@@ -281,11 +284,26 @@ impl Workspaces {
         base: &CommitId,
         head: &CommitId,
         changes: &[Change],
-        guarded: &Guarded,
+        kept: Kept,
     ) -> Result<Vec<Finding>, WorkspaceError> {
         let (mirror, base, head) = (self.mirror(repo), base.clone(), head.clone());
-        let (changes, guarded) = (changes.to_vec(), guarded.clone());
-        blocking(move || difference::findings(&mirror, &base, &head, &changes, &guarded)).await
+        let changes = changes.to_vec();
+        blocking(move || difference::findings(&mirror, &base, &head, &changes, &kept)).await
+    }
+
+    /// Which files of the difference of two commits, whose files are `changes`, are tests.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
+    pub async fn test_files(
+        &self,
+        repo: &RepoRef,
+        base: &CommitId,
+        head: &CommitId,
+        changes: &[Change],
+    ) -> Result<TestFiles, WorkspaceError> {
+        let (mirror, base, head, changes) = (self.mirror(repo), base.clone(), head.clone(), changes.to_vec());
+        blocking(move || declared::test_files(&mirror, &base, &head, &changes)).await
     }
 
     /// A file's bytes at a commit, `None` where there is no such regular file.

@@ -93,6 +93,48 @@ async fn the_store_s_owner_can_bring_an_envelope_out() {
 }
 
 #[tokio::test]
+async fn the_store_s_owner_can_bring_out_what_the_proof_has_printed() {
+    signing()
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::Proven);
+            let job = world.job().await.id();
+            let ask = |arguments: &[&str]| {
+                let url = format!("sqlite:{}", world.folder.path().join("patchwright.db").display());
+                let done = std::process::Command::new(env!("CARGO_BIN_EXE_patchwright"))
+                    .args(["jobs", "logs", job.as_str()])
+                    .args(arguments)
+                    .env("PATCHWRIGHT__STORE__URL", url)
+                    .current_dir(world.folder.path())
+                    .output()
+                    .expect("the program starts");
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                (done.status.code(), text(&done.stdout), text(&done.stderr))
+            };
+            let run = world.run().await;
+            let account = run.judged().and_then(|judged| judged.verdict.account()).expect("it was judged");
+            let (code, all, _) = ask(&[]);
+            assert_eq!(code, Some(0));
+            for ran in &account.runs {
+                assert!(all.contains(&format!("{}, {} ms, sha256:{}", ran.exit, ran.duration_ms, ran.output)), "{all}");
+            }
+            let base = run.prepared().expect("it was prepared").base.clone();
+            let (_, first, _) = ask(&["--command", "1"]);
+            let expected = format!("1. sh tests/run.sh\n   in the base, {base}\n   exit code 1, ");
+            assert!(first.starts_with(&expected) && first.contains("the mean of 2, 4 and 6 is not 4"), "{first}");
+            assert!(!first.contains("\n2. "), "{first}");
+
+            // The file has what the digest is of.
+            let (code, _, _) = ask(&["--command", "1", "--output", "log"]);
+            let written = std::fs::read(world.folder.path().join("log")).expect("it is written");
+            assert_eq!((code, Digest::of(&written)), (Some(0), account.runs[0].output));
+            let (code, _, told) = ask(&["--command", "99"]);
+            let n_ran = account.runs.len();
+            assert!(code == Some(2) && told.contains(&format!("has the commands 1 to {n_ran};")), "{told}");
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn an_unproven_patch_is_attested_as_such() {
     let setup = Setup { script: Script::of(does("echo '# a guess' >> mean.sh")), ..signing() };
     setup
@@ -151,4 +193,38 @@ async fn the_server_tells_its_public_key_and_nothing_else() {
             assert_eq!(world.get("/attestation/key").await.status, 404);
         })
         .await;
+}
+
+/// Nobody has the merge that was proven, and everybody who has both commits can make it again.
+#[tokio::test]
+async fn a_proof_of_a_merge_is_checked_where_both_commits_are() {
+    signing()
+        .play(async |world| {
+            let (pull, head) = world.propose(&[MENDED]).await;
+            let tip = world.push("main", &[("README", "More.\n", false)]).await;
+            world.prove(pull).await;
+            let details = world.github.check_runs(world.repo)[0].output["text"].as_str().expect("it has details").to_owned();
+            let key = world.tools.attestor.as_ref().expect("it signs").key.public();
+            let there = world.github.repository_path(world.repo).expect("it is there");
+            let n_objects = || n_files(&there.join("objects"));
+            let before = n_objects();
+            let checkout = Checkout::open(&there).expect("it is git's");
+            let found = check::check(copied(&details).as_bytes(), Some(&key), Some(&checkout)).expect("it can be read");
+            let predicate = found.statement.expect("it holds").predicate;
+            assert_eq!((predicate.head.as_ref().map(|head| head.as_str()), predicate.base.as_str()), (Some(&*head), &*tip));
+            assert_eq!(n_objects(), before, "nothing is written into a checkout");
+
+            let empty = tempfile::tempdir().expect("a folder");
+            git2::Repository::init_bare(empty.path()).expect("the folder is empty");
+            let elsewhere = Checkout::open(empty.path()).expect("it is git's");
+            let found = check::check(copied(&details).as_bytes(), Some(&key), Some(&elsewhere)).expect("it can be read");
+            assert_eq!(found.statement.expect_err("it has neither").field, "predicate.head");
+        })
+        .await;
+}
+
+/// How many files are below a folder.
+fn n_files(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("it is there").flatten();
+    entries.map(|entry| if entry.path().is_dir() { n_files(&entry.path()) } else { 1 }).sum()
 }

@@ -1,7 +1,8 @@
 //! The GitHub adapter against the rehearsed GitHub: the real client, real HTTP, and faults.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::forge::github::{GitHub, GitHubSettings};
 use patchwright::forge::{Forge as _, ForgeError};
 use patchwright::rehearsal::WORTHLESS_PRIVATE_KEY;
@@ -16,10 +17,14 @@ use crate::support::github::{APP_ID, Stage, app_token};
 use crate::support::openapi::assert_conform;
 
 mod annotations;
+mod answers;
 mod deliveries;
 mod effects;
 mod facts;
 mod failures;
+mod limits;
+mod sweep;
+mod tokens;
 
 const SECRET: &str = "a secret for rehearsals";
 
@@ -33,9 +38,8 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
-        // The adapter signs with the machine's clock.
-        let now = SystemClock.now().as_second();
-        let stage = Stage::set_at(now).await;
+        let stage = Stage::set().await;
+        let now = crate::support::github::NOW;
         let app = app_token(&json!({"iss": APP_ID, "iat": now - 60, "exp": now + 500}), WORTHLESS_PRIVATE_KEY);
         let installation = stage.get("/repos/octo/rocket/installation", &app).await.body["id"].as_u64().expect("a number");
         let repo = RepoRef::new(stage.repo.0, installation, "octo", "rocket", "main").expect("the names are fine");
@@ -101,13 +105,19 @@ impl Scene {
 }
 
 fn adapter(stage: &Stage, key: &str, app_id: u64) -> Result<GitHub, ForgeError> {
-    GitHub::new(GitHubSettings {
-        app_id,
-        private_key: SecretString::from(key),
+    GitHub::new(GitHubSettings { app_id, private_key: SecretString::from(key), ..settings(stage) })
+}
+
+fn settings(stage: &Stage) -> GitHubSettings {
+    GitHubSettings {
+        app_id: APP_ID,
+        private_key: SecretString::from(WORTHLESS_PRIVATE_KEY),
         webhook_secrets: vec![SecretString::from(SECRET), SecretString::from("the one before")],
         api_url: stage.github.api_url(),
         web_url: stage.github.web_url().to_owned(),
-    })
+        write_spacing: Duration::ZERO,
+        clock: stage.clock(),
+    }
 }
 
 fn actor(login: &str) -> Actor {

@@ -47,6 +47,19 @@ async fn every_operation_answers_as_github_describes_it() {
 async fn the_app_and_its_installations(stage: &Stage) {
     let app = app();
     assert_eq!(stage.get("/app", &app).await.body["slug"], "patchwright");
+    // Nobody listens at port 1.
+    stage.github.send_webhooks_to("http://127.0.0.1:1/hook");
+    stage.github.open_issue(stage.repo, "ada", "It does not land", "").expect("the repository is there");
+    stage.github.settle().await;
+    let missed = stage.get("/app/hook/deliveries?per_page=1", &app).await.body;
+    assert_eq!((&missed[0]["event"], &missed[0]["status_code"]), (&json!("issues"), &json!(0)));
+    let again = format!("/app/hook/deliveries/{}/attempts", missed[0]["id"]);
+    assert_eq!(stage.post(&again, &app, json!({})).await.status, 202);
+    stage.github.settle().await;
+    let listed = stage.get("/app/hook/deliveries", &app).await.body;
+    assert_eq!((&listed[0]["guid"], &listed[0]["redelivery"]), (&missed[0]["guid"], &json!(true)));
+    assert_eq!(stage.post("/app/hook/deliveries/7/attempts", &app, json!({})).await.status, 404);
+    assert_eq!(stage.get("/app/hook/deliveries?cursor=nonsense", &app).await.status, 422);
     let installations = stage.get("/app/installations", &app).await.body;
     assert_eq!(installations.as_array().map(Vec::len), Some(1));
     assert_eq!(stage.get(&format!("/app/installations/{}", installations[0]["id"]), &app).await.status, 200);

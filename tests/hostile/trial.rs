@@ -17,7 +17,7 @@ use super::bait::Baits;
 use super::weapons;
 
 /// Longer than any attack takes; whoever is still running then is killed and counts as escaped.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// An attack: a script for `sh` that says `ESCAPED: what`, `HELD: how`, or `ABSENT: why`.
 pub(super) struct Case {

@@ -17,6 +17,7 @@ mod modes;
 mod ownership;
 mod sandbox;
 mod schema;
+mod service;
 
 /// What a command left: exit code, standard output, standard error.
 struct Ended {

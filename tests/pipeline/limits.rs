@@ -38,6 +38,14 @@ async fn a_patch_that_is_too_large_is_refused() {
     assert!(told.contains("the patch changes 101 files, and `limits.patch_files` allows 100"), "{told}");
 }
 
+/// Looking through takes time that a larger patch takes more of. What stands in this one would be the reason otherwise.
+#[tokio::test]
+async fn a_patch_that_is_too_large_is_not_looked_through() {
+    let setup = Setup::model(does("mkdir .github; for n in $(seq 101); do echo $n > .github/more_$n; done"));
+    let told = setup.ends(Outcome::BlockedByPolicy).await;
+    assert!(told.contains("the patch changes 101 files") && !told.contains(".github"), "{told}");
+}
+
 #[tokio::test]
 async fn a_run_whose_tokens_are_used_up_says_so() {
     let setup = Setup { budget: Budget { tokens: 6_000, ..budget() }, ..Setup::model(does("true")) };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use patchwright::model::scripted::{Script, ScriptedModel};
@@ -69,7 +70,7 @@ impl Process {
 async fn one_process_takes_a_delivery_and_another_one_works_on_it() {
     let Some(cluster) = cluster().await else { return };
     let (database, folder) = (cluster.empty_database().await, TempDir::with_prefix("machines-").expect("there is room"));
-    let github = rehearse().await;
+    let github = rehearse(&Arc::default()).await;
     let files: Vec<_> = SAMPLE.iter().map(|(path, text, executable)| (*path, text.as_bytes(), *executable)).collect();
     let repo = github.create_repository("octo", "rocket", &files).await.expect("the names are fine");
     github.set_role(repo, MAINTAINER, Role::Write).expect("the repository is there");

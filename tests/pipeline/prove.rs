@@ -61,7 +61,7 @@ async fn an_honest_pull_request_is_proven() {
 
             `mona` (write) asked for a proof.
 
-            This is about the commit `HEAD`, against `BASE`, the last commit that it shares with `main`. How it fits with what `main` has gained since was not looked at.
+            This is about the commit `HEAD`, on top of `BASE`, where `main` pointed.
 
             ### Tests
 
@@ -159,18 +159,73 @@ async fn a_pull_request_from_a_fork_is_proven_as_the_base_says() {
         .await;
 }
 
-/// The last commit that both have counts, and not what the branch has gained since.
+/// Whoever opens a pull request chooses where it is begun. What counts is what it changes where it is to go.
 #[tokio::test]
-async fn a_pull_request_is_measured_against_the_last_commit_that_it_shares() {
+async fn a_pull_request_is_proven_as_it_merges_into_its_branch() {
     Setup::default()
         .play(async |world| {
-            let base = world.github.branches(world.repo)["main"].clone();
-            let (pull, _) = world.propose(&[MENDED]).await;
-            world.push("main", &[("tests/run.sh", "exit 0\n", false)]).await;
+            let (pull, head) = world.propose(&[MENDED]).await;
+            let tip = world.push("main", &[("README", "More.\n", false)]).await;
             world.prove(pull).await;
             let (_, run) = world.last_run().await;
-            assert_eq!(run.prepared().map(|prepared| prepared.base.as_str().to_owned()), Some(base));
+            assert_eq!(run.prepared().map(|prepared| prepared.base.as_str().to_owned()), Some(tip));
             assert_eq!(run.outcome(), Some(Outcome::Proven));
+            assert_eq!(check(world), ("patchwright/proof".into(), head.clone(), "success".into()));
+            let adopted = run.adopted().expect("it was adopted");
+            assert_ne!(adopted.proposal.commit.as_str(), head);
+            let said = world.said_on(pull).await.join("\n");
+            let about = format!("This is about the commit `{}`, merged into `BASE`, where `main` pointed: ", &head[..10]);
+            assert!(said.contains(&about), "{said}");
+            assert!(said.contains(&format!("git checkout BASE\ngit merge --no-edit {head}\nsh tests/run.sh")), "{said}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_pull_request_that_was_begun_before_the_branch_was_mended_proves_nothing() {
+    Setup::default()
+        .play(async |world| {
+            let (pull, head) = world.propose(&[MENDED, ("README", "Mended.\n", false)]).await;
+            world.push("main", &[MENDED]).await;
+            world.prove(pull).await;
+            assert_eq!(check(world), ("patchwright/proof".into(), head, "neutral".into()));
+            let said = world.said_on(pull).await.join("\n");
+            assert!(said.starts_with("**Unproven.**"), "{said}");
+        })
+        .await;
+}
+
+/// A test that the branch has gained since is one of the base's.
+#[tokio::test]
+async fn a_pull_request_that_was_begun_before_a_test_was_there_is_put_to_it() {
+    let run: File = ("tests/run.sh", "sh tests/t_mean.sh && sh tests/t_more.sh\n", false);
+    Setup::default()
+        .play(async |world| {
+            let (pull, _) = world.propose(&[MENDED]).await;
+            world.push("main", &[run, ("tests/t_more.sh", "test -e more\n", false)]).await;
+            world.prove(pull).await;
+            assert_eq!(world.last_run().await.1.outcome(), Some(Outcome::Unproven));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_pull_request_that_does_not_merge_is_told_what_to_do() {
+    Setup::default()
+        .play(async |world| {
+            let (pull, _) = world.propose(&[MENDED]).await;
+            world.push("main", &[("mean.sh", "#!/bin/sh\necho 4\n", true)]).await;
+            world.prove(pull).await;
+            assert_only_told(world, 1);
+            insta::assert_snapshot!(world.said_on(pull).await.join("\n=====\n"), @r"
+            **Needs input.** `#2` does not merge into `main` as that is now (`mean.sh`), so what it would change there cannot be tested.
+
+            `mona` (write) asked for a proof.
+
+            Next step: Rebase it on that branch, or merge the branch into it, and ask again.
+
+            <sub>No model was asked. Job JOB.</sub>
+            ");
         })
         .await;
 }
@@ -217,10 +272,7 @@ async fn a_pull_request_that_changes_no_file_has_nothing_to_prove() {
             world.prove(pull).await;
             assert_eq!(world.last_run().await.1.outcome(), Some(Outcome::NoChange));
             let said = world.said_on(pull).await.join("\n=====\n");
-            assert!(
-                said.starts_with("**No change.** `#2` has the same files as the commit that it shares with `main`."),
-                "{said}"
-            );
+            assert!(said.starts_with("**No change.** `#2` changes no file of `main` as that is now."), "{said}");
         })
         .await;
 }

@@ -115,7 +115,7 @@ async fn answers_that_are_lost_make_nothing_twice() {
 async fn a_rate_limit_puts_the_work_off_and_loses_nothing() {
     Setup::default()
         .play(async |world| {
-            world.github.fault(Fault::rate_limit("GET", "/repos/octo/rocket/issues/1", 403, 300));
+            world.github.fault(Fault::rate_limit("GET", COMMENTS, 403, 300));
             world.comment(MAINTAINER, "@codex fix this");
             world.work().await;
             assert_eq!((world.run().await.outcome(), world.model.requests().len()), (None, 0));
@@ -150,6 +150,27 @@ async fn a_rate_limit_puts_the_decision_off_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_limit_on_writing_puts_the_effect_off_and_does_it_once() {
+    Setup::default()
+        .play(async |world| {
+            world.github.fault(Fault::rate_limit("POST", PULLS, 403, 300));
+            world.comment(MAINTAINER, "@codex fix this");
+            world.work().await;
+            assert_eq!((world.run().await.outcome(), world.github.pull_requests(world.repo).len()), (None, 0));
+            let n_asked = world.github.exchanges().len();
+            world.comment(MAINTAINER, "@codex fix this, too");
+            world.work().await;
+            assert_eq!(world.github.exchanges().len(), n_asked, "the limit is the installation's");
+            world.clock.pass(301);
+            world.work().await;
+            assert_eq!((world.outcome().await, world.jobs().await.len()), (Outcome::Proven, 1));
+            world.last_words().await;
+            assert_eq!((world.github.pull_requests(world.repo).len(), world.github.check_runs(world.repo).len()), (1, 1));
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_push_whose_answer_is_lost_is_found_done() {
     Setup::default()
         .play(async |world| {
@@ -176,7 +197,7 @@ async fn an_installation_that_is_suspended_meanwhile_fails_the_run() {
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Failed);
             assert_eq!((world.own_branches().len(), world.model.requests().len()), (0, 0));
-            insta::assert_snapshot!(world.run().await.notices().join("\n"), @"Asking for an installation token: GitHub answered 403 This installation has been suspended.");
+            insta::assert_snapshot!(world.run().await.notices().join("\n"), @"Writing the comment: GitHub answered 403 This installation has been suspended.");
         })
         .await;
 }

@@ -4,10 +4,15 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Once;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use patchwright::attestation::check;
 use patchwright::model::scripted::{Script, Step};
-use patchwright_domain::journal::Outcome;
+use patchwright_domain::journal::{EntryKind, Outcome};
 
-use crate::support::pipeline::{FIX, Setup};
+use crate::attestation::attestor;
+use crate::support::pipeline::settings::OPERATORS_SECRET;
+use crate::support::pipeline::{FIX, File, Setup, World, does};
 
 /// Of the form that GitHub's tokens have, in parts, so that this file holds none.
 const TOKEN: &str = concat!("ghp", "_x7Qm2Lk9Rt4Vb8Nc1Zp6Ws3Yd5Fg0Hj2Kl4M");
@@ -101,6 +106,95 @@ async fn a_token_is_taken_back_when_it_is_told_of() {
                 "Your change cannot be published: the patch adds a secret in `client.sh:1` (rule github-pat: ghp_…). Take that \
                  part back."
             );
+        })
+        .await;
+}
+
+/// Tests that print a secret of the operator's, in several ways, and that are called by it.
+fn telling_tests() -> String {
+    format!(
+        "import base64, unittest\nfrom calc import mean\n\nSECRET = '{OPERATORS_SECRET}'\n\n\nclass Mean(unittest.TestCase):\n    \
+         def test_mean(self):\n        print(SECRET, SECRET.encode().hex(), SECRET[::-1])\n        \
+         print(base64.b64encode(b'basic:' + SECRET.encode()).decode())\n        \
+         self.assertEqual(mean([2, 4, 6]), 4, SECRET)\n\n    def test_{OPERATORS_SECRET}(self):\n        \
+         self.assertEqual(mean([2, 4, 6]), 4)\n"
+    )
+}
+
+const BROKEN: &str = "def mean(values):\n    return sum(values) / (len(values) - 1)\n";
+const MENDED: &str = "def mean(values):\n    return sum(values) / len(values)\n";
+
+fn telling() -> Setup {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tests: &'static str = telling_tests().leak();
+    let files: Vec<File> = vec![("calc.py", BROKEN, false), ("test_calc.py", tests, false)];
+    Setup { files, attestor: Some(attestor(&folder.path().join("key.pem"))), ..Setup::default() }
+}
+
+/// Nothing that was sent to GitHub has the secret, in any form, nor has what was signed.
+async fn assert_untold(world: &World) {
+    let backwards: String = OPERATORS_SECRET.chars().rev().collect();
+    // Without the digits that depend on what stands before and behind it.
+    let base64 = BASE64_STANDARD.encode(OPERATORS_SECRET);
+    let forms = [OPERATORS_SECRET.to_owned(), backwards, hex::encode(OPERATORS_SECRET), base64[..20].to_owned()];
+    let assert_without = |place: &str, text: &str| {
+        for form in &forms {
+            assert!(!text.contains(form.as_str()), "{place} has {form}: {text}");
+        }
+    };
+    for exchange in world.github.exchanges() {
+        assert_without(&exchange.path, &exchange.request.to_string());
+    }
+    let (journal, _) = world.last_run().await;
+    for entry in journal {
+        if let EntryKind::PublishPlanned { attestation, effects, .. } = entry.kind {
+            assert_without("what is planned", &format!("{effects:?}"));
+            let digest = attestation.expect("it is signed");
+            let envelope = world.tools.store.artifact(&digest).await.expect("it is kept");
+            let key = world.tools.attestor.as_ref().expect("it signs").key.public();
+            let found = check::check(&envelope, Some(&key), None).expect("no checkout is looked at");
+            let statement = found.statement.expect("it holds");
+            assert_without("what is signed", &String::from_utf8_lossy(&statement.to_bytes()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_tests_print_and_are_called_tells_no_secret_of_the_server() {
+    telling()
+        .play(async |world| {
+            let (pull, _) = world.propose(&[("calc.py", MENDED, false)]).await;
+            world.prove(pull).await;
+            assert_untold(world).await;
+            let said = world.said_on(pull).await.join("\n");
+            assert!(said.starts_with("**Proven.**") && said.contains("test_Griz…") && said.contains("AssertionError"), "{said}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn names_of_files_tell_no_secret_of_the_server() {
+    let name: &'static str = format!("notes/{OPERATORS_SECRET}.md").leak();
+    telling()
+        .play(async |world| {
+            let (pull, _) = world.propose(&[("calc.py", MENDED, false), (name, "x\n", false)]).await;
+            world.prove(pull).await;
+            assert_untold(world).await;
+            let annotations = world.github.check_runs(world.repo)[0].annotations.clone();
+            assert_eq!(annotations[0]["path"], "notes/Griz….md");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_pull_request_of_an_agent_tells_no_secret_of_the_server() {
+    let script = Script::of(does("sed -i 's/ (len(values) - 1)/ len(values)/' calc.py"));
+    Setup { script, ..telling() }
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::Proven);
+            assert_untold(world).await;
+            let body = world.github.pull_requests(world.repo)[0].0.body.clone().expect("it has a text");
+            assert!(body.contains("test_Griz…"), "{body}");
         })
         .await;
 }

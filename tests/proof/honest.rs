@@ -1,5 +1,10 @@
 //! Patches that mend what they say: each is proven.
 
+mod go;
+mod node;
+mod python;
+mod rust;
+
 use super::{Case, File, NODE, PYTHON, PYTHON_FIXED, RUST, check};
 
 const RUST_FIXED: File =

@@ -1,6 +1,6 @@
 //! Patches that go for what runs the tests and for what it reports; and honest ones under the same runners.
 
-use super::{Case, File, NODE, PYTHON, PYTHON_FIXED, check, prove_within};
+use super::{Case, File, NODE, PYTHON, PYTHON_FIXED, RUST, check, has_go, prove, prove_within};
 
 const STILL_RED: Option<&str> = Some("still_red");
 const TOUCHED: Option<&str> = Some("test_command_touched");
@@ -98,7 +98,7 @@ const GO: &[File] = &[
 
 #[test]
 fn go_is_proven_and_cheated_like_the_others() {
-    if std::process::Command::new("go").arg("version").output().is_err() {
+    if !has_go() {
         return;
     }
     const FIXED: File = (
@@ -125,6 +125,71 @@ fn go_is_proven_and_cheated_like_the_others() {
                 ),
             )],
             doubt: STILL_RED,
+        },
+    ]);
+}
+
+#[test]
+fn tests_that_must_fail_are_laid_beside_the_folder_of_tests_of_a_large_crate() {
+    /// More than are read to find a place.
+    const N_SOURCES: usize = 210;
+    let sources = (0..N_SOURCES).map(|n| format!("src/area/part{n:03}.rs").leak() as &'static str);
+    let base: Vec<File> = RUST.iter().copied().chain(sources.map(|path| (path, Some("pub fn part() {}\n")))).collect();
+    let fixed = "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / values.len() as i64\n}\n";
+    let said = prove(&Case { name: "a large crate", base: &base, patch: &[("src/lib.rs", Some(fixed))], doubt: None });
+    assert_eq!(said["verdict"]["verdict"], "proven", "{said}");
+    assert_eq!(said["verdict"]["account"]["is_runner_honest"], true, "{said}");
+}
+
+/// An example in the documentation of the code, which a test of unittest tries.
+const EXAMPLES: &[File] = &[
+    (
+        "calc.py",
+        Some(
+            "def mean(values):\n    \"\"\"\n    >>> mean([2, 4, 6])\n    4.0\n    \"\"\"\n    return sum(values) / (len(values) - 1)\n",
+        ),
+    ),
+    ("tests/__init__.py", Some("")),
+    (
+        "tests/test_calc.py",
+        Some(
+            "import doctest\nimport unittest\nimport calc\n\n\nclass Mean(unittest.TestCase):\n    def test_name(self):\n        self.assertEqual(calc.__name__, 'calc')\n\n\ndef load_tests(loader, tests, pattern):\n    tests.addTests(doctest.DocTestSuite(calc))\n    return tests\n",
+        ),
+    ),
+];
+
+#[test]
+fn an_example_in_the_documentation_of_python_shows_nothing() {
+    check(&[
+        Case {
+            name: "the example expects what the code does",
+            base: EXAMPLES,
+            patch: &[(
+                "calc.py",
+                Some(
+                    "def mean(values):\n    \"\"\"\n    >>> mean([2, 4, 6])\n    6.0\n    \"\"\"\n    return sum(values) / (len(values) - 1)\n",
+                ),
+            )],
+            doubt: Some("tests_touched"),
+        },
+        Case {
+            name: "the code does what the example expects, and a test of the patch's own shows it",
+            base: EXAMPLES,
+            patch: &[
+                (
+                    "calc.py",
+                    Some(
+                        "def mean(values):\n    \"\"\"\n    >>> mean([2, 4, 6])\n    4.0\n    \"\"\"\n    return sum(values) / len(values)\n",
+                    ),
+                ),
+                (
+                    "tests/test_three.py",
+                    Some(
+                        "import unittest\nfrom calc import mean\n\n\nclass Three(unittest.TestCase):\n    def test_three(self):\n        self.assertEqual(mean([2, 4, 6]), 4)\n",
+                    ),
+                ),
+            ],
+            doubt: None,
         },
     ]);
 }

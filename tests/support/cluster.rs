@@ -42,6 +42,8 @@ pub(crate) struct Faults {
     pub(crate) is_network_open: bool,
     /// After so many bytes of output a connection to a program is cut, once.
     pub(crate) cut_after: Option<usize>,
+    /// So many programs in the container of the commands are killed before they say anything.
+    pub(crate) n_killed: u32,
     /// What a program in the container of the files says, instead of being started.
     pub(crate) says: Option<Vec<u8>>,
     /// What a relay says, instead of being started.

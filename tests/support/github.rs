@@ -12,6 +12,7 @@ use axum::{Router, body::Bytes, extract::State, routing::post};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use patchwright::clock::Clock;
 use patchwright::rehearsal::{
     Rehearsal, Settings, WORTHLESS_PRIVATE_KEY,
     scene::{RepositoryId, Role},
@@ -30,6 +31,15 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+}
+
+/// A clock that stands still until time is let pass.
+struct StageClock(Arc<AtomicI64>);
+
+impl Clock for StageClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::SeqCst)).expect("the clock is in range")
+    }
 }
 
 /// A rehearsal with one repository, `octo/rocket`, in which `ada` may write.
@@ -57,6 +67,11 @@ impl Stage {
         github.set_role(repo, "ada", Role::Maintain).expect("the repository is there");
         let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
         Self { github, repo, seconds, client }
+    }
+
+    /// The scene's clock.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(StageClock(Arc::clone(&self.seconds)))
     }
 
     /// Lets time pass.

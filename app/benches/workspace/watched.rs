@@ -7,7 +7,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 use patchwright::agent::{Agent, Assignment, Ending, Solution};
 use patchwright::forge::github::GitHub;
-use patchwright::forge::{Access, CloneAccess, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use patchwright::forge::{
+    Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic,
+};
 use patchwright::sandbox::{Capabilities, Executor, Isolation, Limits, Refusal, Sandbox, Terms, Tree};
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
@@ -73,6 +75,14 @@ impl Forge for WatchedForge {
     async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError> {
         self.watch.note(|times| &mut times.fetching);
         self.github.clone_access(repo, access).await
+    }
+
+    async fn attempts(&self, from: Option<&Cursor>) -> Result<Attempts, ForgeError> {
+        self.github.attempts(from).await
+    }
+
+    async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError> {
+        self.github.redeliver(attempt).await
     }
 
     async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {

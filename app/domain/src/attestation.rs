@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::ecosystem::{Plan, runner};
 use crate::event::{DeliveryId, Role};
 use crate::job::{Budget, JobId, JobSpec, Task, Usage};
-use crate::journal::{Change, CommitId, Digest, Entry, EntryKind, Prepared};
+use crate::journal::{Change, CommitId, Digest, Entry, Prepared};
 use crate::proof::findings::Finding;
 use crate::proof::{Account, Doubt, Evidence, Exit, Run as Tested, Stand, Verdict};
 use crate::results::table::Table;
@@ -76,6 +76,10 @@ pub struct Predicate {
     pub doubt: Option<Doubt>,
     /// What the patch is against.
     pub base: CommitId,
+    /// The commit that somebody has proposed, where the subject is its merge into the base; the merge can be made again of the
+    /// two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<CommitId>,
     /// The difference.
     pub patch: Patch,
     /// Who asked for it; none where nobody did, as for a patch that somebody else has made.
@@ -257,6 +261,8 @@ pub struct Facts<'a> {
     pub deployment: &'a Deployment,
     /// The commit with the patch.
     pub commit: &'a CommitId,
+    /// The commit that somebody has proposed, where that one is its merge into the base.
+    pub head: Option<&'a CommitId>,
     /// Its tree.
     pub tree: &'a str,
     /// The difference as text.
@@ -305,6 +311,7 @@ impl Statement {
             verdict: verdict_said,
             doubt,
             base: prepared.base.clone(),
+            head: facts.head.cloned(),
             patch: Patch { diff: facts.diff, changes: facts.changes.to_vec() },
             trigger: None,
             request: None,
@@ -345,7 +352,7 @@ impl Statement {
         let models = &facts.deployment.models;
         let model = models.get((attempt.max(1) as usize - 1) % models.len().max(1)).filter(|_| usage.turns > 0);
         predicate.model = model.map(|name| Model { name: name.clone(), host: facts.deployment.host.clone() });
-        predicate.transcripts = journal.iter().filter_map(|entry| transcript(&entry.kind)).collect();
+        predicate.transcripts = journal.iter().filter_map(|entry| entry.kind.transcript()).collect();
         predicate.spent = Some(Spent { usage: *usage, budget: spec.budget });
         predicate.journal =
             journal.last().map(|last| Journal { job: spec.id(), n_entries: last.seq.saturating_add(1), head: last.digest });
@@ -420,24 +427,6 @@ fn trigger(spec: &JobSpec) -> Option<Trigger> {
             at: spec.requested_at,
         }),
         Task::Local { .. } => None,
-    }
-}
-
-fn transcript(kind: &EntryKind) -> Option<Digest> {
-    match kind {
-        EntryKind::Solved { proposal } => Some(proposal.transcript),
-        EntryKind::Answered { transcript, .. } | EntryKind::GaveUp { transcript, .. } => Some(*transcript),
-        EntryKind::Claimed { .. }
-        | EntryKind::Confined { .. }
-        | EntryKind::Adopted { .. }
-        | EntryKind::Prepared { .. }
-        | EntryKind::TurnTaken { .. }
-        | EntryKind::Verified { .. }
-        | EntryKind::PublishPlanned { .. }
-        | EntryKind::Performed { .. }
-        | EntryKind::CancelRequested { .. }
-        | EntryKind::Failed { .. }
-        | EntryKind::Completed { .. } => None,
     }
 }
 

@@ -282,7 +282,7 @@ fn telling(story: &Story<'_>, pull_request: IssueNumber) -> Vec<Effect> {
         let (title, summary) = report::adopted::check(story, verdict);
         effects.push(Effect::SetCheck {
             name: CheckName::Proof,
-            commit: adopted.proposal.commit.clone(),
+            commit: adopted.proposed().clone(),
             outcome,
             title,
             summary,

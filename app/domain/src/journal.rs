@@ -248,6 +248,27 @@ pub enum EntryKind {
     },
 }
 
+impl EntryKind {
+    /// What the agent has said and done, where it ended with this.
+    pub fn transcript(&self) -> Option<Digest> {
+        match self {
+            Self::Solved { proposal } => Some(proposal.transcript),
+            Self::Answered { transcript, .. } | Self::GaveUp { transcript, .. } => Some(*transcript),
+            Self::Claimed { .. }
+            | Self::Confined { .. }
+            | Self::Adopted { .. }
+            | Self::Prepared { .. }
+            | Self::TurnTaken { .. }
+            | Self::Verified { .. }
+            | Self::PublishPlanned { .. }
+            | Self::Performed { .. }
+            | Self::CancelRequested { .. }
+            | Self::Failed { .. }
+            | Self::Completed { .. } => None,
+        }
+    }
+}
+
 /// What preparing found out about the base.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {
@@ -272,10 +293,21 @@ pub struct Prepared {
 pub struct Adopted {
     /// The branch that it is to go to.
     pub branch: String,
-    /// The last commit that it shares with that branch; it is measured against this one.
+    /// What it is measured against: where that branch pointed. In journals from before it was merged, the last commit that both
+    /// share.
     pub base: CommitId,
+    /// The commit that was proposed, where what is proven is its merge into the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<CommitId>,
     /// The change. No model has said anything about it, so that answer and transcript are empty.
     pub proposal: Proposal,
+}
+
+impl Adopted {
+    /// The commit that somebody has proposed.
+    pub fn proposed(&self) -> &CommitId {
+        self.head.as_ref().unwrap_or(&self.proposal.commit)
+    }
 }
 
 /// What is proposed.

@@ -60,6 +60,8 @@ pub struct Facts {
     pub policy: Policy,
     /// What the actor may do in the repository, now.
     pub role: Role,
+    /// Whether the issue is open, now: deliveries come in any order, and what one says of it may be over.
+    pub is_open: bool,
     /// Jobs of the same issue that are not completed.
     pub open_jobs: Vec<JobKey>,
 }
@@ -144,6 +146,9 @@ fn begin(event: &Event, deployment: &Deployment, facts: &Facts, start: trigger::
             "{login} has the role {} here, and {minimum_role} is needed to start a run",
             facts.role
         ));
+    }
+    if !facts.is_open {
+        return Decision::ignore("the issue was closed meanwhile");
     }
     if facts.open_jobs.contains(&start.key) {
         return Decision::ignore("the same request has already started a job");

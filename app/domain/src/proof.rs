@@ -17,12 +17,13 @@ mod gates;
 pub mod inquiry;
 mod paths;
 pub mod secrets;
+pub mod test_files;
 
 pub use doubt::Doubt;
 pub use exit::{Colour, Exit, Limit};
 pub use gates::{Size, forbidden, weakened_tests};
 pub use inquiry::Stand;
-pub use paths::{is_test_path, may_hold_tests};
+pub use paths::is_test_path;
 
 /// One command as the harness ran it in a fresh tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

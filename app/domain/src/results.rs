@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub mod place;
 pub mod table;
 
 /// How many tests a report may have.

@@ -10,6 +10,7 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _};
 use ed25519_dalek::{SECRET_KEY_LENGTH, SIGNATURE_LENGTH, Signature, Signer as _, SigningKey, VerifyingKey};
 use patchwright_domain::journal::Digest;
+use secrecy::SecretString;
 
 /// What the key's file is called in the folder of the server's data.
 pub const FILE_NAME: &str = "attestation-key.pem";
@@ -90,6 +91,11 @@ impl Key {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         make(folder, file).map_err(system)?;
         Self::read(file)
+    }
+
+    /// Itself in the form of its file, for those who see to it that it stands nowhere else.
+    pub(crate) fn secret(&self) -> Option<SecretString> {
+        self.0.to_pkcs8_pem(LineEnding::LF).ok().map(|pem| SecretString::from(pem.as_str()))
     }
 
     /// The half that everybody may have.

@@ -15,6 +15,13 @@ pub fn compare(statement: &Statement, checkout: &Checkout) -> Result<Result<(), 
         return Ok(Err(Fault::new("subject", "names no commit with its tree")));
     };
     let predicate = &statement.predicate;
+    // A merge that nobody has pushed is made again of what it was made of.
+    if let (Some(head), None) = (&predicate.head, checkout.tree(commit)) {
+        if checkout.tree(head).is_none() {
+            return Ok(Err(Fault::new("predicate.head", format!("there is no commit {head} in this checkout"))));
+        }
+        checkout.merge(&predicate.base, head)?;
+    }
     let missing = |field: &str, commit: &CommitId| Fault::new(field, format!("there is no commit {commit} in this checkout"));
     let Some(found) = checkout.tree(commit) else { return Ok(Err(missing("subject[0].digest.gitCommit", commit))) };
     if found != tree {

@@ -10,7 +10,7 @@ use patchwright::agent::external::External;
 use patchwright::agent::external::presets::{Kind, Preset};
 use patchwright::agent::mcp::{McpServer, McpServers, Reach};
 use patchwright::agent::turns::{Backoff, Turns};
-use patchwright::clock::SystemClock;
+use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::config::container::Container;
 use patchwright::config::sandbox::ExecutorKind;
 use patchwright::config::{self, AgentKind, Config, microusd};
@@ -19,6 +19,7 @@ use patchwright::egress::ecosystems::Sources;
 use patchwright::egress::resolve::SystemResolver;
 use patchwright::egress::{self, Carried, Egress};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
+use patchwright::forge::local::LocalCheckout;
 use patchwright::gateway::{Endpoint, Gateway};
 use patchwright::guarded::Guarded;
 use patchwright::http_client;
@@ -38,13 +39,17 @@ use patchwright::sandbox::landlock::LandlockSandbox;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::sandbox::minimum::Minimum;
 use patchwright::sandbox::{Isolation, Sandbox};
-use patchwright::worker::Settings;
+use patchwright::store::ledger::Limits;
+use patchwright::store::memory::MemoryStore;
+use patchwright::worker::{Settings, Tools};
 use patchwright::workspace::Workspaces;
+use patchwright_domain::event::{Actor, DeliveryId, RepoRef, Role};
+use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
 use patchwright_domain::policy::Deployment;
 use patchwright_domain::turn::Prices;
 use tracing::warn;
 
-use super::Failure;
+use super::{Failure, signing};
 
 /// This program, even where its file was replaced while it runs.
 pub(super) fn launcher() -> PathBuf {
@@ -296,6 +301,8 @@ pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {
         webhook_secrets,
         api_url: config.api_url.clone(),
         web_url: config.web_url.clone(),
+        write_spacing: Duration::from_millis(config.write_spacing_ms),
+        clock: Arc::new(SystemClock),
     };
     GitHub::new(settings).map_err(|e| Failure::usage(e.into()))
 }
@@ -304,10 +311,57 @@ pub(super) fn deployment(config: &Config) -> Deployment {
     Deployment { app_id: config.github.app_id, mention: config.github.mention.clone(), budget: config.limits.budget() }
 }
 
+/// The parts for a checkout of the user's own, with nobody who solves; `test` goes before what the repository says of itself.
+pub(super) async fn tools_of_user(
+    config: &Config,
+    checkout: PathBuf,
+    test: Option<String>,
+    is_attested: bool,
+) -> Result<Tools, Failure> {
+    // The store knows of this one job only, so there is nobody to share a limit with.
+    let settings = Settings { test_command: test, limits_of_day: Limits::default(), ..settings(config, "patchwright") };
+    Ok(Tools {
+        store: Arc::new(MemoryStore::default()),
+        forge: Arc::new(LocalCheckout { path: checkout }),
+        workspaces: workspaces(config).await?,
+        sandbox: sandbox(config).await?,
+        egress: egress(&config.sandbox.egress)?,
+        agents: Vec::new(),
+        clock: Arc::new(SystemClock),
+        attestor: is_attested.then(|| signing::of_user(config)).transpose()?.map(Arc::new),
+        settings,
+    })
+}
+
+/// A task of the command line, which `name` is the command of; `subject` and `words` tell it from others.
+pub(super) fn spec_of_user(
+    name: &str,
+    (subject, words): (&str, &str),
+    repo: RepoRef,
+    task: Task,
+    budget: Budget,
+) -> Result<JobSpec, Failure> {
+    let now = SystemClock.now();
+    let login = std::env::var("USER").unwrap_or_else(|_| "operator".into());
+    Ok(JobSpec {
+        key: JobKey::of_command_line(subject, words, now),
+        repo,
+        task,
+        requested_by: Actor { id: 0, login, is_bot: false },
+        role: Role::Admin,
+        delivery: DeliveryId::new(format!("{name}-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,
+        requested_at: now,
+        budget,
+    })
+}
+
 /// What the workers need to know; `slug` is the App's name in addresses.
 pub(super) fn settings(config: &Config, slug: &str) -> Settings {
     // Where it cannot be read, nothing here can use it either.
     let app_key = config.github.private_key_file.as_deref().and_then(|file| read_private_key(file).ok());
+    // The server goes through it, whether setups do or not; what is wrong with it is said where it is used.
+    let proxy = upstream().ok().flatten().and_then(|upstream| upstream.login);
+    let proxy = proxy.map(|(_, password)| ("password of the server's own proxy", password));
     let host = config.github.web_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/').to_owned();
     Settings {
         test_timeout: config.limits.test_timeout(),
@@ -322,6 +376,6 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         devcontainer_images: config.sandbox.devcontainer_images(),
         limits_of_day: config.limits.of_day(),
         patch_size: config.limits.patch_size(),
-        guarded: Guarded::new(config, app_key),
+        guarded: Guarded::new(config, app_key).with(proxy),
     }
 }

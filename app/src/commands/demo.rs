@@ -18,7 +18,7 @@ use patchwright::model::scripted::{Script, ScriptedModel};
 use patchwright::rehearsal::scene::{RepositoryId, Role};
 use patchwright::rehearsal::{DEFAULT_BRANCH, Rehearsal, Settings, WORTHLESS_PRIVATE_KEY};
 use patchwright::server;
-use patchwright::service::Service;
+use patchwright::service::{Service, Staffing};
 use patchwright::worker::Tools;
 use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::job::{JobId, JobKey};
@@ -131,6 +131,8 @@ impl Stage {
             webhook_secrets: vec![Settings::new(Arc::new(|| SystemClock.now())).webhook_secret],
             api_url: config.github.api_url.clone(),
             web_url: config.github.web_url.clone(),
+            write_spacing: Duration::ZERO,
+            clock: Arc::new(SystemClock),
         });
         Ok(Tools {
             store: store::open(&config.store).await?,
@@ -162,7 +164,7 @@ fn start(stage: &Stage, tools: Arc<Tools>) -> anyhow::Result<(Service, SocketAdd
     let mention = Config::default().github.mention;
     let deployment = Deployment { app_id: APP_ID, mention, budget: Config::default().limits.budget() };
     let address = listener.local_addr()?;
-    let service = Service::start(listener, tools, deployment, 1);
+    let service = Service::start(listener, tools, Staffing { deployment, n_workers: 1, sweep_interval: None });
     stage.github.send_webhooks_to(&format!("http://{address}/webhooks/github"));
     Ok((service, address))
 }

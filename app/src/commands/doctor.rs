@@ -1,13 +1,17 @@
 //! `patchwright doctor`: tries everything for real and says what to do about what does not work.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use patchwright::clock::SystemClock;
 use patchwright::config::{Config, Format};
+use patchwright::forge::github::GitHub;
 use patchwright::http_client;
 use patchwright::model::messages;
 use patchwright::sandbox::toolchains;
 use patchwright::sandbox::{Capabilities, Enforcement, Isolation, Profile, Sandbox};
+use patchwright::sweep::Sweep;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -312,6 +316,18 @@ async fn model(config: &Config) -> Finding {
     }
 }
 
+/// How many deliveries did not arrive. Nothing is asked for here: the server does that.
+async fn missed(config: &Config, github: GitHub) -> String {
+    let Ok(store) = store::kept(config).await else { return "whether deliveries arrived is not known".into() };
+    match Sweep::new(store, Arc::new(github), Arc::new(SystemClock)).look(None).await {
+        Ok(found) => {
+            let n_missed = found.missed.len() + found.given_up.len();
+            format!("of {} deliveries in the last three days {n_missed} did not arrive", found.n_sent)
+        }
+        Err(error) => format!("whether deliveries arrived cannot be asked: {error}"),
+    }
+}
+
 async fn app(config: &Config) -> Finding {
     let what = "GitHub App";
     let github = match assemble::github(&config.github) {
@@ -319,7 +335,10 @@ async fn app(config: &Config) -> Finding {
         Err(failure) => return Finding::not_configured(what, &failure),
     };
     match github.whoami().await {
-        Ok(slug) => Finding::works(what, format!("{slug}, number {}, at {}", config.github.app_id, config.github.api_url)),
+        Ok(slug) => {
+            let missed = missed(config, github).await;
+            Finding::works(what, format!("{slug}, number {}, at {}; {missed}", config.github.app_id, config.github.api_url))
+        }
         Err(error) => {
             let remedy = match &error {
                 patchwright::forge::ForgeError::Denied { remedy, .. } => remedy.clone(),

@@ -2,18 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::anyhow;
-use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::config::Config;
-use patchwright::forge::local::LocalCheckout;
-use patchwright::store::memory::MemoryStore;
+use patchwright::worker::attest;
 use patchwright::worker::prove::{self, Proof};
-use patchwright::worker::{Tools, attest};
 use patchwright::workspace::{Adopted, WorkspaceError};
-use patchwright_domain::event::{Actor, DeliveryId, Role, Untrusted};
-use patchwright_domain::job::{JobKey, JobSpec, Mode, Task};
+use patchwright_domain::event::Untrusted;
+use patchwright_domain::job::{JobSpec, Mode, Task};
 use patchwright_domain::proof::findings::Finding;
 use patchwright_domain::proof::{Account, Colour, Run, Verdict};
 use patchwright_domain::results::table::Movement;
@@ -34,7 +30,7 @@ pub(super) struct Arguments {
     /// The checkout; the current folder if none is named
     #[arg(long, value_name = "PATH", default_value = ".", hide_default_value = true)]
     repo: PathBuf,
-    /// What the patch is against: a commit, branch or tag of the checkout
+    /// What the patch is against: a commit, branch or tag of the checkout; what it has gained since is merged with the patch
     #[arg(long, value_name = "REV")]
     base: String,
     /// The commit with the patch
@@ -59,7 +55,9 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let path = found(&arguments.repo)?;
     let spec = spec(&arguments, &config, &path)?;
-    let tools = tools(&arguments, &config, path.clone()).await?;
+    // Nobody solves anything here.
+    let (test, is_attested) = (arguments.test.clone(), arguments.attestation.is_some());
+    let tools = assemble::tools_of_user(&config, path.clone(), test, is_attested).await?;
     let adopted = tools.workspaces.adopt(&spec.repo, path, &arguments.base, &arguments.head).await;
     let adopted = adopted.map_err(|error| match error {
         WorkspaceError::Rejected { .. } | WorkspaceError::Refused(_) => Failure::usage(error.into()),
@@ -82,6 +80,9 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.json {
         terminal::say(json(&adopted, &proof))
     } else {
+        if let Some(head) = &adopted.proposed {
+            terminal::say(format!("  The base has gained commits since: what is tested is {head} merged into it."));
+        }
         terminal::say(text(&proof.verdict))
     }
     let is_proven = matches!(proof.verdict, Verdict::Proven { .. });
@@ -93,41 +94,15 @@ fn told(failure: &patchwright_domain::journal::Failure) -> Failure {
 }
 
 fn spec(arguments: &Arguments, config: &Config, path: &std::path::Path) -> Result<JobSpec, Failure> {
-    let now = SystemClock.now();
-    let login = std::env::var("USER").unwrap_or_else(|_| "operator".into());
-    Ok(JobSpec {
-        key: JobKey::of_command_line(&arguments.head, &arguments.base, now),
-        // Nothing is fetched, so the branch is a name and no more.
-        repo: repo(path, "HEAD")?,
-        task: Task::Local { request: Untrusted::new(""), leaves_branch: false, mode: Mode::Fix },
-        requested_by: Actor { id: 0, login, is_bot: false },
-        role: Role::Admin,
-        delivery: DeliveryId::new(format!("prove-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,
-        requested_at: now,
-        budget: config.limits.budget(),
-    })
-}
-
-async fn tools(arguments: &Arguments, config: &Config, path: PathBuf) -> Result<Tools, Failure> {
-    let mut settings = assemble::settings(config, "patchwright");
-    settings.test_command = arguments.test.clone();
-    Ok(Tools {
-        store: Arc::new(MemoryStore::default()),
-        forge: Arc::new(LocalCheckout { path }),
-        workspaces: assemble::workspaces(config).await?,
-        sandbox: assemble::sandbox(config).await?,
-        egress: assemble::egress(&config.sandbox.egress)?,
-        // Nobody solves anything here.
-        agents: Vec::new(),
-        clock: Arc::new(SystemClock),
-        attestor: arguments.attestation.as_ref().map(|_| signing::of_user(config)).transpose()?.map(Arc::new),
-        settings,
-    })
+    let task = Task::Local { request: Untrusted::new(""), leaves_branch: false, mode: Mode::Fix };
+    // Nothing is fetched, so the branch is a name and no more.
+    let repo = repo(path, "HEAD")?;
+    assemble::spec_of_user("prove", (&arguments.head, &arguments.base), repo, task, config.limits.budget())
 }
 
 fn json(adopted: &Adopted, proof: &Proof) -> serde_json::Value {
     serde_json::json!({
-        "base": adopted.base, "head": adopted.head, "changes": adopted.changes,
+        "base": adopted.base, "head": adopted.head, "proposed": adopted.proposed, "changes": adopted.changes,
         "plan": proof.prepared.plan, "verdict": proof.verdict,
     })
 }

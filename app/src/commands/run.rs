@@ -5,16 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::config::Config;
-use patchwright::forge::local::LocalCheckout;
 use patchwright::store::Store;
-use patchwright::store::ledger::Limits;
-use patchwright::store::memory::MemoryStore;
 use patchwright::worker::{Tools, Worker};
 use patchwright::workspace;
-use patchwright_domain::event::{Actor, DeliveryId, RawDelivery, RepoRef, Role, Untrusted};
-use patchwright_domain::job::{Budget, JobKey, JobSpec, Mode, Task};
+use patchwright_domain::event::{RawDelivery, RepoRef, Untrusted};
+use patchwright_domain::job::{Budget, JobSpec, Mode, Task};
 use patchwright_domain::journal::{Conclusion, Digest, Entry, EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
 use patchwright_domain::run::Run;
@@ -96,10 +92,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if config.workspace.dir == Config::default().workspace.dir {
         config.workspace.dir = cache_folder();
     }
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let spec = spec(&arguments, &config)?;
+    let tools = tools(&arguments, &config).await?;
+    let store = Arc::clone(&tools.store);
     enqueue(store.as_ref(), &spec).await.context("queueing the task").map_err(Failure::environment)?;
-    let tools = tools(&arguments, &config, Arc::clone(&store)).await?;
     let worker = Worker::new("foreground", Arc::new(tools));
     let stop = CancellationToken::new();
     let telling = async {
@@ -149,22 +145,13 @@ pub(super) fn repo(path: &Path, branch: &str) -> Result<RepoRef, Failure> {
 fn spec(arguments: &Arguments, config: &Config) -> Result<JobSpec, Failure> {
     let path = found(&arguments.repo)?;
     let branch = workspace::current_branch(&path).map_err(|e| Failure::usage(e.into()))?;
-    let now = SystemClock.now();
-    let login = std::env::var("USER").unwrap_or_else(|_| "operator".into());
-    Ok(JobSpec {
-        key: JobKey::of_command_line(&branch, &arguments.task, now),
-        repo: repo(&path, &branch)?,
-        task: Task::Local {
-            request: Untrusted::new(arguments.task.clone()),
-            leaves_branch: arguments.patch.is_none(),
-            mode: arguments.mode.into(),
-        },
-        requested_by: Actor { id: 0, login, is_bot: false },
-        role: Role::Admin,
-        delivery: DeliveryId::new(format!("run-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,
-        requested_at: now,
-        budget: Budget { attempts: arguments.attempts, ..config.limits.budget() },
-    })
+    let task = Task::Local {
+        request: Untrusted::new(arguments.task.clone()),
+        leaves_branch: arguments.patch.is_none(),
+        mode: arguments.mode.into(),
+    };
+    let budget = Budget { attempts: arguments.attempts, ..config.limits.budget() };
+    assemble::spec_of_user("run", (&branch, &arguments.task), repo(&path, &branch)?, task, budget)
 }
 
 async fn enqueue(store: &dyn Store, spec: &JobSpec) -> anyhow::Result<()> {
@@ -176,23 +163,10 @@ async fn enqueue(store: &dyn Store, spec: &JobSpec) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn tools(arguments: &Arguments, config: &Config, store: Arc<dyn Store>) -> Result<Tools, Failure> {
-    let path = arguments.repo.canonicalize().context("finding the checkout").map_err(Failure::usage)?;
-    let mut settings = assemble::settings(config, "patchwright");
-    settings.test_command = arguments.test.clone();
-    // Its store knows of this one job only, so there is nobody to share a limit with.
-    settings.limits_of_day = Limits::default();
-    Ok(Tools {
-        store,
-        forge: Arc::new(LocalCheckout { path }),
-        workspaces: assemble::workspaces(config).await?,
-        sandbox: assemble::sandbox(config).await?,
-        egress: assemble::egress(&config.sandbox.egress)?,
-        agents: assemble::agents(config)?,
-        clock: Arc::new(SystemClock),
-        attestor: arguments.attestation.as_ref().map(|_| signing::of_user(config)).transpose()?.map(Arc::new),
-        settings,
-    })
+async fn tools(arguments: &Arguments, config: &Config) -> Result<Tools, Failure> {
+    let (test, is_attested) = (arguments.test.clone(), arguments.attestation.is_some());
+    let tools = assemble::tools_of_user(config, found(&arguments.repo)?, test, is_attested).await?;
+    Ok(Tools { agents: assemble::agents(config)?, ..tools })
 }
 
 /// Writes the attestation to its file, where one is wanted and there is a patch to attest, and says whether it did.

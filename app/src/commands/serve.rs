@@ -11,7 +11,7 @@ use patchwright::config::Config;
 use patchwright::forge::github::GitHub;
 use patchwright::sandbox::Isolation;
 use patchwright::server;
-use patchwright::service::Service;
+use patchwright::service::{Service, Staffing};
 use patchwright::worker::Tools;
 use tracing::{info, warn};
 
@@ -41,7 +41,9 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let listener = server::listen(address).with_context(|| format!("listening on {address}")).map_err(Failure::environment)?;
     let n_workers = if arguments.no_work { 0 } else { config.server.workers };
     let address = listener.local_addr().context("listening").map_err(Failure::environment)?;
-    let service = Service::start(listener, tools, assemble::deployment(&config), n_workers);
+    let staffing =
+        Staffing { deployment: assemble::deployment(&config), n_workers, sweep_interval: config.github.sweep_interval() };
+    let service = Service::start(listener, tools, staffing);
     info!("serving webhooks on http://{address}/webhooks/github with {n_workers} workers as {slug}");
     until_the_end(service).await
 }

@@ -42,7 +42,7 @@ fn line(kind: &EntryKind) -> String {
         }
         EntryKind::Confined { walls } => format!("confined   {} ({})", walls.line(), walls.layers.join(", ")),
         EntryKind::Adopted { adopted } => {
-            let (head, base) = (adopted.proposal.commit.short(), adopted.base.short());
+            let (head, base) = (adopted.proposed().short(), adopted.base.short());
             format!("adopted    commit {head} of the pull request, against {base}")
         }
         EntryKind::Prepared { prepared } => match &prepared.baseline {

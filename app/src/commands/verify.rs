@@ -105,6 +105,9 @@ fn text(found: &Found, key: Option<&PublicKey>, has_checkout: bool) -> String {
         format!("  judged  {}, by version {version}, from {n_runs} runs", predicate.judged_at),
         format!("  signed  by the key {}", key.map(PublicKey::id).unwrap_or_default()),
     ];
+    if let Some(head) = &predicate.head {
+        lines.insert(2, format!("  which is the merge of {head} into the base"));
+    }
     if let Some(doubt) = predicate.doubt {
         lines.insert(1, format!("  {}", doubt.sentence()));
     }

@@ -112,6 +112,8 @@ pub struct Found {
     pub skipped: Vec<String>,
     /// Whom tools are that read `~/.netrc`.
     logins: Vec<Login>,
+    /// The other secrets that stand in the tools' settings, whether a setup can reach what they are for or not.
+    others: Vec<SecretString>,
 }
 
 /// Asks cargo, npm, pip, uv and go, those of them that are there.
@@ -126,6 +128,11 @@ pub async fn discover(sources: &Sources) -> Found {
 }
 
 impl Found {
+    /// Every secret that was read.
+    pub fn secrets(&self) -> impl Iterator<Item = SecretString> {
+        self.logins.iter().map(|login| login.credential.secret()).chain(&self.others).cloned()
+    }
+
     /// Allows the host of a registry's address and returns the address as it is to be used inside; none where it is no
     /// address that can be allowed.
     fn registry(&mut self, address: &str) -> Option<String> {
@@ -147,6 +154,12 @@ impl Found {
         let (prefix, plain) = address.strip_prefix("sparse+").map_or(("", address), |plain| ("sparse+", plain));
         let mut url = Url::parse(plain).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let host = url.host_str().unwrap_or_default().to_owned();
+        let own = (!url.username().is_empty()).then(|| Credential::Password {
+            username: decoded(url.username()),
+            password: SecretString::from(decoded(url.password().unwrap_or_default())),
+        });
+        let given = grant.as_ref().map(|grant| &grant.credential);
+        self.others.extend(own.iter().chain(given).map(Credential::secret).cloned());
         let Ok(name) = HostName::parse(&host) else {
             warn!("a registry is configured by an address, {host}, which no setup reaches: give it a name");
             if !self.skipped.contains(&host) {
@@ -154,10 +167,6 @@ impl Found {
             }
             return None;
         };
-        let own = (!url.username().is_empty()).then(|| Credential::Password {
-            username: decoded(url.username()),
-            password: SecretString::from(decoded(url.password().unwrap_or_default())),
-        });
         // As the tools do it, which find what an index leads to at other paths of its host.
         let grant = own.map(Grant::of_host).or(grant);
         // Neither fails: the scheme is http or https, so there is a host.

@@ -27,6 +27,13 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// What nobody may know of it.
+    pub fn secret(&self) -> &SecretString {
+        match self {
+            Self::Token(secret) | Self::Bare(secret) | Self::Password { password: secret, .. } => secret,
+        }
+    }
+
     /// The value of the header `Authorization`.
     ///
     /// # Errors

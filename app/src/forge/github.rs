@@ -4,6 +4,8 @@
 //! has a token of its own that holds one repository and one permission.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -15,17 +17,25 @@ use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::Sha256;
 
-use super::{Access, CloneAccess, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use super::{Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use crate::clock::Clock;
 use crate::policy_file;
-use client::{As, Call, Client};
+use client::{Call, Client};
+use tokens::Grant;
 
+mod answers;
 mod checks;
 mod client;
 mod effects;
+mod hook;
 mod payload;
+mod places;
+mod refusal;
+mod tokens;
+mod traffic;
 
 /// How many pages of a hundred are read. GitHub lists comments oldest first and takes none after the 2 500th of an issue,
 /// so that the newest, and ours among them, are always within.
@@ -45,6 +55,10 @@ pub struct GitHubSettings {
     pub api_url: String,
     /// The address of the web pages and repositories, such as `https://github.com`.
     pub web_url: String,
+    /// The pause between writes to one installation's repositories.
+    pub write_spacing: Duration,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// A connection to GitHub.
@@ -67,7 +81,7 @@ impl GitHub {
             reason: e.to_string(),
             remedy: "download a new private key from the App's settings and name it in `github.private_key_file`".into(),
         })?;
-        let client = Client::new(&settings.api_url, settings.app_id, key)?;
+        let client = Client::new(&settings, key)?;
         let web_url = settings.web_url.trim_end_matches('/').to_owned();
         Ok(Self { client, app_id: settings.app_id, webhook_secrets: settings.webhook_secrets, web_url })
     }
@@ -77,14 +91,14 @@ impl GitHub {
     /// # Errors
     /// [`ForgeError`] with what to do.
     pub async fn whoami(&self) -> Result<String, ForgeError> {
-        let answer = self.client.call(As::App, &Call::get("/app".into(), "asking who we are")).await?;
+        let answer = self.client.call_as_app(&Call::get("/app".into(), "asking who we are")).await?;
         let slug = answer.body.get("slug").and_then(Value::as_str);
         slug.map(str::to_owned).ok_or_else(|| ForgeError::Unavailable("GitHub's answer names no App".into()))
     }
 
-    async fn policy(&self, repo: &RepoRef, token: &SecretString) -> Result<Policy, ForgeError> {
-        let path = format!("/repos/{repo}/contents/{}", policy_file::PATH);
-        let answer = match self.client.call(As::Installation(token), &Call::get(path, "reading the policy file")).await {
+    async fn policy(&self, grant: &Grant) -> Result<Policy, ForgeError> {
+        let path = format!("/contents/{}", policy_file::PATH);
+        let answer = match self.client.call(grant, &Call::get(path, "reading the policy file")).await {
             Ok(answer) => answer,
             Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => return Ok(Policy::default()),
             Err(error) => return Err(error),
@@ -95,20 +109,29 @@ impl GitHub {
         Ok(policy_file::parse(&String::from_utf8_lossy(&bytes)).unwrap_or_default())
     }
 
-    async fn role(&self, repo: &RepoRef, login: &str, token: &SecretString) -> Result<Role, ForgeError> {
-        let path = format!("/repos/{repo}/collaborators/{login}/permission");
-        match self.client.call(As::Installation(token), &Call::get(path, "asking for the sender's permission")).await {
+    async fn role(&self, login: &str, grant: &Grant) -> Result<Role, ForgeError> {
+        let path = format!("/collaborators/{login}/permission");
+        match self.client.call(grant, &Call::get(path, "asking for the sender's permission")).await {
             Ok(answer) => Ok(role(&answer.body)),
             Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => Ok(Role::None),
             Err(error) => Err(error),
         }
     }
 
-    async fn comments(&self, repo: &RepoRef, issue: IssueNumber, token: &SecretString) -> Result<Vec<Value>, ForgeError> {
+    /// Whether an issue or pull request is open now; one that is gone is not.
+    async fn is_open(&self, issue: IssueNumber, grant: &Grant) -> Result<bool, ForgeError> {
+        match self.client.call(grant, &Call::get(format!("/issues/{issue}"), "looking whether the issue is open")).await {
+            Ok(answer) => Ok(answer.body.get("state").and_then(Value::as_str) == Some("open")),
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn comments(&self, issue: IssueNumber, grant: &Grant) -> Result<Vec<Value>, ForgeError> {
         let mut comments = Vec::new();
         for page in 1..=PAGES_MAX {
-            let path = format!("/repos/{repo}/issues/{issue}/comments?per_page=100&page={page}");
-            let answer = self.client.call(As::Installation(token), &Call::get(path, "reading the comments")).await?;
+            let path = format!("/issues/{issue}/comments?per_page=100&page={page}");
+            let answer = self.client.call(grant, &Call::get(path, "reading the comments")).await?;
             comments.extend(answer.body.as_array().into_iter().flatten().cloned());
             if !answer.has_next_page {
                 break;
@@ -167,18 +190,19 @@ impl Forge for GitHub {
     }
 
     async fn facts(&self, event: &Event) -> Result<RepoFacts, ForgeError> {
-        let token = self.client.token(&event.repo, json!({ "metadata": "read", "contents": "read" })).await?;
-        let policy = self.policy(&event.repo, &token).await?;
-        let role = self.role(&event.repo, &event.actor.login, &token).await?;
-        Ok(RepoFacts { policy, role })
+        let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read"), ("issues", "read")]);
+        let is_open = self.is_open(event.kind.issue(), &grant).await?;
+        let policy = self.policy(&grant).await?;
+        let role = self.role(&event.actor.login, &grant).await?;
+        Ok(RepoFacts { policy, role, is_open })
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
         let issue = issue_of(spec)?;
-        let token = self.client.token(&spec.repo, json!({ "issues": "read" })).await?;
-        let path = format!("/repos/{}/issues/{issue}", spec.repo);
-        let answer = self.client.call(As::Installation(&token), &Call::get(path, "reading the issue")).await?;
-        let comments = self.comments(&spec.repo, issue, &token).await?;
+        let grant = Grant::new(&spec.repo, &[("issues", "read")]);
+        let path = format!("/issues/{issue}");
+        let answer = self.client.call(&grant, &Call::get(path, "reading the issue")).await?;
+        let comments = self.comments(issue, &grant).await?;
         let theirs: Vec<&Value> = comments.iter().filter(|comment| !self.is_ours(comment)).collect();
         let n_omitted = theirs.len().saturating_sub(COMMENTS_MAX);
         let remark = |comment: &&Value| Remark { author: text(comment, "/user/login"), body: text(comment, "/body") };
@@ -194,10 +218,10 @@ impl Forge for GitHub {
     async fn pull_request(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
         const WHAT: &str = "looking at the pull request";
         let number = issue_of(spec)?;
-        let token = self.client.token(&spec.repo, json!({ "issues": "read", "pull_requests": "read" })).await?;
+        let grant = Grant::new(&spec.repo, &[("issues", "read"), ("pull_requests", "read")]);
         let get = async |collection: &str| {
-            let path = format!("/repos/{}/{collection}/{number}", spec.repo);
-            self.client.call(As::Installation(&token), &Call::get(path, WHAT)).await
+            let path = format!("/{collection}/{number}");
+            self.client.call(&grant, &Call::get(path, WHAT)).await
         };
         if get("issues").await?.body.get("pull_request").is_none_or(Value::is_null) {
             return Ok(None);
@@ -211,12 +235,25 @@ impl Forge for GitHub {
     }
 
     async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError> {
-        let permission = match access {
-            Access::Fetch => "read",
-            Access::Push => "write",
+        const WHAT: &str = "opening the repository to git";
+        let grant = match access {
+            Access::Fetch => Grant::new(repo, &[("contents", "read")]),
+            Access::Push => Grant::new(repo, &[("contents", "write")]),
         };
-        let token = self.client.token(repo, json!({ "contents": permission })).await?;
-        Ok(CloneAccess { url: format!("{}/{repo}.git", self.web_url), token: Some(token) })
+        // git would only be told that something was refused, so name and token are tried here.
+        let (place, token) = self.client.locate(&grant, WHAT).await?;
+        if place.is_archived {
+            return Err(refusal::denied(WHAT, "the repository is archived and can only be read", refusal::ARCHIVED));
+        }
+        Ok(CloneAccess { url: format!("{}/{}/{}.git", self.web_url, place.owner, place.name), token: Some(token) })
+    }
+
+    async fn attempts(&self, from: Option<&Cursor>) -> Result<Attempts, ForgeError> {
+        self.list_attempts(from).await
+    }
+
+    async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError> {
+        self.ask_again(attempt).await
     }
 
     async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {

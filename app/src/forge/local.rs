@@ -10,7 +10,7 @@ use patchwright_domain::event::{Event, RawDelivery, RepoRef, Role, Untrusted};
 use patchwright_domain::job::{JobSpec, Task};
 use patchwright_domain::policy::Policy;
 
-use super::{Access, CloneAccess, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use super::{Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 
 /// A checkout on this machine.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Forge for LocalCheckout {
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
-        Ok(RepoFacts { policy: Policy::default(), role: Role::None })
+        Ok(RepoFacts { policy: Policy::default(), role: Role::None, is_open: false })
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
@@ -50,6 +50,17 @@ impl Forge for LocalCheckout {
 
     async fn clone_access(&self, _repo: &RepoRef, _access: Access) -> Result<CloneAccess, ForgeError> {
         Ok(CloneAccess { url: self.path.display().to_string(), token: None })
+    }
+
+    async fn attempts(&self, _from: Option<&Cursor>) -> Result<Attempts, ForgeError> {
+        Ok(Attempts::default())
+    }
+
+    async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError> {
+        Err(ForgeError::Rejected {
+            what: format!("asking for delivery {} again", attempt.delivery),
+            reason: "a local checkout sends none".into(),
+        })
     }
 
     async fn perform(&self, _repo: &RepoRef, _key: &EffectKey, _effect: &Effect) -> Result<Receipt, ForgeError> {

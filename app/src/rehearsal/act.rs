@@ -64,6 +64,8 @@ impl World {
             fork_of: None,
             path,
             heads,
+            is_archived: false,
+            has_issues: true,
             protected: BTreeSet::new(),
             roles: BTreeMap::from([(owner.to_lowercase(), Role::Admin)]),
             issues: BTreeMap::new(),
@@ -72,7 +74,7 @@ impl World {
         }
     }
 
-    fn announce_installation(&mut self, event: &'static str, action: &str, owner: &str, more: Value) {
+    pub(super) fn announce_installation(&mut self, event: &'static str, action: &str, owner: &str, more: Value) {
         let installation = self.installation_of(owner).map_or(Value::Null, |found| body::installation(self, found));
         let payload = json!({"action": action, "installation": installation, "sender": body::user(self, owner)});
         self.send(event, body::merged(payload, more));

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared, body,
-    scene::{Delivery, RepositoryId},
+    scene::{Attempt, Delivery, RepositoryId},
     world::World,
 };
 
@@ -24,8 +24,11 @@ pub const ANSWER_SECONDS_MAX: u64 = 10;
 /// The most webhooks that wait to be sent; beyond that they are lost, as at GitHub, and stand in the log unanswered.
 pub const WAITING_MAX: usize = 4_096;
 
-/// The most deliveries that are remembered; older ones are forgotten first.
+/// The most deliveries, and the most attempts, that are remembered; older ones are forgotten first.
 pub const LOGGED_MAX: usize = 10_000;
+
+/// How long deliveries are listed and can be asked for again, in seconds: three days.
+pub(super) const LISTED_SECONDS: i64 = 3 * 24 * 60 * 60;
 
 /// A delivery on its way.
 pub(super) struct Outgoing {
@@ -35,6 +38,7 @@ pub(super) struct Outgoing {
     event: &'static str,
     body: Vec<u8>,
     signature: String,
+    is_redelivery: bool,
 }
 
 impl World {
@@ -63,7 +67,10 @@ impl World {
         if self.deliveries.len() == LOGGED_MAX {
             self.deliveries.remove(0);
         }
-        self.deliveries.push(Delivery { guid: guid.clone(), event, payload, n_attempts: 0, status: None });
+        let id = |name: &str| payload.pointer(&format!("/{name}/id")).and_then(Value::as_u64);
+        let (installation, repository) = (id("installation"), id("repository"));
+        let guid_of = guid.clone();
+        self.deliveries.push(Delivery { guid: guid_of, event, payload, installation, repository, n_attempts: 0, status: None });
         self.redeliver(&guid);
     }
 
@@ -75,8 +82,31 @@ impl World {
         let body = delivery.payload.to_string().into_bytes();
         let signature = signature(self.settings.webhook_secret.expose_secret().as_bytes(), &body);
         let (app_id, event) = (self.settings.app_id, delivery.event);
-        self.outbox.push(Outgoing { url, app_id, guid: guid.to_owned(), event, body, signature });
+        let is_redelivery = delivery.n_attempts > 1;
+        self.outbox.push(Outgoing { url, app_id, guid: guid.to_owned(), event, body, signature, is_redelivery });
         Some(())
+    }
+
+    /// Writes down how an attempt to deliver ended; with nothing where the answer was not heard.
+    pub(super) fn end_attempt(&mut self, guid: &str, is_redelivery: bool, status: Option<u16>) {
+        let is_heard = self.n_unheard == 0;
+        self.n_unheard = self.n_unheard.saturating_sub(1);
+        let status = status.filter(|_| is_heard);
+        if let Some(delivery) = self.deliveries.iter_mut().find(|delivery| delivery.guid == guid) {
+            delivery.status = status;
+        }
+        if self.attempts.len() == LOGGED_MAX {
+            self.attempts.remove(0);
+        }
+        let (id, at) = (self.next_id(), self.now());
+        self.attempts.push(Attempt { id, guid: guid.to_owned(), at, is_redelivery, status });
+    }
+
+    /// Loses what waits to be sent.
+    pub(super) fn lose_outbox(&mut self) {
+        for lost in std::mem::take(&mut self.outbox) {
+            self.end_attempt(&lost.guid, lost.is_redelivery, None);
+        }
     }
 }
 
@@ -95,13 +125,9 @@ pub(super) async fn send_all(
     stop: CancellationToken,
 ) {
     while let Some(Some(outgoing)) = stop.run_until_cancelled(queue.recv()).await {
-        let guid = outgoing.guid.clone();
+        let (guid, is_redelivery) = (outgoing.guid.clone(), outgoing.is_redelivery);
         let status = send(&client, outgoing).await;
-        shared.with(|world| {
-            if let Some(delivery) = world.deliveries.iter_mut().find(|delivery| delivery.guid == guid) {
-                delivery.status = status;
-            }
-        });
+        shared.with(|world| world.end_attempt(&guid, is_redelivery, status));
         shared.waiting.send_modify(|n| *n -= 1);
     }
 }

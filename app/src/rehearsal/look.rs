@@ -4,13 +4,18 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
     Rehearsal, git,
-    scene::{CheckRun, Comment, Delivery, Exchange, Issue, Pull, Reaction, RepositoryId},
+    scene::{Attempt, CheckRun, Comment, Delivery, Exchange, Issue, Pull, Reaction, RepositoryId},
 };
 
 impl Rehearsal {
     /// Lists the webhooks, oldest first.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.with(|world| world.deliveries.clone())
+    }
+
+    /// Lists the attempts to deliver webhooks that have ended, oldest first.
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.shared.with(|world| world.attempts.clone())
     }
 
     /// Lists what the API was asked and answered, oldest first; at most the last 10 000.

@@ -3,6 +3,7 @@
 
 mod app;
 mod checks;
+mod hook;
 mod issues;
 mod pulls;
 mod repositories;
@@ -10,6 +11,7 @@ mod repositories;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     access::{Denied, Token},
@@ -30,6 +32,8 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) query: BTreeMap<String, String>,
     pub(super) authorization: Option<String>,
+    /// What an answer is called that the caller has already.
+    pub(super) if_none_match: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
@@ -95,6 +99,8 @@ const WRITE: Needs = Needs::Conversation("write");
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
     route("GET", "/app", Needs::App, app::show),
+    route("GET", "/app/hook/deliveries", Needs::App, hook::deliveries),
+    route("POST", "/app/hook/deliveries/{delivery_id}/attempts", Needs::App, hook::redeliver),
     route("GET", "/app/installations", Needs::App, app::installations),
     route("GET", "/app/installations/{installation_id}", Needs::App, app::installation),
     route("POST", "/app/installations/{installation_id}/access_tokens", Needs::App, app::access_token),
@@ -167,10 +173,26 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Outcome {
             return Outcome::Disconnected;
         }
     };
-    world.n_requests += 1;
+    let answer = if exchange.faulty { answer } else { unless_known(request, answer) };
+    // What has not changed counts towards no limit.
+    world.n_requests += u64::from(answer.status != 304);
     (exchange.status, exchange.response) = (answer.status, answer.body.clone());
     world.record(exchange);
     Outcome::Answered(with_common_headers(world, answer))
+}
+
+/// Gives a successful answer to a GET its name, and is silent where the caller has it.
+fn unless_known(request: &Request, mut answer: Answer) -> Answer {
+    if request.method != "GET" || answer.status != 200 {
+        return answer;
+    }
+    let digest = Sha256::digest(format!("{:?} {}", answer.headers, answer.body));
+    let etag = format!("W/\"{}\"", hex::encode(digest));
+    if request.if_none_match.as_ref() == Some(&etag) {
+        (answer.status, answer.body) = (304, Value::Null);
+    }
+    answer.headers.push(("etag", etag));
+    answer
 }
 
 /// Turns `/repositories/ID/...`, as links have it, into `/repos/OWNER/NAME/...`.
@@ -236,7 +258,8 @@ fn serve(
     let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
     let repo = world.repository_named(parameter("owner"), parameter("repo")).map(|repo| repo.id);
     if parameters.contains_key("repo") && repo.is_none() {
-        return not_found();
+        let former = format!("{}/{}", parameter("owner"), parameter("repo"));
+        return moved(world, request, path, &former).unwrap_or_else(not_found);
     }
     let (query, path) = (request.query.clone(), path.to_owned());
     let mut call = Call { parameters, query, body, path, repo: repo.unwrap_or(RepositoryId(0)), token: None };
@@ -244,7 +267,31 @@ fn serve(
         Ok(token) => call.token = token,
         Err(refusal) => return refusal,
     }
+    if let Some(refusal) = kept_out(world, route, &call) {
+        return refusal;
+    }
     (route.handler)(world, &call).unwrap_or_else(|refusal| refusal)
+}
+
+/// Leads from a repository's former name to its number, if the caller may know of it.
+fn moved(world: &World, request: &Request, path: &str, former: &str) -> Option<Answer> {
+    let id = *world.former_names.get(&former.to_lowercase())?;
+    let token = world.check_token(request.authorization.as_deref()).ok()?;
+    let rest = path.strip_prefix("/repos/")?.get(former.len()..)?;
+    let url = format!("{}/repositories/{}{rest}", world.api, id.0);
+    let status = if request.method == "GET" { 301 } else { 307 };
+    let body = json!({"message": "Moved Permanently", "url": url, "documentation_url": DOCUMENTATION});
+    world.reaches(&token, id).then(|| Answer { status, headers: vec![("location", url)], body })
+}
+
+/// What the state of a repository forbids to everybody.
+fn kept_out(world: &World, route: &Route, call: &Call) -> Option<Answer> {
+    let repo = world.repository(call.repo)?;
+    if repo.is_archived && route.method != "GET" {
+        return Some(refuse(403, "Repository was archived so is read-only."));
+    }
+    let is_of_issue = matches!(route.needs, Needs::Conversation(_)) && !is_about_pull(world, call);
+    (is_of_issue && !repo.has_issues).then(|| refuse(410, "Issues are disabled for this repo"))
 }
 
 fn admit(world: &World, needs: Needs, call: &Call, authorization: Option<&str>) -> Result<Option<Token>, Answer> {
@@ -355,6 +402,9 @@ fn page<T>(world: &World, call: &Call, items: Vec<T>) -> (Vec<T>, Vec<(&'static 
 
 fn with_common_headers(world: &World, mut answer: Answer) -> Answer {
     let used = world.n_requests.min(REQUESTS_PER_HOUR);
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&world.now());
+    // A year of more than four digits cannot be said in a header.
+    answer.headers.extend(date.ok().map(|date| ("date", date)));
     answer.headers.extend([
         ("x-ratelimit-limit", REQUESTS_PER_HOUR.to_string()),
         ("x-ratelimit-remaining", (REQUESTS_PER_HOUR - used).to_string()),

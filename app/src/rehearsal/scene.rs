@@ -244,6 +244,10 @@ pub struct Repository {
     pub path: PathBuf,
     /// The branches and their last commits, as last seen.
     pub heads: BTreeMap<String, String>,
+    /// Whether it can only be read.
+    pub is_archived: bool,
+    /// Whether it has issues.
+    pub has_issues: bool,
     /// The branches that refuse a push.
     pub protected: BTreeSet<String>,
     /// Roles by lower-case login.
@@ -287,9 +291,28 @@ pub struct Delivery {
     pub event: &'static str,
     /// The body.
     pub payload: Value,
+    /// The installation that it is about, if it is about one.
+    pub installation: Option<u64>,
+    /// The repository that it is about, if it is about one.
+    pub repository: Option<u64>,
     /// How often it was sent.
     pub n_attempts: u32,
-    /// The last answer's status; none while unanswered, and when nobody answered.
+    /// The last answer's status; none while unanswered, and when nobody was heard to answer.
+    pub status: Option<u16>,
+}
+
+/// One time that a webhook was sent.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Its number.
+    pub id: u64,
+    /// The delivery's name.
+    pub guid: String,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Whether the delivery had been sent before.
+    pub is_redelivery: bool,
+    /// The answer's status; none when nobody was heard to answer.
     pub status: Option<u16>,
 }
 

@@ -52,8 +52,10 @@ async fn handle_rest(shared: Arc<Shared>, path: String, request: Request) -> Res
     let Ok(body) = to_bytes(body, REQUEST_BYTES_MAX).await else {
         return response(StatusCode::PAYLOAD_TOO_LARGE, &[], Body::empty());
     };
-    let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let request = rest::Request { method: parts.method.to_string(), path, query, authorization, body: body.to_vec() };
+    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (authorization, if_none_match) = (header(header::AUTHORIZATION), header(header::IF_NONE_MATCH));
+    let (method, body) = (parts.method.to_string(), body.to_vec());
+    let request = rest::Request { method, path, query, authorization, if_none_match, body };
     let answered = tokio::task::spawn_blocking(move || shared.with(|world| rest::answer(world, &request))).await;
     match answered {
         Ok(Outcome::Answered(answer)) => rest_response(answer),

@@ -154,12 +154,15 @@ fn admit(world: &World, owner: &str, name: &str, service: Service, authorization
     if !token.holds("contents", level) {
         return Err(plain(StatusCode::FORBIDDEN, "Write access to repository not granted."));
     }
+    if service == Service::Push && repo.is_archived {
+        return Err(plain(StatusCode::FORBIDDEN, "This repository was archived so it is read-only."));
+    }
     let protected: Vec<String> = repo.protected.iter().map(|branch| format!("refs/heads/{branch}")).collect();
     Ok(Backend {
         repo: repo.id,
         root: world.root.clone(),
         hooks: world.root.join("hooks"),
-        path_info: format!("/{}.git", repo.full_name()),
+        path_info: format!("/{}", repo.path.strip_prefix(&world.root).unwrap_or(&repo.path).display()),
         protected: protected.join(" "),
         workflows: if token.holds("workflows", "write") { "write" } else { "none" },
         refusal: String::new(),

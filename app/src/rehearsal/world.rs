@@ -13,7 +13,7 @@ use super::{
     access::Token,
     fault::Fault,
     hook::Outgoing,
-    scene::{Account, Comment, Delivery, Exchange, Installation, Issue, Repository, RepositoryId, User},
+    scene::{Account, Attempt, Comment, Delivery, Exchange, Installation, Issue, Repository, RepositoryId, User},
 };
 
 /// The most exchanges that are remembered; older ones are forgotten first.
@@ -35,6 +35,12 @@ pub(super) struct World {
     pub(super) faults: Vec<Fault>,
     pub(super) exchanges: VecDeque<Exchange>,
     pub(super) deliveries: Vec<Delivery>,
+    /// The attempts to deliver that have ended, oldest first.
+    pub(super) attempts: Vec<Attempt>,
+    /// How many of the next answers to webhooks are not heard.
+    pub(super) n_unheard: u32,
+    /// Names that repositories had, as `owner/name` in lower case.
+    pub(super) former_names: BTreeMap<String, RepositoryId>,
     pub(super) webhook_url: Option<String>,
     pub(super) outbox: Vec<Outgoing>,
     /// Whether webhooks stay in the outbox for now.
@@ -59,6 +65,9 @@ impl World {
             faults: Vec::new(),
             exchanges: VecDeque::new(),
             deliveries: Vec::new(),
+            attempts: Vec::new(),
+            n_unheard: 0,
+            former_names: BTreeMap::new(),
             webhook_url: None,
             outbox: Vec::new(),
             holds_webhooks: false,

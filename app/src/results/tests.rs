@@ -84,6 +84,17 @@ fn unittest() {
 }
 
 #[test]
+fn examples_in_documentation_under_unittest() {
+    let said = "f (calc)\nDoctest: calc.f ... FAIL\ng (pkg.mod)\nDoctest: pkg.mod.g ... ok\n\n======\nFAIL: f (calc)\nDoctest: \
+                 calc.f\n------\nok\n\nRan 2 tests in 0.001s\n\nFAILED (failures=1)\n";
+    insta::assert_snapshot!(read(Format::Unittest, said), @r"
+    Failed: Doctest: calc.f
+    Passed: Doctest: pkg.mod.g
+    complete
+    ");
+}
+
+#[test]
 fn go() {
     insta::assert_snapshot!(read(Format::Go, fixture!("go.jsonl")), @r"
     Passed: example.com/calc > TestAdd

@@ -38,7 +38,7 @@ fn is_summary(line: &str) -> bool {
 /// What stands at a line's end, and the name of the test that begins in it.
 fn begun(line: &str) -> (Option<&str>, Option<String>) {
     let said = line.rsplit_once(" ... ").map_or(line.strip_suffix(" ... ").map_or(line, |_| ""), |(_, said)| said);
-    (Some(said.trim()), name(line))
+    (Some(said.trim()), name(line).or_else(|| example(line)))
 }
 
 /// `test_add (package.Class.test_add)`; Python before 3.11 leaves the method out of the brackets.
@@ -52,6 +52,12 @@ fn name(line: &str) -> Option<String> {
         return None;
     }
     Some(if class.ends_with(&format!(".{method}")) { class.to_owned() } else { format!("{class}.{method}") })
+}
+
+/// `Doctest: package.module.add ... ok`, below a line that names it by half.
+fn example(line: &str) -> Option<String> {
+    let (name, _) = line.split_once(" ... ")?;
+    name.starts_with("Doctest: ").then(|| name.to_owned())
 }
 
 fn status(said: &str) -> Option<Status> {

@@ -50,6 +50,9 @@ mod way_out;
 
 /// How long the launcher in a Pod that runs may take to its first word.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the commands' container is connected to. A launcher that learns late that its connection is gone ends everything
+/// there, the next launcher too, and then itself; so one more attempt is enough for each that was left behind.
+const ATTACHES_MAX: u32 = 3;
 /// How often a Pod whose connection was lost is looked at, and the pause between.
 const LOOKS_MAX: u32 = 4;
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
@@ -303,14 +306,24 @@ impl KubernetesExecutor {
             self.move_on().await?;
         }
         let life = self.life()?;
-        let mut session =
-            Session::new(life.cluster.execute(&life.name, pod::COMMANDS, self.maker.carried.command(ATTACHED)).await?);
-        let greeted = resident::greet(&mut session, GREETING_TIMEOUT).await;
-        self.kernel = greeted.map_err(|error| Refusal {
-            missing: format!("the launcher in Pod `{}`: {error}", life.name),
-            remedy: "use a launcher image of this version (`patchwright --version`), for the nodes' kind of processor".to_owned(),
-        })?;
-        Ok(session)
+        let mut n_attaches = 1;
+        loop {
+            let program = self.maker.carried.command(ATTACHED);
+            let mut session = Session::new(life.cluster.execute(&life.name, pod::COMMANDS, program).await?);
+            match resident::greet(&mut session, GREETING_TIMEOUT).await {
+                Ok(kernel) => {
+                    self.kernel = kernel;
+                    return Ok(session);
+                }
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && n_attaches < ATTACHES_MAX => n_attaches += 1,
+                Err(error) => {
+                    let missing = format!("the launcher in Pod `{}`: {error}", life.name);
+                    let remedy =
+                        "use a launcher image of this version (`patchwright --version`), for the nodes' kind of processor";
+                    return Err(Refusal { missing, remedy: remedy.to_owned() }.into());
+                }
+            }
+        }
     }
 
     async fn run(&mut self, command: &Command, live: Option<&Live>) -> Result<Output, SandboxError> {

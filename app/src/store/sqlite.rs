@@ -2,7 +2,7 @@
 //!
 //! A thread owns the connection. Whatever waits when it looks is done in one transaction, each piece in a savepoint of
 //! its own, and is answered after the commit: under load many deliveries share one fsync, alone a delivery waits for
-//! nobody. `synchronous=FULL` with a write-ahead log makes a commit durable.
+//! nobody. `synchronous=FULL` with a write-ahead log makes a commit durable; another thread moves the log into the database.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,12 @@ use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::records::{earlier, later, milliseconds, number};
 use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
 
+mod checkpoint;
 mod deliveries;
 mod jobs;
 mod ledger;
+
+use checkpoint::Checkpoints;
 
 /// How often a write-ahead log is asked for, and how long it is between two times.
 const WRITE_AHEAD_ATTEMPTS_MAX: usize = 500;
@@ -37,10 +40,11 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_ledger.sql"),
     include_str!("../../migrations/0003_flaky_tests.sql"),
+    include_str!("../../migrations/0004_packed_deliveries.sql"),
 ];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
@@ -62,10 +66,14 @@ impl SqliteStore {
     pub async fn open(path: PathBuf) -> Result<Self, StoreError> {
         let (requests, queue) = mpsc::channel(QUEUE_LENGTH_MAX);
         let (opened, is_open) = oneshot::channel();
-        let run = move || match connect(&path) {
-            Ok(connection) => {
+        let both = move || -> Result<_, StoreError> {
+            let connection = connect(&path)?;
+            Ok((Checkpoints::start(&path, &connection)?, connection))
+        };
+        let run = move || match both() {
+            Ok((checkpoints, connection)) => {
                 let _ = opened.send(Ok(()));
-                write(connection, queue);
+                write(connection, &checkpoints, queue);
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -155,7 +163,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// The writer's thread: until every sender is gone.
-fn write(mut connection: Connection, mut queue: mpsc::Receiver<Piece>) {
+fn write(mut connection: Connection, checkpoints: &Checkpoints, mut queue: mpsc::Receiver<Piece>) {
     while let Some(first) = queue.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_LENGTH_MAX {
@@ -163,6 +171,7 @@ fn write(mut connection: Connection, mut queue: mpsc::Receiver<Piece>) {
             batch.push(piece);
         }
         commit(&mut connection, batch);
+        checkpoints.committed();
     }
 }
 
@@ -203,8 +212,8 @@ impl From<rusqlite::Error> for StoreError {
 #[async_trait]
 impl Store for SqliteStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
-        let delivery = delivery.clone();
-        let received = self.run(move |tx| deliveries::receive(tx, &delivery)).await?;
+        let new = deliveries::New::of(delivery);
+        let received = self.run(move |tx| deliveries::receive(tx, &new)).await?;
         self.signals.deliveries.notify_one();
         Ok(received)
     }

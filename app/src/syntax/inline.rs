@@ -10,6 +10,37 @@ use tree_sitter::{Node, TreeCursor};
 use crate::syntax::language::Language;
 use crate::syntax::tree;
 
+/// How many sources of one version of a patch are taken apart.
+const PARSED_FILES_MAX: usize = 500;
+/// How large they may be together, in bytes.
+const PARSED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The longest attribute that is read, in bytes: attributes may have others in them. A longer one may name anything.
+const ATTRIBUTE_BYTES_MAX: usize = 4 * 1024;
+
+/// How much may still be taken apart: a patch of a few bytes can change many large sources.
+#[derive(Debug)]
+pub struct Parsing {
+    n_files_left: usize,
+    n_bytes_left: usize,
+}
+
+impl Default for Parsing {
+    fn default() -> Self {
+        Self { n_files_left: PARSED_FILES_MAX, n_bytes_left: PARSED_BYTES_MAX }
+    }
+}
+
+impl Parsing {
+    /// Takes a source of so many bytes; whether there was room for it.
+    pub fn takes(&mut self, n_bytes: usize) -> bool {
+        let files = self.n_files_left.checked_sub(1);
+        let left = files.zip(self.n_bytes_left.checked_sub(n_bytes));
+        (self.n_files_left, self.n_bytes_left) = left.unwrap_or((0, 0));
+        left.is_some()
+    }
+}
+
 /// A Rust source in two parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
@@ -32,6 +63,13 @@ impl Parts {
         self.whole.is_empty()
     }
 
+    /// Whether a line stands in one of its tests.
+    pub fn is_in_test(&self, line: u32) -> bool {
+        // They follow one another, so that the last which begins before it is the last to end.
+        let n_before = self.lines.partition_point(|test| test.start <= line);
+        n_before.checked_sub(1).is_some_and(|last| self.lines[last].contains(&line))
+    }
+
     /// This code with the tests of another version. They stand at the end, where all that the code defines is known.
     pub fn with_tests_of(&self, other: &Parts) -> String {
         if self.tests == other.tests {
@@ -51,7 +89,7 @@ pub fn parts(text: &[u8]) -> Option<Parts> {
         return None;
     }
     let items = items(tree.root_node(), text);
-    let (conditions, nested) = inside(&mut tree.walk(), whole, &items);
+    let Inside { conditions, nested, .. } = Inside::of(&mut tree.walk(), whole, &items);
     let (mut code, mut tests, mut lines) = (String::new(), String::new(), Vec::new());
     let mut end = 0;
     for item in items {
@@ -97,38 +135,97 @@ fn items(root: Node<'_>, text: &[u8]) -> Vec<Item> {
     found
 }
 
-/// Where the code asks the compiler whether it is compiled for tests, in an attribute or a macro, however that is spelled; and
-/// what stands behind attributes that do, or that make tests. A loop, since a tree may be deeper than the stack.
-fn inside(cursor: &mut TreeCursor<'_>, text: &str, items: &[Item]) -> (Vec<u32>, String) {
-    let is_in_test =
-        |node: Node<'_>| items.iter().any(|item| item.start_byte <= node.start_byte() && node.end_byte() <= item.end_byte);
-    let is_condition = |node: &Node<'_>| matches!(node.kind(), "attribute_item" | "inner_attribute_item" | "macro_invocation");
-    let asks = |node: Node<'_>| {
-        let is_named = node.kind() == "identifier" && &text[node.byte_range()] == "test";
-        let mut around = std::iter::successors(node.parent(), Node::parent).filter(is_condition);
-        is_named && around.any(|around| text[around.byte_range()].contains("cfg"))
-    };
-    let (mut found, mut nested) = (Vec::new(), String::new());
-    loop {
-        let node = cursor.node();
-        if !is_in_test(node) {
-            if asks(node) {
-                found.push(line(node.start_position().row));
+/// What stands inside the code: where it asks the compiler whether it is compiled for tests, in an attribute or a macro, however
+/// that is spelled; and what stands behind attributes that do, or that make tests.
+///
+/// Each node is looked at once, in a loop, since a tree may be deeper than the stack and wider than there is time for.
+struct Inside<'a> {
+    text: &'a str,
+    /// How deep the walk is.
+    depth: usize,
+    /// The outermost attribute or macro around the node, by its depth, and whether it has the word `cfg` in it.
+    condition: Option<(usize, bool)>,
+    /// The first attribute that names a test before an item, by its depth and by where it begins and where the last one ends.
+    open: Option<(usize, usize, usize)>,
+    /// Where what is kept as nested ends.
+    kept_to: usize,
+    conditions: Vec<u32>,
+    nested: String,
+}
+
+impl<'a> Inside<'a> {
+    fn of(cursor: &mut TreeCursor<'_>, text: &'a str, items: &[Item]) -> Self {
+        let mut inside =
+            Self { text, depth: 0, condition: None, open: None, kept_to: 0, conditions: Vec::new(), nested: String::new() };
+        let is_in_test = |node: Node<'_>| {
+            let n_before = items.partition_point(|item| item.start_byte <= node.start_byte());
+            n_before.checked_sub(1).is_some_and(|last| node.end_byte() <= items[last].end_byte)
+        };
+        loop {
+            let node = cursor.node();
+            if !is_in_test(node) {
+                inside.look(node);
+                if cursor.goto_first_child() {
+                    inside.depth += 1;
+                    continue;
+                }
             }
-            if node.kind() == "attribute_item" && names_a_test(&text[node.byte_range()]) {
-                let is_item = |node: &Node<'_>| !node.is_extra() && node.kind() != "attribute_item";
-                let behind = std::iter::successors(node.next_sibling(), Node::next_sibling).find(is_item);
-                nested.push_str(&text[node.start_byte()..behind.map_or(node.end_byte(), |behind| behind.end_byte())]);
-            }
-            if cursor.goto_first_child() {
-                continue;
+            inside.leave();
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() {
+                    return inside;
+                }
+                inside.depth -= 1;
+                inside.leave();
             }
         }
-        while !cursor.goto_next_sibling() {
-            if !cursor.goto_parent() {
-                return (found, nested);
-            }
+    }
+
+    fn look(&mut self, node: Node<'_>) {
+        let is_attribute = node.kind() == "attribute_item";
+        if self.condition.is_none() && (is_attribute || matches!(node.kind(), "inner_attribute_item" | "macro_invocation")) {
+            self.condition = Some((self.depth, self.text[node.byte_range()].contains("cfg")));
         }
+        if self.condition.is_some_and(|(_, asks)| asks) && node.kind() == "identifier" && &self.text[node.byte_range()] == "test"
+        {
+            self.conditions.push(line(node.start_position().row));
+        }
+        match self.open {
+            Some((depth, start, _)) if depth == self.depth && is_attribute => {
+                self.open = Some((depth, start, node.end_byte()));
+            }
+            Some((depth, start, _)) if depth == self.depth && !node.is_extra() => {
+                self.open = None;
+                self.keep(start, node.end_byte());
+            }
+            Some(_) => {}
+            None if is_attribute && node.start_byte() >= self.kept_to && self.may_name_a_test(node) => {
+                self.open = Some((self.depth, node.start_byte(), node.end_byte()));
+            }
+            None => {}
+        }
+    }
+
+    fn may_name_a_test(&self, attribute: Node<'_>) -> bool {
+        let range = attribute.byte_range();
+        range.len() > ATTRIBUTE_BYTES_MAX || names_a_test(&self.text[range])
+    }
+
+    /// Behind a node of this depth, and all that is in it.
+    fn leave(&mut self) {
+        self.condition = self.condition.filter(|(depth, _)| *depth < self.depth);
+        // Attributes at the end of a block, with nothing behind them.
+        if let Some((depth, start, end)) = self.open
+            && depth > self.depth
+        {
+            self.open = None;
+            self.keep(start, end);
+        }
+    }
+
+    fn keep(&mut self, start: usize, end: usize) {
+        self.nested.push_str(&self.text[start..end]);
+        self.kept_to = end;
     }
 }
 
@@ -137,7 +234,8 @@ fn line(row: usize) -> u32 {
     u32::try_from(row).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-fn is_for_tests(attribute: &str) -> bool {
+/// Whether an attribute says that an item is compiled for tests alone.
+pub(super) fn is_for_tests(attribute: &str) -> bool {
     let bare: String = attribute.chars().filter(|c| !c.is_whitespace()).collect();
     let name = bare.trim_start_matches("#[").trim_end_matches(']').split('(').next().unwrap_or_default();
     let all = bare.strip_prefix("#[cfg(all(").and_then(|rest| rest.strip_suffix("))]"));
@@ -219,6 +317,36 @@ mod tests {
         assert!(of(BASE).conditions.is_empty());
         assert_eq!(of("#[cfg(test)]\nmod tests {}\nfn f() {\n    cfg!(test);\n}\n").conditions, [4]);
         assert!(of("fn f() {\n    let test = 1;\n}\n").conditions.is_empty());
+    }
+
+    /// Attributes with blocks in them, items in items, and attributes before nothing: what is kept is never more than the file.
+    #[test]
+    fn what_is_kept_of_deep_and_wide_sources_is_not_more_than_they_are() {
+        let deep = format!("{}{}", "mod a { #[test] fn b() {".repeat(200), "}}".repeat(200));
+        let wide = format!("fn f() {{ {} x }}\n", "#[test]".repeat(2_000));
+        let asking = format!("fn f() {{ {}test{} }}\n", "g(".repeat(300), ")".repeat(300));
+        for text in [&deep, &wide] {
+            let nested = of(text).nested;
+            assert!(!nested.is_empty() && nested.len() <= text.len(), "{} of {}", nested.len(), text.len());
+        }
+        assert!(of(&asking).conditions.is_empty());
+        assert_eq!(of(&asking.replace("fn f", "#[cfg(test)]\nfn f")).conditions, Vec::<u32>::new());
+        assert_eq!(of(&asking.replace("test", "cfg!(test)")).conditions, [1]);
+    }
+
+    #[test]
+    fn lines_of_tests_are_known_by_the_last_test_before_them() {
+        let parts = of("#[test] fn a() {}\n#[test]\nfn b() {\n}\nfn c() {}\n#[test]\nfn d() {}\n");
+        let lines: Vec<u32> = (0..10).filter(|line| parts.is_in_test(*line)).collect();
+        assert_eq!(lines, [1, 2, 3, 4, 6, 7]);
+    }
+
+    #[test]
+    fn no_more_is_taken_apart_than_there_is_time_for() {
+        let mut parsing = Parsing::default();
+        assert!((0..PARSED_FILES_MAX).all(|_| parsing.takes(1)) && !parsing.takes(1));
+        let mut parsing = Parsing::default();
+        assert!(parsing.takes(PARSED_BYTES_MAX) && !parsing.takes(1) && !parsing.takes(0));
     }
 
     #[test]

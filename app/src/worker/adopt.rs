@@ -4,25 +4,24 @@ use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Adopted, Conclusion, EntryKind, Failure, Outcome, Proposal};
 use patchwright_domain::proof;
-use patchwright_domain::report::Stage;
-use patchwright_domain::walls::Walls;
+use patchwright_domain::report::neutral::code;
 use tracing::info;
 
 use super::{Answer, StepError, Tools, conclusions};
 use crate::forge::{Access, PullRequest};
 use crate::store::StoreError;
-use crate::workspace::{self, Pulled, WorkspaceError};
+use crate::workspace::{self, Pull, Pulled, WorkspaceError};
 
-pub(super) async fn adopt(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Preparing, walls).await;
+pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
     let number = spec.task.issue().ok_or_else(|| StoreError::Corrupt("a run without a pull request adopts".into()))?;
     let Some(PullRequest { target, .. }) = tools.forge.pull_request(spec).await? else {
         return Err(no_pull_request(number).into());
     };
     let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
     let pulled = match tools.workspaces.pull(&target, access, number).await {
-        Ok(Some(pulled)) => pulled,
-        Ok(None) => return Err(no_base(number, target.default_branch()).into()),
+        Ok(Pull::Pulled(pulled)) => *pulled,
+        Ok(Pull::Unrelated) => return Err(no_base(number, target.default_branch()).into()),
+        Ok(Pull::Conflicts(paths)) => return Err(conflicts(number, target.default_branch(), &paths).into()),
         Err(WorkspaceError::Refused(reason)) => return Err(too_large(number, &reason).into()),
         Err(error) => return Err(error.into()),
     };
@@ -37,7 +36,7 @@ pub(super) async fn adopt(tools: &Tools, spec: &JobSpec, walls: &[Walls]) -> Res
 /// Keeps what was fetched as artifacts, so that whoever goes on with the run goes on with this, wherever the pull request
 /// points by then.
 async fn kept(tools: &Tools, branch: &str, pulled: Pulled) -> Result<Adopted, StepError> {
-    let Pulled { adopted: workspace::Adopted { base, head, diff, changes }, pack } = pulled;
+    let Pulled { adopted: workspace::Adopted { base, head, proposed, diff, changes }, pack } = pulled;
     let nothing = tools.store.put_artifact(Vec::new()).await?;
     let fingerprint = Some(proof::fingerprint(&diff));
     let proposal = Proposal {
@@ -49,7 +48,7 @@ async fn kept(tools: &Tools, branch: &str, pulled: Pulled) -> Result<Adopted, St
         changes,
         fingerprint,
     };
-    Ok(Adopted { branch: branch.to_owned(), base, proposal })
+    Ok(Adopted { branch: branch.to_owned(), base, head: proposed, proposal })
 }
 
 fn ended(outcome: Outcome, cause: String, next_step: &str) -> Failure {
@@ -66,8 +65,17 @@ fn no_base(number: IssueNumber, branch: &str) -> Failure {
     ended(Outcome::NeedsInput, cause, "Put the change on top of that branch, and ask again.")
 }
 
+fn conflicts(number: IssueNumber, branch: &str, paths: &[String]) -> Failure {
+    let named: Vec<String> = paths.iter().map(|path| code(path)).collect();
+    let cause = format!(
+        "#{number} does not merge into `{branch}` as that is now ({}), so what it would change there cannot be tested.",
+        named.join(", ")
+    );
+    ended(Outcome::NeedsInput, cause, "Rebase it on that branch, or merge the branch into it, and ask again.")
+}
+
 fn no_change(number: IssueNumber, branch: &str) -> Failure {
-    let cause = format!("#{number} has the same files as the commit that it shares with `{branch}`.");
+    let cause = format!("#{number} changes no file of `{branch}` as that is now.");
     ended(Outcome::NoChange, cause, "Push the change, and ask again.")
 }
 

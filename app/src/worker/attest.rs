@@ -25,6 +25,7 @@ pub(super) async fn of_run(tools: &Tools, spec: &JobSpec, run: &Run, journal: &[
     let facts = Facts {
         deployment: &attestor.deployment,
         commit: &proposal.commit,
+        head: run.adopted().and_then(|adopted| adopted.head.as_ref()),
         tree: &tools.workspaces.tree(&spec.repo, &proposal.commit).await?,
         diff: proposal.diff,
         changes: &proposal.changes,
@@ -51,6 +52,7 @@ pub async fn of_patch(tools: &Tools, spec: &JobSpec, adopted: &Adopted, proof: &
         let facts = Facts {
             deployment: &attestor.deployment,
             commit: &adopted.head,
+            head: adopted.proposed.as_ref(),
             tree: &tools.workspaces.tree(&spec.repo, &adopted.head).await?,
             diff: Digest::of(adopted.diff.as_bytes()),
             changes: &adopted.changes,

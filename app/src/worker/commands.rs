@@ -4,6 +4,7 @@ use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::ecosystem::runner::canary::Canary;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
+use patchwright_domain::proof::secrets::Veil;
 use patchwright_domain::proof::{Colour, Evidence};
 use patchwright_domain::turn::output;
 use tracing::{info, warn};
@@ -138,15 +139,16 @@ fn command(tools: &Tools, script: &str) -> Command {
 }
 
 async fn evidence(tools: &Tools, script: &str, done: Output) -> Result<Evidence, StepError> {
-    let excerpt = excerpt(&done.output);
+    let excerpt = excerpt(&done.output, &tools.guarded().veil());
     let duration_ms = u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX);
     let output = tools.store.put_artifact(done.output).await?;
     Ok(Evidence { command: script.to_owned(), exit: done.exit, duration_ms, output, excerpt, results: None })
 }
 
-/// The last lines, without what a terminal would act on.
-fn excerpt(output: &[u8]) -> String {
-    let plain = output::plain(output);
+/// The last lines, without what a terminal would act on, and without the server's secrets: the end of one that is cut would not
+/// be known any more.
+fn excerpt(output: &[u8], veil: &Veil) -> String {
+    let plain = veil.text(&output::plain(output));
     let lines: Vec<&str> = plain.trim_end().lines().collect();
     let tail = lines[lines.len().saturating_sub(EXCERPT_LINES_MAX)..].join("\n");
     let n_over = tail.chars().count().saturating_sub(EXCERPT_CHARS_MAX);

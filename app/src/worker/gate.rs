@@ -47,10 +47,10 @@ impl<'a> ChangeGate<'a> {
             Err(WorkspaceError::Refused(reason)) => return Ok(Some(refused(&reason))),
             Err(error) => return Err(error.into()),
         };
-        let findings = findings(self.tools, self.spec, base, &proposed).await?;
-        if let Some(reason) = forbidden(self.tools, &proposed, &findings) {
-            return Ok(Some(refused(&reason)));
-        }
+        let findings = match looked_at(self.tools, self.spec, base, &proposed).await? {
+            Ok(findings) => findings,
+            Err(Forbidden(reason)) => return Ok(Some(refused(&reason))),
+        };
         if let Some(weakened) = proof::weakened_tests(&findings) {
             return Ok(Some(weakened));
         }
@@ -84,20 +84,22 @@ impl<'a> ChangeGate<'a> {
     }
 }
 
-/// What stands in a proposal against it.
-pub(super) async fn findings(
+/// Why a proposal may be shown to nobody.
+pub(super) struct Forbidden(pub(super) String);
+
+/// What stands in a proposal against it, if it may be shown to anybody. One that is too large is not looked through at all.
+pub(super) async fn looked_at(
     tools: &Tools,
     spec: &JobSpec,
     base: &CommitId,
     proposed: &Proposed,
-) -> Result<Vec<Finding>, StepError> {
+) -> Result<Result<Vec<Finding>, Forbidden>, StepError> {
     let Proposed { commit, changes, .. } = proposed;
-    Ok(tools.workspaces.findings(&spec.repo, base, commit, changes, &tools.settings.guarded).await?)
-}
-
-/// Why a proposal may be shown to nobody, if it may not.
-pub(super) fn forbidden(tools: &Tools, proposed: &Proposed, findings: &[Finding]) -> Option<String> {
-    proof::forbidden(findings).or_else(|| tools.settings.patch_size.exceeded(&proposed.changes))
+    if let Some(reason) = tools.settings.patch_size.exceeded(changes) {
+        return Ok(Err(Forbidden(reason)));
+    }
+    let findings = tools.workspaces.findings(&spec.repo, base, commit, changes, tools.kept()).await?;
+    Ok(proof::forbidden(&findings).map_or(Ok(findings), |reason| Err(Forbidden(reason))))
 }
 
 const NOTHING: &str = "No file is changed. If the task can be done, do it. If it cannot be done, or a person has to answer a \

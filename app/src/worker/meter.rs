@@ -75,7 +75,7 @@ impl<'a> LedgerMeter<'a> {
                 Ok(answer) => return Some(answer),
                 Err(StoreError::Unavailable(reason)) if n_tries < self.patience.tries_max => {
                     tracing::warn!(n_tries, "the ledger is asked again: {reason}");
-                    tokio::time::sleep(self.patience.pause).await;
+                    self.clock.wait(self.patience.pause).await;
                     n_tries += 1;
                 }
                 Err(error) => {

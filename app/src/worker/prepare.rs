@@ -6,7 +6,6 @@ use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{CommitId, Digest, EntryKind, Prepared};
 use patchwright_domain::policy::Policy;
 use patchwright_domain::proof::Evidence;
-use patchwright_domain::report::Stage;
 use patchwright_domain::run::Run;
 use patchwright_domain::walls::Reach;
 use tracing::info;
@@ -21,7 +20,6 @@ use crate::store::StoreError;
 use crate::workspace::WorkspaceError;
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Preparing, run.walls()).await;
     let request = tools.forge.context(spec).await?;
     let text = serde_json::to_vec(&request).expect("a request holds only text");
     let request = tools.store.put_artifact(text).await?;

@@ -6,10 +6,12 @@ use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
+use patchwright_domain::proof::secrets::Veil;
 use patchwright_domain::proof::{self, Stand, Verdict};
-use patchwright_domain::report::Stage;
 use patchwright_domain::results::{Status, table};
 use patchwright_domain::run::Run;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tracing::info;
 
 use super::commands::{self, Said};
@@ -22,11 +24,12 @@ use crate::workspace::Adopted;
 
 /// How many letters the names of the tests that must fail have.
 const WORD_LETTERS: usize = 12;
-/// How many test files are looked at for a place beside them.
+/// How many places are taken into account for the tests that must fail.
 const PLACES_MAX: usize = 200;
+/// How many files are read to find them, those that may be nearest first.
+const PLACES_READ_MAX: usize = 2_000;
 
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
-    super::show(tools, spec, Stage::Verifying, run.walls()).await;
     let (Some(prepared), Some(proposal)) = (run.prepared(), run.proposal()) else {
         return Err(StoreError::Corrupt("a run without a proposal verifies".into()).into());
     };
@@ -52,7 +55,7 @@ pub struct Proof {
 /// A [`Failure`] that names its cause and the next step, where the machine or the repository's own setup does not work.
 pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<Proof, Failure> {
     let proved = async {
-        let Adopted { base, head, diff, changes } = adopted;
+        let Adopted { base, head, proposed: _, diff, changes } = adopted;
         let request = tools.store.put_artifact(Vec::new()).await?;
         let prepared = super::prepare::prepared(tools, spec, base, request).await?;
         let nothing = Digest::of(b"");
@@ -66,9 +69,15 @@ pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<P
             fingerprint: Some(proof::fingerprint(diff)),
         };
         let verdict = verdict(tools, spec, &prepared, &proposal).await?;
-        Ok(Proof { prepared, verdict })
+        let veil = tools.guarded().veil();
+        Ok(Proof { prepared: veiled(&veil, &prepared)?, verdict: veiled(&veil, &verdict)? })
     };
     proved.await.map_err(failure)
+}
+
+/// What was found out, without the secrets that others may have written into it.
+pub(super) fn veiled<T: Serialize + DeserializeOwned>(veil: &Veil, told: &T) -> Result<T, StoreError> {
+    veil.value(told).map_err(|e| StoreError::Corrupt(format!("what is told cannot be told without the server's secrets: {e}")))
 }
 
 /// An error as it is told where there is no run to end.
@@ -84,8 +93,8 @@ pub(super) fn failure(error: StepError) -> Failure {
 
 /// Runs what the inquiry asks for, until it has a verdict.
 async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
-    let (workspaces, guarded) = (&tools.workspaces, &tools.settings.guarded);
-    let findings = workspaces.findings(&spec.repo, &prepared.base, &proposal.commit, &proposal.changes, guarded).await?;
+    let Proposal { commit, changes, .. } = proposal;
+    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tools.kept()).await?;
     let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
     let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
     let inquiry = Inquiry {
@@ -97,12 +106,13 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
         findings: &findings,
         known_flaky: &known_flaky,
         mixed: &trees.mixed,
+        test_files: &trees.test_files,
         has_inline_tests: trees.has_inline_tests,
     };
     let mut runs = Vec::new();
     if let Some(evidence) = prepared.baseline.clone() {
         let results = reports::kept(tools, evidence.results).await?;
-        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None });
+        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None, rewritten: Vec::new() });
     }
     loop {
         match inquiry.next(&runs) {
@@ -117,11 +127,11 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
                     false => None,
                 };
                 let tested = tested(tools, spec, prepared, &commit, &trees.changed(stand), canary.as_ref()).await?;
-                let Tested { evidence, results, canaries } = tested;
+                let Tested { evidence, results, canaries, rewritten } = tested;
                 // Where none could be laid, that is what became of them.
                 let canaries = canaries.or(has_canaries.then_some(Canaries { n_laid: 0, n_failed: 0 }));
                 info!("the tests on the {}: {}", stand.name(), evidence.exit);
-                runs.push(Ran { stand, evidence, results, canaries });
+                runs.push(Ran { stand, evidence, results, canaries, rewritten });
             }
         }
     }
@@ -153,7 +163,7 @@ async fn tested(
     let patch = (commit != base).then_some(Patch { commit, changes });
     // A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
     Ok(match commands::test(tools, spec, base, patch, plan, canary).await? {
-        Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None },
+        Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None, rewritten: Vec::new() },
         Said::Tested(tested) => tested,
     })
 }
@@ -168,28 +178,36 @@ async fn canary(
 ) -> Result<Option<Canary>, StepError> {
     let Some(runner) = prepared.plan.runner else { return Ok(None) };
     let names = moved(runs);
+    let parts: BTreeSet<&str> = names.iter().map(|name| last_part(name)).filter(|part| !part.is_empty()).collect();
     let mut beside = Vec::new();
     let paths = tools.workspaces.paths(&spec.repo, commit).await?;
-    for path in paths.into_iter().filter(|path| canary::is_place(runner, path)).take(PLACES_MAX) {
+    let may_be = paths.into_iter().filter(|path| canary::is_place(runner, path));
+    let mut may_be: Vec<(usize, String)> = may_be.map(|path| (canary::distance(&path, &names), path)).collect();
+    may_be.sort();
+    for (distance, path) in may_be.into_iter().take(PLACES_READ_MAX) {
         let text = tools.workspaces.read(&spec.repo, commit, &path).await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let is_about = names.iter().any(|name| text.contains(name));
-        beside.push((!is_about, path, text));
+        if canary::shows_a_place(runner, &path, &text) {
+            let is_about = distance == 0 || parts.iter().any(|part| text.contains(part));
+            beside.push((!is_about, distance, path, text));
+        }
+        if beside.len() == PLACES_MAX {
+            break;
+        }
     }
     beside.sort();
-    let beside: Vec<(String, String)> = beside.into_iter().map(|(_, path, text)| (path, text)).collect();
+    let beside: Vec<(String, String)> = beside.into_iter().map(|(_, _, path, text)| (path, text)).collect();
     Ok(canary::canary(runner, &beside, &Words { file: word(), mark: word() }))
 }
 
-/// The last parts of the names of tests that failed in one run and passed in another.
+/// The names of tests that failed in one run and passed in another.
 fn moved(runs: &[Ran]) -> BTreeSet<&str> {
     let with = |wanted: Status| {
         let tests = runs.iter().filter_map(|ran| ran.results.as_ref()).flat_map(|results| &results.tests);
         tests.filter(move |(_, status)| **status == wanted).map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>()
     };
     let (failed, passed) = (with(Status::Failed), with(Status::Passed));
-    let moved = failed.intersection(&passed).map(|name| last_part(name));
-    moved.filter(|name| !name.is_empty()).collect()
+    failed.intersection(&passed).copied().collect()
 }
 
 fn last_part(name: &str) -> &str {

@@ -2,36 +2,50 @@
 
 use patchwright_domain::effect::{self, Effect, Receipt};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{CommitId, Conclusion, EntryKind};
+use patchwright_domain::journal::{CommitId, Conclusion, Entry, EntryKind};
 use patchwright_domain::report::Story;
 use patchwright_domain::run::Run;
 use tracing::info;
 
-use super::{Answer, Progress, StepError, Tools, attest, conclusions, solve};
-use crate::forge::{Access, ForgeError};
+use super::workshop::Workshop;
+use super::{Answer, Progress, StepError, Tools, attest, conclusions, prove, solve};
+use crate::forge::ForgeError;
+use crate::store::StoreError;
 use crate::workspace::WorkspaceError;
 
 /// Writes everything that people will read, and plans what is to be done.
+///
+/// All that is told comes by here, and nothing of the server's own secrets: whatever the repository's processes have printed, named
+/// or written, the texts are made of a journal without them, and are looked at once more when they are made.
 pub(super) async fn plan(
     tools: &Tools,
+    workshop: &dyn Workshop,
     spec: &JobSpec,
     progress: &Progress,
     conclusion: Conclusion,
 ) -> Result<Answer, StepError> {
-    let run = &progress.run;
+    if let (Some(egress), true) = (&tools.egress, progress.run.prepared().is_some()) {
+        // A process that was started since has not asked the host's tools yet, and what it has not read it cannot take out.
+        egress.found().await;
+    }
+    let veil = tools.guarded().veil();
+    let entry = |entry: &Entry| Ok(Entry { kind: prove::veiled(&veil, &entry.kind)?, ..entry.clone() });
+    let journal = progress.journal.iter().map(entry).collect::<Result<Vec<Entry>, StoreError>>()?;
+    let run = Run::fold(spec, &journal).map_err(|e| StoreError::Corrupt(format!("the journal without secrets: {e}")))?;
+    let (run, conclusion) = (&run, prove::veiled(&veil, &conclusion)?);
     let title = match run.prepared() {
-        Some(prepared) => effect::title_of(&solve::request(tools, prepared).await?),
+        Some(prepared) => veil.text(&effect::title_of(&solve::request(tools, prepared).await?)),
         None => String::new(),
     };
     let answer = match run.answer(conclusion.outcome) {
-        Some(digest) => String::from_utf8_lossy(&tools.store.artifact(&digest).await?).into_owned(),
+        Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
         None => String::new(),
     };
     let moved_to = match run.adopted() {
-        Some(adopted) => moved_head(tools, spec, &adopted.proposal.commit).await,
-        None => moved_base(tools, spec, run).await,
+        Some(adopted) => moved_head(tools, spec, adopted.proposed()).await,
+        None => moved_base(tools, workshop, spec, run).await,
     };
-    let sealed = attest::of_run(tools, spec, run, &progress.journal).await?;
+    let sealed = attest::of_run(tools, spec, run, &journal).await?;
     let story = Story {
         spec,
         conclusion: &conclusion,
@@ -50,17 +64,16 @@ pub(super) async fn plan(
         host: &tools.settings.host,
         attestation: sealed.as_ref(),
     };
-    let effects = effect::plan(&story);
+    let effects = prove::veiled(&veil, &effect::plan(&story))?;
     let attestation = sealed.map(|sealed| sealed.digest);
     Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects, attestation }))
 }
 
 /// Where the default branch points now, if that is no longer the base. Not knowing it stops nothing.
-async fn moved_base(tools: &Tools, spec: &JobSpec, run: &Run) -> Option<CommitId> {
+async fn moved_base(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, run: &Run) -> Option<CommitId> {
     let base = &run.prepared()?.base;
     run.judged()?;
-    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await.ok()?;
-    let now = tools.workspaces.fetch(&spec.repo, access).await.ok()?;
+    let now = workshop.base(tools, spec).await?;
     (now != *base).then_some(now)
 }
 
@@ -71,9 +84,9 @@ async fn moved_head(tools: &Tools, spec: &JobSpec, proven: &CommitId) -> Option<
 }
 
 /// Does one effect. One that is refused is written down as such; the run decides what that means.
-pub(super) async fn perform(tools: &Tools, spec: &JobSpec, effect: Effect) -> Result<Answer, StepError> {
+pub(super) async fn perform(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect: Effect) -> Result<Answer, StepError> {
     let key = effect.key(&spec.id());
-    let failure = match attempt(tools, spec, &effect).await {
+    let failure = match attempt(tools, workshop, spec, &effect).await {
         Ok(receipt) => {
             info!(effect = %key, url = receipt.url, "performed");
             return Ok(Answer::entry(EntryKind::Performed { key, receipt }));
@@ -88,13 +101,11 @@ pub(super) async fn perform(tools: &Tools, spec: &JobSpec, effect: Effect) -> Re
     Ok(Answer::entry(EntryKind::Failed { failure, effect: Some(key) }))
 }
 
-async fn attempt(tools: &Tools, spec: &JobSpec, effect: &Effect) -> Result<Receipt, StepError> {
+async fn attempt(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect: &Effect) -> Result<Receipt, StepError> {
     let Effect::PushBranch { branch, commit, pack } = effect else {
         return Ok(tools.forge.perform(&spec.repo, &effect.key(&spec.id()), effect).await?);
     };
     let pack = tools.store.artifact(pack).await?;
-    tools.workspaces.unpack(&spec.repo, commit, pack).await?;
-    let access = tools.forge.clone_access(&spec.repo, Access::Push).await?;
-    tools.workspaces.push(&spec.repo, access, branch, commit).await?;
+    workshop.push(tools, spec, branch, commit, pack).await?;
     Ok(Receipt { url: None })
 }

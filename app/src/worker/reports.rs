@@ -12,7 +12,7 @@ use patchwright_domain::proof::{Evidence, Exit};
 use patchwright_domain::results::{Results, Status};
 use tracing::warn;
 
-use super::{StepError, Tools, commands, conclusions};
+use super::{StepError, Tools, commands, conclusions, watch};
 use crate::results;
 use crate::sandbox::{Command, Executor};
 
@@ -24,6 +24,8 @@ pub(super) struct Tested {
     pub(super) results: Option<Results>,
     /// What became of the tests that must fail, if there were any.
     pub(super) canaries: Option<Canaries>,
+    /// The files of tests that were changed meanwhile.
+    pub(super) rewritten: Vec<String>,
 }
 
 /// Runs the tests, beside them those that must fail, if any.
@@ -39,9 +41,11 @@ pub(super) async fn test(
         let laid = executor.write(&[(canary.path.clone(), Some(file))]).await;
         laid.map_err(|error| conclusions::sandbox(&error))?;
     }
+    let before = watch::stamps(tools, executor, plan).await?;
     let reporting = plan.runner.and_then(|runner| Reporting::of(runner, test));
     let script = reporting.as_ref().map_or(test, |reporting| &reporting.command);
     let (mut evidence, printed) = commands::run_for_output(tools, executor, test, script).await?;
+    let rewritten = watch::changed(before, &watch::stamps(tools, executor, plan).await?);
     let report = match &reporting {
         None => None,
         Some(reporting) if reporting.is_file => fetched(tools, executor).await?,
@@ -59,7 +63,7 @@ pub(super) async fn test(
         let kept = serde_json::to_vec(results).expect("names and states");
         evidence.results = Some(tools.store.put_artifact(kept).await?);
     }
-    Ok(Tested { evidence, results, canaries })
+    Ok(Tested { evidence, results, canaries, rewritten })
 }
 
 /// Brings the file in which the runner reports; `None` where it has written none.

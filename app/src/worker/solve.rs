@@ -9,14 +9,14 @@ use patchwright_domain::instructions;
 use patchwright_domain::job::{JobSpec, Usage};
 use patchwright_domain::journal::{CommitId, Conclusion, Digest, EntryKind, Outcome, Prepared, Proposal};
 use patchwright_domain::proof;
-use patchwright_domain::report::{self, Stage};
+use patchwright_domain::report;
 use patchwright_domain::run::{Judged, Run};
 use patchwright_domain::turn::{Closing, Standing};
 use tokio::sync::mpsc;
 use tracing::info;
 
 use super::commands;
-use super::gate::{self, AnswerGate, ChangeGate};
+use super::gate::{self, AnswerGate, ChangeGate, Forbidden};
 use super::meter::LedgerMeter;
 use super::{Answer, Progress, StepError, Tools, conclusions};
 use crate::agent::{Assignment, Continued, Ending, Gate, Solution};
@@ -26,13 +26,14 @@ use crate::store::{Lease, StoreError};
 use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
 
 /// One solve: where it begins and what it goes on from.
-pub(super) struct Solve {
+#[derive(Clone, Debug)]
+pub struct Solve {
     /// Which attempt, from 1.
-    pub(super) attempt: u32,
+    pub attempt: u32,
     /// Which round of it, from 1.
-    pub(super) round: u32,
+    pub round: u32,
     /// What was found after the round before.
-    pub(super) feedback: Option<String>,
+    pub feedback: Option<String>,
 }
 
 pub(super) async fn solve(
@@ -43,7 +44,6 @@ pub(super) async fn solve(
     solve: Solve,
 ) -> Result<Answer, StepError> {
     let run = &progress.run;
-    super::show(tools, spec, Stage::Solving(solve.round), run.walls()).await;
     let prepared = run.prepared().cloned().ok_or_else(|| StoreError::Corrupt("a run that is not prepared solves".into()))?;
     let request = request(tools, &prepared).await?;
     let mode = spec.task.mode();
@@ -91,11 +91,14 @@ pub(super) async fn solve(
 }
 
 /// Writes down the turns of an agent that works, until it ends; `None` where somebody asked for a cancel meanwhile.
-async fn watch(
+///
+/// # Errors
+/// [`StepError`] where a turn cannot be written down.
+pub async fn watch(
     tools: &Tools,
     lease: &Lease,
     progress: &mut Progress,
-    working: impl Future<Output = Solution>,
+    working: impl Future<Output = Solution> + Send,
     taken: &mut mpsc::UnboundedReceiver<(Usage, String)>,
 ) -> Result<Option<Solution>, StepError> {
     tokio::pin!(working);
@@ -117,8 +120,9 @@ async fn watch(
 /// Takes out of an agent's last words what looks like a secret: people read them, whatever becomes of the patch.
 fn withhold(tools: &Tools, closing: &mut Closing) {
     let texts = closing.findings.iter_mut().flat_map(|finding| [&mut finding.title, &mut finding.body]);
+    let guarded = tools.guarded();
     for text in texts.chain([&mut closing.text]) {
-        *text = tools.settings.guarded.redacted(text);
+        *text = guarded.redacted(text);
     }
 }
 
@@ -206,13 +210,10 @@ async fn propose(
     };
     match tools.workspaces.propose(&spec.repo, &prepared.base, files, &prepared.plan.droppings, message).await {
         Ok(None) => Ok(kept.gave_up(without_change)),
-        Ok(Some(proposed)) => {
-            let findings = gate::findings(tools, spec, &prepared.base, &proposed).await?;
-            match gate::forbidden(tools, &proposed, &findings) {
-                Some(reason) => Ok(kept.gave_up(refused(&reason))),
-                None => proposal(tools, proposed, kept).await,
-            }
-        }
+        Ok(Some(proposed)) => match gate::looked_at(tools, spec, &prepared.base, &proposed).await? {
+            Err(Forbidden(reason)) => Ok(kept.gave_up(refused(&reason))),
+            Ok(_) => proposal(tools, proposed, kept).await,
+        },
         Err(WorkspaceError::Refused(reason)) => Ok(kept.gave_up(refused(&format!("the change is refused: {reason}")))),
         Err(error) => Err(error.into()),
     }

@@ -2,11 +2,12 @@
 
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Change, CommitId, Proposal};
+use patchwright_domain::proof::Stand;
 use patchwright_domain::proof::inquiry::Mixed;
-use patchwright_domain::proof::{self, Stand};
+use patchwright_domain::proof::test_files::TestFiles;
 
 use super::{StepError, Tools};
-use crate::syntax::inline::{self, Parts};
+use crate::syntax::inline::{self, Parsing, Parts};
 use crate::workspace::{Composition, WorkspaceError};
 
 /// A patch, taken apart.
@@ -17,6 +18,8 @@ pub(super) struct Trees<'a> {
     parts: Vec<(Parts, Parts)>,
     /// The files in which code and tests stand together.
     pub(super) mixed: Vec<Mixed>,
+    /// Which of the patch's files are tests.
+    pub(super) test_files: TestFiles,
     /// Whether tests that stand inside a source file are changed and cannot be told from it.
     pub(super) has_inline_tests: bool,
 }
@@ -48,8 +51,13 @@ impl<'a> Trees<'a> {
         base: &'a CommitId,
         proposal: &'a Proposal,
     ) -> Result<Trees<'a>, StepError> {
-        let mut trees = Trees { base, proposal, parts: Vec::new(), mixed: Vec::new(), has_inline_tests: false };
-        for path in proof::may_hold_tests(&proposal.changes) {
+        let test_files = tools.workspaces.test_files(&spec.repo, base, &proposal.commit, &proposal.changes).await?;
+        // Where not all was looked through, a file that was not found to be a test may still be one.
+        let has_inline_tests = !test_files.is_whole;
+        let (mut parts, mut mixed) = (Vec::new(), Vec::new());
+        let mut trees = Trees { base, proposal, parts: Vec::new(), mixed: Vec::new(), test_files, has_inline_tests };
+        let (mut parsing_base, mut parsing_head) = (Parsing::default(), Parsing::default());
+        for path in trees.test_files.mixed(&proposal.changes) {
             // Of a new file the base has neither code nor tests.
             let before = tools.workspaces.read(&spec.repo, base, path).await?.unwrap_or_default();
             let Some(after) = tools.workspaces.read(&spec.repo, &proposal.commit, path).await? else {
@@ -57,17 +65,23 @@ impl<'a> Trees<'a> {
                 trees.has_inline_tests = true;
                 continue;
             };
+            if !parsing_base.takes(before.len()) || !parsing_head.takes(after.len()) {
+                // What is behind that may hold anything, and the findings say so.
+                trees.has_inline_tests = true;
+                break;
+            }
             match taken_apart(before, after).await? {
                 Ok((before, after)) => {
                     // Tests deeper inside the code than at its top are not told from it.
                     trees.has_inline_tests |= !before.nested.is_empty() && before.nested != after.nested;
                     let (has_code, has_tests) = (before.code != after.code, before.tests != after.tests);
-                    trees.mixed.push(Mixed { path: path.to_owned(), has_code, has_tests });
-                    trees.parts.push((before, after));
+                    mixed.push(Mixed { path: path.to_owned(), has_code, has_tests });
+                    parts.push((before, after));
                 }
                 Err(Unreadable { may_have_tests }) => trees.has_inline_tests |= may_have_tests,
             }
         }
+        (trees.parts, trees.mixed) = (parts, mixed);
         Ok(trees)
     }
 
@@ -84,13 +98,13 @@ impl<'a> Trees<'a> {
                 known.map(|(file, (base, head))| (file.path.clone(), base.with_tests_of(head))).collect()
             }
         };
-        let composition = Composition { restored: stand.restored(&self.proposal.changes), written };
+        let composition = Composition { restored: stand.restored(&self.proposal.changes, &self.test_files), written };
         Ok(tools.workspaces.compose(&spec.repo, &self.proposal.commit, self.base, composition).await?)
     }
 
     /// The files in which that commit may differ from the base.
     pub(super) fn changed(&self, stand: Stand) -> Vec<Change> {
-        let restored = stand.restored(&self.proposal.changes);
+        let restored = stand.restored(&self.proposal.changes, &self.test_files);
         let is_mixed = |path: &str| self.mixed.iter().any(|mixed| mixed.path == path);
         let differs = |change: &&Change| !restored.contains(&change.path) || is_mixed(&change.path);
         self.proposal.changes.iter().filter(differs).cloned().collect()

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use git2::{ErrorCode, ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid, Repository};
 use patchwright_domain::journal::{Change, CommitId};
 
 use super::WorkspaceError;
+use super::merged::{Merged, merged};
 use super::mirror::{commit_id, fetch_pull, git, oid, open, open_or_make, take_in};
-use super::proposal::{describe, packed};
+use super::proposal::{describe, pack, packed};
 use super::relay::Remote;
 
 const WHAT: &str = "bringing the commits here";
@@ -15,6 +16,8 @@ const WHAT: &str = "bringing the commits here";
 const PULLED_NAMES_MAX: usize = 100_000;
 /// How many files a pull request may change; GitHub lists as many.
 const PULLED_FILES_MAX: usize = 3_000;
+/// How many folders may be inside one another: what walks trees behind this does so one call inside another.
+const PULLED_DEPTH_MAX: usize = 100;
 /// How large the files that it changes may be together, before and after, in bytes.
 const PULLED_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// How large the pack of its commits may be, in bytes.
@@ -27,6 +30,8 @@ pub struct Adopted {
     pub base: CommitId,
     /// The commit with the patch.
     pub head: CommitId,
+    /// The commit that somebody has made, where the one with the patch is its merge into the base.
+    pub proposed: Option<CommitId>,
     /// The difference as text.
     pub diff: String,
     /// The files that differ.
@@ -36,34 +41,55 @@ pub struct Adopted {
 /// What a pull request changes, and the objects that its target does not have.
 #[derive(Clone, Debug)]
 pub struct Pulled {
-    /// The commits: the base is the last one that the pull request shares with the branch that it is to go to.
+    /// The commits: the base is where the branch points that the pull request is to go to.
     pub adopted: Adopted,
     /// The pack.
     pub pack: Vec<u8>,
 }
 
-/// Fetches what a pull request changes; none where it shares no commit with the branch.
-pub(super) fn pull(mirror: &Path, remote: &Remote, branch: &str, number: u64) -> Result<Option<Pulled>, WorkspaceError> {
+/// What comes of fetching a pull request.
+#[derive(Clone, Debug)]
+pub enum Pull {
+    /// It goes into its branch.
+    Pulled(Box<Pulled>),
+    /// It shares no commit with the branch.
+    Unrelated,
+    /// It does not go into its branch as that is now; some of the paths that are in the way.
+    Conflicts(Vec<String>),
+}
+
+/// Fetches what a pull request changes, as it is once it is merged into the branch as that is now: whoever opened it chose where it
+/// was begun, and what the branch has gained since counts.
+pub(super) fn pull(mirror: &Path, remote: &Remote, branch: &str, number: u64) -> Result<Pull, WorkspaceError> {
     let (target, head) = fetch_pull(mirror, remote, branch, number)?;
     let here = open(mirror)?;
-    let base = match here.merge_base(oid(&target), oid(&head)) {
-        Ok(base) => base,
-        Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-        Err(error) => return Err(git(WHAT, &error)),
-    };
-    let head = oid(&head);
+    let (tip, head) = (oid(&target), oid(&head));
     let tree = |commit: Oid| here.find_commit(commit).and_then(|commit| commit.tree()).map_err(|e| git(WHAT, &e));
-    let (before, after) = (tree(base)?, tree(head)?);
+    // Where they share nothing, nothing is merged.
+    if let Ok(shared) = here.merge_base(tip, head) {
+        bounded(&here, &tree(shared)?, &tree(head)?)?;
+    }
+    let commit = match merged(&here, tip, head).map_err(|e| git(WHAT, &e))? {
+        Merged::Unrelated => return Ok(Pull::Unrelated),
+        Merged::Conflicts(paths) => return Ok(Pull::Conflicts(paths)),
+        Merged::Onto => head,
+        Merged::Made(commit) => commit,
+    };
+    let (before, after) = (tree(tip)?, tree(commit)?);
     bounded(&here, &before, &after)?;
     let (diff, changes) = describe(&here, &before, &after).map_err(|e| git(WHAT, &e))?;
-    let pack = pack(&here, base, head)?;
-    Ok(Some(Pulled { adopted: Adopted { base: commit_id(base), head: commit_id(head), diff, changes }, pack }))
+    let pack = pack(&here, commit, tip, PULLED_PACK_BYTES_MAX).map_err(|e| git(WHAT, &e))?;
+    let too_large = || WorkspaceError::Refused(format!("its commits have more than {PULLED_PACK_BYTES_MAX} bytes"));
+    let pack = pack.ok_or_else(too_large)?;
+    let proposed = (commit != head).then(|| commit_id(head));
+    let adopted = Adopted { base: target, head: commit_id(commit), proposed, diff, changes };
+    Ok(Pull::Pulled(Box::new(Pulled { adopted, pack })))
 }
 
 /// Refuses what is too large before any of it is read: objects say of themselves how large they are.
 fn bounded(here: &Repository, before: &git2::Tree<'_>, after: &git2::Tree<'_>) -> Result<(), WorkspaceError> {
-    if !is_finite(here, before.id(), after.id()).map_err(|e| git(WHAT, &e))? {
-        return Err(WorkspaceError::Refused(format!("it has more than {PULLED_NAMES_MAX} names in folders that it changes")));
+    if let Some(reason) = endless(here, before.id(), after.id()).map_err(|e| git(WHAT, &e))? {
+        return Err(WorkspaceError::Refused(reason));
     }
     let sized = || -> Result<(usize, usize), git2::Error> {
         let (diff, odb) = (here.diff_tree_to_tree(Some(before), Some(after), None)?, here.odb()?);
@@ -88,53 +114,30 @@ fn bounded(here: &Repository, before: &git2::Tree<'_>, after: &git2::Tree<'_>) -
     Ok(())
 }
 
-/// Whether the folders that differ from the base have no more names than are looked at. The difference itself would be made of
-/// all of them before anybody could count.
-fn is_finite(here: &Repository, before: Oid, after: Oid) -> Result<bool, git2::Error> {
-    let mut folders = vec![(Some(before), after)];
+/// Why the folders that differ from the base are more than are looked at, or deeper, if they are. The difference itself would be
+/// made of all of them before anybody could count.
+fn endless(here: &Repository, before: Oid, after: Oid) -> Result<Option<String>, git2::Error> {
+    let mut folders = vec![(Some(before), after, 1)];
     let mut n_names = 0;
-    while let Some((before, after)) = folders.pop() {
+    while let Some((before, after, depth)) = folders.pop() {
+        if depth > PULLED_DEPTH_MAX {
+            return Ok(Some(format!("it has more than {PULLED_DEPTH_MAX} folders inside one another")));
+        }
         let (before, after) = (before.map(|id| here.find_tree(id)).transpose()?, here.find_tree(after)?);
         for entry in after.iter() {
             n_names += 1;
             if n_names > PULLED_NAMES_MAX {
-                return Ok(false);
+                return Ok(Some(format!("it has more than {PULLED_NAMES_MAX} names in folders that it changes")));
             }
             let known = before.as_ref().and_then(|before| before.get_name_bytes(entry.name_bytes()));
             let is_same = known.as_ref().is_some_and(|known| known.id() == entry.id());
             if entry.kind() == Some(ObjectType::Tree) && !is_same {
                 let known = known.filter(|known| known.kind() == Some(ObjectType::Tree)).map(|known| known.id());
-                folders.push((known, entry.id()));
+                folders.push((known, entry.id(), depth + 1));
             }
         }
     }
-    Ok(true)
-}
-
-/// Everything of the head that the base does not have.
-fn pack(here: &Repository, base: Oid, head: Oid) -> Result<Vec<u8>, WorkspaceError> {
-    let mut pack = Vec::new();
-    let mut is_too_large = false;
-    let mut packed = || -> Result<(), git2::Error> {
-        let (mut walk, mut builder) = (here.revwalk()?, here.packbuilder()?);
-        walk.push(head)?;
-        walk.hide(base)?;
-        builder.insert_walk(&mut walk)?;
-        builder.foreach(|bytes| {
-            is_too_large = pack.len() + bytes.len() > PULLED_PACK_BYTES_MAX;
-            if !is_too_large {
-                pack.extend_from_slice(bytes);
-            }
-            !is_too_large
-        })
-    };
-    match packed() {
-        Err(_) if is_too_large => {
-            Err(WorkspaceError::Refused(format!("its commits have more than {PULLED_PACK_BYTES_MAX} bytes")))
-        }
-        Err(error) => Err(git(WHAT, &error)),
-        Ok(()) => Ok(pack),
-    }
+    Ok(None)
 }
 
 pub(super) fn adopt(mirror: &Path, checkout: &Path, base: &str, head: &str) -> Result<Adopted, WorkspaceError> {
@@ -147,10 +150,20 @@ pub(super) fn adopt(mirror: &Path, checkout: &Path, base: &str, head: &str) -> R
     let (base, head) = (find(base)?, find(head)?);
     let here = open_or_make(mirror)?;
     bring(&there, &here, &[base, head])?;
+    let commit = match merged(&here, base, head).map_err(|e| git(WHAT, &e))? {
+        // Two trees that have nothing in common differ as well.
+        Merged::Onto | Merged::Unrelated => head,
+        Merged::Made(commit) => commit,
+        Merged::Conflicts(paths) => {
+            let reason = format!("they do not merge ({}); put the patch on top of the base", paths.join(", "));
+            return Err(WorkspaceError::Rejected { what: "merging the commits", reason });
+        }
+    };
     let described = || -> Result<Adopted, git2::Error> {
         let tree = |commit: Oid| here.find_commit(commit).and_then(|commit| commit.tree());
-        let (diff, changes) = describe(&here, &tree(base)?, &tree(head)?)?;
-        Ok(Adopted { base: commit_id(base), head: commit_id(head), diff, changes })
+        let (diff, changes) = describe(&here, &tree(base)?, &tree(commit)?)?;
+        let proposed = (commit != head).then(|| commit_id(head));
+        Ok(Adopted { base: commit_id(base), head: commit_id(commit), proposed, diff, changes })
     };
     described().map_err(|e| git(WHAT, &e))
 }
@@ -160,7 +173,7 @@ fn bring(there: &Repository, here: &Repository, commits: &[Oid]) -> Result<(), W
     if commits.iter().all(|commit| here.find_commit(*commit).is_ok()) {
         return Ok(());
     }
-    let pack = || -> Result<Vec<u8>, git2::Error> {
+    let pack = || -> Result<Option<Vec<u8>>, git2::Error> {
         let mut walk = there.revwalk()?;
         for commit in commits {
             walk.push(*commit)?;
@@ -169,7 +182,8 @@ fn bring(there: &Repository, here: &Repository, commits: &[Oid]) -> Result<(), W
             let known = reference.target().filter(|known| there.find_commit(*known).is_ok());
             known.map_or(Ok(()), |known| walk.hide(known))?;
         }
-        packed(there, &mut walk)
+        // The operator's own checkout, with as much history as it has.
+        packed(there, &mut walk, usize::MAX)
     };
-    take_in(here, &pack().map_err(|e| git(WHAT, &e))?, WHAT)
+    take_in(here, &pack().map_err(|e| git(WHAT, &e))?.unwrap_or_default(), WHAT)
 }

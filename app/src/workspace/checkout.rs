@@ -6,9 +6,12 @@ use git2::Repository;
 use patchwright_domain::journal::{Change, CommitId};
 
 use super::WorkspaceError;
+use super::merged::merged;
 use super::mirror::{git, oid, read_from};
 use super::proposal::describe;
 
+/// What is written goes to the memory before any other place.
+const MEMORY_PRIORITY: i32 = 1_000;
 const WHAT: &str = "reading the checkout";
 
 /// A checkout's objects. Its configuration, index, attributes and files are not looked at, so that it says the same of two
@@ -32,6 +35,22 @@ impl Checkout {
             Repository::from_odb(there.odb()?)
         };
         opened().map(Self).map_err(|e| WorkspaceError::Rejected { what: WHAT, reason: e.message().to_owned() })
+    }
+
+    /// Makes the merge of one commit into another, where this checkout has both and they go together. It is kept in memory alone.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where one of them cannot be read.
+    pub fn merge(&self, base: &CommitId, head: &CommitId) -> Result<(), WorkspaceError> {
+        if self.tree(base).is_none() || self.tree(head).is_none() {
+            return Ok(());
+        }
+        let merge = || {
+            let odb = self.0.odb()?;
+            let _kept = odb.add_new_mempack_backend(MEMORY_PRIORITY)?;
+            merged(&self.0, oid(base), oid(head))
+        };
+        merge().map(|_| ()).map_err(|e| git(WHAT, &e))
     }
 
     /// The tree of a commit; none where there is no such commit.

@@ -7,12 +7,22 @@ use git2::{Delta, DiffDelta, DiffHunk, DiffLine, DiffOptions, FileMode, Reposito
 use patchwright_domain::journal::{Change, ChangeKind, CommitId};
 use patchwright_domain::proof::difference::{Difference, LINES_MAX, Line, Mode, ModeChange};
 use patchwright_domain::proof::findings::{self, Finding};
-use patchwright_domain::proof::{self, secrets};
+use patchwright_domain::proof::secrets;
+use patchwright_domain::proof::test_files::TestFiles;
 
-use super::WorkspaceError;
 use super::mirror::{git, oid, open, read_from};
+use super::{WorkspaceError, declared};
 use crate::guarded::Guarded;
 use crate::syntax::inline;
+
+/// What a patch may not have, beside what none may.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The server's own secrets.
+    pub guarded: Guarded,
+    /// Names of further files with instructions for agents.
+    pub instruction_fallbacks: Vec<String>,
+}
 
 /// What is found in the difference of two commits, whose files are `changes`.
 pub(super) fn findings(
@@ -20,46 +30,60 @@ pub(super) fn findings(
     base: &CommitId,
     head: &CommitId,
     changes: &[Change],
-    guarded: &Guarded,
+    kept: &Kept,
 ) -> Result<Vec<Finding>, WorkspaceError> {
     let repository = open(mirror)?;
     let mut difference = difference(&repository, base, head).map_err(|e| git("reading the difference", &e))?;
+    let tests = declared::test_files(mirror, base, head, changes)?;
     for (commit, lines) in [(base, &mut difference.removed), (head, &mut difference.added)] {
-        mark_tests_in_code(changes, lines, |path| read_from(&repository, commit, path))?;
+        let is_marked = mark_tests_in_code(&tests, changes, lines, |path| read_from(&repository, commit, path))?;
+        difference.is_whole &= is_marked;
     }
+    difference.test_files = tests;
     let is_new = |change: &&Change| change.kind == ChangeKind::Added;
     let names: Vec<&str> = changes.iter().filter(is_new).map(|change| change.path.as_str()).collect();
     let hits = match secrets::is_too_much(&difference.added) {
         // What is not looked through is a finding of its own.
         true => Vec::new(),
-        false => secrets::hits(&difference.added, &names, &guarded.own()),
+        false => {
+            let secrets::Hits { found, is_whole } = secrets::hits(&difference.added, &names, &kept.guarded.own());
+            difference.is_whole &= is_whole;
+            found
+        }
     };
     let before = |path: &str| {
         let bytes = read_from(&repository, base, path)?;
         Ok::<_, WorkspaceError>(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     };
     let hits = secrets::new_hits(hits, &difference.removed, before)?;
-    Ok(findings::findings(changes, &difference, &hits))
+    Ok(findings::findings(changes, &difference, &hits, &kept.instruction_fallbacks))
 }
 
-/// Marks the lines of Rust sources that stand in tests inside the code, and those at which code is another where it is tested.
+/// Marks the lines of Rust sources that stand in tests inside the code or in files that only tests have, and those at which code
+/// is another where it is tested; whether none of the sources was left out.
 fn mark_tests_in_code(
+    tests: &TestFiles,
     changes: &[Change],
     lines: &mut [Line],
     read: impl Fn(&str) -> Result<Option<Vec<u8>>, WorkspaceError>,
-) -> Result<(), WorkspaceError> {
-    let mut sources = HashMap::new();
-    for path in proof::may_hold_tests(changes) {
-        let parts = read(path)?.and_then(|text| inline::parts(&text));
-        sources.extend(parts.map(|parts| (path, parts)));
+) -> Result<bool, WorkspaceError> {
+    let (mut sources, mut parsing, mut is_whole) = (HashMap::new(), inline::Parsing::default(), true);
+    for path in tests.mixed(changes) {
+        let Some(text) = read(path)? else { continue };
+        if !parsing.takes(text.len()) {
+            is_whole = false;
+            break;
+        }
+        sources.extend(inline::parts(&text).map(|parts| (path, parts)));
     }
     for line in lines {
+        line.is_inline_test = tests.declared.contains(&line.path);
         if let Some(parts) = sources.get(line.path.as_str()) {
-            line.is_inline_test = parts.lines.iter().any(|test| test.contains(&line.line));
-            line.depends_on_tests = parts.conditions.contains(&line.line);
+            line.is_inline_test = parts.is_in_test(line.line);
+            line.depends_on_tests = parts.conditions.binary_search(&line.line).is_ok();
         }
     }
-    Ok(())
+    Ok(is_whole)
 }
 
 /// All lines, those of files that are not text too: a secret can stand in any.

@@ -209,7 +209,11 @@ pub(super) fn paths(mirror: &Path, commit: &CommitId) -> Result<Vec<String>, Wor
 
 /// Shows a commit's regular files, each by its directory, which is empty or ends with a slash, and its name; as many as are
 /// looked through.
-fn each_file(repository: &Repository, commit: &CommitId, mut look: impl FnMut(&str, &str, Oid)) -> Result<(), WorkspaceError> {
+pub(super) fn each_file(
+    repository: &Repository,
+    commit: &CommitId,
+    mut look: impl FnMut(&str, &str, Oid),
+) -> Result<(), WorkspaceError> {
     let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
     let mut n_seen = 0;
     let walked = tree.walk(TreeWalkMode::PreOrder, |directory, entry| {

@@ -33,6 +33,8 @@ const CHANGES_MAX: usize = 500;
 const FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// How large all that it adds or changes may be together, in bytes.
 const PROPOSAL_BYTES_MAX: u64 = 50 * 1024 * 1024;
+/// How large its pack may be, in bytes: the lists of the folders that it changes are in it too.
+const PACK_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// The largest `.gitignore` that is heard, in bytes.
 const IGNORE_BYTES_MAX: u64 = 1024 * 1024;
 /// How many names are looked at.
@@ -61,15 +63,17 @@ pub(super) fn propose(
     if edits.is_empty() {
         return Ok(None);
     }
-    let made = || -> Result<Proposed, git2::Error> {
+    let made = || -> Result<Option<Proposed>, git2::Error> {
         let tree = repository.find_tree(edited(&repository, &base_tree, &edits)?)?;
         let time = Time::new(message.at.as_second(), 0);
         let signature = Signature::new(&message.author, &message.email, &time)?;
         let commit = repository.commit(None, &signature, &signature, &message.text, &tree, &[&base_commit])?;
         let (diff, changes) = describe(&repository, &base_tree, &tree)?;
-        Ok(Proposed { commit: commit_id(commit), pack: pack(&repository, commit, base_commit.id())?, diff, changes })
+        let pack = pack(&repository, commit, base_commit.id(), PACK_BYTES_MAX)?;
+        Ok(pack.map(|pack| Proposed { commit: commit_id(commit), pack, diff, changes }))
     };
-    made().map(Some).map_err(|e| git("making the commit", &e))
+    let made = made().map_err(|e| git("making the commit", &e))?;
+    made.map(Some).ok_or_else(|| refused("the patch", &format!("has more than {PACK_BYTES_MAX} bytes as a pack")))
 }
 
 fn list(tree: &git2::Tree<'_>) -> Result<Base, WorkspaceError> {
@@ -320,18 +324,29 @@ pub(super) fn describe(
     Ok((String::from_utf8_lossy(&text).into_owned(), changes))
 }
 
-fn pack(repository: &Repository, commit: Oid, base: Oid) -> Result<Vec<u8>, git2::Error> {
+/// Everything that a commit has and another does not, as a pack; none where that is larger than it may be.
+pub(super) fn pack(repository: &Repository, commit: Oid, base: Oid, bytes_max: usize) -> Result<Option<Vec<u8>>, git2::Error> {
     let mut walk = repository.revwalk()?;
     walk.push(commit)?;
     walk.hide(base)?;
-    packed(repository, &mut walk)
+    packed(repository, &mut walk, bytes_max)
 }
 
-/// All that the commits of a walk consist of, as a pack.
-pub(super) fn packed(repository: &Repository, walk: &mut git2::Revwalk<'_>) -> Result<Vec<u8>, git2::Error> {
+/// All that the commits of a walk consist of, as a pack; none where that is larger than it may be.
+pub(super) fn packed(
+    repository: &Repository,
+    walk: &mut git2::Revwalk<'_>,
+    bytes_max: usize,
+) -> Result<Option<Vec<u8>>, git2::Error> {
+    let (mut pack, mut is_too_large) = (Vec::new(), false);
     let mut builder = repository.packbuilder()?;
     builder.insert_walk(walk)?;
-    let mut buffer = git2::Buf::new();
-    builder.write_buf(&mut buffer)?;
-    Ok(buffer.to_vec())
+    let done = builder.foreach(|bytes| {
+        is_too_large = pack.len().saturating_add(bytes.len()) > bytes_max;
+        if !is_too_large {
+            pack.extend_from_slice(bytes);
+        }
+        !is_too_large
+    });
+    if is_too_large { Ok(None) } else { done.map(|()| Some(pack)) }
 }

@@ -113,7 +113,7 @@ async fn githubs_own_examples_start_nothing() {
     let groups: Value = serde_json::from_str(&text).expect("the fixture is JSON");
     let budget = Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 };
     let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget };
-    let facts = Facts { policy: Policy::default(), role: Role::Admin, open_jobs: Vec::new() };
+    let facts = Facts { policy: Policy::default(), role: Role::Admin, is_open: true, open_jobs: Vec::new() };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {
         let event = group["name"].as_str().expect("an event has a name");

@@ -2,8 +2,8 @@
 
 use patchwright::forge::{Access, Forge as _};
 use patchwright::rehearsal::scene;
-use patchwright_domain::event::{IssueNumber, Role};
-use patchwright_domain::job::Task;
+use patchwright_domain::event::{IssueNumber, RepoRef, Role};
+use patchwright_domain::job::{JobSpec, Task};
 use patchwright_domain::policy::Policy;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -96,7 +96,7 @@ async fn the_policy_is_read_from_the_default_branch() {
     put("main", b"\xff\xfe").await;
     assert_eq!(policy().await, Policy::default());
     let token = &scene.asked("POST", "/access_tokens")[0];
-    assert_scoped(token, &scene.repo, json!({"metadata": "read", "contents": "read"}));
+    assert_scoped(token, &scene.repo, json!({"metadata": "read", "contents": "read", "issues": "read"}));
     scene.end().await;
 }
 
@@ -148,6 +148,24 @@ async fn a_clone_has_a_token_for_one_repository() {
         assert_scoped(tokens.last().expect("a token was asked for"), &scene.repo, json!({"contents": level}));
     }
     assert_eq!(scene.forge.whoami().await.expect("GitHub answers"), "patchwright");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_told_later_counts_more_than_one_that_was_found() {
+    let scene = Scene::set().await;
+    let rename = |name| scene.stage.github.rename_repository(scene.stage.repo, name).expect("the name is fine");
+    let found = async |spec: JobSpec| scene.forge.context(&spec).await.expect("GitHub leads there").title;
+    rename("spaceship");
+    assert_eq!(raw(&found(scene.spec()).await), "It does not fly");
+    rename("probe");
+    let mut later = scene.spec();
+    later.repo = RepoRef::new(scene.repo.id, scene.repo.installation, "octo", "probe", "main").expect("the names are fine");
+    let before = scene.stage.github.exchanges().len();
+    assert_eq!(raw(&found(later).await), "It does not fly");
+    let asked = scene.stage.github.exchanges().split_off(before);
+    assert!(asked.iter().all(|exchange| exchange.path.starts_with("/repos/octo/probe/")), "{asked:?}");
+    assert_eq!(raw(&found(scene.spec()).await), "It does not fly", "the first name still leads there");
     scene.end().await;
 }
 

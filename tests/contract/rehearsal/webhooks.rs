@@ -56,6 +56,7 @@ async fn what_happens_is_told_in_githubs_words() {
     }
     github.report_check(stage.repo, "fix", "tests", "failure", "1 failed").expect("the branch is there");
     github.suspend("else").expect("the App is installed");
+    github.uninstall("else").expect("the App is installed");
     github.settle().await;
     let names: Vec<String> = receiver.arrivals().iter().map(Arrival::name).collect();
     assert_eq!(
@@ -78,6 +79,7 @@ async fn what_happens_is_told_in_githubs_words() {
             "check_run$created",
             "check_run$completed",
             "installation$suspend",
+            "installation$deleted",
         ]
     );
     let definitions = unzipped(include_bytes!("../../fixtures/webhooks/schema.json.gz"))["definitions"].take();

@@ -223,7 +223,7 @@ async fn a_command_is_asked_to_end_before_it_is_killed() {
     }
     let mut place = limited(Limits { grace: Duration::from_secs(60), ..Limits::default() }).await;
     let polite =
-        Command { timeout: Duration::from_millis(300), ..command("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done") };
+        Command { timeout: Duration::from_millis(1500), ..command("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done") };
     let output = place.executor.execute(&polite).await.unwrap();
     assert_eq!(output.exit, Exit::TimedOut);
     assert!(output.output.ends_with(b"bye\n"), "{output:?}");

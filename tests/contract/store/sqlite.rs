@@ -2,13 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use patchwright::store::ledger::{self, Limits, Reserved, Scope, Spending};
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::store::{Decided, JobState, StoreError};
+use patchwright_domain::event::RawDelivery;
 use patchwright_domain::policy::Decision;
 
 use super::{Shared, assert_chained, at, begin, claim, claimed, delivery, id, note, spec, start, told};
+
+/// How long another thread may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Disk {
     _folder: tempfile::TempDir,
@@ -119,6 +124,65 @@ async fn a_corrupt_job_does_not_block_the_others() {
     tamper(&disk.file, "UPDATE entry SET at = at + 1");
     assert_corrupt(store.claim("two", at(3), super::LEASE).await.map(|claim| claim.map(|claim| claim.spec.key)));
     assert_eq!(claimed(&store, "two", 3).await.spec, spec(2));
+}
+
+fn counted(file: &Path, sql: &str) -> usize {
+    let connection = rusqlite::Connection::open(file).expect("the file is a database");
+    let number: i64 = connection.query_row(sql, [], |row| row.get(0)).expect("the statement is well-formed");
+    usize::try_from(number).expect("it is none below zero")
+}
+
+/// GitHub's payloads shrink to a tenth; what an earlier version of this program stored is read as it is.
+#[tokio::test]
+async fn bodies_are_kept_small_and_those_of_earlier_programs_are_read() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    let body = r#"{"url":"https://api.github.example/repos/ada/engine/issues/1/comments"},"#.repeat(1000).into_bytes();
+    let long = RawDelivery { body, ..delivery("long", 1) };
+    store.receive(&long).await.expect("the store takes it");
+    let kept = counted(&disk.file, "SELECT length(body) FROM delivery");
+    assert!(kept * 10 < long.body.len(), "{kept} of {} bytes", long.body.len());
+    let earlier = "INSERT INTO delivery (id, event, body, received_at, decide_after)
+                   SELECT 'earlier', event, CAST('{}' AS BLOB), received_at + 1, decide_after FROM delivery";
+    tamper(&disk.file, earlier);
+    let waiting = store.undecided(at(9), 9).await.expect("the store answers");
+    assert_eq!((waiting.len(), &waiting[0], waiting[1].body.as_slice()), (2, &long, &b"{}"[..]));
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_does_not_block_the_others() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    for name in ["broken", "odd", "whole"] {
+        store.receive(&RawDelivery { body: vec![b' '; 1000], ..delivery(name, 1) }).await.expect("the store takes it");
+    }
+    tamper(
+        &disk.file,
+        "UPDATE delivery SET body = x'28b52f' WHERE id = 'broken'; UPDATE delivery SET encoding = 9 WHERE id = 'odd'",
+    );
+    let waiting = store.undecided(at(2), 9).await.expect("the store answers");
+    assert_eq!(waiting.iter().map(|delivery| delivery.id.as_str()).collect::<Vec<_>>(), ["whole"]);
+    for name in ["broken", "odd"] {
+        match store.decision(&id(name)).await.expect("it is there") {
+            Some(Decision::Ignore { because }) => assert!(because.contains("body cannot be read"), "{because}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The writer alone would let it grow to 64 MiB first, and then have a commit wait for it.
+#[tokio::test]
+async fn the_log_is_moved_into_the_database_beside_the_writer() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    let artifact = store.put_artifact((0..200_000_u32).flat_map(u32::to_le_bytes).collect()).await.expect("the store takes it");
+    let is_moved = async {
+        while std::fs::metadata(&disk.file).expect("it is there").len() < 800_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_moved).await.expect("the log is moved");
+    assert_eq!(store.artifact(&artifact).await.expect("it is there").len(), 800_000);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What a pull request changes, whoever has made it.
 
 use git2::{Oid, Repository};
-use patchwright::workspace::{Pulled, WorkspaceError};
+use patchwright::workspace::{Pull, Pulled, WorkspaceError};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::CommitId;
 
@@ -21,37 +21,52 @@ fn behind(bare: &Repository, parent: &CommitId, reference: &str, tree: Oid) -> C
     CommitId::parse(&id.to_string()).expect("git prints forty digits")
 }
 
-async fn pull(desk: &Desk) -> Result<Option<Pulled>, WorkspaceError> {
+async fn pull(desk: &Desk) -> Result<Pull, WorkspaceError> {
     desk.workspaces.pull(&desk.repo, local(&desk.folder), IssueNumber(3)).await
 }
 
 async fn pulled(desk: &Desk) -> Pulled {
-    pull(desk).await.expect("it can be fetched").expect("both share a commit")
+    taken(pull(desk).await)
+}
+
+#[track_caller]
+fn taken(pull: Result<Pull, WorkspaceError>) -> Pulled {
+    match pull {
+        Ok(Pull::Pulled(pulled)) => *pulled,
+        other => panic!("not fetched: {other:?}"),
+    }
 }
 
 async fn refusal(desk: &Desk) -> String {
     match pull(desk).await {
         Err(WorkspaceError::Refused(reason)) => reason,
-        other => panic!("not refused: {:?}", other.map(|pulled| pulled.map(|pulled| pulled.adopted.changes.len()))),
+        other => panic!("not refused: {other:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_pull_request_is_measured_from_the_last_commit_that_it_shares() {
+async fn a_pull_request_is_measured_as_it_merges_into_the_branch() {
     let desk = Desk::with(&BASE).await;
     let bare = desk.bare();
     let head = behind(&bare, &desk.base, PULL, tree_of(&bare, &[BASE[1], ("README", b"two\n", PLAIN), ("new", b"x\n", PLAIN)]));
-    behind(&bare, &desk.base, "refs/heads/main", tree_of(&bare, &[BASE[0]]));
+    let Pulled { adopted, .. } = pulled(&desk).await;
+    assert_eq!((&adopted.base, &adopted.head, &adopted.proposed), (&desk.base, &head, &None), "it is its own merge");
+
+    let tip = behind(&bare, &desk.base, "refs/heads/main", tree_of(&bare, &[BASE[0], ("gained", b"x\n", PLAIN)]));
     let Pulled { adopted, pack } = pulled(&desk).await;
-    assert_eq!((&adopted.base, &adopted.head), (&desk.base, &head));
+    assert_eq!((&adopted.base, &adopted.proposed), (&tip, &Some(head)));
+    assert_eq!(pulled(&desk).await.adopted.head, adopted.head, "the same merge, whenever it is made");
+    let merge = adopted.head.clone();
+    assert_eq!(desk.workspaces.read(&desk.repo, &merge, "gained").await.expect("it is there"), Some(b"x\n".to_vec()));
+    assert_eq!(desk.workspaces.read(&desk.repo, &merge, "run").await.expect("it can be looked for"), None);
     let paths: Vec<&str> = adopted.changes.iter().map(|change| change.path.as_str()).collect();
     assert_eq!(paths, ["README", "new"], "what the branch has gained since is no part of it");
     assert!(adopted.diff.contains("-one") && adopted.diff.contains("+two"), "{}", adopted.diff);
 
     // Another worker has the base alone, and the pack.
     let other = Desk::at(tempfile::tempdir().map(|folder| copied(&desk, folder)).expect("there is room")).await;
-    other.workspaces.unpack(&other.repo, &head, pack).await.expect("the pack holds it");
-    assert_eq!(other.workspaces.read(&other.repo, &head, "new").await.expect("it is there"), Some(b"x\n".to_vec()));
+    other.workspaces.unpack(&other.repo, &merge, pack).await.expect("the pack holds it");
+    assert_eq!(other.workspaces.read(&other.repo, &merge, "new").await.expect("it is there"), Some(b"x\n".to_vec()));
 }
 
 /// The bare repository again, without its pull requests.
@@ -70,7 +85,7 @@ async fn a_pull_request_that_is_not_there_or_shares_nothing_is_told_apart() {
     assert_eq!(rejection(pull(&desk).await), "fetching the repository: there is no pull request #3");
     let bare = desk.bare();
     commit(&bare, PULL, tree_of(&bare, &[("other", b"x\n", PLAIN)]));
-    assert!(pull(&desk).await.expect("it can be fetched").is_none());
+    assert!(matches!(pull(&desk).await, Ok(Pull::Unrelated)));
     let elsewhere = desk.repo.on_branch("release").expect("a plain name");
     let missing = desk.workspaces.pull(&elsewhere, local(&desk.folder), IssueNumber(3)).await;
     assert_eq!(rejection(missing), "fetching the repository: there is no branch `release`");
@@ -108,6 +123,36 @@ async fn a_few_objects_that_make_endless_files_are_refused() {
     assert_eq!(refusal(&desk).await, "it has more than 100000 names in folders that it changes");
 }
 
+#[tokio::test]
+async fn folders_that_are_too_deep_are_refused() {
+    let desk = Desk::with(&BASE).await;
+    let bare = desk.bare();
+    let deep = |n_folders: usize| {
+        let inner = tree_of(&bare, &[("f", b"x", PLAIN)]);
+        (1..n_folders).fold(inner, |tree, _| {
+            let mut builder = bare.treebuilder(None).expect("a tree can be built");
+            builder.insert("d", tree, 0o040_000).expect("a plain name");
+            builder.write().expect("a tree can be written")
+        })
+    };
+    behind(&bare, &desk.base, PULL, deep(100));
+    assert_eq!(pulled(&desk).await.adopted.changes.len(), 3);
+    behind(&bare, &desk.base, PULL, deep(101));
+    assert_eq!(refusal(&desk).await, "it has more than 100 folders inside one another");
+}
+
+#[tokio::test]
+async fn what_was_changed_on_both_sides_is_in_the_way() {
+    let desk = Desk::with(&BASE).await;
+    let bare = desk.bare();
+    behind(&bare, &desk.base, PULL, tree_of(&bare, &[BASE[1], ("README", b"two\n", PLAIN)]));
+    behind(&bare, &desk.base, "refs/heads/main", tree_of(&bare, &[BASE[1], ("README", b"three\n", PLAIN)]));
+    match pull(&desk).await {
+        Ok(Pull::Conflicts(paths)) => assert_eq!(paths, ["README"]),
+        other => panic!("it goes together: {other:?}"),
+    }
+}
+
 /// Only the repository itself is asked, with a token for it that may read.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_fork_proposes_is_fetched_from_the_repository_itself() {
@@ -120,11 +165,11 @@ async fn what_a_fork_proposes_is_fetched_from_the_repository_itself() {
     let number = IssueNumber(opened.expect("both branches are there"));
     let token = far.token("read").await;
     let pulled = far.workspaces.pull(&far.repo, far.access(&token), number).await.expect("it can be fetched");
-    assert_eq!(pulled.map(|pulled| pulled.adopted.head.as_str().to_owned()), Some(head));
+    assert_eq!(taken(Ok(pulled)).adopted.head.as_str(), head);
     // What is pushed to the fork later is what the pull request proposes from then on.
     let later = github.push_commit(fork, "mine", "eve", &[("more", b"x", false)], "More").await.expect("git takes it");
     let pulled = far.workspaces.pull(&far.repo, far.access(&token), number).await.expect("it can be fetched");
-    assert_eq!(pulled.map(|pulled| pulled.adopted.changes.len()), Some(2));
+    assert_eq!(taken(Ok(pulled)).adopted.changes.len(), 2);
     let shown = github.pull_requests(far.stage.repo);
     assert_eq!(shown[0].1.head_sha, later);
 }

@@ -62,6 +62,11 @@ pub(super) async fn exec(
                     program = tokio::process::Command::new("printf");
                     program.arg(word);
                 }
+                if let (true, Some(n_left)) = (container == "commands", faults.n_killed.checked_sub(1)) {
+                    faults.n_killed = n_left;
+                    program = tokio::process::Command::new("sh");
+                    program.args(["-c", "kill -KILL $$"]);
+                }
                 let says = if container == "files" { faults.says.take() } else { None };
                 (says, if container == "commands" { faults.cut_after.take() } else { None })
             };

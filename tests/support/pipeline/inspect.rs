@@ -4,6 +4,7 @@ use std::path::Path;
 
 use patchwright::rehearsal::WORTHLESS_PRIVATE_KEY;
 use patchwright::store::JobState;
+use patchwright_domain::event::DeliveryId;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::Digest;
 use patchwright_domain::run::Run;
@@ -16,7 +17,9 @@ pub(super) async fn inspect(world: &World) {
     world.github.settle().await;
     assert_conform(&world.github.exchanges());
     for delivery in world.github.deliveries() {
-        assert_eq!(delivery.status, Some(202), "{} {}", delivery.event, delivery.guid);
+        let id = DeliveryId::new(&delivery.guid).expect("the rehearsal names them well");
+        assert!(world.tools.store.received_at(&id).await.is_ok(), "{} {} is not stored", delivery.event, delivery.guid);
+        assert!(matches!(delivery.status, Some(202) | None), "{} {}", delivery.event, delivery.guid);
     }
     let secrets = secrets(world);
     for spec in world.jobs().await {
@@ -82,6 +85,20 @@ fn look_through_folder(secrets: &[String], folder: &Path) {
         } else if let Ok(bytes) = std::fs::read(&path) {
             look_through(secrets, &path.display().to_string(), &bytes);
         }
+        if path.extension().is_some_and(|extension| extension == "db") {
+            look_through_deliveries(secrets, &path);
+        }
+    }
+}
+
+/// Bodies are compressed in there.
+fn look_through_deliveries(secrets: &[String], file: &Path) {
+    let store = rusqlite::Connection::open(file).expect("it is a database");
+    let mut packed = store.prepare("SELECT body FROM delivery WHERE encoding = 1").expect("it has deliveries");
+    let bodies = packed.query_map([], |row| row.get::<_, Vec<u8>>(0)).expect("it can be read");
+    for body in bodies {
+        let body = zstd::decode_all(body.expect("it can be read").as_slice()).expect("it is compressed");
+        look_through(secrets, "a delivery", &body);
     }
 }
 

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use patchwright::guarded::Guarded;
 use patchwright::store::ledger::Limits;
 use patchwright::worker::Settings;
+use secrecy::SecretString;
+
+/// A secret of the operator's, which nobody is told.
+pub(crate) const OPERATORS_SECRET: &str = "Grizzly_Marmalade_17";
 
 pub(super) fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
     Settings {
@@ -19,6 +24,6 @@ pub(super) fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
         devcontainer_images: None,
         limits_of_day,
         patch_size: patchwright::config::Limits::default().patch_size(),
-        guarded: patchwright::guarded::Guarded::default(),
+        guarded: Guarded::default().with([("`model.api_key`", SecretString::from(OPERATORS_SECRET))]),
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
-use crate::journal::{CommitId, Conclusion, Outcome};
+use crate::journal::{CommitId, Conclusion, EntryKind, Outcome};
 use crate::proof::Colour;
-use crate::proof::findings::Gate;
+use crate::proof::findings::{Finding, Gate};
 use crate::results::table::Movement;
 use crate::results::{Results, Status};
 use crate::sample;
@@ -68,6 +68,7 @@ fn journal() -> Vec<Entry> {
 fn statement(verdict: &Verdict, is_of_run: bool) -> Statement {
     let (deployment, prepared, proposal, spec) = (deployment(), sample::prepared(), sample::proposal(), sample::spec());
     let facts = Facts {
+        head: None,
         deployment: &deployment,
         commit: &proposal.commit,
         tree: &"c".repeat(40),
@@ -312,8 +313,28 @@ fn the_first_field_that_does_not_follow_from_the_others_is_named() {
     check(|s| s.predicate.verdict = Ruling::Unproven, "predicate.doubt");
     check(|s| table(s).rows[0].movement = Movement::Broken, "predicate.table.rows[0].movement");
     check(|s| table(s).counts.clear(), "predicate.table.counts.mended");
-    let told = crate::proof::findings::Finding { gate: Gate::Artefact, path: "x".into(), line: None, told: "x".into() };
-    check(|s| s.predicate.findings.push(told), "predicate.verdict");
+    check(|s| s.predicate.findings.push(found(Gate::Artefact)), "predicate.verdict");
+}
+
+fn found(gate: Gate) -> Finding {
+    Finding { gate, path: "x".into(), line: None, told: "x".into() }
+}
+
+/// A proof stands beside what is only told, and one by the base's tests beside weaker tests of the patch.
+#[test]
+fn what_forbids_no_proof_is_signed_with_it() {
+    for (gate, stand, holds) in [
+        (Gate::ModeChanged, Stand::Code, true),
+        (Gate::ModeChanged, Stand::Head, true),
+        (Gate::TestWeakened, Stand::Code, true),
+        (Gate::TestWeakened, Stand::Head, false),
+        (Gate::TestSkipped, Stand::Code, false),
+    ] {
+        let mut statement = statement(&proven(), true);
+        statement.predicate.findings.push(found(gate));
+        statement.predicate.runs[1].stand = stand;
+        assert_eq!(statement.check().is_ok(), holds, "{gate:?} {stand:?}");
+    }
 }
 
 #[test]
@@ -321,6 +342,7 @@ fn the_model_is_that_of_the_attempt_and_absent_where_none_was_asked() {
     let name = |usage: Usage, attempt| {
         let (deployment, prepared, spec, verdict) = (deployment(), sample::prepared(), sample::spec(), proven());
         let facts = Facts {
+            head: None,
             deployment: &deployment,
             commit: &CommitId::parse(&"b".repeat(40)).expect("it is one"),
             tree: &"c".repeat(40),

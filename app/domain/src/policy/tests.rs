@@ -10,7 +10,7 @@ fn deployment() -> Deployment {
 }
 
 fn facts() -> Facts {
-    Facts { policy: Policy::default(), role: Role::Write, open_jobs: Vec::new() }
+    Facts { policy: Policy::default(), role: Role::Write, is_open: true, open_jobs: Vec::new() }
 }
 
 fn event(kind: EventKind) -> Event {
@@ -210,4 +210,11 @@ fn a_decision_is_stored_as_it_was_made() {
     insta::assert_snapshot!(text, @r#"
     {"decision":"start","spec":{"key":"99/issue/12/comment/345","repo":{"id":99,"installation":7,"owner":"octo-org","name":"calc","default_branch":"main"},"task":{"task":"fix_issue","issue":12,"request":null},"requested_by":{"id":1,"login":"octocat","is_bot":false},"role":"write","delivery":"72d3162e-cc78-11e3-81ab-4c9367dc0958","requested_at":"2025-10-09T08:53:20Z","budget":{"wall_clock_ms":1800000,"rounds":2,"attempts":1,"turns":50,"claims":3,"tokens":1000000,"cost_microusd":5000000}},"because":"`fix` was asked for by octocat, who has the role write"}
     "#);
+}
+
+#[test]
+fn an_issue_that_was_closed_meanwhile_starts_nothing() {
+    let closed = Facts { is_open: false, ..facts() };
+    check_ignored(&comment(FIX), &closed, "the issue was closed meanwhile");
+    check_ignored(&labeled("codex"), &closed, "the issue was closed meanwhile");
 }

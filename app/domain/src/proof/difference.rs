@@ -1,6 +1,7 @@
 //! What a patch does to its files, line by line, as the gates look at it.
 
 use super::paths::is_test_path;
+use super::test_files::TestFiles;
 
 /// How many lines of each side are looked at; a patch with more is not looked through.
 pub const LINES_MAX: usize = 500_000;
@@ -14,7 +15,7 @@ pub struct Line {
     pub line: u32,
     /// What it says.
     pub text: String,
-    /// Whether it stands in a test inside the code, where that can be told.
+    /// Whether it stands in a test inside the code, or in a file that only tests have, where that can be told.
     pub is_inline_test: bool,
     /// Whether the code is made another here where it is tested, where that can be told.
     pub depends_on_tests: bool,
@@ -60,12 +61,14 @@ pub struct Difference {
     pub removed: Vec<Line>,
     /// The kinds of things that it changes.
     pub modes: Vec<ModeChange>,
+    /// Which of its files are tests.
+    pub test_files: TestFiles,
     /// Whether these are all its lines.
     pub is_whole: bool,
 }
 
 impl Default for Difference {
     fn default() -> Self {
-        Self { added: Vec::new(), removed: Vec::new(), modes: Vec::new(), is_whole: true }
+        Self { added: Vec::new(), removed: Vec::new(), modes: Vec::new(), test_files: TestFiles::default(), is_whole: true }
     }
 }

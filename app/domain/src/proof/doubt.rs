@@ -52,7 +52,7 @@ impl Doubt {
                 "The patch has lines or files that could make its tests pass for another reason than that it is right; they are named below."
             }
             Self::RunnerDeceives => {
-                "With the patch, tests of the harness that must fail were not reported as failing: its code changes what the test runner reports."
+                "With the patch, tests of the harness that must fail were not reported as failing: it changes what the test runner reports."
             }
             Self::TestsWeakened => {
                 "The patch mends what the tests of the base show, but its own versions of those tests pass without it."

@@ -28,7 +28,7 @@ pub struct Finding {
     pub gate: Gate,
     /// The file.
     pub path: String,
-    /// The line's number in it, where it is about a line; in the base, where it is about a line that is gone.
+    /// The line's number in it, where it is about a line; where that is gone, of the line that stands in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// The line itself, or what became of the file.
@@ -51,11 +51,11 @@ pub enum Gate {
     TestDeleted,
     /// A test that was there has a name by which it is not run.
     TestRenamedAway,
-    /// A test that was there stands in another file, with all that it says.
+    /// A file of tests that was there is gone, and all that it asserts stands in another one.
     TestMoved,
     /// A test is told not to run.
     TestSkipped,
-    /// A test file asserts less than it did.
+    /// A test file asserts less than it did, or tests that passed are gone, and fewer have come.
     TestWeakened,
     /// A number below which the tests' coverage counts as too little is lower than it was, or gone.
     ThresholdLowered,
@@ -63,7 +63,7 @@ pub enum Gate {
     KnowsItIsTested,
     /// Code asks for the environment, which differs between a test and its use.
     AsksTheEnvironment,
-    /// Code reaches for the test runner or its assertions.
+    /// Code reaches for the test runner or its assertions, or changes tests while they run.
     ReachesForTheRunner,
     /// Code ends its process, which would end the tests'.
     EndsTheProcess,
@@ -116,19 +116,19 @@ impl Gate {
         match self {
             Self::Secret => "The patch adds a secret.",
             Self::NotLookedThrough => "The patch adds more than is looked through, so that nobody knows what is in it.",
-            Self::Protected => {
-                "Workflows, actions, code owners and the settings of update bots and of Patchwright are not for an agent to change."
-            }
-            Self::Instructions => "What agents are told to do is not for an agent to change.",
+            Self::Protected => "This steers what is run and who is asked in this repository, and no test speaks about it.",
+            Self::Instructions => "This tells agents what to do, and no test speaks about it.",
             Self::TestDeleted => "An existing test is deleted.",
             Self::TestRenamedAway => "An existing test stands where it is not run any more.",
-            Self::TestMoved => "An existing test stands in another file, with all its assertions.",
+            Self::TestMoved => "An existing test file is gone, and another one has all its assertions.",
             Self::TestSkipped => "A test is told not to run.",
-            Self::TestWeakened => "An existing test file has fewer assertions than before.",
+            Self::TestWeakened => {
+                "Existing tests check less than before: a file has fewer assertions, or a test is not run any more."
+            }
             Self::ThresholdLowered => "A threshold is lower than before, or gone.",
             Self::KnowsItIsTested => "The code asks whether it is being tested.",
             Self::AsksTheEnvironment => "The code asks for its environment, which differs between a test and its use.",
-            Self::ReachesForTheRunner => "The code reaches for the test runner.",
+            Self::ReachesForTheRunner => "The code reaches for the test runner, or for the tests while they run.",
             Self::EndsTheProcess => "The code ends its process, and with it the tests'.",
             Self::Artefact => "This is made by a build, or is somebody else's code; no test speaks about where it comes from.",
             Self::Binary => "This is not text, so that nobody can read what it changes.",
@@ -138,15 +138,16 @@ impl Gate {
     }
 }
 
-/// Looks through a patch; `secrets` are those that were found in it.
-pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit]) -> Vec<Finding> {
+/// Looks through a patch; `secrets` are those that were found in it, and `fallbacks` are the names of files that agents here take
+/// their instructions from beside those that all do.
+pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit], fallbacks: &[String]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = secrets.iter().map(Hit::finding).collect();
     if !difference.is_whole || secrets::is_too_much(&difference.added) {
         let path = changes.first().map(|change| change.path.clone()).unwrap_or_default();
         let told = format!("{} files are changed", changes.len());
         findings.push(Finding { gate: Gate::NotLookedThrough, path, line: None, told });
     }
-    findings.extend(files::of_files(changes, difference));
+    findings.extend(files::of_files(changes, difference, fallbacks));
     findings.extend(kept_tests::of_tests(changes, difference));
     findings.extend(difference.added.iter().filter_map(signs::of_line));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.gate.weight()));

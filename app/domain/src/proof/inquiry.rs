@@ -1,6 +1,6 @@
 //! Which tree is tested next, and what all runs together show.
 //!
-//! A patch has two parts: its tests, which are the files that are tests by their names and the tests that stand
+//! A patch has two parts: its tests, which are the files that [are tests](TestFiles) and the tests that stand
 //! [inside the code](Mixed), and its code, which is all else. A tree has none of them, one, or both, which makes four
 //! [stands](Stand). What the tests say about the code is what changes between two stands that differ in the code alone, and
 //! there are two such pairs:
@@ -21,10 +21,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::{Plan, runner};
 use crate::journal::{Change, ChangeKind};
-use crate::proof::findings::{Finding, Weight};
+use crate::proof::findings::{FINDINGS_MAX, Finding, Weight};
+use crate::proof::test_files::TestFiles;
 use crate::proof::{Account, Colour, Doubt, Evidence, Exit, Run, Verdict, paths};
-use crate::results::table::{Movement, Row, Seen, Table};
 use crate::results::{Results, Status};
+use pair::Pair;
+
+mod documentation;
+mod kept_names;
+mod pair;
+mod rewritten;
 
 /// How many reproducing tests an [`Account`] names.
 pub const REPRODUCERS_MAX: usize = 50;
@@ -55,11 +61,11 @@ impl Stand {
     }
 
     /// The paths of a patch that are as in the base in this tree.
-    pub fn restored(self, changes: &[Change]) -> Vec<String> {
+    pub fn restored(self, changes: &[Change], tests: &TestFiles) -> Vec<String> {
         let is_in = |change: &&Change| match self {
             Self::Base => false,
-            Self::Code => !paths::is_test_path(&change.path),
-            Self::Tests => paths::is_test_path(&change.path),
+            Self::Code => !tests.has(&change.path),
+            Self::Tests => tests.has(&change.path),
             Self::Head => true,
         };
         changes.iter().filter(|change| !is_in(change)).map(|change| change.path.clone()).collect()
@@ -77,6 +83,8 @@ pub struct Ran {
     pub results: Option<Results>,
     /// Where tests that must fail were laid into the tree: how many of them were reported as failing, and how many there were.
     pub canaries: Option<Canaries>,
+    /// The files of tests that were changed meanwhile; what is not known counts as none.
+    pub rewritten: Vec<String>,
 }
 
 /// What became of the tests that must fail.
@@ -86,6 +94,13 @@ pub struct Canaries {
     pub n_laid: usize,
     /// How many of them were reported as failing.
     pub n_failed: usize,
+}
+
+impl Canaries {
+    /// Whether there were any, and each was reported as failing.
+    fn is_of_use(self) -> bool {
+        self.n_laid > 0 && self.n_failed == self.n_laid
+    }
 }
 
 /// A source file in which tests stand beside the code that they test, and which can be put together of one version's code and
@@ -129,21 +144,14 @@ pub struct Inquiry<'a> {
     pub is_about_the_build: bool,
     /// The files that hold both code and tests and can be taken apart.
     pub mixed: &'a [Mixed],
+    /// Which of its files are tests.
+    pub test_files: &'a TestFiles,
     /// Whether the patch changes tests that stand inside its code, where they cannot be told from it.
     pub has_inline_tests: bool,
     /// What stands in the patch itself against its proof.
     pub findings: &'a [Finding],
     /// Tests that were seen to end now this way and now that on one tree, in earlier proofs: they prove nothing.
     pub known_flaky: &'a BTreeSet<String>,
-}
-
-/// All runs on two stands that differ in the code alone.
-struct Pair<'a> {
-    without: (Stand, Vec<&'a Ran>),
-    with: (Stand, Vec<&'a Ran>),
-    /// Test by test, where all of the runs were reported.
-    table: Option<Table>,
-    known_flaky: &'a BTreeSet<String>,
 }
 
 impl<'a> Inquiry<'a> {
@@ -195,7 +203,7 @@ impl<'a> Inquiry<'a> {
     /// A pair that shows the code's effect, run as often as it must be and looked at from all sides.
     fn conclude(&self, pair: &Pair<'a>, runs: &'a [Ran]) -> Result<Verdict, (Stand, bool)> {
         let least = if pair.with.0 == Stand::Code { Weight::ForbidsProof } else { Weight::WantsTheBasesTests };
-        if self.findings.iter().any(|finding| finding.gate.weight() >= least) {
+        if self.findings(runs).iter().any(|finding| finding.gate.weight() >= least) {
             return Ok(self.unproven(Doubt::Suspect, Some(pair), runs));
         }
         let is_touched = self.changes.iter().any(|change| decides_how_tests_run(self.plan, change));
@@ -206,8 +214,13 @@ impl<'a> Inquiry<'a> {
         let is_reported = pair.table.is_some();
         self.repeat(&pair.without, is_reported)?;
         self.repeat(&pair.with, is_reported)?;
+        let rewritten = rewritten::found(runs, pair.without.0, pair.with.0);
+        if !rewritten.is_empty() {
+            let found = [rewritten, self.findings(runs)].concat();
+            return Ok(self.unproven_for(found, Doubt::Suspect, Some(pair), runs));
+        }
         let is_honest = pair.is_runner_honest();
-        if is_honest == Some(false) {
+        if is_honest == Some(false) || self.is_control_silenced(pair, runs)? {
             return Ok(self.unproven(Doubt::RunnerDeceives, Some(pair), runs));
         }
         if !pair.mends(self.is_about_the_build) {
@@ -221,10 +234,22 @@ impl<'a> Inquiry<'a> {
             reproducers: pair.reproducers(self.is_about_the_build).take(REPRODUCERS_MAX).collect(),
             table: pair.table.clone(),
             is_runner_honest: is_honest,
-            findings: self.findings.to_vec(),
+            findings: self.findings(runs),
         };
         let (base, head) = (pair.without.1[0].evidence.clone(), pair.with.1[0].evidence.clone());
         Ok(Verdict::Proven { base, head, account: Some(Box::new(account)) })
+    }
+
+    /// Whether tests that must fail are not reported so where the patch's tests are, and are reported on the base: then it is the
+    /// patch's tests that keep them from it, and would keep the patch's code from being found out. Where they are not reported
+    /// on the base either, a runner that leaves files out which it does not know is all that is seen, and where none can be
+    /// laid there, the repository has no tests: then every test is the patch's own, which it need not silence to have it pass.
+    fn is_control_silenced(&self, pair: &Pair<'a>, runs: &'a [Ran]) -> Result<bool, (Stand, bool)> {
+        if !pair.has_doubtful_control() {
+            return Ok(false);
+        }
+        let of_base = runs.iter().filter(|ran| ran.stand == Stand::Base).find_map(|ran| ran.canaries);
+        of_base.map(Canaries::is_of_use).ok_or((Stand::Base, true))
     }
 
     /// What the patch's own tests say where the base's have shown it: they pass with the code, and would still fail without.
@@ -252,7 +277,10 @@ impl<'a> Inquiry<'a> {
             if found.is_empty() { Err((stand, false)) } else { Ok((stand, found)) }
         };
         let (without, with) = (of(without)?, of(with)?);
-        Ok(Pair { table: table(&without.1, &with.1), without, with, known_flaky: self.known_flaky })
+        let is_code = |path: &&str| !self.test_files.has(path) && !self.mixed.iter().any(|mixed| mixed.path == *path);
+        let code = self.changes.iter().map(|change| change.path.as_str()).filter(is_code).collect();
+        let (runner, table) = (self.plan.runner, pair::table(&without.1, &with.1));
+        Ok(Pair { table, without, with, runner, code, known_flaky: self.known_flaky })
     }
 
     fn same(&self, stand: Stand) -> Stand {
@@ -269,17 +297,35 @@ impl<'a> Inquiry<'a> {
         self.changes.iter().any(|change| match (self.mixed.iter().find(|mixed| mixed.path == change.path), part) {
             (Some(mixed), Part::Code) => mixed.has_code,
             (Some(mixed), Part::Tests) => mixed.has_tests,
-            (None, part) => paths::is_test_path(&change.path) == (part == Part::Tests),
+            (None, part) => self.test_files.has(&change.path) == (part == Part::Tests),
         })
     }
 
+    /// What stands against the proof: in the patch itself, and in the names of the tests that were run.
+    fn findings(&self, runs: &[Ran]) -> Vec<Finding> {
+        let in_tests = |path: &str| match self.mixed.iter().find(|mixed| mixed.path == path) {
+            Some(mixed) => mixed.has_tests,
+            None => self.test_files.has(path),
+        };
+        let paths: Vec<&str> = self.changes.iter().map(|change| change.path.as_str()).filter(|path| in_tests(path)).collect();
+        let mut findings = self.findings.to_vec();
+        findings.extend(kept_names::gone(runs, &paths));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.gate.weight()));
+        findings.truncate(FINDINGS_MAX);
+        findings
+    }
+
     fn unproven(&self, doubt: Doubt, pair: Option<&Pair<'_>>, runs: &[Ran]) -> Verdict {
+        self.unproven_for(self.findings(runs), doubt, pair, runs)
+    }
+
+    fn unproven_for(&self, findings: Vec<Finding>, doubt: Doubt, pair: Option<&Pair<'_>>, runs: &[Ran]) -> Verdict {
         let account = Account {
             runs: runs.iter().map(Ran::told).collect(),
             reproducers: Vec::new(),
             table: pair.and_then(|pair| pair.table.clone()),
-            is_runner_honest: pair.and_then(Pair::is_runner_honest),
-            findings: self.findings.to_vec(),
+            is_runner_honest: if doubt == Doubt::RunnerDeceives { Some(false) } else { pair.and_then(Pair::is_runner_honest) },
+            findings,
         };
         let evidence = |stand: Option<&(Stand, Vec<&Ran>)>| stand.map(|(_, runs)| runs[0].evidence.clone());
         let base = evidence(pair.map(|pair| &pair.without)).or_else(|| runs.first().map(|ran| ran.evidence.clone()));
@@ -347,123 +393,8 @@ impl Ran {
     }
 }
 
-impl Pair<'_> {
-    /// Whether a run came to no result.
-    fn says_nothing(&self) -> Option<Doubt> {
-        // Where there are reports, a command that ends well without one has not told how.
-        let is_reported = self.without.1.iter().chain(&self.with.1).any(|ran| ran.results.is_some());
-        let is_mute = |ran: &Ran| match ran.colour() {
-            Colour::None => true,
-            Colour::Green => is_reported && ran.results.is_none(),
-            Colour::Red => false,
-        };
-        let is_silent = |runs: &[&Ran]| runs.iter().any(|ran| ran.canaries.is_none() && is_mute(ran));
-        (is_silent(&self.without.1) || is_silent(&self.with.1)).then_some(Doubt::Inconclusive)
-    }
-
-    /// Whether something passed without the code and does not pass with it, in some run.
-    fn is_worse(&self) -> bool {
-        match &self.table {
-            Some(table) => table.count(Movement::Broken) + table.count(Movement::Gone) > 0 || self.turns_flaky(table),
-            None => self.colours() == (Colour::Green, Colour::Red),
-        }
-    }
-
-    /// A test that is steady without the code and unsteady with it.
-    fn turns_flaky(&self, table: &Table) -> bool {
-        table.moved(Movement::Flaky).any(|row| row.base == Some(Seen::Passed))
-    }
-
-    fn is_always_worse(&self) -> bool {
-        match &self.table {
-            Some(table) => table.count(Movement::Broken) + table.count(Movement::Gone) > 0,
-            None => self.with.1.iter().all(|ran| ran.colour() == Colour::Red),
-        }
-    }
-
-    /// Whether something fails every time without the code and passes every time with it.
-    fn mends(&self, is_about_the_build: bool) -> bool {
-        if self.is_worse() {
-            return false;
-        }
-        match &self.table {
-            Some(_) => self.reproducers(is_about_the_build).next().is_some(),
-            None => {
-                let all = |runs: &[&Ran], colour| runs.iter().all(|ran| ran.colour() == colour);
-                all(&self.without.1, Colour::Red) && all(&self.with.1, Colour::Green)
-            }
-        }
-    }
-
-    fn reproducers(&self, is_about_the_build: bool) -> impl Iterator<Item = String> {
-        let counts_builds = is_about_the_build && self.without.1.iter().all(|ran| ran.is_broken());
-        let moved = self.table.iter().flat_map(move |table| {
-            let built = table.moved(Movement::New).filter(move |row| counts_builds && row.head == Some(Seen::Passed));
-            table.moved(Movement::Mended).chain(built)
-        });
-        let counts = |row: &&Row| !self.known_flaky.contains(&row.test) && !is_documentation(&row.test);
-        moved.filter(counts).map(|row| row.test.clone())
-    }
-
-    /// Whether a test that fails with the patch's code does not any more with the patch's own version of it: then its
-    /// expectation was changed, and not what it tests.
-    fn is_made_right_by_tests(&self, new: &Pair<'_>) -> bool {
-        let fails = |status: Option<&Status>| matches!(status, Some(Status::Failed | Status::Errored));
-        let (with_base_tests, with_own) = (self.with.1[0], new.with.1[0]);
-        match (with_base_tests.reported(), with_own.reported()) {
-            (Some(before), Some(after)) => {
-                before.tests.iter().any(|(test, status)| fails(Some(status)) && !fails(after.tests.get(test)))
-            }
-            _ => with_base_tests.colour() == Colour::Red && with_own.colour() == Colour::Green,
-        }
-    }
-
-    fn mended(&self) -> impl Iterator<Item = &Row> {
-        self.table.iter().flat_map(|table| table.moved(Movement::Mended))
-    }
-
-    fn colours(&self) -> (Colour, Colour) {
-        (self.without.1[0].colour(), self.with.1[0].colour())
-    }
-
-    /// Why this shows nothing.
-    fn doubt(&self) -> Doubt {
-        match self.colours() {
-            (Colour::None, _) | (_, Colour::None) => Doubt::Inconclusive,
-            (Colour::Green, Colour::Green) => Doubt::GreenBefore,
-            (Colour::Green, Colour::Red) => Doubt::Regression,
-            (Colour::Red, Colour::Green) if self.without.1.iter().any(|ran| ran.is_broken()) => Doubt::DoesNotBuild,
-            // Examples in the documentation of code are a part of it.
-            (Colour::Red, Colour::Green) if self.mended().any(|row| is_documentation(&row.test)) => Doubt::TestsTouched,
-            (Colour::Red, Colour::Green) => Doubt::Flaky,
-            (Colour::Red, Colour::Red) if self.with.0 == Stand::Head => Doubt::OwnTestsFail,
-            (Colour::Red, Colour::Red) => Doubt::StillRed,
-        }
-    }
-
-    /// Whether tests that must fail were reported so, where they are on a tree without the code.
-    fn is_runner_honest(&self) -> Option<bool> {
-        let laid = |runs: &[&Ran]| runs.iter().find_map(|ran| ran.canaries);
-        let (control, patched) = (laid(&self.without.1)?, laid(&self.with.1)?);
-        let is_of_use = control.n_failed == control.n_laid && control.n_laid > 0;
-        is_of_use.then_some(patched.n_failed == patched.n_laid)
-    }
-}
-
-/// Whether a test is an example in the documentation of a Rust source, which whoever changes the code can change as well.
-fn is_documentation(test: &str) -> bool {
-    test.starts_with("doc-tests ")
-}
-
 fn has_failed(results: &Results) -> bool {
     results.count(Status::Failed) + results.count(Status::Errored) > 0
-}
-
-fn table(without: &[&Ran], with: &[&Ran]) -> Option<Table> {
-    // A report that is gone with the canaries in the tree is what the canaries are there to find.
-    let counts = |ran: &&&Ran| ran.canaries.is_none() || ran.results.is_some();
-    let all = |runs: &[&Ran]| runs.iter().filter(counts).map(|ran| ran.reported().cloned()).collect::<Option<Vec<Results>>>();
-    Some(Table::of(&all(without)?, &all(with)?))
 }
 
 /// Whether a change takes part in how the tests are run. A test configuration that the base has is put back, so that only

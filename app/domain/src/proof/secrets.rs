@@ -13,11 +13,20 @@ use crate::proof::findings::{Finding, Gate};
 
 mod layers;
 mod rules;
+mod veil;
 
 use layers::Layer;
 
+pub use veil::Veil;
+
 /// How much of what is added is looked through, in bytes.
 const SCANNED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How many secrets are told apart; a patch that has more is published by nobody anyway.
+const HITS_MAX: usize = 1_000;
+/// How many matches are looked at: most are none, but each takes the time to find that out.
+const MATCHES_MAX: usize = 20_000;
+/// How many bytes are read; what several rules read counts for each.
+const READ_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// How much of a secret is told, in characters.
 const SHOWN_CHARS_MAX: usize = 4;
 /// The shortest secret of the server's own that is looked for, in bytes: a shorter one stands in any text.
@@ -84,18 +93,28 @@ pub fn is_too_much(added: &[Line]) -> bool {
     added.iter().map(|line| line.text.len() + 1).sum::<usize>() > SCANNED_BYTES_MAX
 }
 
+/// What a scan has found.
+#[derive(Clone)]
+pub struct Hits {
+    /// The secrets.
+    pub found: Vec<Hit>,
+    /// Whether all was looked through: a scan stops where there is too much to look at.
+    pub is_whole: bool,
+}
+
 /// The secrets in the lines that a patch adds, and in the names of the files that it makes.
-pub fn hits(added: &[Line], names: &[&str], own: &[Own<'_>]) -> Vec<Hit> {
-    let mut scan = Scan::new(own);
+pub fn hits(added: &[Line], names: &[&str], own: &[Own<'_>]) -> Hits {
+    let mut scan = Scan::new(own, Left::default());
     for name in names {
         scan.block(name, &[(0, name)], false);
     }
     scan.lines(added);
-    scan.hits
+    Hits { is_whole: !scan.left.is_spent(), found: scan.hits }
 }
 
 /// Those secrets that were not there before, in this or another form: neither in a line that the patch takes away nor in the
-/// file; `base` reads what it said, if there was one. The server's own are always new.
+/// file; `base` reads what it said, if there was one. The server's own are always new, and so is what there is no time to look
+/// up.
 ///
 /// # Errors
 /// The error of `base`.
@@ -107,27 +126,33 @@ pub fn new_hits<E>(
     if hits.is_empty() {
         return Ok(hits);
     }
-    let mut moved = Scan::new(&[]);
-    moved.lines(removed);
-    let mut kept = Vec::new();
+    let mut scan = Scan::new(&[], Left::default());
+    scan.lines(removed);
+    let moved: BTreeSet<Vec<u8>> = scan.hits.into_iter().map(|hit| hit.secret).collect();
+    let (mut left, mut kept) = (scan.left, Vec::new());
     for of_file in hits.chunk_by(|one, next| one.path == next.path) {
         let path = of_file[0].path();
         let before = base(path)?.unwrap_or_default();
-        let mut there = Scan::new(&[]);
+        let mut there = Scan::new(&[], left);
         let lines: Vec<(u32, &str)> = (1..).zip(before.lines()).collect();
         there.block(path, &lines, true);
-        let known: BTreeSet<&[u8]> = moved.hits.iter().chain(&there.hits).map(|hit| hit.secret.as_slice()).collect();
-        let is_new = |hit: &&Hit| hit.is_own || hit.lines.is_none() || !known.contains(hit.secret.as_slice());
+        left = there.left;
+        let known: BTreeSet<&[u8]> = there.hits.iter().map(|hit| hit.secret.as_slice()).collect();
+        let is_known = |hit: &Hit| moved.contains(&hit.secret) || known.contains(hit.secret.as_slice());
+        let is_new = |hit: &&Hit| hit.is_own || hit.lines.is_none() || !is_known(hit);
         kept.extend(of_file.iter().filter(is_new).cloned());
     }
     Ok(kept)
 }
 
-/// A text without the secrets that stand in it as they are.
+/// A text without the secrets that stand in it as they are; none of one that has too much in it to be looked through.
 pub fn redacted(text: &str, own: &[Own<'_>]) -> String {
-    let mut scan = Scan::new(own);
+    let mut scan = Scan::new(own, Left::default());
     let lines: Vec<(u32, &str)> = (1..).zip(text.lines()).collect();
     scan.block("", &lines, true);
+    if scan.left.is_spent() {
+        return NOT_SHOWN.to_owned();
+    }
     let mut redacted = text.to_owned();
     for hit in scan.hits {
         if let Ok(secret) = str::from_utf8(&hit.secret) {
@@ -135,6 +160,47 @@ pub fn redacted(text: &str, own: &[Own<'_>]) -> String {
         }
     }
     redacted
+}
+
+/// What is looked for of a secret of the server's own: all of it, and each of its long lines.
+fn parts(value: &str) -> impl Iterator<Item = &str> {
+    let lines = value.lines().filter(|line| line.len() >= OWN_LINE_BYTES_MIN && !line.starts_with("-----"));
+    [value.trim()].into_iter().filter(|value| value.len() >= OWN_BYTES_MIN).chain(lines)
+}
+
+/// What stands for a text of which nobody knows what is in it.
+const NOT_SHOWN: &str = "Not shown: there is too much in this text that may be a secret.";
+
+/// What a scan may still do. It stops where any of it is spent, so that nobody keeps it busy.
+#[derive(Clone, Copy)]
+struct Left {
+    hits: usize,
+    matches: usize,
+    bytes: usize,
+}
+
+impl Default for Left {
+    fn default() -> Self {
+        Self { hits: HITS_MAX, matches: MATCHES_MAX, bytes: READ_BYTES_MAX }
+    }
+}
+
+impl Left {
+    fn is_spent(self) -> bool {
+        self.hits == 0 || self.matches == 0 || self.bytes == 0
+    }
+
+    /// Takes a reading of so many bytes; whether there was any left.
+    fn reads(&mut self, n_bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_sub(n_bytes);
+        !self.is_spent()
+    }
+
+    /// Takes a match; whether there was any left.
+    fn matches(&mut self) -> bool {
+        self.matches = self.matches.saturating_sub(1);
+        !self.is_spent()
+    }
 }
 
 /// What is found so far.
@@ -145,18 +211,15 @@ struct Scan<'a> {
     finder: Option<AhoCorasick>,
     seen: BTreeSet<(String, Vec<u8>)>,
     hits: Vec<Hit>,
+    left: Left,
 }
 
 impl<'a> Scan<'a> {
-    fn new(own: &'a [Own<'a>]) -> Self {
-        let parts = |value: &'a str| {
-            let lines = value.lines().filter(|line| line.len() >= OWN_LINE_BYTES_MIN && !line.starts_with("-----"));
-            [value.trim()].into_iter().filter(|value| value.len() >= OWN_BYTES_MIN).chain(lines)
-        };
+    fn new(own: &'a [Own<'a>], left: Left) -> Self {
         let values: Vec<(usize, &[u8])> =
             own.iter().enumerate().flat_map(|(index, own)| parts(own.value).map(move |part| (index, part.as_bytes()))).collect();
         let finder = AhoCorasick::new(values.iter().map(|(_, value)| value)).ok().filter(|_| !values.is_empty());
-        Self { own, values, finder, seen: BTreeSet::new(), hits: Vec::new() }
+        Self { own, values, finder, seen: BTreeSet::new(), hits: Vec::new(), left }
     }
 
     /// Looks through the lines of a difference.
@@ -169,15 +232,22 @@ impl<'a> Scan<'a> {
 
     /// Looks through lines that follow one another.
     fn block(&mut self, path: &str, lines: &[(u32, &str)], is_content: bool) {
+        if self.left.is_spent() {
+            return;
+        }
         for layer in layers::layers(lines) {
+            if !self.left.reads(layer.bytes.len()) {
+                return;
+            }
             let values = self.finder.iter().flat_map(|finder| finder.find_iter(&layer.bytes));
             let own: Vec<(usize, usize, usize)> =
-                values.map(|found| (found.pattern().as_usize(), found.start(), found.end())).collect();
+                values.take(self.left.matches).map(|found| (found.pattern().as_usize(), found.start(), found.end())).collect();
             for (value, start, end) in own {
                 let name = format!("the server's {}", self.own[self.values[value].0].name);
+                self.left.matches();
                 self.hit(path, &layer, (start, end), name, is_content, true);
             }
-            for found in rules::find(path, &layer) {
+            for found in rules::find(path, &layer, &mut self.left) {
                 let rule = format!("rule {}", found.rule);
                 self.hit(path, &layer, (found.start, found.end), rule, is_content, false);
             }
@@ -186,9 +256,10 @@ impl<'a> Scan<'a> {
 
     fn hit(&mut self, path: &str, layer: &Layer, (start, end): (usize, usize), rule: String, is_content: bool, is_own: bool) {
         let secret = layer.bytes[start..end].to_vec();
-        if self.seen.insert((path.to_owned(), secret.clone())) {
+        if self.left.hits > 0 && self.seen.insert((path.to_owned(), secret.clone())) {
             let lines = is_content.then(|| (layer.line_at(start), layer.line_at(end.saturating_sub(1))));
             let lines = lines.map(|(one, other)| (one.min(other), one.max(other)));
+            self.left.hits -= 1;
             self.hits.push(Hit { path: path.to_owned(), lines, rule, secret, is_own });
         }
     }

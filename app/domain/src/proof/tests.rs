@@ -39,6 +39,9 @@ fn tests_are_known_by_the_conventions_of_the_common_languages() {
         "conftest.py",
         "a/conftest.py",
         "tox.ini",
+        "ui/calc-test.js",
+        "test-calc.mjs",
+        "calc/spec.ts",
         "jest.config.js",
         ".config/nextest.toml",
     ] {
@@ -52,7 +55,7 @@ fn tests_are_known_by_the_conventions_of_the_common_languages() {
 }
 
 fn refused(changes: &[Change]) -> Option<String> {
-    forbidden(&findings(changes, &Difference::default(), &[]))
+    forbidden(&findings(changes, &Difference::default(), &[], &[]))
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn every_doubt_has_a_sentence_and_a_next_step() {
     The patch changes or deletes existing tests inside a source file, so the tests' passing says nothing about it. Review that change by hand before anything else.
     A test that should show it does not always end the same way on the same tree, so it shows nothing. Make the test steady, or review the patch by hand.
     The patch has lines or files that could make its tests pass for another reason than that it is right; they are named below. Read the places that are named, and decide by hand.
-    With the patch, tests of the harness that must fail were not reported as failing: its code changes what the test runner reports. Do not merge this without reading every line: honest code has no reason to do that.
+    With the patch, tests of the harness that must fail were not reported as failing: it changes what the test runner reports. Do not merge this without reading every line: honest code has no reason to do that.
     The patch mends what the tests of the base show, but its own versions of those tests pass without it. Look at the patch's tests first, or ask again.
     The tests that come with the patch fail with it. Look at the patch's tests first, or ask again.
     Without the patch the tests cannot be compiled or imported, so that nothing shows what they would say of the code. Review the patch by hand, or add a failing test that can be built without it, and ask again.

@@ -54,11 +54,13 @@ pub fn check(story: &Story<'_>, verdict: Option<&Verdict>) -> (String, String) {
 /// Which commit was looked at, against which, and whether the pull request still points there.
 fn subject(body: &mut String, story: &Story<'_>) {
     let Some(adopted) = story.adopted else { return };
-    let (head, base, branch) = (code(adopted.proposal.commit.short()), code(adopted.base.short()), code(&adopted.branch));
-    let _ = write!(
-        body,
-        "\n\nThis is about the commit {head}, against {base}, the last commit that it shares with {branch}. How it fits with what {branch} has gained since was not looked at."
-    );
+    let (head, base, branch) = (code(adopted.proposed().short()), code(adopted.base.short()), code(&adopted.branch));
+    let merged = if adopted.head.is_some() {
+        format!("merged into {base}, where {branch} pointed: what {branch} has gained since it was begun counts.")
+    } else {
+        format!("on top of {base}, where {branch} pointed.")
+    };
+    let _ = write!(body, "\n\nThis is about the commit {head}, {merged}");
     if let Some(now) = story.moved_to {
         let now = code(now.short());
         let _ = write!(

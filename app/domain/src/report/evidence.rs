@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::neutral::{cell, clip, code, fence, plain};
 use super::{COMMAND_CHARS_MAX, SENTENCE_CHARS_MAX, Story, is_bare, sentence};
 use crate::ecosystem::runner;
-use crate::journal::Prepared;
+use crate::journal::{Adopted, Prepared};
 use crate::proof::findings::{Finding, Weight};
 use crate::proof::{Account, Colour, Evidence, Stand, Verdict};
 use crate::results::table::{Movement, Row, Seen, Table};
@@ -218,11 +218,8 @@ fn reproduce(story: &Story<'_>, prepared: &Prepared, verdict: &Verdict, base: &E
     let mut script = format!("git checkout {}\n", prepared.base);
     let own_tests = story.judged.filter(|_| verdict.is_by_own_tests());
     if let Some(judged) = own_tests {
-        let _ = writeln!(
-            script,
-            "# with the tests of {}: its test files, and what stands behind #[cfg(test)]",
-            judged.proposal.commit
-        );
+        let commit = story.adopted.map_or(&judged.proposal.commit, Adopted::proposed);
+        let _ = writeln!(script, "# with the tests of {commit}: its test files, and what stands behind #[cfg(test)]");
     }
     let setup = prepared.plan.setup.iter().map(String::as_str);
     let commands: Vec<&str> = setup.chain([base.command.as_str()]).collect();
@@ -233,7 +230,14 @@ fn reproduce(story: &Story<'_>, prepared: &Prepared, verdict: &Verdict, base: &E
         if let (Some(_), Some(number)) = (story.adopted, story.spec.task.issue()) {
             let _ = writeln!(script, "git fetch origin refs/pull/{number}/head");
         }
-        let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
+        match story.adopted.and_then(|adopted| adopted.head.as_ref()) {
+            Some(head) => {
+                let _ = writeln!(script, "git checkout {}\ngit merge --no-edit {head}", prepared.base);
+            }
+            None => {
+                let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
+            }
+        }
         for command in &commands {
             let _ = writeln!(script, "{}", clip(command, COMMAND_CHARS_MAX));
         }

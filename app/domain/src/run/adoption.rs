@@ -29,7 +29,7 @@ impl Run {
         if self.adopts { self.adopted.as_ref().is_some_and(|adopted| adopted.base == *base) } else { true }
     }
 
-    /// An adopted change is proven as it is.
+    /// An adopted change is proven as it is, or as it is once it is merged.
     pub(super) fn after_preparing(&self) -> Phase {
         match &self.adopted {
             Some(adopted) => Phase::Verifying { attempt: 1, round: 1, proposal: adopted.proposal.clone() },
@@ -38,9 +38,9 @@ impl Run {
     }
 
     /// Whether these effects do no more than tell the end of a run that proves an adopted change: nothing is pushed or opened,
-    /// and a check run says this end of the commit that was fetched.
+    /// and a check run says this end of the commit that was proposed.
     pub(super) fn is_about_adopted(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
-        let head = self.adopted.as_ref().map(|adopted| &adopted.proposal.commit);
+        let head = self.adopted.as_ref().map(Adopted::proposed);
         let is_telling = |effect: &Effect| match effect {
             Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => false,
             Effect::SetCheck { commit, outcome, .. } => Some(commit) == head && *outcome == conclusion.outcome,

@@ -21,9 +21,11 @@ const DEPTH_MAX: usize = 512;
 const FILES_OVER: u64 = 4;
 /// A walk takes at most one part in this many of the time.
 const REST: u32 = 10;
-/// How long it is at most between two walks, where one that nothing asks for takes at most one part in so many of the time.
+/// How long it is between two walks that nothing asks for, which take at most one part in so many of the time, unless that
+/// would be too seldom: what others give back meanwhile hides what a command takes.
 const WALK_PAUSE: Duration = Duration::from_millis(500);
 const LONG_REST: u32 = 100;
+const WALK_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The smallest share of a limit that must have gone before a walk looks for it.
 const SHARE: u64 = 64;
 
@@ -174,7 +176,7 @@ impl Disk {
             hidden,
             free: reference,
             rested_at: began + took * REST,
-            due_at: began + WALK_PAUSE.max(took * LONG_REST),
+            due_at: began + (took * LONG_REST).clamp(WALK_PAUSE, WALK_PAUSE_MAX.max(took * REST)),
         });
         let before = before.filter(|_| !self.is_fresh).map_or((used, hidden), |before| (before.used, before.hidden));
         let (seen_before, hidden_before) = before;

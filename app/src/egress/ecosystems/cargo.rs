@@ -31,6 +31,7 @@ pub(super) fn add(sources: &Sources, found: &mut Found) {
     }
     let registries = config.get("registries").and_then(Value::as_table);
     let credentials = credentials(sources);
+    found.others.extend(tokens(&credentials).map(SecretString::from));
     let mut inside = Table::new();
     for (name, registry) in registries.into_iter().flatten() {
         let token = token(sources, &credentials, name, registry);
@@ -117,6 +118,13 @@ fn token(sources: &Sources, credentials: &Table, name: &str, registry: &Value) -
     let kept = || credentials.get("registries").and_then(|all| all.get(name)).and_then(text);
     let token = sources.variable(&variable).map(str::to_owned).or_else(|| text(registry)).or_else(kept);
     token.as_deref().map(granted)
+}
+
+/// Every token that `cargo login` has kept: that of the default registry, and those of others.
+fn tokens(credentials: &Table) -> impl Iterator<Item = &str> {
+    let registries = credentials.get("registries").and_then(Value::as_table);
+    let kept = registries.into_iter().flat_map(Table::values).chain(credentials.get("registry"));
+    kept.filter_map(|registry| registry.get("token").and_then(Value::as_str))
 }
 
 /// A token for the whole host: where the crates are the index says, and that is seldom below the index.

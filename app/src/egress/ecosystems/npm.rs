@@ -24,6 +24,9 @@ pub(super) async fn ask(sources: &Sources) -> Option<Value> {
 pub(super) fn add(sources: &Sources, told: Option<Value>, found: &mut Found) {
     let Some(Value::Object(told)) = told else { return };
     let secrets = secrets(sources);
+    let is_secret = |name: &str| ["_authToken", "_auth", "_password"].iter().any(|end| name.ends_with(end));
+    let values = secrets.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
+    found.others.extend(values.flat_map(|value| [Some(value.clone()), decoded(value)]).flatten().map(SecretString::from));
     let mut lines = String::new();
     for (key, value) in &told {
         let is_registry = key == "registry" || key.starts_with('@') && key.ends_with(":registry");

@@ -148,6 +148,29 @@ async fn npms_registries_are_what_it_says_and_their_tokens_stay_outside() {
     is_clean(&found);
 }
 
+/// Also of those that no setup can use: a registry at an address, one that nothing leads to, a machine that nobody asks.
+#[tokio::test]
+async fn every_secret_that_was_read_is_known() {
+    use secrecy::ExposeSecret as _;
+    let files = [
+        (
+            ".npmrc",
+            "//npm.test/:_authToken=npm-token\n//unused.test/:_password=dW51c2VkLXBhc3N3b3Jk\n//npm.test/:email=a@b.test\n",
+        ),
+        (".cargo/config.toml", "[registries.own]\nindex = \"sparse+https://own.test/\"\ntoken = \"cargo-token\"\n"),
+        (".cargo/credentials.toml", "[registry]\ntoken = \"login-token\"\n[registries.unused]\ntoken = \"unused-token\"\n"),
+        (".netrc", "machine nobody.test login me password netrc-password\n"),
+    ];
+    let tools = [("npm", r#"echo '{"registry": "https://npm.test/"}'"#), ("cargo", ""), ("uv", "")];
+    let found = found(&tools, &files, &[("UV_DEFAULT_INDEX", "http://me:pip-password@10.0.0.1/simple")]).await;
+    let secrets: Vec<String> = found.secrets().map(|secret| secret.expose_secret().to_owned()).collect();
+    for secret in ["npm-token", "unused-password", "cargo-token", "login-token", "unused-token", "netrc-password", "pip-password"]
+    {
+        assert!(secrets.iter().any(|known| known == secret), "{secret}: {secrets:?}");
+    }
+    assert!(!secrets.iter().any(|secret| secret.contains('@')), "{secrets:?}");
+}
+
 #[tokio::test]
 async fn npms_tokens_are_for_the_paths_that_they_are_set_for() {
     let npm = r#"echo '{"@a:registry": "https://npm.test/a/", "@b:registry": "https://npm.test/b/c/", "@d:registry": "https://npm.test/d/"}'"#;

@@ -8,12 +8,12 @@ use http::Method;
 use patchwright_domain::effect::{Annotation, CheckName, EffectKey, Level, Receipt};
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{CommitId, Outcome};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::GitHub;
-use super::client::{As, Call};
+use super::client::Call;
 use super::effects::{Ensured, ROUNDS_MAX, Write, receipt};
+use super::tokens::Grant;
 use crate::forge::ForgeError;
 
 /// How many annotations GitHub takes in one request.
@@ -54,13 +54,13 @@ impl GitHub {
         commit: &CommitId,
         said: &Said<'_>,
     ) -> Result<Receipt, ForgeError> {
-        let token = self.client.token(repo, json!({ "checks": "write" })).await?;
-        let collection = format!("/repos/{repo}/check-runs");
+        let grant = Grant::new(repo, &[("checks", "write")]);
+        let collection = "/check-runs".to_owned();
         let first = said.next(0);
         let (name, conclusion) = (said.name.as_str(), conclusion(said.outcome));
         let encoded = name.replace('/', "%2F");
         let write = Write {
-            find: format!("/repos/{repo}/commits/{commit}/check-runs?check_name={encoded}&filter=all&per_page=100"),
+            find: format!("/commits/{commit}/check-runs?check_name={encoded}&filter=all&per_page=100"),
             create: collection.clone(),
             body: json!({
                 "name": name, "head_sha": commit.as_str(), "external_id": key.as_str(),
@@ -73,7 +73,7 @@ impl GitHub {
             what: WHAT,
         };
         let is_it = |found: &Value| found["external_id"].as_str() == Some(key.as_str()) && found["app"]["id"] == self.app_id;
-        let (run, n_there) = match self.find_or_create(&token, &write, is_it).await? {
+        let (run, n_there) = match self.find_or_create(&grant, &write, is_it).await? {
             Ensured::Made(run) => (run, first.len()),
             Ensured::Found(run) => {
                 let n_there = if said.annotations.is_empty() { 0 } else { count(&run)? };
@@ -82,13 +82,13 @@ impl GitHub {
         };
         if !said.next(n_there).is_empty() {
             let id = run["id"].as_u64().ok_or_else(|| ForgeError::Unavailable("GitHub's answer has no id".into()))?;
-            self.annotate(&token, &format!("{collection}/{id}"), said, n_there).await?;
+            self.annotate(&grant, &format!("{collection}/{id}"), said, n_there).await?;
         }
         Ok(receipt(&run))
     }
 
     /// Adds the annotations that are missing. Every turn sends some or uses up a round.
-    async fn annotate(&self, token: &SecretString, run: &str, said: &Said<'_>, mut n_there: usize) -> Result<(), ForgeError> {
+    async fn annotate(&self, grant: &Grant, run: &str, said: &Said<'_>, mut n_there: usize) -> Result<(), ForgeError> {
         let mut round = 1;
         loop {
             let batch = said.next(n_there);
@@ -97,12 +97,12 @@ impl GitHub {
             }
             let body = json!({ "output": said.with(batch) });
             let call = Call::adding(Method::PATCH, run.to_owned(), body, "adding annotations to the check run");
-            match self.client.call(As::Installation(token), &call).await {
+            match self.client.call(grant, &call).await {
                 Ok(_) => n_there += batch.len(),
                 Err(ForgeError::Unavailable(_)) if round < ROUNDS_MAX => {
                     round += 1;
                     let call = Call::get(run.to_owned(), "counting the annotations of the check run");
-                    n_there = count(&self.client.call(As::Installation(token), &call).await?.body)?;
+                    n_there = count(&self.client.call(grant, &call).await?.body)?;
                 }
                 Err(error) => return Err(error),
             }

@@ -3,18 +3,24 @@
 //! octocrab's own retries are off: they repeat a POST within a millisecond, which doubles comments. Here only requests
 //! that are harmless twice are repeated; everything else is looked up first by the effects.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
+use jiff::Timestamp;
 use octocrab::Octocrab;
-use octocrab::auth::AppAuth;
 use octocrab::service::middleware::retry::RetryConfig;
-use patchwright_domain::event::RepoRef;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use super::answers::{Answers, Kept};
+use super::places::{Place, Places};
+use super::refusal::{self, ASKING_FOR_TOKEN, Refusal, denied};
+use super::tokens::{Grant, Minted, Tokens};
+use super::traffic::{Account, Traffic, WAIT_HERE_MAX};
+use crate::clock::Clock;
 use crate::forge::ForgeError;
 use crate::http_client::chain;
 
@@ -24,38 +30,41 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const TRIES_MAX: u32 = 4;
 /// The first pause between tries; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// How long a limit may ask to wait for it to be waited out here; a longer one goes to the caller.
-const WAIT_HERE_MAX: Duration = Duration::from_secs(5);
-/// What to wait where a secondary limit names no time (GitHub's documentation: at least one minute).
-const SECONDARY_LIMIT_PAUSE: Duration = Duration::from_secs(60);
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// How much of GitHub's error text is repeated.
-const MESSAGE_CHARS_MAX: usize = 300;
+/// How often a request follows its repository to another name.
+const MOVES_MAX: u32 = 2;
+/// How far in the past the App's own token begins, for clocks that differ.
+const APP_TOKEN_SECONDS_BEFORE: i64 = 60;
+/// How long the App's own token lives; GitHub takes none of more than ten minutes.
+const APP_TOKEN_SECONDS: i64 = 9 * 60;
 
 /// A connection to one GitHub, as one App.
 pub(super) struct Client {
     crab: Octocrab,
-    app: AppAuth,
+    app_id: u64,
+    key: jsonwebtoken::EncodingKey,
+    clock: Arc<dyn Clock>,
+    tokens: Tokens,
+    traffic: Traffic,
+    answers: Answers,
+    places: Places,
 }
 
-/// As whom a request is made.
-pub(super) enum As<'a> {
-    /// The App itself.
-    App,
-    /// One of its installations, with a token that holds only what the request needs.
-    Installation(&'a SecretString),
-}
-
-/// What GitHub answered, with a status below 400.
+/// What GitHub answered, with a status below 300.
 pub(super) struct Answer {
     pub(super) body: Value,
     pub(super) has_next_page: bool,
+    /// The `Link` header.
+    pub(super) link: Option<String>,
+    /// When, by GitHub's clock.
+    at: Option<Timestamp>,
 }
 
-/// A request: a method, a path below the API's address, and a body.
+/// A request: a method, a path, and a body.
 pub(super) struct Call<'a> {
     pub(super) method: Method,
+    /// Below the repository where it is made for one, where `{owner}` stands for the owner; else below the API's address.
     pub(super) path: String,
     pub(super) body: Option<Value>,
     /// What it does, as the beginning of a sentence such as "posting the comment".
@@ -70,7 +79,7 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn new(method: Method, path: String, body: Value, what: &'a str) -> Self {
-        let is_harmless_twice = method == Method::PATCH || path.ends_with("/access_tokens");
+        let is_harmless_twice = method == Method::PATCH;
         Self { method, path, body: Some(body), what, is_harmless_twice }
     }
 
@@ -78,51 +87,142 @@ impl<'a> Call<'a> {
     pub(super) fn adding(method: Method, path: String, body: Value, what: &'a str) -> Self {
         Self { is_harmless_twice: false, ..Self::new(method, path, body, what) }
     }
+
+    /// Whether writes wait for each other because of it. Tokens are no content.
+    fn is_write(&self) -> bool {
+        self.method != Method::GET && self.what != ASKING_FOR_TOKEN
+    }
+}
+
+/// As whom a request is made, and where.
+struct Way<'a> {
+    account: Account,
+    path: String,
+    secret: SecretString,
+    /// The grant whose kept answers may be asked for again.
+    grant: Option<&'a Grant>,
 }
 
 impl Client {
-    pub(super) fn new(api_url: &str, app_id: u64, key: jsonwebtoken::EncodingKey) -> Result<Self, ForgeError> {
+    pub(super) fn new(settings: &super::GitHubSettings, key: jsonwebtoken::EncodingKey) -> Result<Self, ForgeError> {
         let builder = Octocrab::builder()
-            .base_uri(api_url.trim_end_matches('/'))
+            .base_uri(settings.api_url.trim_end_matches('/'))
             .map_err(|e| ForgeError::Unavailable(format!("`github.api_url` is no address: {e}")))?
             .add_retry_config(RetryConfig::None)
             .set_connect_timeout(Some(Duration::from_secs(10)))
             .set_read_timeout(Some(REQUEST_TIMEOUT))
             .set_write_timeout(Some(REQUEST_TIMEOUT));
         let crab = builder.build().map_err(|e| ForgeError::Unavailable(format!("{e}")))?;
-        Ok(Self { crab, app: AppAuth { app_id: octocrab::models::AppId(app_id), key } })
+        let clock = Arc::clone(&settings.clock);
+        Ok(Self {
+            crab,
+            app_id: settings.app_id,
+            key,
+            tokens: Tokens::new(),
+            traffic: Traffic::new(settings.write_spacing, Arc::clone(&clock)),
+            answers: Answers::new(),
+            places: Places::new(),
+            clock,
+        })
     }
 
-    /// Mints a token for one repository with no more than these permissions; it lives an hour.
-    pub(super) async fn token(&self, repo: &RepoRef, permissions: Value) -> Result<SecretString, ForgeError> {
-        let path = format!("/app/installations/{}/access_tokens", repo.installation);
-        let body = json!({ "repository_ids": [repo.id], "permissions": permissions });
-        let call = Call::new(Method::POST, path, body, "asking for an installation token");
-        let answer = self.call(As::App, &call).await?;
-        let token = answer.body.get("token").and_then(Value::as_str);
-        token.map(SecretString::from).ok_or_else(|| ForgeError::Unavailable("GitHub's answer holds no token".into()))
+    /// Makes a request as the App itself.
+    pub(super) async fn call_as_app(&self, call: &Call<'_>) -> Result<Answer, ForgeError> {
+        let way = Way { account: Account::App, path: call.path.clone(), secret: self.app_token()?, grant: None };
+        self.persist(&way, call).await.map_err(Refusal::told)
+    }
+
+    /// Makes a request for a repository with what is granted, wherever the repository is now.
+    pub(super) async fn call(&self, grant: &Grant, call: &Call<'_>) -> Result<Answer, ForgeError> {
+        let mut n_moves = 0;
+        loop {
+            let place = self.places.of(&grant.repo).await;
+            let path = format!("/repos/{}/{}{}", place.owner, place.name, call.path.replace("{owner}", &place.owner));
+            match self.call_at(grant, path, call).await {
+                Ok((answer, _)) => return Ok(answer),
+                Err(Refusal::Moved) if n_moves < MOVES_MAX => {
+                    n_moves += 1;
+                    let (place, _) = self.locate(grant, call.what).await?;
+                    tracing::info!("{} is called {}/{} now", grant.repo, place.owner, place.name);
+                }
+                Err(refusal) => return Err(refusal.told()),
+            }
+        }
+    }
+
+    /// Asks by its number where a repository is, and gives a token that was taken just now.
+    pub(super) async fn locate(&self, grant: &Grant, what: &str) -> Result<(Place, SecretString), ForgeError> {
+        let path = format!("/repositories/{}", grant.repo.id);
+        let refused = |refusal: Refusal| match refusal.told() {
+            ForgeError::Denied { what, reason, .. } if reason.contains("answered 404") && what != ASKING_FOR_TOKEN => {
+                denied(&what, &reason, refusal::NOT_REACHED)
+            }
+            other => other,
+        };
+        let (answer, token) = self.call_at(grant, path, &Call::get(String::new(), what)).await.map_err(refused)?;
+        let place = Place::read(&grant.repo, &answer.body)?;
+        self.places.remember(&grant.repo, &place).await;
+        Ok((place, token))
+    }
+
+    /// Makes a request with the grant's token, and once more with a new one where it is not taken.
+    async fn call_at(&self, grant: &Grant, path: String, call: &Call<'_>) -> Result<(Answer, SecretString), Refusal> {
+        let account = Account::Installation(grant.repo.installation);
+        self.traffic.admit(account).await?;
+        let mut way = Way { account, path, secret: self.token(grant, None).await?, grant: Some(grant) };
+        let answer = match self.persist(&way, call).await {
+            Err(Refusal::Token(error)) => {
+                tracing::info!(error = %error, "a token is not taken; another one is asked for");
+                way.secret = self.token(grant, Some(&way.secret)).await?;
+                self.persist(&way, call).await
+            }
+            other => other,
+        };
+        Ok((answer?, way.secret))
+    }
+
+    async fn token(&self, grant: &Grant, refused: Option<&SecretString>) -> Result<SecretString, ForgeError> {
+        let mint = async {
+            let path = format!("/app/installations/{}/access_tokens", grant.repo.installation);
+            let mut call = Call::new(Method::POST, path, grant.request(), ASKING_FOR_TOKEN);
+            call.is_harmless_twice = true;
+            let asked_at = self.clock.now();
+            let answer = self.call_as_app(&call).await?;
+            Minted::read(&answer.body, asked_at, answer.at)
+        };
+        self.tokens.token(grant.key(), self.clock.now(), refused, mint).await
+    }
+
+    /// Signs for the App itself, by the clock that is kept everywhere else.
+    fn app_token(&self) -> Result<SecretString, ForgeError> {
+        let now = self.clock.now().as_second();
+        let claims = json!({ "iss": self.app_id, "iat": now - APP_TOKEN_SECONDS_BEFORE, "exp": now + APP_TOKEN_SECONDS });
+        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+        let token = jsonwebtoken::encode(&header, &claims, &self.key).map(SecretString::from);
+        token.map_err(|e| denied("signing as the App", &chain(&e), "check `github.private_key_file`"))
     }
 
     /// Makes a request, and again where that is harmless and may help.
-    pub(super) async fn call(&self, who: As<'_>, call: &Call<'_>) -> Result<Answer, ForgeError> {
+    async fn persist(&self, way: &Way<'_>, call: &Call<'_>) -> Result<Answer, Refusal> {
         let mut pause = FIRST_PAUSE;
         let mut tries = 1;
         loop {
-            let error = match tokio::time::timeout(REQUEST_TIMEOUT, self.once(&who, call)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error,
-                Err(_) => ForgeError::Unavailable(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
+            let refusal = match self.in_turn(way, call).await {
+                Ok(answer) => return Ok(answer),
+                Err(refusal) => refusal,
             };
+            let Refusal::Told(error) = refusal else { return Err(refusal) };
             let wait = match &error {
-                ForgeError::RateLimited { retry_after } if *retry_after <= WAIT_HERE_MAX => *retry_after,
+                // The next turn waits for the limit.
+                ForgeError::RateLimited { retry_after } if *retry_after <= WAIT_HERE_MAX => Duration::ZERO,
                 ForgeError::Unavailable(_) if call.is_harmless_twice => pause,
                 ForgeError::RateLimited { .. }
                 | ForgeError::Unavailable(_)
                 | ForgeError::Denied { .. }
-                | ForgeError::Rejected { .. } => return Err(error),
+                | ForgeError::Rejected { .. } => return Err(error.into()),
             };
             if tries == TRIES_MAX {
-                return Err(error);
+                return Err(error.into());
             }
             tracing::warn!(tries, wait_ms = wait.as_millis(), error = %error, "{} is tried again", call.what);
             tokio::time::sleep(wait).await;
@@ -131,105 +231,77 @@ impl Client {
         }
     }
 
-    async fn once(&self, who: &As<'_>, call: &Call<'_>) -> Result<Answer, ForgeError> {
-        let request = self.request(who, call)?;
+    /// Makes a request once the account's limits, and its writes before this one, are over.
+    async fn in_turn(&self, way: &Way<'_>, call: &Call<'_>) -> Result<Answer, Refusal> {
+        self.traffic.admit(way.account).await?;
+        let _turn = if call.is_write() { Some(self.traffic.turn(way.account).await?) } else { None };
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.once(way, call)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(ForgeError::Unavailable(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())).into()),
+        }
+    }
+
+    async fn once(&self, way: &Way<'_>, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let known = match way.grant {
+            Some(grant) if call.method == Method::GET => self.answers.find(&grant.key(), &way.path).await,
+            Some(_) | None => None,
+        };
+        let request = request(way, call, known.as_deref())?;
         let response = self.crab.execute(request).await.map_err(|e| ForgeError::Unavailable(chain(&e)))?;
         let (parts, body) = response.into_parts();
         let body = http_body_util::Limited::new(body, ANSWER_BYTES_MAX);
         let bytes = body.collect().await.map_err(|e| ForgeError::Unavailable(format!("the answer broke off: {e}")))?.to_bytes();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        if parts.status.is_success() {
-            let link = parts.headers.get("link").and_then(|value| value.to_str().ok());
-            let has_next_page = link.is_some_and(|link| link.contains("rel=\"next\""));
-            return Ok(Answer { body, has_next_page });
+        if let Some(wait) = refusal::used_up(&parts.headers) {
+            self.traffic.close(way.account, wait).await;
         }
-        Err(refusal(call.what, parts.status, &parts.headers, &body))
-    }
-
-    fn request(&self, who: &As<'_>, call: &Call<'_>) -> Result<http::Request<String>, ForgeError> {
-        let secret = match who {
-            As::App => {
-                let token = self.app.generate_bearer_token();
-                token.map_err(|e| denied("signing as the App", &chain(&e), "check `github.private_key_file`"))?
+        if let (StatusCode::NOT_MODIFIED, Some(kept)) = (parts.status, &known) {
+            return Ok(answer(&parts.headers, &kept.body, kept.has_next_page));
+        }
+        if !parts.status.is_success() {
+            let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+            let refusal = refusal::read(call.what, parts.status, &parts.headers, &body);
+            if let Refusal::Told(ForgeError::RateLimited { retry_after }) = &refusal {
+                self.traffic.close(way.account, *retry_after).await;
             }
-            As::Installation(token) => token.expose_secret().to_owned(),
-        };
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {secret}"))
-            .map_err(|_| ForgeError::Unavailable("GitHub's token cannot be sent in a header".into()))?;
-        authorization.set_sensitive(true);
-        let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
-        http::Request::builder()
-            .method(&call.method)
-            .uri(&call.path)
-            .header(AUTHORIZATION, authorization)
-            .header(ACCEPT, "application/vnd.github+json")
-            .header(CONTENT_TYPE, "application/json")
-            .header("x-github-api-version", "2022-11-28")
-            .body(body)
-            .map_err(|e| ForgeError::Rejected { what: call.what.into(), reason: e.to_string() })
+            return Err(refusal);
+        }
+        let has_next_page = link(&parts.headers).is_some_and(|link| link.contains("rel=\"next\""));
+        let answer = answer(&parts.headers, &bytes, has_next_page);
+        if let (Some(grant), Some(etag), true) = (way.grant, parts.headers.get(ETAG), call.method == Method::GET) {
+            let kept = Kept { etag: etag.clone(), body: bytes, has_next_page };
+            self.answers.keep(&grant.key(), &way.path, kept).await;
+        }
+        Ok(answer)
     }
 }
 
-fn denied(what: &str, reason: &str, remedy: &str) -> ForgeError {
-    ForgeError::Denied { what: what.into(), reason: reason.into(), remedy: remedy.into() }
+fn link(headers: &HeaderMap) -> Option<&str> {
+    headers.get(LINK)?.to_str().ok()
 }
 
-/// Reads an error answer as what the caller should do about it.
-fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &Value) -> ForgeError {
-    let message: String =
-        body.get("message").and_then(Value::as_str).unwrap_or_default().chars().take(MESSAGE_CHARS_MAX).collect();
-    if let Some(retry_after) = limit(status, headers, &message) {
-        return ForgeError::RateLimited { retry_after };
-    }
-    let reason = format!("GitHub answered {} {message}", status.as_u16());
-    match status {
-        StatusCode::UNAUTHORIZED => {
-            denied(what, &reason, "check `github.app_id`, `github.private_key_file` and this machine's clock")
-        }
-        StatusCode::FORBIDDEN => {
-            let wanted = headers.get("x-accepted-github-permissions").and_then(|value| value.to_str().ok());
-            denied(
-                what,
-                &reason,
-                &match wanted {
-                    Some(wanted) => format!("grant the App `{wanted}` and accept the change in the installation's settings"),
-                    None => {
-                        "check the App's permissions and whether the repository is archived or the conversation locked".into()
-                    }
-                },
-            )
-        }
-        StatusCode::NOT_FOUND | StatusCode::GONE => {
-            denied(what, &reason, "check that the App is installed on this repository, and that issues are enabled there")
-        }
-        StatusCode::UNPROCESSABLE_ENTITY if what.starts_with("asking for an installation token") => {
-            denied(what, &reason, "grant the App the permissions that the README lists and accept the change in the installation")
-        }
-        status if status.is_server_error() => ForgeError::Unavailable(reason),
-        _ => ForgeError::Rejected { what: what.into(), reason: format!("{reason}{}", details(body)) },
+fn answer(headers: &HeaderMap, body: &[u8], has_next_page: bool) -> Answer {
+    Answer {
+        body: serde_json::from_slice(body).unwrap_or(Value::Null),
+        has_next_page,
+        link: link(headers).map(str::to_owned),
+        at: refusal::date(headers),
     }
 }
 
-fn details(body: &Value) -> String {
-    let errors = body.get("errors").and_then(Value::as_array);
-    let messages = errors.into_iter().flatten().filter_map(|error| error.get("message").or(Some(error))?.as_str());
-    messages.fold(String::new(), |text, message| format!("{text}; {message}")).chars().take(MESSAGE_CHARS_MAX).collect()
-}
-
-/// How long a limit asks to wait, if the answer is one; primary and secondary limits come as 403 or 429.
-fn limit(status: StatusCode, headers: &HeaderMap, message: &str) -> Option<Duration> {
-    if !matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
-        return None;
+fn request(way: &Way<'_>, call: &Call<'_>, known: Option<&Kept>) -> Result<http::Request<String>, ForgeError> {
+    let mut authorization = HeaderValue::from_str(&format!("Bearer {}", way.secret.expose_secret()))
+        .map_err(|_| ForgeError::Unavailable("GitHub's token cannot be sent in a header".into()))?;
+    authorization.set_sensitive(true);
+    let mut request = http::Request::builder()
+        .method(&call.method)
+        .uri(&way.path)
+        .header(AUTHORIZATION, authorization)
+        .header(ACCEPT, "application/vnd.github+json")
+        .header(CONTENT_TYPE, "application/json")
+        .header("x-github-api-version", "2022-11-28");
+    if let Some(known) = known {
+        request = request.header(IF_NONE_MATCH, &known.etag);
     }
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
-    if let Some(seconds) = number("retry-after") {
-        return Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
-    }
-    if number("x-ratelimit-remaining") == Some(0) {
-        let now = headers.get("date").and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok());
-        let wait = number("x-ratelimit-reset").zip(now).map(|(reset, now)| reset - now.timestamp().as_second());
-        return Some(wait.and_then(|wait| u64::try_from(wait).ok()).map_or(SECONDARY_LIMIT_PAUSE, Duration::from_secs));
-    }
-    let is_secondary = status == StatusCode::TOO_MANY_REQUESTS || message.to_lowercase().contains("secondary rate limit");
-    is_secondary.then_some(SECONDARY_LIMIT_PAUSE)
+    let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
+    request.body(body).map_err(|e| ForgeError::Rejected { what: call.what.into(), reason: e.to_string() })
 }

@@ -7,10 +7,10 @@
 use http::Method;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt, Subject};
 use patchwright_domain::event::{IssueNumber, RepoRef};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::client::{As, Call};
+use super::client::Call;
+use super::tokens::Grant;
 use super::{GitHub, checks};
 use crate::forge::ForgeError;
 
@@ -72,17 +72,17 @@ impl GitHub {
         title: &str,
         body: &str,
     ) -> Result<Receipt, ForgeError> {
-        let token = self.client.token(repo, json!({ "pull_requests": "write" })).await?;
+        let grant = Grant::new(repo, &[("pull_requests", "write")]);
         let body = format!("{body}\n{}", key.marker());
         let write = Write {
-            find: format!("/repos/{repo}/pulls?head={}:{branch}&state=all&per_page=100", repo.owner()),
-            create: format!("/repos/{repo}/pulls"),
+            find: format!("/pulls?head={{owner}}:{branch}&state=all&per_page=100"),
+            create: "/pulls".into(),
             body: json!({ "head": branch, "base": base, "title": title, "body": body, "draft": true }),
             update: None,
             what: "opening the pull request",
         };
         let is_it = |found: &Value| found.pointer("/head/ref").and_then(Value::as_str) == Some(branch);
-        Ok(self.find_or_create(&token, &write, is_it).await?.receipt())
+        Ok(self.find_or_create(&grant, &write, is_it).await?.receipt())
     }
 
     async fn ensure_comment(
@@ -92,46 +92,46 @@ impl GitHub {
         issue: IssueNumber,
         body: &str,
     ) -> Result<Receipt, ForgeError> {
-        let token = self.client.token(repo, json!({ "issues": "write" })).await?;
+        let grant = Grant::new(repo, &[("issues", "write")]);
         let marker = key.marker();
         let body = format!("{body}\n{marker}");
         let write = Write {
-            find: format!("/repos/{repo}/issues/{issue}/comments?per_page=100"),
-            create: format!("/repos/{repo}/issues/{issue}/comments"),
+            find: format!("/issues/{issue}/comments?per_page=100"),
+            create: format!("/issues/{issue}/comments"),
             body: json!({ "body": body }),
-            update: Some((format!("/repos/{repo}/issues/comments"), json!({ "body": body }))),
+            update: Some(("/issues/comments".into(), json!({ "body": body }))),
             what: "writing the comment",
         };
         let is_it = |found: &Value| self.is_ours(found) && found["body"].as_str().is_some_and(|body| body.contains(&marker));
-        Ok(self.find_or_create(&token, &write, is_it).await?.receipt())
+        Ok(self.find_or_create(&grant, &write, is_it).await?.receipt())
     }
 
     /// GitHub itself keeps one reaction of a kind by each user.
     async fn react(&self, repo: &RepoRef, subject: Subject) -> Result<Receipt, ForgeError> {
-        let token = self.client.token(repo, json!({ "issues": "write" })).await?;
+        let grant = Grant::new(repo, &[("issues", "write")]);
         let path = match subject {
-            Subject::Issue(issue) => format!("/repos/{repo}/issues/{issue}/reactions"),
-            Subject::Comment(id) => format!("/repos/{repo}/issues/comments/{id}/reactions"),
+            Subject::Issue(issue) => format!("/issues/{issue}/reactions"),
+            Subject::Comment(id) => format!("/issues/comments/{id}/reactions"),
         };
         let call = Call::new(Method::POST, path, json!({ "content": "eyes" }), "reacting to the request");
-        self.client.call(As::Installation(&token), &call).await?;
+        self.client.call(&grant, &call).await?;
         Ok(Receipt { url: None })
     }
 
     /// Finds it and brings it up to date, or makes it.
     pub(super) async fn find_or_create(
         &self,
-        token: &SecretString,
+        grant: &Grant,
         write: &Write,
         is_it: impl Fn(&Value) -> bool,
     ) -> Result<Ensured, ForgeError> {
         let mut round = 1;
         loop {
-            let error = match self.find(token, write, &is_it).await? {
-                Some(found) => return self.update(token, write, found).await.map(Ensured::Found),
+            let error = match self.find(grant, write, &is_it).await? {
+                Some(found) => return self.update(grant, write, found).await.map(Ensured::Found),
                 None => {
                     let call = Call::new(Method::POST, write.create.clone(), write.body.clone(), write.what);
-                    match self.client.call(As::Installation(token), &call).await {
+                    match self.client.call(grant, &call).await {
                         Ok(answer) => return Ok(Ensured::Made(answer.body)),
                         Err(error) => error,
                     }
@@ -149,15 +149,10 @@ impl GitHub {
         }
     }
 
-    async fn find(
-        &self,
-        token: &SecretString,
-        write: &Write,
-        is_it: impl Fn(&Value) -> bool,
-    ) -> Result<Option<Value>, ForgeError> {
+    async fn find(&self, grant: &Grant, write: &Write, is_it: impl Fn(&Value) -> bool) -> Result<Option<Value>, ForgeError> {
         for page in 1..=super::PAGES_MAX {
             let call = Call::get(format!("{}&page={page}", write.find), write.what);
-            let answer = self.client.call(As::Installation(token), &call).await?;
+            let answer = self.client.call(grant, &call).await?;
             let list = answer.body.as_array().or_else(|| answer.body["check_runs"].as_array());
             if let Some(found) = list.into_iter().flatten().find(|found| is_it(found)) {
                 return Ok(Some(found.clone()));
@@ -169,11 +164,11 @@ impl GitHub {
         Ok(None)
     }
 
-    async fn update(&self, token: &SecretString, write: &Write, found: Value) -> Result<Value, ForgeError> {
+    async fn update(&self, grant: &Grant, write: &Write, found: Value) -> Result<Value, ForgeError> {
         let Some((collection, body)) = &write.update else { return Ok(found) };
         let id = found["id"].as_u64().ok_or_else(|| ForgeError::Unavailable("GitHub's answer has no id".into()))?;
         let call = Call::new(Method::PATCH, format!("{collection}/{id}"), body.clone(), write.what);
-        Ok(self.client.call(As::Installation(token), &call).await?.body)
+        Ok(self.client.call(grant, &call).await?.body)
     }
 }
 

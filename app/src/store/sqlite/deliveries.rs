@@ -8,27 +8,54 @@ use rusqlite::Savepoint;
 
 use super::super::records::{duplicate, milliseconds, timestamp};
 use super::{Decided, Received, StoreError, jobs, optional};
+use crate::store::packed::{Packed, pack, unpack};
 
-pub(super) fn receive(tx: &Savepoint<'_>, delivery: &RawDelivery) -> Result<Received, StoreError> {
-    let sql =
-        "INSERT INTO delivery (id, event, body, received_at, decide_after) VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT DO NOTHING";
-    let at = milliseconds(delivery.received_at);
-    let inserted = tx.prepare_cached(sql)?.execute((delivery.id.as_str(), &delivery.event, &delivery.body, at))?;
+/// A delivery that is to be stored, packed by who brings it: the writer has no time for that.
+pub(super) struct New {
+    id: DeliveryId,
+    event: String,
+    received_at: Timestamp,
+    encoding: i64,
+    body: Vec<u8>,
+}
+
+impl New {
+    pub(super) fn of(delivery: &RawDelivery) -> Self {
+        let Packed { encoding, bytes } = pack(&delivery.body);
+        let RawDelivery { id, event, received_at, .. } = delivery;
+        Self { id: id.clone(), event: event.clone(), received_at: *received_at, encoding, body: bytes.into_owned() }
+    }
+}
+
+pub(super) fn receive(tx: &Savepoint<'_>, new: &New) -> Result<Received, StoreError> {
+    let sql = "INSERT INTO delivery (id, event, encoding, body, received_at, decide_after) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
+               ON CONFLICT DO NOTHING";
+    let row = (new.id.as_str(), &new.event, new.encoding, &new.body, milliseconds(new.received_at));
+    let inserted = tx.prepare_cached(sql)?.execute(row)?;
     Ok(if inserted == 1 { Received::Stored } else { Received::Known })
 }
 
 pub(super) fn undecided(tx: &Savepoint<'_>, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-    let sql = "SELECT id, event, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= ?1 \
+    let sql = "SELECT id, event, encoding, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= ?1 \
                ORDER BY received_at, rowid LIMIT ?2";
     let mut statement = tx.prepare_cached(sql)?;
-    let rows = statement
-        .query_map((milliseconds(now), count), |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-    rows.map(|row| {
-        let (id, event, body, received_at) = row?;
+    let rows = statement.query_map((milliseconds(now), count), |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+    })?;
+    let mut waiting = Vec::new();
+    for row in rows {
+        let (id, event, encoding, body, received_at) = row?;
         let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        Ok(RawDelivery { id, event, body, received_at: timestamp(received_at)? })
-    })
-    .collect()
+        match unpack(encoding, body) {
+            Ok(body) => waiting.push(RawDelivery { id, event, body, received_at: timestamp(received_at)? }),
+            // Nobody could ever decide on it, and the others would wait behind it.
+            Err(error) => {
+                tracing::error!(delivery.id = %id, "a delivery is given up: {error}");
+                settle(tx, &id, &Decision::ignore(error.to_string()))?;
+            }
+        }
+    }
+    Ok(waiting)
 }
 
 pub(super) fn postpone(tx: &Savepoint<'_>, id: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
@@ -64,9 +91,14 @@ pub(super) fn decide(tx: &Savepoint<'_>, id: &DeliveryId, decision: Decision, no
         }
         Decision::Ignore { because } => (Decision::Ignore { because }, Decided::Stored),
     };
-    let text = serde_json::to_string(&decision).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    tx.prepare_cached("UPDATE delivery SET decision = ?2 WHERE id = ?1")?.execute((id.as_str(), text))?;
+    settle(tx, id, &decision)?;
     Ok(decided)
+}
+
+fn settle(tx: &Savepoint<'_>, id: &DeliveryId, decision: &Decision) -> Result<(), StoreError> {
+    let text = serde_json::to_string(decision).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    tx.prepare_cached("UPDATE delivery SET decision = ?2 WHERE id = ?1")?.execute((id.as_str(), text))?;
+    Ok(())
 }
 
 fn is_decided(tx: &Savepoint<'_>, id: &DeliveryId) -> Result<bool, StoreError> {

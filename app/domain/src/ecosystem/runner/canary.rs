@@ -7,7 +7,11 @@
 //! and their names are made anew for each proof. Code that lets only the names that it knows pass is not found out by them;
 //! the [findings](crate::proof::findings) are there for such code.
 
+use std::collections::BTreeSet;
+
 use super::Runner;
+use crate::proof::is_test_path;
+use crate::results::place;
 
 /// The root of a library, in its package.
 const LIBRARY: &str = "src/lib.rs";
@@ -44,6 +48,11 @@ pub fn is_place(runner: Runner, path: &str) -> bool {
         Runner::Go => path.ends_with("_test.go"),
         Runner::Node | Runner::Jest | Runner::Vitest => script_ending(path).is_some(),
     }
+}
+
+/// How far a file is from tests of these names: 0 where one of the names says that it is in it, then files of tests, then others.
+pub fn distance(path: &str, names: &BTreeSet<&str>) -> usize {
+    if names.iter().any(|name| place::is_in(name, path)) { 0 } else { 2 - usize::from(is_test_path(path)) }
 }
 
 /// Writes a file of tests for a runner, beside the first of these that it finds already, each with its text. `None` where
@@ -83,7 +92,7 @@ fn with(name: String, copied: &str, (tests, n_tests): (String, usize)) -> (Strin
 }
 
 /// Whether a place shows itself in a file that may be one.
-fn shows_a_place(runner: Runner, path: &str, text: &str) -> bool {
+pub fn shows_a_place(runner: Runner, path: &str, text: &str) -> bool {
     match runner {
         Runner::Cargo | Runner::Nextest => {
             is_rust_test(path) || has_inline_tests(text) || path == LIBRARY || path.ends_with("/src/lib.rs")
@@ -106,7 +115,7 @@ fn file_name(path: &str) -> &str {
 }
 
 fn is_python_test(file: &str) -> bool {
-    file.starts_with("test") && file.ends_with(".py")
+    file.starts_with("test") && file.ends_with(".py") || file.ends_with("_test.py")
 }
 
 /// Whether this is the root of an integration test.
@@ -117,9 +126,10 @@ fn is_rust_test(path: &str) -> bool {
 
 /// The ending by which a script is a test, if it is one.
 fn script_ending(path: &str) -> Option<&str> {
-    const ENDINGS: [&str; 8] =
-        [".test.js", ".test.mjs", ".test.cjs", ".test.ts", ".spec.js", ".spec.mjs", ".spec.cjs", ".spec.ts"];
-    ENDINGS.into_iter().find(|ending| path.ends_with(ending))
+    const KINDS: [&str; 2] = [".test.", ".spec."];
+    const SCRIPTS: [&str; 8] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"];
+    let at = KINDS.iter().find_map(|kind| path.rfind(kind))?;
+    SCRIPTS.contains(&&path[at + ".test.".len()..]).then(|| &path[at..])
 }
 
 fn python(mark: &str) -> (String, usize) {

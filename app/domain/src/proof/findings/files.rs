@@ -1,14 +1,38 @@
 //! What the list of a patch's files says by itself.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, Gate};
 use crate::journal::{Change, ChangeKind};
 use crate::proof::difference::{Difference, Mode, ModeChange};
 
 /// In lower case; whatever folder they are in.
-const PROTECTED_FILES: [&str; 7] =
-    ["codeowners", "action.yml", "action.yaml", "renovate.json", "renovate.json5", ".renovaterc", "dependabot.yml"];
-/// What agents are told to do, in lower case; whatever folder they are in.
-const INSTRUCTIONS: [&str; 9] = [
+const PROTECTED_FILES: [&str; 8] = [
+    "codeowners",
+    "action.yml",
+    "action.yaml",
+    "renovate.json",
+    "renovate.json5",
+    ".renovaterc",
+    "dependabot.yml",
+    "jenkinsfile",
+];
+/// How the names of YAML files begin that say what is run for a commit, in lower case; whatever folder they are in.
+const PIPELINES: [&str; 9] = [
+    ".cirrus",
+    ".drone",
+    ".gitlab-ci",
+    ".travis",
+    ".woodpecker",
+    "appveyor",
+    ".appveyor",
+    "azure-pipelines",
+    "bitbucket-pipelines",
+];
+/// Folders of the root in which such things are, in lower case.
+const PROTECTED_FOLDERS: [&str; 4] = [".buildkite", ".circleci", ".github", ".woodpecker"];
+/// What agents are told to do, and what they are given to do it with, in lower case; whatever folder they are in.
+const INSTRUCTIONS: [&str; 11] = [
     "agents.md",
     "agents.override.md",
     "claude.md",
@@ -18,9 +42,11 @@ const INSTRUCTIONS: [&str; 9] = [
     ".cursorrules",
     ".windsurfrules",
     ".clinerules",
+    ".aider.conf.yml",
+    ".mcp.json",
 ];
 /// Folders with rules for agents, in lower case.
-const INSTRUCTION_FOLDERS: [&str; 4] = [".cursor", ".claude", ".codex", ".gemini"];
+const INSTRUCTION_FOLDERS: [&str; 7] = [".agents", ".claude", ".clinerules", ".codex", ".cursor", ".gemini", ".windsurf"];
 /// Each lock file, and what it is made from; a name that begins with a dot is the end of one.
 const LOCK_FILES: [(&str, &[&str]); 20] = [
     ("Cargo.lock", &["Cargo.toml"]),
@@ -45,25 +71,27 @@ const LOCK_FILES: [(&str, &[&str]); 20] = [
     ("flake.lock", &["flake.nix"]),
 ];
 
-pub(super) fn of_files(changes: &[Change], difference: &Difference) -> Vec<Finding> {
-    let by_name = changes.iter().filter_map(|change| of_file(change, changes));
+/// `fallbacks` are names of further files with instructions.
+pub(super) fn of_files(changes: &[Change], difference: &Difference, fallbacks: &[String]) -> Vec<Finding> {
+    let by_name = changes.iter().filter_map(|change| of_file(change, changes, fallbacks));
     let modes = difference.modes.iter().filter_map(of_mode);
     let mut found: Vec<Finding> = by_name.chain(modes).collect();
+    let has_nul = difference.added.iter().filter(|line| line.text.contains('\0'));
+    let binary: BTreeSet<&str> = has_nul.map(|line| line.path.as_str()).collect();
     for change in changes.iter().filter(|change| change.kind != ChangeKind::Deleted) {
-        let mut lines = difference.added.iter().filter(|line| line.path == change.path);
-        if lines.any(|line| line.text.contains('\0')) {
+        if binary.contains(change.path.as_str()) {
             found.push(about(Gate::Binary, &change.path, added_or_changed(change)));
         }
     }
     found
 }
 
-fn of_file(change: &Change, changes: &[Change]) -> Option<Finding> {
+fn of_file(change: &Change, changes: &[Change], fallbacks: &[String]) -> Option<Finding> {
     let path = change.path.as_str();
     let told = if change.kind == ChangeKind::Deleted { "deleted" } else { added_or_changed(change) };
     let gate = if is_protected(path) {
         Gate::Protected
-    } else if is_instruction(path) {
+    } else if is_instruction(path, fallbacks) {
         Gate::Instructions
     } else if is_lock_file_alone(path, changes) {
         Gate::LockFileAlone
@@ -99,13 +127,19 @@ fn added_or_changed(change: &Change) -> &'static str {
 fn is_protected(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let file = path.rsplit('/').next().unwrap_or(&path);
-    path.split('/').next() == Some(".github") || PROTECTED_FILES.contains(&file)
+    let is_yaml = file.ends_with(".yml") || file.ends_with(".yaml");
+    let root = path.split('/').next().unwrap_or_default();
+    PROTECTED_FOLDERS.contains(&root)
+        || PROTECTED_FILES.contains(&file)
+        || is_yaml && PIPELINES.iter().any(|begin| file.starts_with(begin))
 }
 
-fn is_instruction(path: &str) -> bool {
+fn is_instruction(path: &str, fallbacks: &[String]) -> bool {
     let path = path.to_ascii_lowercase();
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", &path));
-    INSTRUCTIONS.contains(&file) || folder.split('/').any(|part| INSTRUCTION_FOLDERS.contains(&part))
+    INSTRUCTIONS.contains(&file)
+        || fallbacks.iter().any(|name| name.eq_ignore_ascii_case(file))
+        || folder.split('/').any(|part| INSTRUCTION_FOLDERS.contains(&part))
 }
 
 fn is_lock_file_alone(path: &str, changes: &[Change]) -> bool {
@@ -122,11 +156,31 @@ fn is_lock_file_alone(path: &str, changes: &[Change]) -> bool {
 
 /// Whether a file is what a build makes, or somebody else's code, by where it is and what it is called.
 fn is_artefact(path: &str) -> bool {
-    const FOLDERS: [&str; 8] =
-        ["__pycache__", "node_modules", "target", "site-packages", "vendor", "third_party", ".venv", ".tox"];
-    const ENDINGS: [&str; 17] = [
-        ".pyc", ".pyo", ".pyd", ".so", ".dylib", ".dll", ".a", ".o", ".rlib", ".rmeta", ".class", ".jar", ".wasm", ".exe",
-        ".node", ".min.js", ".pth",
+    const FOLDERS: [&str; 9] =
+        ["__pycache__", "node_modules", "target", "site-packages", "vendor", "third_party", ".venv", ".tox", "dist"];
+    const ENDINGS: [&str; 22] = [
+        ".pyc",
+        ".pyo",
+        ".pyd",
+        ".so",
+        ".dylib",
+        ".dll",
+        ".a",
+        ".o",
+        ".rlib",
+        ".rmeta",
+        ".class",
+        ".jar",
+        ".wasm",
+        ".exe",
+        ".node",
+        ".min.js",
+        ".min.css",
+        ".pth",
+        ".pb.go",
+        "_pb2.py",
+        "_pb2.pyi",
+        "_pb2_grpc.py",
     ];
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
     folders.split('/').any(|folder| FOLDERS.contains(&folder)) || ENDINGS.iter().any(|ending| file.ends_with(ending))

@@ -1,12 +1,12 @@
 //! Whether the tests that were there still say what they said: none deleted, named so that nobody runs it, or thinner, and no
 //! threshold lower.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Gate, LINE_CHARS_MAX, found};
+use super::{FINDINGS_MAX, Finding, Gate, LINE_CHARS_MAX, found};
 use crate::journal::{Change, ChangeKind};
 use crate::proof::difference::{Difference, Line};
-use crate::proof::paths::is_test_path;
+use crate::proof::test_files::TestFiles;
 
 /// What an assertion says in the common languages, in lower case.
 const ASSERTIONS: [&str; 8] = ["assert", "expect(", "expect!", "t.error", "t.fatal", "require.", "should", ".raises"];
@@ -19,12 +19,16 @@ const THRESHOLDS: [&str; 9] =
 pub(super) fn of_tests(changes: &[Change], difference: &Difference) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (all_added, all_removed) = (by_path(&difference.added), by_path(&difference.removed));
-    let is_deleted_test = |change: &Change| change.kind == ChangeKind::Deleted && is_test_path(&change.path);
+    let tests = &difference.test_files;
+    let is_deleted_test = |change: &Change| change.kind == ChangeKind::Deleted && tests.has(&change.path);
     let said = if changes.iter().any(is_deleted_test) { texts(&all_added) } else { Texts::new() };
+    let nowhere = Texts::new();
     for change in changes {
         let (added, removed) = (of(&all_added, &change.path), of(&all_removed, &change.path));
         if is_deleted_test(change) {
-            findings.push(gone(change, removed, &said));
+            // Where there are more than are told anyway, nobody looks where they have gone.
+            let said = if findings.len() < FINDINGS_MAX { &said } else { &nowhere };
+            findings.push(gone(change, removed, said, tests));
         }
         if change.kind == ChangeKind::Modified {
             findings.extend(weakened(added, removed));
@@ -60,7 +64,8 @@ fn texts<'a>(lines: &Lines<'a>) -> Texts<'a> {
 }
 
 /// What became of a test file that is not there any more, by what the patch adds to others.
-fn gone(change: &Change, removed: &[&Line], by_path: &Texts<'_>) -> Finding {
+fn gone(change: &Change, removed: &[&Line], by_path: &Texts<'_>, tests: &TestFiles) -> Finding {
+    let is_run_alike = |before: &str, after: &str| tests.has(after) && is_named_alike(before, after);
     let asserted: Vec<&Line> = removed.iter().copied().filter(|line| asserts(line)).collect();
     let said = if asserted.is_empty() { removed.to_vec() } else { asserted };
     let says_it = |lines: &BTreeMap<&str, usize>| {
@@ -78,7 +83,7 @@ fn gone(change: &Change, removed: &[&Line], by_path: &Texts<'_>) -> Finding {
 }
 
 /// Whether a runner that finds a test at one path finds it at the other, by the signs that names have.
-fn is_run_alike(before: &str, after: &str) -> bool {
+fn is_named_alike(before: &str, after: &str) -> bool {
     let parts = |path: &str| {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
@@ -93,17 +98,35 @@ fn is_run_alike(before: &str, after: &str) -> bool {
         |stem| stem.ends_with("Test") || stem.ends_with("Tests"),
     ];
     let own: Vec<_> = signs.iter().filter(|has| has(&stem)).collect();
-    let is_named_alike = if own.is_empty() { folder == folder_after } else { own.iter().any(|has| has(&stem_after)) };
-    is_test_path(after) && extension == extension_after && is_named_alike
+    let has_its_signs = if own.is_empty() { folder == folder_after } else { own.iter().any(|has| has(&stem_after)) };
+    extension == extension_after && has_its_signs
 }
 
 /// Tests that assert less than before.
 fn weakened(added: &[&Line], removed: &[&Line]) -> Option<Finding> {
     let now: Vec<&Line> = added.iter().copied().filter(|line| line.is_test() && asserts(line)).collect();
     let before: Vec<&Line> = removed.iter().copied().filter(|line| line.is_test() && asserts(line)).collect();
-    let is_kept = |line: &&Line| now.iter().any(|kept| kept.text.trim() == line.text.trim());
+    let kept: BTreeSet<&str> = now.iter().map(|kept| kept.text.trim()).collect();
+    let is_kept = |line: &&Line| kept.contains(line.text.trim());
     let missing = before.iter().copied().find(|line| !is_kept(line))?;
-    (before.len() > now.len()).then(|| found(Gate::TestWeakened, missing))
+    (before.len() > now.len()).then(|| gone_from(Gate::TestWeakened, missing, added, removed))
+}
+
+/// What is found about a line that is gone, at the place in the head where it was: the line that stands there instead, or the one
+/// before it.
+fn gone_from(gate: Gate, gone: &Line, added: &[&Line], removed: &[&Line]) -> Finding {
+    let n_removed = removed.iter().filter(|line| line.line < gone.line).count();
+    let mut place = gone.line.saturating_sub(u32::try_from(n_removed).unwrap_or(u32::MAX));
+    let mut is_replaced = false;
+    for line in added.iter().map(|line| line.line) {
+        is_replaced = line == place;
+        if line >= place {
+            break;
+        }
+        place += 1;
+    }
+    let line = if is_replaced { place } else { place.saturating_sub(1) };
+    Finding { line: Some(line.max(1)), ..found(gate, gone) }
 }
 
 fn asserts(line: &Line) -> bool {
@@ -134,10 +157,11 @@ fn holds_thresholds(path: &str) -> bool {
 
 /// Thresholds that are lower than before, or gone.
 fn lowered(added: &[&Line], removed: &[&Line]) -> Vec<Finding> {
-    let mut now: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    // Numbers without a sign are in the order of their bits.
+    let mut now: BTreeMap<&str, BTreeMap<u64, usize>> = BTreeMap::new();
     for line in added {
         for (name, number) in thresholds(&line.text) {
-            now.entry(name).or_default().push(number);
+            *now.entry(name).or_default().entry(number.to_bits()).or_default() += 1;
         }
     }
     let is_lower = |line: &&&Line| {
@@ -145,13 +169,16 @@ fn lowered(added: &[&Line], removed: &[&Line]) -> Vec<Finding> {
             let of_name = now.get_mut(name);
             // Each of several of the same name stands for one that was there.
             let kept = of_name.and_then(|numbers| {
-                let index = numbers.iter().position(|new| *new >= number)?;
-                Some(numbers.swap_remove(index))
+                let least = *numbers.range(number.to_bits()..).next()?.0;
+                let n_left = numbers.remove(&least)?.saturating_sub(1);
+                (n_left > 0).then(|| numbers.insert(least, n_left));
+                Some(())
             });
             kept.is_none()
         })
     };
-    removed.iter().filter(is_lower).map(|line| found(Gate::ThresholdLowered, line)).collect()
+    let gone = removed.iter().filter(is_lower).take(FINDINGS_MAX);
+    gone.map(|line| gone_from(Gate::ThresholdLowered, line, added, removed)).collect()
 }
 
 /// The names and the numbers of a line's thresholds.

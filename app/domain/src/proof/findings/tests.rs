@@ -5,7 +5,7 @@ use crate::sample::changed;
 
 fn line(path: &str, text: &str) -> Option<Gate> {
     let added = Line { path: path.into(), line: 7, text: text.into(), is_inline_test: false, depends_on_tests: false };
-    findings(&[], &Difference { added: vec![added], ..Difference::default() }, &[]).first().map(|finding| {
+    findings(&[], &Difference { added: vec![added], ..Difference::default() }, &[], &[]).first().map(|finding| {
         assert_eq!((finding.path.as_str(), finding.line, finding.told.as_str()), (path, Some(7), text.trim()));
         finding.gate
     })
@@ -63,7 +63,7 @@ fn lines(path: &str, text: &str) -> Vec<Line> {
 }
 
 fn gates(changes: &[Change], difference: &Difference) -> Vec<Gate> {
-    findings(changes, difference, &[]).into_iter().map(|found| found.gate).collect()
+    findings(changes, difference, &[], &[]).into_iter().map(|found| found.gate).collect()
 }
 
 fn of_file(path: &str, kind: ChangeKind) -> Vec<Gate> {
@@ -72,26 +72,79 @@ fn of_file(path: &str, kind: ChangeKind) -> Vec<Gate> {
 
 #[test]
 fn what_a_build_makes_and_what_is_deleted_is_found() {
-    for path in ["__pycache__/calc.cpython-311.pyc", "node_modules/x/index.js", "target/debug/x", "lib/x.so", "evil.pth"] {
+    for path in [
+        "__pycache__/calc.cpython-311.pyc",
+        "node_modules/x/index.js",
+        "target/debug/x",
+        "lib/x.so",
+        "evil.pth",
+        "dist/index.js",
+        "ui/app.min.js",
+        "api/calc.pb.go",
+        "api/calc_pb2.py",
+    ] {
         assert_eq!(of_file(path, ChangeKind::Added), [Gate::Artefact], "{path}");
         assert_eq!(of_file(path, ChangeKind::Deleted), [], "{path}");
     }
     assert_eq!(of_file("tests/test_calc.py", ChangeKind::Deleted), [Gate::TestDeleted]);
     assert_eq!(of_file("src/calc.py", ChangeKind::Deleted), []);
     assert_eq!(of_file("targets/a.py", ChangeKind::Added), []);
+    assert_eq!(of_file("src/distance.py", ChangeKind::Added), []);
 }
 
 #[test]
 fn what_tells_agents_what_to_do_is_found() {
-    for path in
-        ["AGENTS.md", "app/Agents.md", "CLAUDE.md", ".cursorrules", ".cursor/rules/a.mdc", "GEMINI.md", ".claude/settings.json"]
-    {
+    for path in [
+        "AGENTS.md",
+        "app/Agents.md",
+        "CLAUDE.md",
+        ".cursorrules",
+        ".cursor/rules/a.mdc",
+        "GEMINI.md",
+        ".claude/settings.json",
+        ".mcp.json",
+        "app/.agents/skills/a.md",
+        ".windsurf/rules/a.md",
+        ".aider.conf.yml",
+        ".codex/config.toml",
+        ".gemini/a",
+    ] {
         assert_eq!(of_file(path, ChangeKind::Modified), [Gate::Instructions], "{path}");
         assert_eq!(of_file(path, ChangeKind::Deleted), [Gate::Instructions], "{path}");
     }
     assert_eq!(of_file(".github/copilot-instructions.md", ChangeKind::Added), [Gate::Protected]);
     assert_eq!(of_file(".github/patchwright.yml", ChangeKind::Added), [Gate::Protected]);
     assert_eq!(of_file("docs/agents.txt", ChangeKind::Modified), []);
+    let fallback = |path: &str| {
+        let changes = [changed(path, ChangeKind::Modified)];
+        findings(&changes, &Difference::default(), &[], &["HACKING.md".to_owned()]).first().map(|found| found.gate)
+    };
+    assert_eq!((fallback("app/hacking.md"), fallback("HACKING.txt")), (Some(Gate::Instructions), None));
+    assert_eq!(of_file("HACKING.md", ChangeKind::Modified), []);
+}
+
+#[test]
+fn what_is_run_for_a_commit_is_protected_wherever_it_is_said() {
+    for path in [
+        ".gitlab-ci.yml",
+        ".circleci/config.yml",
+        "Jenkinsfile",
+        "ci/Jenkinsfile",
+        "azure-pipelines.yml",
+        "azure-pipelines-release.yaml",
+        ".travis.yml",
+        ".buildkite/pipeline.sh",
+        ".drone.yml",
+        "bitbucket-pipelines.yml",
+        ".woodpecker.yml",
+        ".woodpecker/test.yaml",
+        "appveyor.yml",
+    ] {
+        assert_eq!(of_file(path, ChangeKind::Modified), [Gate::Protected], "{path}");
+    }
+    for path in ["src/azure-pipelines.rs", "docs/circleci.md", "src/jenkinsfile.py", "lib/.circleci.txt"] {
+        assert_eq!(of_file(path, ChangeKind::Modified), [], "{path}");
+    }
 }
 
 #[test]
@@ -121,7 +174,7 @@ fn what_is_not_text_and_what_becomes_another_kind_is_found() {
     assert_eq!(gates(&[changed("logo.dat", ChangeKind::Added)], &binary), [Gate::Binary]);
     let mode = |before, after| {
         let modes = vec![ModeChange { path: "run".into(), before, after }];
-        let found = findings(&[], &Difference { modes, ..Difference::default() }, &[]);
+        let found = findings(&[], &Difference { modes, ..Difference::default() }, &[], &[]);
         found.first().map(|found| (found.gate, found.told.clone()))
     };
     let expected = |told: &str| Some((Gate::ModeChanged, told.to_owned()));
@@ -153,7 +206,7 @@ fn a_test_may_move_with_all_that_it_says() {
 /// What is found where lines of a file are replaced by others.
 fn replaced(path: &str, before: &str, after: &str) -> Option<(Gate, u32, String)> {
     let difference = Difference { added: lines(path, after), removed: lines(path, before), ..Difference::default() };
-    let found = findings(&[changed(path, ChangeKind::Modified)], &difference, &[]);
+    let found = findings(&[changed(path, ChangeKind::Modified)], &difference, &[], &[]);
     found.first().map(|found| (found.gate, found.line.unwrap_or_default(), found.told.clone()))
 }
 
@@ -166,7 +219,7 @@ fn a_test_file_that_asserts_less_is_found() {
         ("a_test.go", "  x := 1\n  t.Errorf(x)\n", "  // t.Errorf(x)\n"),
     ] {
         let said = before.lines().nth(1).map(|line| line.trim().to_owned()).expect("there is one");
-        assert_eq!(replaced(path, before, after), Some((Gate::TestWeakened, 2, said)), "{path}");
+        assert_eq!(replaced(path, before, after), Some((Gate::TestWeakened, 1, said)), "{path}");
         assert_eq!(replaced(path, after, before), None, "{path}");
     }
     // One that expects something else is for the runs to judge.
@@ -213,9 +266,45 @@ fn what_is_not_looked_through_is_said() {
 fn no_finding_shows_a_secret() {
     let token = concat!("ghp", "_x7Qm2Lk9Rt4Vb8Nc1Zp6Ws3Yd5Fg0Hj2Kl4M");
     let added = lines("calc.py", &format!("os.environ['TOKEN'] = '{token}'"));
-    let hits = secrets::hits(&added, &[], &[]);
-    let found = findings(&[], &Difference { added, ..Difference::default() }, &hits);
+    let hits = secrets::hits(&added, &[], &[]).found;
+    let found = findings(&[], &Difference { added, ..Difference::default() }, &hits, &[]);
     assert_eq!(found.iter().map(|found| found.gate).collect::<Vec<_>>(), [Gate::Secret, Gate::AsksTheEnvironment]);
     assert!(!format!("{found:?}").contains("x7Qm2"), "{found:?}");
     assert_eq!(found[0].told, "rule github-pat: ghp_…");
+}
+
+/// An annotation stands in the head, where the base's numbers are those of other lines.
+#[test]
+fn what_is_gone_is_told_where_it_was() {
+    let change = changed("setup.cfg", ChangeKind::Modified);
+    let at = |added: &[(u32, &str)], removed: &[(u32, &str)]| {
+        let of = |lines: &[(u32, &str)]| {
+            let of_file = |(line, text): &(u32, &str)| Line { line: *line, ..lines_of("setup.cfg", text) };
+            lines.iter().map(of_file).collect()
+        };
+        let difference = Difference { added: of(added), removed: of(removed), ..Difference::default() };
+        findings(std::slice::from_ref(&change), &difference, &[], &[])[0].line
+    };
+    let (before, after) = ("fail_under = 90", "fail_under = 10");
+    assert_eq!(at(&[(7, after)], &[(7, before)]), Some(7));
+    // Ten lines are new above it, or gone.
+    let above: Vec<(u32, &str)> = (1..=10).map(|line| (line, "x")).collect();
+    assert_eq!(at(&[&above[..], &[(17, after)]].concat(), &[(7, before)]), Some(17));
+    assert_eq!(at(&[(2, after)], &[&above[..], &[(12, before)]].concat()), Some(2));
+    // With nothing in its place it is the line before, if there is one.
+    assert_eq!(at(&above, &[(7, before)]), Some(16));
+    assert_eq!(at(&[], &[(1, before)]), Some(1));
+}
+
+fn lines_of(path: &str, text: &str) -> Line {
+    lines(path, text).remove(0)
+}
+
+/// Whoever writes an expectation together with the code has proven nothing by it: it is put back to the base's.
+#[test]
+fn a_snapshot_is_a_test() {
+    for path in ["src/__snapshots__/a.test.js.snap", "src/snapshots/calc__tests__mean.snap", "ui/a.ambr"] {
+        assert!(crate::proof::is_test_path(path), "{path}");
+        assert_eq!(of_file(path, ChangeKind::Deleted), [Gate::TestDeleted], "{path}");
+    }
 }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::results::Status::{Errored, Failed, Passed};
+use crate::ecosystem::runner::Runner;
+use crate::proof::findings::Gate;
+use crate::results::Status::{Errored, Failed, Passed, Skipped};
+use crate::results::table::Movement;
 use crate::sample::{changed, ended, plan};
 
 const GREEN: Exit = Exit::Code(0);
@@ -19,6 +22,8 @@ struct Patch {
     is_about_the_build: bool,
     findings: Vec<Finding>,
     known_flaky: BTreeSet<String>,
+    runner: Runner,
+    rewrites: Option<fn(Stand) -> bool>,
 }
 
 const N_CANARIES: usize = 3;
@@ -34,12 +39,14 @@ impl Patch {
             is_about_the_build: false,
             findings: Vec::new(),
             known_flaky: BTreeSet::new(),
+            runner: Runner::Cargo,
+            rewrites: None,
         }
     }
 
     /// Runs what is asked for until there is a verdict, and says in which order that was.
     fn judged(&self, says: Says) -> (Verdict, Vec<Stand>) {
-        let plan = plan();
+        let plan = Plan { runner: Some(self.runner), ..plan() };
         let inquiry = Inquiry {
             plan: &plan,
             changes: &self.changes,
@@ -47,6 +54,7 @@ impl Patch {
             has_canaries: self.canaries.is_some(),
             is_about_the_build: self.is_about_the_build,
             mixed: &self.mixed,
+            test_files: &TestFiles::default(),
             has_inline_tests: false,
             findings: &self.findings,
             known_flaky: &self.known_flaky,
@@ -72,7 +80,9 @@ impl Patch {
         let canaries = self.canaries.filter(|_| has_canaries);
         let canaries = canaries.map(|n_failed| Canaries { n_laid: N_CANARIES, n_failed: n_failed(stand) });
         let exit = if canaries.is_some_and(|canaries| canaries.n_failed > 0) { RED } else { exit };
-        Ran { stand, evidence: ended(exit), results, canaries }
+        let is_rewriting = self.rewrites.is_some_and(|rewrites| rewrites(stand));
+        let rewritten = is_rewriting.then(|| "tests/it.rs".to_owned()).into_iter().collect();
+        Ran { stand, evidence: ended(exit), results, canaries, rewritten }
     }
 
     fn doubt(&self, says: Says) -> Option<Doubt> {
@@ -306,10 +316,10 @@ fn each_stand_has_its_part_of_the_patch() {
         changed("conftest.py", ChangeKind::Modified),
     ];
     let tests = ["tests/changed.rs", "tests/deleted.rs", "tests/added.rs", "conftest.py"];
-    assert_eq!(Stand::Code.restored(&changes), tests);
-    assert_eq!(Stand::Tests.restored(&changes), ["src/lib.rs", "src/old.rs"]);
-    assert_eq!(Stand::Head.restored(&changes), Vec::<String>::new());
-    assert_eq!(Stand::Base.restored(&changes).len(), changes.len());
+    assert_eq!(Stand::Code.restored(&changes, &TestFiles::default()), tests);
+    assert_eq!(Stand::Tests.restored(&changes, &TestFiles::default()), ["src/lib.rs", "src/old.rs"]);
+    assert_eq!(Stand::Head.restored(&changes, &TestFiles::default()), Vec::<String>::new());
+    assert_eq!(Stand::Base.restored(&changes, &TestFiles::default()).len(), changes.len());
 }
 
 #[test]
@@ -326,6 +336,32 @@ fn tests_inside_the_code_are_a_part_of_their_own() {
     // Where only its tests are changed, the code's tree is the base.
     let (_, runs) = Patch { mixed: mixed(false, true), ..Patch::of(CODE) }.judged(mends_an_old_test);
     assert!(!runs.contains(&Stand::Code), "{runs:?}");
+}
+
+/// Runners find tests in files that no convention knows; there a patch can change what is expected together with the code.
+#[test]
+fn a_test_in_a_file_that_is_changed_as_code_proves_nothing() {
+    let says: Says = |stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("testcalc.Mean.test_three", Failed), ("pkg/calc.ts > mean", Failed)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("testcalc.Mean.test_three", Passed), ("pkg/calc.ts > mean", Passed)])),
+    };
+    let of = |runner, paths: &[&str]| Patch { runner, ..Patch::of(paths) }.doubt(says);
+    assert_eq!(of(Runner::Unittest, &["lib/testcalc.py", "calc.py"]), None, "the other one is enough");
+    let only: Says = |stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("testcalc.Mean.test_three", Failed)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("testcalc.Mean.test_three", Passed)])),
+    };
+    let of = |runner, paths: &[&str]| Patch { runner, ..Patch::of(paths) }.doubt(only);
+    assert_eq!(of(Runner::Unittest, &["lib/testcalc.py"]), Some(Doubt::TestsTouched));
+    assert_eq!(of(Runner::Pytest, &["testcalc.py", "calc.py"]), Some(Doubt::TestsTouched));
+    assert_eq!(of(Runner::Unittest, &["calc.py"]), None);
+    let script: Says = |stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("src/calc.ts > calc.js > mean", Failed)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("src/calc.ts > calc.js > mean", Passed)])),
+    };
+    let of = |runner, paths: &[&str]| Patch { runner, ..Patch::of(paths) }.doubt(script);
+    assert_eq!(of(Runner::Vitest, &["src/calc.ts"]), Some(Doubt::TestsTouched));
+    assert_eq!(of(Runner::Vitest, &["calc.js"]), None, "that is what the test is called");
 }
 
 #[test]
@@ -347,6 +383,7 @@ fn without_a_test_command_nothing_is_run() {
         has_canaries: false,
         is_about_the_build: false,
         mixed: &[],
+        test_files: &TestFiles::default(),
         has_inline_tests: false,
         findings: &[],
         known_flaky: &BTreeSet::new(),
@@ -357,14 +394,94 @@ fn without_a_test_command_nothing_is_run() {
 
 #[test]
 fn what_stands_in_the_patch_against_it_keeps_it_from_being_proven() {
-    let finding = Finding {
-        gate: crate::proof::findings::Gate::EndsTheProcess,
-        path: "src/lib.rs".into(),
-        line: Some(3),
-        told: "process::exit(0)".into(),
-    };
+    let finding =
+        Finding { gate: Gate::EndsTheProcess, path: "src/lib.rs".into(), line: Some(3), told: "process::exit(0)".into() };
     let patch = Patch { findings: vec![finding.clone()], ..Patch::of(CODE) };
     let (verdict, runs) = patch.judged(mends_an_old_test);
     let Verdict::Unproven { doubt: Doubt::Suspect, account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
     assert_eq!((account.findings, runs.len()), (vec![finding], 2), "no more is run than shows that it would be one");
+}
+
+#[test]
+fn a_patch_whose_tests_keep_what_must_fail_from_being_reported_is_not_proven() {
+    let patch = |canaries: fn(Stand) -> usize| Patch { canaries: Some(canaries), ..Patch::of(BOTH) };
+    let silenced = |stand| if matches!(stand, Stand::Base | Stand::Code) { N_CANARIES } else { 0 };
+    let (verdict, runs) = patch(silenced).judged(brings_a_test);
+    let Verdict::Unproven { doubt: Doubt::RunnerDeceives, account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((account.is_runner_honest, runs.last()), (Some(false), Some(&Stand::Base)));
+    let fewer = |stand| if matches!(stand, Stand::Base | Stand::Code) { N_CANARIES } else { N_CANARIES - 1 };
+    assert_eq!(patch(fewer).doubt(brings_a_test), Some(Doubt::RunnerDeceives));
+    // A runner that leaves files out which it does not know does so on the base, too.
+    let (verdict, _) = patch(|_| 0).judged(brings_a_test);
+    let Verdict::Proven { account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!(account.is_runner_honest, None);
+    assert_eq!(patch(|_| N_CANARIES).doubt(brings_a_test), None);
+}
+
+#[test]
+fn a_test_that_is_gone_keeps_the_patchs_own_tests_from_proving_it() {
+    let loses: Says = |stand, _| match stand {
+        Stand::Base | Stand::Code => (GREEN, Some(&[("it tests/it.rs > names", Passed), ("it tests/it.rs > counts", Passed)])),
+        Stand::Tests => (RED, Some(&[("it tests/it.rs > adds", Failed), ("it tests/it.rs > names", Passed)])),
+        Stand::Head => (GREEN, Some(&[("it tests/it.rs > adds", Passed), ("it tests/it.rs > names", Passed)])),
+    };
+    let patch = Patch::of(&["src/lib.rs", "tests/a.rs", "tests/it.rs"]);
+    let (verdict, _) = patch.judged(loses);
+    let Verdict::Unproven { doubt: Doubt::Suspect, account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
+    let told = "it tests/it.rs > counts is not run any more".to_owned();
+    assert_eq!(account.findings, [Finding { gate: Gate::TestWeakened, path: "tests/it.rs".into(), line: None, told }]);
+    let renames: Says = |stand, _| match stand {
+        Stand::Base | Stand::Code => (GREEN, Some(&[("names", Passed), ("counts", Passed)])),
+        Stand::Tests => (RED, Some(&[("adds", Failed), ("names", Passed), ("counts all", Passed)])),
+        Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed), ("counts all", Passed)])),
+    };
+    assert_eq!(patch.doubt(renames), None);
+    let skips: Says = |stand, _| match stand {
+        Stand::Base | Stand::Code => (GREEN, Some(&[("names", Passed), ("counts", Passed)])),
+        Stand::Tests => (RED, Some(&[("adds", Failed), ("names", Passed), ("counts", Skipped)])),
+        Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed), ("counts", Skipped)])),
+    };
+    assert_eq!(patch.doubt(skips), Some(Doubt::Suspect));
+}
+
+#[test]
+fn a_test_that_is_gone_is_told_where_those_of_the_base_show_the_fault() {
+    let loses: Says = |stand, _| match stand {
+        Stand::Base => (RED, Some(&[("adds", Failed), ("names", Passed)])),
+        Stand::Code => (GREEN, Some(&[("adds", Passed), ("names", Passed)])),
+        Stand::Tests => (RED, Some(&[("adds", Failed)])),
+        Stand::Head => (GREEN, Some(&[("adds", Passed)])),
+    };
+    let (verdict, _) = Patch::of(BOTH).judged(loses);
+    let Verdict::Proven { account: Some(account), .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!(
+        account.findings.iter().map(|found| (found.gate, found.told.as_str())).collect::<Vec<_>>(),
+        [(Gate::TestWeakened, "names is not run any more")]
+    );
+}
+
+#[test]
+fn an_example_in_the_documentation_of_code_shows_nothing() {
+    let mends: Says = |stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("calc > calc.mean", Failed), ("tests.test_calc > test_one", Passed)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("calc > calc.mean", Passed), ("tests.test_calc > test_one", Passed)])),
+    };
+    assert_eq!(Patch { runner: Runner::Pytest, ..Patch::of(CODE) }.doubt(mends), Some(Doubt::TestsTouched));
+    assert_eq!(Patch { runner: Runner::Jest, ..Patch::of(CODE) }.doubt(mends), None);
+}
+
+#[test]
+fn code_that_changes_tests_while_they_run_is_not_proven() {
+    let patch = |rewrites: fn(Stand) -> bool| Patch { rewrites: Some(rewrites), ..Patch::of(BOTH) };
+    assert_eq!(patch(|stand| stand == Stand::Code).doubt(mends_an_old_test), Some(Doubt::Suspect));
+    assert_eq!(patch(|stand| stand == Stand::Head).doubt(brings_a_test), Some(Doubt::Suspect));
+    let (verdict, _) = patch(|stand| stand == Stand::Code).judged(mends_an_old_test);
+    let findings = &verdict.account().expect("an account").findings;
+    assert_eq!(
+        findings.iter().map(|found| (found.gate, found.path.as_str())).collect::<Vec<_>>(),
+        [(Gate::ReachesForTheRunner, "tests/it.rs")]
+    );
+    // A suite that writes into its own folder does so without the code, too.
+    assert_eq!(patch(|_| true).doubt(mends_an_old_test), None);
+    assert_eq!(patch(|stand| matches!(stand, Stand::Tests | Stand::Head)).doubt(brings_a_test), None);
 }

@@ -10,10 +10,13 @@ use aho_corasick::AhoCorasick;
 use regex::bytes::{Captures, Regex, RegexBuilder};
 use serde::Deserialize;
 
+use super::Left;
 use super::layers::Layer;
 
 /// How large a compiled rule may be, in bytes.
 const COMPILED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How much of a line is looked at on either side of a match, in bytes: a file may be one line.
+const SURROUNDING_BYTES_MAX: usize = 2 * 1024;
 /// What stands in the rules that know a secret by the name before it alone.
 const ASSIGNMENT: &str = "=|>|:{1,3}=";
 
@@ -29,8 +32,8 @@ pub(super) struct Found {
     pub(super) end: usize,
 }
 
-/// All that matches in a text; the rules that know a secret by itself come first.
-pub(super) fn find(path: &str, layer: &Layer) -> Vec<Found> {
+/// All that matches in a text, as far as it may be looked at; the rules that know a secret by itself come first.
+pub(super) fn find(path: &str, layer: &Layer, left: &mut Left) -> Vec<Found> {
     let Rules { rules, allow, .. } = &*RULES;
     let mut found = Vec::new();
     for index in RULES.candidates(&layer.bytes) {
@@ -38,7 +41,13 @@ pub(super) fn find(path: &str, layer: &Layer) -> Vec<Found> {
         if !rule.is_asked(path, layer, allow) {
             continue;
         }
+        if !left.reads(layer.bytes.len()) {
+            return found;
+        }
         for captures in rule.pattern.regex().captures_iter(&layer.bytes) {
+            if !left.matches() {
+                return found;
+            }
             let secret = rule.secret(&captures);
             let whole = captures.get(0).map_or(secret.clone(), |whole| whole.range());
             let matched = Matched { text: &layer.bytes, secret: secret.clone(), whole };
@@ -64,9 +73,12 @@ impl Matched<'_> {
             Target::Secret => &self.text[self.secret.clone()],
             Target::Match => &self.text[self.whole.clone()],
             Target::Line => {
-                let start = self.text[..self.whole.start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-                let rest = &self.text[self.whole.end..];
-                let end = rest.iter().position(|byte| *byte == b'\n').map_or(self.text.len(), |at| self.whole.end + at);
+                let first = self.whole.start.saturating_sub(SURROUNDING_BYTES_MAX);
+                let last = self.text.len().min(self.whole.end + SURROUNDING_BYTES_MAX);
+                let before = &self.text[first..self.whole.start];
+                let start = before.iter().rposition(|byte| *byte == b'\n').map_or(first, |at| first + at + 1);
+                let rest = &self.text[self.whole.end..last];
+                let end = rest.iter().position(|byte| *byte == b'\n').map_or(last, |at| self.whole.end + at);
                 &self.text[start..end]
             }
         }

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
-use super::{Hit, Own, hits, new_hits, redacted};
+use super::{HITS_MAX, Hit, Left, NOT_SHOWN, Own, Scan, hits, new_hits, redacted};
 use crate::proof::difference::Line;
 use crate::proof::findings::Gate;
 
@@ -19,7 +19,8 @@ fn lines(path: &str, text: &str) -> Vec<Line> {
 /// The first secret that is found: its line and what is told of it.
 fn found(text: &str) -> Option<(Option<u32>, String)> {
     let hits = hits(&lines("src/calc.py", text), &[], OWN);
-    hits.first().map(Hit::finding).map(|finding| {
+    assert!(hits.is_whole);
+    hits.found.first().map(Hit::finding).map(|finding| {
         assert_eq!((finding.gate, finding.path.as_str()), (Gate::Secret, "src/calc.py"));
         (finding.line, finding.told)
     })
@@ -110,9 +111,9 @@ fn what_looks_like_a_secret_and_is_none_is_let_be() {
 #[test]
 fn the_name_of_a_file_is_no_excuse_and_no_place_to_hide() {
     let in_lock_file = hits(&lines("package-lock.json", &format!("\"x\": \"{TOKEN}\"")), &[], &[]);
-    assert_eq!(in_lock_file.len(), 1);
+    assert_eq!(in_lock_file.found.len(), 1);
     let name = format!("docs/{TOKEN}.md");
-    let in_name = hits(&[], &[name.as_str()], &[]);
+    let in_name = hits(&[], &[name.as_str()], &[]).found;
     let mut finding = in_name[0].finding();
     in_name[0].hide(&mut finding);
     assert_eq!((finding.path.as_str(), finding.line), ("docs/ghp_….md", None));
@@ -122,7 +123,7 @@ fn the_name_of_a_file_is_no_excuse_and_no_place_to_hide() {
 fn a_secret_that_was_in_the_file_is_not_new() {
     let added = lines("a.py", &format!("moved = '{TOKEN}'"));
     let left = |removed: Vec<Line>, base: Option<String>| {
-        let kept = new_hits(hits(&added, &[], OWN), &removed, |_| Ok::<_, ()>(base.clone()));
+        let kept = new_hits(hits(&added, &[], OWN).found, &removed, |_| Ok::<_, ()>(base.clone()));
         kept.map(|hits| hits.len()).expect("nothing fails")
     };
     assert_eq!(left(vec![], Some(format!("first\nx = '{TOKEN}'\n"))), 0);
@@ -138,4 +139,47 @@ fn words_for_people_hold_no_secret() {
     assert_eq!(told, "I have put ghp_… there, and `ghp_…` here.");
     assert_eq!(redacted("Grizzly-Marmalade-17.\n", OWN), "Griz….\n");
     assert_eq!(redacted("Done.", OWN), "Done.");
+}
+
+/// So many tokens, each in a line.
+fn tokens(n_tokens: usize) -> String {
+    let token = |n: usize| format!("x = '{}{n:06}'\n", &TOKEN[..TOKEN.len() - 6]);
+    (0..n_tokens).map(token).collect()
+}
+
+#[test]
+fn a_scan_stops_where_there_are_more_secrets_than_are_told_apart() {
+    let few = hits(&lines("a.py", &tokens(3)), &[], &[]);
+    assert_eq!((few.found.len(), few.is_whole), (3, true));
+    let many = hits(&lines("a.py", &tokens(HITS_MAX + 1)), &[], &[]);
+    assert_eq!((many.found.len(), many.is_whole), (HITS_MAX, false));
+    assert_eq!(redacted(&tokens(HITS_MAX + 1), &[]), NOT_SHOWN);
+}
+
+/// How many matches and bytes a scan of a text takes.
+fn taken(text: &str, left: Left) -> (usize, usize) {
+    let mut scan = Scan::new(&[], left);
+    scan.lines(&lines("a.py", text));
+    (left.matches - scan.left.matches, left.bytes - scan.left.bytes)
+}
+
+#[test]
+fn a_scan_stops_where_matches_are_none_and_where_rules_read_too_much() {
+    let all = Left::default();
+    // The same again and again: no further secret, and yet something to look at.
+    let (n_matches, n_bytes) = taken(&format!("x = '{TOKEN}'\n").repeat(30), all);
+    assert!(n_matches >= 30 && n_bytes > 0, "{n_matches} {n_bytes}");
+    assert_eq!(taken(&format!("x = '{TOKEN}'\n").repeat(30), Left { matches: 10, ..all }).0, 10);
+    let (_, n_bytes_with) = taken(&"ghp_ akia xoxb- sk_live_ glpat- npm_\n".repeat(30), all);
+    let (_, n_bytes_without) = taken(&"a word that no rule is about, alas.\n".repeat(30), all);
+    assert!(n_bytes_with > n_bytes_without * 2, "{n_bytes_with} {n_bytes_without}");
+    assert_eq!(taken(&tokens(30), Left { bytes: 1, ..all }), (0, 1));
+}
+
+#[test]
+fn what_there_is_no_time_to_look_up_is_new() {
+    let added = lines("a.py", &format!("moved = '{TOKEN}'"));
+    let before = format!("{}x = '{TOKEN}'\n", tokens(HITS_MAX));
+    let kept = new_hits(hits(&added, &[], &[]).found, &[], |_| Ok::<_, ()>(Some(before.clone())));
+    assert_eq!(kept.map(|hits| hits.len()), Ok(1));
 }

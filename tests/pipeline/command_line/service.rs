@@ -1,0 +1,172 @@
+//! The service as a process that is killed and stopped, with its store on disk and GitHub outside of it.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use patchwright::clock::{Clock as _, SystemClock};
+use patchwright::rehearsal::scene::{RepositoryId, Role};
+use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
+use rustix::process::{Pid, Signal, kill_process};
+use secrecy::SecretString;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
+
+use super::*;
+use crate::support::github::APP_ID;
+use crate::support::pipeline::{ISSUE, MAINTAINER, WEBHOOK_SECRET};
+
+/// How long anything may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The entries of a journal that are progress, in their order: after each of them the process is killed.
+const PROGRESS: [&str; 8] =
+    ["prepared", "solved", "verified", "publish_planned", "performed", "performed", "performed", "performed"];
+
+/// A rehearsed GitHub with a request, a model, and the folder of a service.
+struct Outside {
+    folder: TempDir,
+    github: Rehearsal,
+    repo: RepositoryId,
+    model: ScriptedModel,
+}
+
+/// The service, as long as it runs.
+struct Running {
+    process: Child,
+    /// What it says; it must be read, or the process would wait.
+    said: Lines<BufReader<ChildStderr>>,
+}
+
+impl Outside {
+    async fn new() -> Self {
+        let folder = folder();
+        std::fs::write(folder.path().join("key.pem"), WORTHLESS_PRIVATE_KEY).expect("there is room");
+        let mut settings = rehearsal::Settings::new(Arc::new(|| SystemClock.now()));
+        settings.webhook_secret = SecretString::from(WEBHOOK_SECRET);
+        let github = Rehearsal::start(settings).await.expect("loopback has a free port");
+        let files: Vec<_> = SAMPLE.iter().map(|(path, text, executable)| (*path, text.as_bytes(), *executable)).collect();
+        let repo = github.create_repository("octo", "rocket", &files).await.expect("the names are fine");
+        github.set_role(repo, MAINTAINER, Role::Write).expect("the repository is there");
+        github.open_issue(repo, MAINTAINER, "The mean is wrong", "It is 6.").expect("the repository is there");
+        let model = ScriptedModel::start(Script::of(mends())).await.expect("loopback has a free port");
+        Self { folder, github, repo, model }
+    }
+
+    /// Starts the service, and has GitHub send its webhooks there.
+    async fn serve(&self) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_patchwright"));
+        command.args(["serve", "--without-sandbox"]).current_dir(self.folder.path()).env_clear().envs(bare::CONFIG);
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", self.folder.path());
+        let app_id = APP_ID.to_string();
+        for (name, value) in [
+            ("GITHUB__APP_ID", app_id.as_str()),
+            ("GITHUB__PRIVATE_KEY_FILE", "key.pem"),
+            ("GITHUB__WEBHOOK_SECRET", WEBHOOK_SECRET),
+            ("GITHUB__API_URL", &self.github.api_url()),
+            ("GITHUB__WEB_URL", self.github.web_url()),
+            ("MODEL__BASE_URL", &self.model.base_url()),
+            ("SERVER__LISTEN", "127.0.0.1:0"),
+            ("SERVER__WORKERS", "1"),
+            ("STORE__URL", "sqlite:store.db"),
+            ("WORKSPACE__DIR", "state"),
+        ] {
+            command.env(format!("PATCHWRIGHT__{name}"), value);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().expect("the program starts");
+        let mut said = BufReader::new(process.stderr.take().expect("it is a pipe")).lines();
+        let mut before = String::new();
+        let address = async {
+            while let Some(line) = said.next_line().await.expect("it is text") {
+                if let Some((_, rest)) = line.split_once("serving webhooks on ") {
+                    return rest.split(' ').next().map(str::to_owned);
+                }
+                before.push_str(&line);
+            }
+            None
+        };
+        let address = tokio::time::timeout(PATIENCE, address).await.expect("it starts in time");
+        self.github.send_webhooks_to(&address.unwrap_or_else(|| panic!("it does not serve: {before}")));
+        Running { process, said }
+    }
+
+    /// The names of the journal's entries, of the one job; none before it is there.
+    fn journal(&self) -> Vec<String> {
+        let kinds = || -> rusqlite::Result<Vec<String>> {
+            let store = rusqlite::Connection::open(self.folder.path().join("store.db"))?;
+            store.busy_timeout(PATIENCE)?;
+            let mut statement = store.prepare("SELECT json_extract(kind, '$.entry') FROM entry ORDER BY seq")?;
+            statement.query_map((), |row| row.get(0))?.collect()
+        };
+        kinds().unwrap_or_default()
+    }
+
+    /// Waits, while the service runs, until its journal is as wanted.
+    async fn until(&self, running: &mut Running, is_so: impl Fn(&[String]) -> bool) {
+        let waited = async {
+            while !is_so(&self.journal()) {
+                tokio::select! {
+                    line = running.said.next_line() => assert!(line.is_ok_and(|line| line.is_some()), "it goes on until it is ended"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waited).await;
+        assert!(waited.is_ok(), "the journal does not come to this: {:?}", self.journal());
+    }
+
+    /// Lets the lease run out of a process that is no more.
+    fn expire_lease(&self) {
+        let store = rusqlite::Connection::open(self.folder.path().join("store.db")).expect("it is there");
+        store.execute("UPDATE job SET lease_until = 0 WHERE lease_until IS NOT NULL", ()).expect("nobody else writes");
+    }
+
+    #[track_caller]
+    fn is_done_once(&self) {
+        let branches = self.github.branches(self.repo).into_keys().filter(|branch| branch.starts_with("codex/")).count();
+        let (pulls, checks) = (self.github.pull_requests(self.repo).len(), self.github.check_runs(self.repo).len());
+        let comments = self.github.comments(self.repo, ISSUE);
+        let ours: Vec<_> = comments.iter().filter(|comment| comment.via_app).collect();
+        assert_eq!((branches, pulls, checks, ours.len()), (1, 1, 1, 1), "{:?}", self.journal());
+        assert!(ours[0].body.contains("**Proven.**"), "{}", ours[0].body);
+    }
+}
+
+fn n_progress(journal: &[String]) -> usize {
+    journal.iter().filter(|entry| PROGRESS.contains(&entry.as_str())).count()
+}
+
+#[tokio::test]
+async fn a_service_that_is_killed_after_every_entry_does_everything_once() {
+    let outside = Outside::new().await;
+    let mut running = outside.serve().await;
+    outside.github.comment(outside.repo, ISSUE, MAINTAINER, "@codex fix this").expect("the issue is there");
+    for n_entries in 1..=PROGRESS.len() {
+        outside.until(&mut running, |journal| n_progress(journal) >= n_entries).await;
+        running.process.kill().await.expect("it runs");
+        outside.expire_lease();
+        running = outside.serve().await;
+    }
+    outside.until(&mut running, |journal| journal.last().is_some_and(|entry| entry == "completed")).await;
+    running.process.kill().await.expect("it runs");
+    let progress: Vec<_> = outside.journal().into_iter().filter(|entry| PROGRESS.contains(&entry.as_str())).collect();
+    assert_eq!(progress, PROGRESS, "nothing was written down twice");
+    outside.is_done_once();
+}
+
+#[tokio::test]
+async fn a_service_that_is_told_to_stop_hands_its_job_back_to_the_next() {
+    let outside = Outside::new().await;
+    let mut running = outside.serve().await;
+    outside.github.comment(outside.repo, ISSUE, MAINTAINER, "@codex fix this").expect("the issue is there");
+    outside.until(&mut running, |journal| n_progress(journal) >= 1).await;
+    let number = Pid::from_raw(running.process.id().expect("it runs").cast_signed()).expect("no process is 0");
+    kill_process(number, Signal::TERM).expect("it runs");
+    while running.said.next_line().await.is_ok_and(|line| line.is_some()) {}
+    assert_eq!(running.process.wait().await.expect("it was ours").code(), Some(0));
+    // Nobody waits for the lease, which would hold for a minute.
+    let mut running = outside.serve().await;
+    outside.until(&mut running, |journal| journal.last().is_some_and(|entry| entry == "completed")).await;
+    running.process.kill().await.expect("it runs");
+    outside.is_done_once();
+}
