@@ -238,7 +238,8 @@ impl Worker {
             };
             let (tools, workshop, tenure) = (&*self.tools, self.workshop.as_ref(), Tenure::new(&self.tools, lease, now));
             let shift = Shift { tools, workshop, tenure, spec, progress: Progress { run, journal } };
-            match shift.work(stop).await {
+            // What a step needs is large, and every caller up to the thread's first would carry it.
+            match Box::pin(shift.work(stop)).await {
                 Ok(()) => {}
                 Err(StoreError::LeaseLost { .. }) => warn!("the lease is lost; another worker has the job"),
                 Err(error) => tracing::error!(error = %error, "the job stops here until its lease ends"),
@@ -332,12 +333,12 @@ impl Shift<'_> {
             // forge; so that is waited for, and a service that is stopped cuts off what takes too long.
             show(tools, spec, &step, progress.run.walls()).await;
             if let Step::Perform { effect } = step {
-                return publish::perform(tools, workshop, spec, effect).await;
+                return Box::pin(publish::perform(tools, workshop, spec, effect)).await;
             }
-            let done = async { do_step(tools, workshop, spec, lease, progress, step).await.map(Some) };
+            let done = Box::pin(async { do_step(tools, workshop, spec, lease, progress, step).await.map(Some) });
             Ok(unless(stop, done).await?.unwrap_or(Answer::Written))
         };
-        tenure.during(now, step).await
+        tenure.during(now, Box::pin(step)).await
     }
 
     /// What to do about an answer: an error is an answer too.
