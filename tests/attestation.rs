@@ -65,9 +65,9 @@ fn proven() -> Verdict {
     Verdict::Proven { base: evidence(101), head: evidence(0), account: Some(Box::new(account)) }
 }
 
-fn statement(attestor: &Attestor) -> Statement {
-    let commit = |digit: &str| CommitId::parse(&digit.repeat(40)).expect("forty digits");
-    let plan = Plan {
+/// How a repository of Rust is tested that says nothing else.
+pub(crate) fn plan() -> Plan {
+    Plan {
         source: "cargo".into(),
         setup: None,
         test: Some("cargo test".into()),
@@ -76,8 +76,13 @@ fn statement(attestor: &Attestor) -> Statement {
         decided_by: Vec::new(),
         droppings: Vec::new(),
         demands: Demands::default(),
-    };
-    let prepared = Prepared { base: commit("a"), plan, baseline: None, request: Digest::of(b""), reach: None, notes: Vec::new() };
+    }
+}
+
+fn statement(attestor: &Attestor) -> Statement {
+    let commit = |digit: &str| CommitId::parse(&digit.repeat(40)).expect("forty digits");
+    let prepared =
+        Prepared { base: commit("a"), plan: plan(), baseline: None, request: Digest::of(b""), reach: None, notes: Vec::new() };
     let changes = [Change { path: "src/lib.rs".into(), kind: ChangeKind::Modified, lines_added: 1, lines_removed: 1 }];
     Statement::of_patch(&Facts {
         head: None,

@@ -13,6 +13,20 @@ use serde_json::Value;
 
 use crate::support::uml::is_required;
 
+/// The code of a library with a fault; in front of the modules that put it together with tests.
+macro_rules! wrong {
+    () => {
+        "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / (values.len() as i64 - 1)\n}\n"
+    };
+}
+
+/// The same, mended.
+macro_rules! right {
+    () => {
+        "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / values.len() as i64\n}\n"
+    };
+}
+
 mod cheats;
 mod declared;
 mod honest;

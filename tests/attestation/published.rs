@@ -8,7 +8,7 @@ use patchwright_domain::journal::{Digest, EntryKind, Outcome};
 
 use super::attestor;
 use crate::support::pipeline::pull::MENDED;
-use crate::support::pipeline::{MAINTAINER, Setup, does};
+use crate::support::pipeline::{MAINTAINER, Setup, World, does};
 
 fn signing() -> Setup {
     let folder = tempfile::tempdir().expect("a folder");
@@ -18,6 +18,20 @@ fn signing() -> Setup {
 /// The line that a person copies out of the details of the check run.
 fn copied(text: &str) -> &str {
     text.lines().find(|line| line.starts_with('{')).expect("it is there")
+}
+
+/// What `patchwright jobs` says of a world's store: exit code, standard output, standard error.
+fn jobs(world: &World, database: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let url = format!("sqlite:{}", world.folder.path().join(database).display());
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_patchwright"))
+        .arg("jobs")
+        .args(arguments)
+        .env("PATCHWRIGHT__STORE__URL", url)
+        .current_dir(world.folder.path())
+        .output()
+        .expect("the program starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.code(), text(&done.stdout), text(&done.stderr))
 }
 
 #[tokio::test]
@@ -68,17 +82,7 @@ async fn the_store_s_owner_can_bring_an_envelope_out() {
         .play(async |world| {
             assert_eq!(world.fix_this().await, Outcome::Proven);
             let job = world.job().await.id();
-            let ask = |job: &str, database: &str| {
-                let url = format!("sqlite:{}", world.folder.path().join(database).display());
-                let done = std::process::Command::new(env!("CARGO_BIN_EXE_patchwright"))
-                    .args(["jobs", "attestation", job])
-                    .env("PATCHWRIGHT__STORE__URL", url)
-                    .current_dir(world.folder.path())
-                    .output()
-                    .expect("the program starts");
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                (done.status.code(), text(&done.stdout), text(&done.stderr))
-            };
+            let ask = |job: &str, database: &str| jobs(world, database, &["attestation", job]);
             let details = world.github.check_runs(world.repo)[0].output["text"].as_str().expect("it has details").to_owned();
             let (code, printed, _) = ask(job.as_str(), "patchwright.db");
             assert_eq!((code, printed.trim_end()), (Some(0), copied(&details)));
@@ -98,18 +102,7 @@ async fn the_store_s_owner_can_bring_out_what_the_proof_has_printed() {
         .play(async |world| {
             assert_eq!(world.fix_this().await, Outcome::Proven);
             let job = world.job().await.id();
-            let ask = |arguments: &[&str]| {
-                let url = format!("sqlite:{}", world.folder.path().join("patchwright.db").display());
-                let done = std::process::Command::new(env!("CARGO_BIN_EXE_patchwright"))
-                    .args(["jobs", "logs", job.as_str()])
-                    .args(arguments)
-                    .env("PATCHWRIGHT__STORE__URL", url)
-                    .current_dir(world.folder.path())
-                    .output()
-                    .expect("the program starts");
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                (done.status.code(), text(&done.stdout), text(&done.stderr))
-            };
+            let ask = |arguments: &[&str]| jobs(world, "patchwright.db", &[&["logs", job.as_str()], arguments].concat());
             let run = world.run().await;
             let account = run.judged().and_then(|judged| judged.verdict.account()).expect("it was judged");
             let (code, all, _) = ask(&[]);

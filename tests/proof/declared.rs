@@ -21,18 +21,6 @@ macro_rules! library {
     };
 }
 
-macro_rules! wrong {
-    () => {
-        "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / (values.len() as i64 - 1)\n}\n"
-    };
-}
-
-macro_rules! right {
-    () => {
-        "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / values.len() as i64\n}\n"
-    };
-}
-
 macro_rules! fixtures {
     () => {
         "\n#[cfg(test)]\nmod fixtures;\n"

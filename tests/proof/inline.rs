@@ -9,18 +9,6 @@ macro_rules! library {
     };
 }
 
-macro_rules! wrong {
-    () => {
-        "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / (values.len() as i64 - 1)\n}\n"
-    };
-}
-
-macro_rules! right {
-    () => {
-        "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / values.len() as i64\n}\n"
-    };
-}
-
 macro_rules! three {
     () => {
         "fn three() { assert_eq!(mean(&[2, 4, 6]), 4); }"

@@ -12,8 +12,7 @@ use patchwright::worker::solve::{self, Solve};
 use patchwright::worker::workshop::Workshop;
 use patchwright::worker::{Answer, Progress, StepError, Tools};
 use patchwright::workspace::WorkspaceError;
-use patchwright_domain::demands::{Demands, Isolation};
-use patchwright_domain::ecosystem::Plan;
+use patchwright_domain::demands::Isolation;
 use patchwright_domain::effect::Effect;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobSpec, Usage};
@@ -25,6 +24,7 @@ use tokio::sync::mpsc;
 
 use super::github::WorldForge;
 use super::world::World;
+use crate::attestation::plan;
 
 /// What a turn uses, in tokens, and the most that is reserved for it.
 const TURN_TOKENS: u64 = 300;
@@ -102,18 +102,8 @@ impl Workshop for WorldWorkshop {
         let request = tools.forge.context(spec).await?;
         let request = tools.store.put_artifact(serde_json::to_vec(&request).expect("it is text")).await?;
         self.toil(tools).await;
-        let plan = Plan {
-            source: "cargo".into(),
-            setup: None,
-            test: Some("cargo test".into()),
-            runner: None,
-            checks: Vec::new(),
-            decided_by: Vec::new(),
-            droppings: Vec::new(),
-            demands: Demands::default(),
-        };
         let base = CommitId::parse(&"a".repeat(40)).expect("forty digits");
-        let prepared = Prepared { base, plan, baseline: Some(evidence(101)), request, reach: None, notes: Vec::new() };
+        let prepared = Prepared { base, plan: plan(), baseline: Some(evidence(101)), request, reach: None, notes: Vec::new() };
         Ok(Answer::entry(EntryKind::Prepared { prepared }))
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Pair<'a> {
     /// Test by test, where all of the runs were reported.
     pub(super) table: Option<Table>,
     pub(super) runner: Option<Runner>,
-    /// The files that the two differ in, but for those of which only the code differs.
+    /// The files of the patch that count as code whole: no tests are taken apart from it there.
     pub(super) code: Vec<&'a str>,
     pub(super) known_flaky: &'a BTreeSet<String>,
 }
