@@ -85,6 +85,11 @@ impl Lease {
         Self { job, fence }
     }
 
+    /// The same right, for an adapter's request that outlives its caller's.
+    fn again(&self) -> Self {
+        Self { job: self.job.clone(), fence: self.fence }
+    }
+
     /// How often the job had been claimed, this claim included; a write with less is refused.
     pub fn fence(&self) -> u32 {
         self.fence

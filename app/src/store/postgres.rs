@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use patchwright_domain::policy::Decision;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::timeout;
@@ -30,7 +30,9 @@ use jobs::Taken;
 use schema::{Kind, Migration, Schema, State};
 
 pub mod address;
+mod artifacts;
 mod deliveries;
+mod flaky;
 mod jobs;
 mod ledger;
 mod refusal;
@@ -117,7 +119,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn offset(&self, clock: impl Fn() -> Timestamp) -> Result<SignedDuration, StoreError> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.pool.acquire().await?;
         let before = clock();
         let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
         let theirs: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
@@ -125,12 +127,27 @@ impl PostgresStore {
         Ok(SignedDuration::from_millis(ours.saturating_sub(theirs)))
     }
 
-    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        Ok(self.pool.acquire().await?)
+    /// Asks by one statement, or by several that need not hold together.
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let pool = self.pool.clone();
+        whole(async move { work(&mut *pool.acquire().await?).await }).await
     }
 
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.pool.begin().await?)
+    /// Does a piece of work in a transaction, of which all is kept or nothing.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let pool = self.pool.clone();
+        whole(async move {
+            let mut tx = pool.begin().await?;
+            let done = work(&mut tx).await;
+            end(tx, done).await
+        })
+        .await
     }
 }
 
@@ -179,10 +196,17 @@ async fn warn_of_lost_commits(connection: &mut PgConnection) {
     }
 }
 
-/// Ends a request that no answer comes to.
-async fn bounded<T>(request: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+/// Has a request run to its end, or until no answer comes to it.
+///
+/// It is a task of its own, so that it goes on also while its caller attends to something else, or has given it up: a caller
+/// that holds a row by one request and waits for that row by another would wait for itself.
+async fn whole<T: Send + 'static>(
+    request: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
     let silence = || StoreError::Unavailable(format!("the database did not answer within {} s", REQUEST_TIMEOUT.as_secs()));
-    timeout(REQUEST_TIMEOUT, request).await.map_err(|_| silence())?
+    let done = tokio::spawn(timeout(REQUEST_TIMEOUT, request)).await;
+    done.map_err(|fault| StoreError::Unavailable(format!("the request to the database broke off: {fault}")))?
+        .map_err(|_| silence())?
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -213,183 +237,133 @@ async fn end<T>(tx: Transaction<'_, Postgres>, done: Result<T, StoreError>) -> R
 #[async_trait]
 impl Store for PostgresStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
-        let received = bounded(async { deliveries::receive(&mut *self.connection().await?, delivery).await }).await?;
+        let delivery = delivery.clone();
+        let received = self.ask(|tx| Box::pin(async move { deliveries::receive(tx, &delivery).await })).await?;
         // Who takes deliveries decides on them too, so nobody else needs to hear of this one at once.
         self.signals.deliveries.notify_one();
         Ok(received)
     }
 
     async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-        bounded(async { deliveries::undecided(&mut *self.connection().await?, now, count).await }).await
+        self.ask(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await
     }
 
     async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
-        bounded(async { deliveries::postpone(&mut *self.connection().await?, delivery, until).await }).await
+        let id = delivery.clone();
+        self.ask(move |tx| Box::pin(async move { deliveries::postpone(tx, &id, until).await })).await
     }
 
     async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError> {
-        let decided = bounded(async {
-            let mut tx = self.begin().await?;
-            let decided = deliveries::decide(&mut tx, delivery, decision.clone(), now).await;
-            end(tx, decided).await
-        })
-        .await?;
+        let (id, decision) = (delivery.clone(), decision.clone());
+        let decided = self.run(move |tx| Box::pin(async move { deliveries::decide(tx, &id, decision, now).await })).await?;
         self.signals.jobs.notify_one();
         Ok(decided)
     }
 
     async fn received_at(&self, delivery: &DeliveryId) -> Result<Timestamp, StoreError> {
-        bounded(async { deliveries::received_at(&mut *self.connection().await?, delivery).await }).await
+        let id = delivery.clone();
+        self.ask(|tx| Box::pin(async move { deliveries::received_at(tx, &id).await })).await
     }
 
     async fn decision(&self, delivery: &DeliveryId) -> Result<Option<Decision>, StoreError> {
-        bounded(async { deliveries::decision(&mut *self.connection().await?, delivery).await }).await
+        let id = delivery.clone();
+        self.ask(|tx| Box::pin(async move { deliveries::decision(tx, &id).await })).await
     }
 
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
-        bounded(async { jobs::open(&mut *self.connection().await?, repo, issue).await }).await
+        self.ask(move |tx| Box::pin(jobs::open(tx, repo, issue))).await
     }
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
-        bounded(async {
+        let (pool, worker) = (self.pool.clone(), worker.to_owned());
+        let taken = whole(async move {
             for _ in 0..OVERTAKEN_MAX {
-                let mut tx = self.begin().await?;
-                match jobs::claim(&mut tx, worker, now, lease).await {
-                    Ok(Taken::Claim(claim)) => return end(tx, Ok(claim.map(|claim| *claim))).await,
-                    Ok(Taken::Unsound(error)) => return end(tx, Ok(())).await.and(Err(error)),
+                let mut tx = pool.begin().await?;
+                match jobs::claim(&mut tx, &worker, now, lease).await {
                     Ok(Taken::Overtaken) => tx.rollback().await?,
-                    Err(error) => return end(tx, Err(error)).await,
+                    taken => return end(tx, taken).await,
                 }
             }
-            // The others have work; there may be more of it.
-            self.signals.jobs.notify_one();
-            Ok(None)
-        })
-        .await
+            Ok(Taken::Overtaken)
+        });
+        match taken.await? {
+            Taken::Claim(claim) => Ok(claim.map(|claim| *claim)),
+            Taken::Unsound(error) => Err(error),
+            Taken::Overtaken => {
+                // The others have work; there may be more of it.
+                self.signals.jobs.notify_one();
+                Ok(None)
+            }
+        }
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError> {
-        bounded(async { jobs::renew(&mut *self.connection().await?, lease, later(now, duration)).await }).await
+        let lease = lease.again();
+        self.ask(move |tx| Box::pin(async move { jobs::renew(tx, &lease, later(now, duration)).await })).await
     }
 
     async fn append(&self, lease: &Lease, seen: u32, kind: EntryKind, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let entries = jobs::append(&mut tx, lease, seen, kind, now).await;
-            end(tx, entries).await
-        })
-        .await
+        let lease = lease.again();
+        self.run(move |tx| Box::pin(async move { jobs::append(tx, &lease, seen, kind, now).await })).await
     }
 
     async fn request_cancel(&self, key: &JobKey, because: &str, now: Timestamp) -> Result<(), StoreError> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let requested = jobs::request_cancel(&mut tx, &JobId::of(key), because, now).await;
-            end(tx, requested).await
-        })
-        .await
+        let (job, because) = (JobId::of(key), because.to_owned());
+        self.run(move |tx| Box::pin(async move { jobs::request_cancel(tx, &job, &because, now).await })).await
     }
 
     async fn release(&self, lease: Lease, not_before: Timestamp) -> Result<(), StoreError> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let released = jobs::release(&mut tx, &lease, not_before).await;
-            end(tx, released).await
-        })
-        .await?;
+        self.run(move |tx| Box::pin(async move { jobs::release(tx, &lease, not_before).await })).await?;
         self.signals.jobs.notify_one();
         Ok(())
     }
 
     async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
-        bounded(async { jobs::job(&mut *self.connection().await?, job).await }).await
+        let job = job.clone();
+        self.ask(|tx| Box::pin(async move { jobs::job(tx, &job).await })).await
     }
 
     async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
-        bounded(async { jobs::journal(&mut *self.connection().await?, job, seen).await }).await
+        let job = job.clone();
+        self.ask(move |tx| Box::pin(async move { jobs::journal(tx, &job, seen).await })).await
     }
 
     async fn reserve(&self, lease: &Lease, most: Spending, limits: &Limits, now: Timestamp) -> Result<Reserved, StoreError> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let reserved = ledger::reserve(&mut tx, lease, most, limits, now).await;
-            end(tx, reserved).await
-        })
-        .await
+        let (lease, limits) = (lease.again(), *limits);
+        self.run(move |tx| Box::pin(async move { ledger::reserve(tx, &lease, most, &limits, now).await })).await
     }
 
     async fn settle(&self, lease: &Lease, used: Spending) -> Result<(), StoreError> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let settled = ledger::settle(&mut tx, lease, used).await;
-            end(tx, settled).await
-        })
-        .await
+        let lease = lease.again();
+        self.run(move |tx| Box::pin(async move { ledger::settle(tx, &lease, used).await })).await
     }
 
     async fn spending(&self, scope: Scope, day: Date) -> Result<Spending, StoreError> {
-        bounded(async { ledger::spending(&mut *self.connection().await?, scope, day).await }).await
+        self.ask(move |tx| Box::pin(ledger::spending(tx, scope, day))).await
     }
 
     async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
-        let digest = Digest::of(&bytes);
-        bounded(async {
-            let sql = "INSERT INTO artifact (digest, bytes) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-            sqlx::query(sql).bind(digest.to_string()).bind(bytes).execute(&mut *self.connection().await?).await?;
-            Ok(digest)
-        })
-        .await
+        self.ask(|tx| Box::pin(artifacts::put(tx, bytes))).await
     }
 
     async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        bounded(async {
-            let row = sqlx::query_scalar("SELECT bytes FROM artifact WHERE digest = $1").bind(digest.to_string());
-            let bytes: Option<Vec<u8>> = row.fetch_optional(&mut *self.connection().await?).await?;
-            let bytes = bytes.ok_or_else(|| StoreError::Unknown { what: format!("artifact {digest}") })?;
-            if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(StoreError::Corrupt(format!("artifact {digest}"))) }
-        })
-        .await
+        let digest = *digest;
+        self.ask(move |tx| Box::pin(artifacts::get(tx, digest))).await
     }
 
     async fn remember_flaky(&self, repo: u64, tests: &[String], now: Timestamp) -> Result<(), StoreError> {
-        let repo = number(repo)?;
-        // In one order everywhere, so that two who remember the same tests never wait for each other in a circle.
-        let tests: BTreeSet<&String> = tests.iter().collect();
-        let digests: Vec<String> = tests.iter().map(|test| Digest::of(test.as_bytes()).to_string()).collect();
-        let names: Vec<&[u8]> = tests.iter().map(|test| test.as_bytes()).collect();
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let sql = "INSERT INTO flaky_test (repo, digest, test, seen_at) \
-                       SELECT $1, digest, test, $4 FROM unnest($2::text[], $3::bytea[]) AS seen (digest, test) \
-                       ON CONFLICT (repo, digest) DO UPDATE SET seen_at = greatest(flaky_test.seen_at, excluded.seen_at)";
-            let rows = sqlx::query(sql).bind(repo).bind(digests).bind(names).bind(milliseconds(now));
-            rows.execute(&mut *tx).await?;
-            let sql = "DELETE FROM flaky_test WHERE repo = $1 AND digest NOT IN \
-                       (SELECT digest FROM flaky_test WHERE repo = $1 ORDER BY seen_at DESC, test LIMIT $2)";
-            sqlx::query(sql).bind(repo).bind(i64::from(FLAKY_TESTS_MAX)).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
-        })
-        .await
+        let (repo, tests) = (number(repo)?, tests.iter().cloned().collect());
+        self.run(move |tx| Box::pin(flaky::remember(tx, repo, tests, now))).await
     }
 
     async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
         let (repo, since) = (number(repo)?, earlier(now, FLAKY_FOR));
-        bounded(async {
-            let row = sqlx::query_scalar("SELECT test FROM flaky_test WHERE repo = $1 AND seen_at >= $2").bind(repo).bind(since);
-            let names: Vec<Vec<u8>> = row.fetch_all(&mut *self.connection().await?).await?;
-            let name = |bytes| String::from_utf8(bytes).map_err(|e| StoreError::Corrupt(format!("a test's name: {e}")));
-            names.into_iter().map(name).collect()
-        })
-        .await
+        self.ask(move |tx| Box::pin(flaky::seen(tx, repo, since))).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        bounded(async {
-            let sql = "UPDATE delivery SET postponed = postponed WHERE false";
-            sqlx::query(sql).execute(&mut *self.connection().await?).await?;
-            Ok(())
-        })
-        .await
+        let sql = "UPDATE delivery SET postponed = postponed WHERE false";
+        self.ask(move |tx| Box::pin(async move { Ok(sqlx::query(sql).execute(tx).await.map(drop)?) })).await
     }
 
     fn signals(&self) -> &Signals {
