@@ -10,6 +10,7 @@ mod devcontainer;
 mod gate;
 mod hostile;
 mod limits;
+mod machines;
 mod owners;
 mod prove;
 mod refusals;

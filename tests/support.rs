@@ -6,4 +6,5 @@ pub(crate) mod onlooker;
 pub(crate) mod openapi;
 pub(crate) mod pipeline;
 pub(crate) mod podman;
+pub(crate) mod postgres;
 pub(crate) mod uml;

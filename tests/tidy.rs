@@ -104,7 +104,7 @@ fn adapters(port: &str) -> Vec<&'static str> {
     match port {
         "model" => vec!["model::chat", "model::messages", "model::responses", "model::scripted"],
         "sandbox" => vec!["sandbox::bare", "sandbox::container", "sandbox::kubernetes", "sandbox::local", "sandbox::toolchains"],
-        "store" => vec!["store::sqlite", "store::memory"],
+        "store" => vec!["store::sqlite", "store::postgres", "store::memory"],
         "forge" => vec!["forge::github", "forge::local"],
         _ => vec!["agent::turns"],
     }

@@ -16,15 +16,18 @@ mod giving;
 mod in_pod;
 mod interruption;
 mod jobs;
+mod migrate;
 mod prove;
 mod replay;
 mod run;
 mod sandbox;
 mod serve;
 mod signing;
+mod store;
 mod story;
 mod terminal;
 mod verify;
+mod work;
 
 /// The coding agent that maintainers can trust with their repositories.
 ///
@@ -61,6 +64,14 @@ enum Command {
     /// Serves until it gets SIGINT or SIGTERM; then it takes no more deliveries, hands back its jobs and ends. It needs the
     /// App's number, private key and webhook secret; `manifests/patchwright.example.toml` has all keys.
     Serve(serve::Arguments),
+    /// Work on the jobs that servers have taken in, on this or any other machine
+    ///
+    /// Serves nothing. It needs the same configuration as the servers, and a store that several processes share: PostgreSQL.
+    /// Works until it gets SIGINT or SIGTERM; then it hands back its jobs and ends.
+    Work(work::Arguments),
+    /// Bring the schema of the store's database up to date
+    #[command(after_help = migrate::HELP)]
+    Migrate(migrate::Arguments),
     /// Say what works on this machine and what to do about what does not
     ///
     /// Tries sandbox, git, folders, store, model endpoint and the App's credentials for real. Exit code 3 if the machine or a
@@ -184,6 +195,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(arguments) => block_on(demo::demo(arguments)),
         Command::Run(arguments) => interruptible(run::run(arguments)),
         Command::Serve(arguments) => block_on(serve::serve(arguments)),
+        Command::Work(arguments) => block_on(work::work(arguments)),
+        Command::Migrate(arguments) => interruptible(migrate::migrate(arguments)),
         Command::Prove(arguments) => interruptible(prove::prove(arguments)),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Jobs(arguments) => interruptible(jobs::jobs(arguments)),

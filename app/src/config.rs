@@ -265,13 +265,23 @@ pub struct Agent {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `sqlite:PATH`, or `memory:` for a store that forgets everything at the end.
+    /// `sqlite:PATH`, or `memory:` for a store that forgets everything at the end, or, for several processes and machines,
+    /// `postgres://USER@HOST:PORT/DATABASE` with PostgreSQL 13 or newer: over a network its certificate must hold
+    /// (`?sslrootcert=FILE` names the authority) unless `?sslmode=require` or `?sslmode=disable` says otherwise.
     pub url: String,
+    /// The password of PostgreSQL's user. Where it is not set, libpq's variables and password file are asked (`PGPASSWORD`,
+    /// `PGPASSFILE`). It may not stand in the address.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretString>,
+    /// Whether `serve` and `work` bring PostgreSQL's schema up to date at the start, by steps beside which servers of the version
+    /// before go on. Where the role may not change the schema, run `patchwright migrate` with one that may.
+    pub migrate: bool,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { url: "sqlite:patchwright.db".into() }
+        Self { url: "sqlite:patchwright.db".into(), password: None, migrate: true }
     }
 }
 
@@ -294,7 +304,8 @@ impl Default for Workspace {
 #[serde(default, deny_unknown_fields)]
 pub struct Attestation {
     /// The file with the ed25519 key that signs, as PKCS#8 in PEM form, which only its owner may read (mode 0600). Where it is
-    /// not set, `attestation-key.pem` beside the store's database is used, and made at the first start.
+    /// not set, `attestation-key.pem` beside the store's database is used, and made at the first start;
+    /// beside PostgreSQL there is no such place, and without it nothing is signed.
     pub key_file: Option<PathBuf>,
 }
 

@@ -18,11 +18,12 @@ pub struct Guarded {
 impl Guarded {
     /// The secrets of a configuration, and the App's key where that is at hand.
     pub fn new(config: &Config, app_key: Option<SecretString>) -> Self {
-        let Config { github, model, mcp, sandbox, .. } = config;
+        let Config { github, model, mcp, sandbox, store, .. } = config;
         let own = [
             ("`github.webhook_secret`", &github.webhook_secret),
             ("`github.webhook_secret_previous`", &github.webhook_secret_previous),
             ("`model.api_key`", &model.api_key),
+            ("`store.password`", &store.password),
             ("App's private key", &app_key),
         ];
         let mcp = mcp.iter().map(|mcp| ("`mcp.token`", &mcp.token));

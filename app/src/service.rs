@@ -1,6 +1,5 @@
-//! Server, intake, sweep and workers in one process, joined by nothing but the store.
+//! Server, intake, sweep and workers in one process, or workers alone, joined by nothing but the store.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,52 +29,51 @@ pub struct Staffing {
 /// A service that runs; it ends when told to, not when dropped by accident of a long-lived process.
 #[derive(Debug)]
 pub struct Service {
-    address: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
 
 impl Service {
-    /// Starts to serve on a listener.
-    ///
-    /// # Errors
-    /// The listener's.
-    pub fn start(listener: TcpListener, tools: Arc<Tools>, staffing: Staffing) -> std::io::Result<Self> {
+    /// Starts to serve on a listener, and to work.
+    pub fn start(listener: TcpListener, tools: Arc<Tools>, staffing: Staffing) -> Self {
         let Staffing { deployment, n_workers, sweep_interval } = staffing;
-        let address = listener.local_addr()?;
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+        let mut service = Self::work(Arc::clone(&tools), n_workers);
         let server = Server {
             store: tools.store.clone(),
             forge: tools.forge.clone(),
             clock: tools.clock.clone(),
             attestation_key: tools.attestor.as_ref().map(|attestor| attestor.key.public().to_pem().into()),
         };
-        let serving = server::serve(listener, server, stop.clone());
-        tasks.spawn(async move {
+        let serving = server::serve(listener, server, service.stop.clone());
+        service.tasks.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(error = %error, "the server ended");
             }
         });
         let intake = Intake::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone(), deployment);
-        let stopping = stop.clone();
-        tasks.spawn(async move { intake.run(stopping).await });
+        let stopping = service.stop.clone();
+        service.tasks.spawn(async move { intake.run(stopping).await });
         if let Some(interval) = sweep_interval {
             let sweep = Sweep::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone());
-            let stopping = stop.clone();
-            tasks.spawn(async move { sweep.run(interval, stopping).await });
+            let stopping = service.stop.clone();
+            service.tasks.spawn(async move { sweep.run(interval, stopping).await });
         }
+        service
+    }
+
+    /// Starts to work on jobs that others take in.
+    pub fn work(tools: Arc<Tools>, n_workers: u32) -> Self {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         for number in 1..=n_workers {
-            let worker = Worker::new(format!("{}-{number}", std::process::id()), Arc::clone(&tools));
+            // Journals say who claimed a job, and numbers of processes are those of one machine.
+            let name = format!("{host}-{}-{number}", std::process::id());
+            let worker = Worker::new(name, Arc::clone(&tools));
             let stopping = stop.clone();
             tasks.spawn(async move { worker.run(stopping).await });
         }
-        Ok(Self { address, stop, tasks })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+        Self { stop, tasks }
     }
 
     /// Waits until a part ends that should not, such as by a panic: the service is then no longer whole.

@@ -21,6 +21,8 @@ use ledger::{Limits, Reserved, Scope, Spending};
 pub mod ledger;
 pub mod memory;
 mod packed;
+pub mod postgres;
+mod records;
 pub mod sqlite;
 
 /// Why the store did not do it, by what the caller should do.
@@ -81,6 +83,11 @@ impl Lease {
     /// The right that goes with a claim.
     pub fn of(job: JobId, fence: u32) -> Self {
         Self { job, fence }
+    }
+
+    /// The same right, for an adapter's request that outlives its caller's.
+    fn again(&self) -> Self {
+        Self { job: self.job.clone(), fence: self.fence }
     }
 
     /// How often the job had been claimed, this claim included; a write with less is refused.
@@ -175,7 +182,8 @@ pub trait Store: Send + Sync {
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError>;
 
     /// Takes the oldest free job, if there is one, for `lease` from now, and journals the claim. A job whose lease ran
-    /// out is free. One that is corrupt is told, and set aside for as long as a lease: the next claim finds another.
+    /// out is free; one of an issue of which another job is leased is not, also where that lease ran out: that one is first.
+    /// One that is corrupt is told, and set aside for as long as a lease: the next claim finds another.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
@@ -279,8 +287,3 @@ pub trait Store: Send + Sync {
 pub const FLAKY_TESTS_MAX: u32 = 500;
 /// How long a test is remembered as flaky that was not seen so again.
 pub const FLAKY_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-
-/// What the first entry of a job's journal is chained to.
-fn root(spec_text: &str) -> Digest {
-    Digest::of(spec_text.as_bytes())
-}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use patchwright_domain::effect::Effect;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Entry, EntryKind, Failure};
 use patchwright_domain::proof::Size;
@@ -322,6 +323,12 @@ impl Shift<'_> {
             if let Some(answer) = unless(stop, confined).await? {
                 return Ok(answer);
             }
+            if needs_base(&step) {
+                let fetched = async { workshop.ensure_base(tools, spec, &progress.run).await.map(|()| None) };
+                if let Some(answer) = unless(stop, fetched).await? {
+                    return Ok(answer);
+                }
+            }
             // A job that is handed back may be another worker's at once, and must not meet what is still under way to the
             // forge; so that is waited for, and a service that is stopped cuts off what takes too long.
             show(tools, spec, &step, progress.run.walls()).await;
@@ -392,6 +399,16 @@ impl Shift<'_> {
 
     fn growing_delay(&self) -> i64 {
         5_i64.saturating_mul(1 << self.n_claims_without_progress().min(10)).min(600)
+    }
+}
+
+/// Whether a step looks at commits.
+fn needs_base(step: &Step) -> bool {
+    match step {
+        Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } => true,
+        Step::Perform { effect } => matches!(effect, Effect::PushBranch { .. }),
+        // What these need they fetch themselves.
+        Step::Adopt | Step::Prepare | Step::Complete { .. } | Step::Rest => false,
     }
 }
 
@@ -478,10 +495,7 @@ async fn show(tools: &Tools, spec: &JobSpec, step: &Step, walls: &[Walls]) {
         Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => return,
     };
     let Some(issue) = spec.task.issue() else { return };
-    let effect = patchwright_domain::effect::Effect::EnsureComment {
-        issue,
-        body: patchwright_domain::report::progress(spec, stage, walls),
-    };
+    let effect = Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage, walls) };
     if let Err(error) = tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await {
         warn!(error = %error, "the progress comment could not be written");
     }

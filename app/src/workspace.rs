@@ -240,6 +240,15 @@ impl Workspaces {
         blocking(move || mirror::fetch(&mirror, &remote, &branch)).await
     }
 
+    /// Whether a commit is in the mirror, where there is one.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where that cannot be found out.
+    pub async fn has(&self, repo: &RepoRef, commit: &CommitId) -> Result<bool, WorkspaceError> {
+        let (mirror, commit) = (self.mirror(repo), commit.clone());
+        blocking(move || Ok(mirror::has(&mirror, &commit))).await
+    }
+
     /// Brings two commits of a checkout on this machine into the mirror, and says how they differ.
     ///
     /// # Errors

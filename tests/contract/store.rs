@@ -16,6 +16,7 @@ mod deliveries;
 mod jobs;
 mod leases;
 mod ledger;
+mod postgres;
 mod sqlite;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -34,6 +35,22 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $test() {
                 let (_folder, store) = crate::contract::store::sqlite_store().await;
+                super::$test(store).await;
+            })*
+        }
+        mod in_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let Some(cluster) = crate::support::postgres::cluster().await else { return };
+                let (_database, store) = cluster.store(crate::support::postgres::NOW).await;
+                super::$test(store).await;
+            })*
+        }
+        mod beside_a_later_version {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let Some(cluster) = crate::support::postgres::cluster().await else { return };
+                let (_database, store) = cluster.store(crate::support::postgres::LATER).await;
                 super::$test(store).await;
             })*
         }
@@ -62,9 +79,13 @@ fn delivery(name: &str, seconds: i64) -> RawDelivery {
     RawDelivery { id: id(name), event: "issues".into(), body: name.as_bytes().to_vec(), received_at: at(seconds) }
 }
 
+/// Each comment is on an issue of its own.
 fn spec(comment: u64) -> JobSpec {
+    spec_of(IssueNumber(100 + comment), comment)
+}
+
+fn spec_of(issue: IssueNumber, comment: u64) -> JobSpec {
     let repo = RepoRef::new(REPO, 1, "octo", "rocket", "main").expect("the names are fine");
-    let issue = IssueNumber(3);
     JobSpec {
         key: JobKey::of_comment(&repo, issue, comment),
         repo,
@@ -83,9 +104,14 @@ fn start(comment: u64) -> Decision {
 
 /// Receives a delivery and decides that it starts a job.
 async fn begin(store: &Shared, comment: u64, seconds: i64) {
+    begin_of(store, IssueNumber(100 + comment), comment, seconds).await;
+}
+
+async fn begin_of(store: &Shared, issue: IssueNumber, comment: u64, seconds: i64) {
     let name = format!("delivery-{comment}");
     store.receive(&delivery(&name, seconds)).await.expect("the store takes it");
-    store.decide(&id(&name), &start(comment), at(seconds)).await.expect("the store takes it");
+    let start = Decision::Start { spec: Box::new(spec_of(issue, comment)), because: "ada asked".into() };
+    store.decide(&id(&name), &start, at(seconds)).await.expect("the store takes it");
 }
 
 async fn claim(store: &Shared, worker: &str, seconds: i64) -> Option<Claim> {

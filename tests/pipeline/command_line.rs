@@ -16,6 +16,7 @@ mod killed;
 mod modes;
 mod ownership;
 mod sandbox;
+mod schema;
 mod service;
 
 /// What a command left: exit code, standard output, standard error.
@@ -265,6 +266,8 @@ async fn every_command_explains_itself() {
                    request
       run          Do one task on a local checkout and leave a branch or a patch
       serve        Serve webhooks and work on jobs
+      work         Work on the jobs that servers have taken in, on this or any other machine
+      migrate      Bring the schema of the store's database up to date
       doctor       Say what works on this machine and what to do about what does not
       prove        Prove any patch, whoever made it, by running the tests without and with it
       verify       Check an attestation: that it is signed, whole, and says of git what is so

@@ -23,6 +23,33 @@ async fn another_worker_goes_on_where_one_died() {
         .await;
 }
 
+/// Each step that looks at commits is taken over once by a machine that has fetched nothing.
+#[tokio::test]
+async fn a_worker_on_another_machine_goes_on_where_one_died() {
+    Setup::default()
+        .play(async |world| {
+            for n_looks in [0, 15, 18, 21, 24] {
+                let issue = world.open_issue(&format!("Mean {n_looks}"));
+                world.github.comment(world.repo, issue, MAINTAINER, "@codex fix this").expect("the issue is there");
+                world.decide().await;
+                world.github.hold_webhooks();
+                match n_looks {
+                    0 => world.lose_a_worker().await,
+                    looks => assert!(!world.work_for_a_while(looks).await, "it dies before its end"),
+                }
+                world.github.release_webhooks(Order::AsHappened);
+                world.clock.pass(LEASE_SECONDS + 1);
+                assert_eq!(world.worker_elsewhere().await.drain().await.expect("the store can be asked"), 1);
+                std::fs::remove_dir_all(world.folder.path().join("elsewhere")).expect("it is there");
+                let comments = world.github.comments(world.repo, issue);
+                let ours: Vec<_> = comments.iter().filter(|comment| comment.via_app).collect();
+                assert!(ours.len() == 1 && ours[0].body.starts_with("**Proven.**"), "after {n_looks} looks: {comments:?}");
+            }
+            assert_eq!((world.own_branches().len(), world.github.pull_requests(world.repo).len()), (5, 5));
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn a_job_of_which_workers_keep_dying_is_given_up() {
     Setup::default()

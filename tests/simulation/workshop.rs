@@ -89,6 +89,10 @@ impl WorldWorkshop {
 
 #[async_trait]
 impl Workshop for WorldWorkshop {
+    async fn ensure_base(&self, _tools: &Tools, _spec: &JobSpec, _run: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+
     async fn adopt(&self, _tools: &Tools, _spec: &JobSpec) -> Result<Answer, StepError> {
         let what = "adopting";
         Err(WorkspaceError::Rejected { what, reason: "nobody proposes anything here".into() }.into())

@@ -43,7 +43,8 @@ use tokio_util::sync::CancellationToken;
 use super::github::APP_ID;
 use clock::{TestClock, WallClock};
 
-mod clock;
+pub(crate) mod clock;
+mod elsewhere;
 mod inspect;
 mod look;
 pub(crate) mod post;
@@ -537,7 +538,8 @@ impl World {
     }
 }
 
-async fn rehearse(clock: &Arc<TestClock>) -> Rehearsal {
+/// A GitHub that signs with [`WEBHOOK_SECRET`].
+pub(crate) async fn rehearse(clock: &Arc<TestClock>) -> Rehearsal {
     let clock = Arc::clone(clock);
     let mut settings = rehearsal::Settings::new(Arc::new(move || clock.time()));
     settings.webhook_secret = SecretString::from(WEBHOOK_SECRET);

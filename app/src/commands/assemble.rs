@@ -39,10 +39,8 @@ use patchwright::sandbox::landlock::LandlockSandbox;
 use patchwright::sandbox::local::{LocalSandbox, LocalSettings, SANDBOX_UID};
 use patchwright::sandbox::minimum::Minimum;
 use patchwright::sandbox::{Isolation, Sandbox};
-use patchwright::store::Store;
 use patchwright::store::ledger::Limits;
 use patchwright::store::memory::MemoryStore;
-use patchwright::store::sqlite::SqliteStore;
 use patchwright::worker::{Settings, Tools};
 use patchwright::workspace::Workspaces;
 use patchwright_domain::event::{Actor, DeliveryId, RepoRef, Role};
@@ -56,17 +54,6 @@ use super::{Failure, signing};
 /// This program, even where its file was replaced while it runs.
 pub(super) fn launcher() -> PathBuf {
     "/proc/self/exe".into()
-}
-
-pub(super) async fn store(config: &config::Store) -> Result<Arc<dyn Store>, Failure> {
-    match config.url.split_once(':') {
-        Some(("memory", _)) => Ok(Arc::new(MemoryStore::default())),
-        Some(("sqlite", path)) if !path.is_empty() => {
-            let store = SqliteStore::open(path.trim_start_matches("//").into()).await;
-            store.map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|e| Failure::environment(e.into()))
-        }
-        Some(_) | None => Err(Failure::usage(anyhow!("`store.url` is `sqlite:PATH` or `memory:`, not `{}`", config.url))),
-    }
 }
 
 /// The sandbox, once what killed processes left of theirs is removed.

@@ -3,6 +3,7 @@
 //! The GitHub is the rehearsal on loopback and the model is scripted; the webhook and its signature, the queue, octocrab,
 //! git, the sandbox, the tests and the proof are what `serve` uses.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Deployment;
 use secrecy::SecretString;
 
-use super::{ConfigArguments, Failure, assemble, interruption, signing, story, terminal};
+use super::{ConfigArguments, Failure, assemble, interruption, signing, store, story, terminal};
 
 mod ending;
 mod sample;
@@ -63,9 +64,9 @@ pub(super) async fn demo(arguments: Arguments) -> Result<ExitCode, Failure> {
     let stage = Stage::set().await.map_err(Failure::environment)?;
     let (web, model) = (stage.github.web_url(), stage.model.base_url());
     let tools = Arc::new(stage.tools(folder.path(), sandbox).await?);
-    let service = start(&stage, Arc::clone(&tools)).map_err(Failure::environment)?;
+    let (service, address) = start(&stage, Arc::clone(&tools)).map_err(Failure::environment)?;
     tell(format!("A GitHub on loopback is at {web}, with the repository {}.", stage.repository));
-    tell(format!("Patchwright is at http://{}, a scripted model at {model}.", service.address()));
+    tell(format!("Patchwright is at http://{address}, a scripted model at {model}."));
 
     let called = stage.call_the_bot().map_err(Failure::environment)?;
     tell(format!("{MAINTAINER} wrote `@codex fix this` on {web}/{}/issues/{}.\n", stage.repository, called.issue));
@@ -134,7 +135,7 @@ impl Stage {
             clock: Arc::new(SystemClock),
         });
         Ok(Tools {
-            store: assemble::store(&config.store).await?,
+            store: store::open(&config.store).await?,
             forge: Arc::new(github.context("setting up the App").map_err(Failure::environment)?),
             workspaces: assemble::workspaces(&config).await?,
             sandbox: assemble::sandbox(&config).await?,
@@ -158,11 +159,12 @@ impl Stage {
     }
 }
 
-fn start(stage: &Stage, tools: Arc<Tools>) -> anyhow::Result<Service> {
+fn start(stage: &Stage, tools: Arc<Tools>) -> anyhow::Result<(Service, SocketAddr)> {
     let listener = server::listen(([127, 0, 0, 1], 0).into()).context("listening on loopback")?;
     let mention = Config::default().github.mention;
     let deployment = Deployment { app_id: APP_ID, mention, budget: Config::default().limits.budget() };
-    let service = Service::start(listener, tools, Staffing { deployment, n_workers: 1, sweep_interval: None })?;
-    stage.github.send_webhooks_to(&format!("http://{}/webhooks/github", service.address()));
-    Ok(service)
+    let address = listener.local_addr()?;
+    let service = Service::start(listener, tools, Staffing { deployment, n_workers: 1, sweep_interval: None });
+    stage.github.send_webhooks_to(&format!("http://{address}/webhooks/github"));
+    Ok((service, address))
 }

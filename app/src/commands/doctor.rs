@@ -15,6 +15,7 @@ use patchwright::sweep::Sweep;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
+use super::store::{self, Place};
 use super::{ConfigArguments, Failure, assemble, terminal};
 
 /// How long the model's endpoint may take to answer.
@@ -85,7 +86,7 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
         egress(&config).await,
         git().await,
         workspace(&config).await,
-        store(&config).await,
+        self::store(&config).await,
         model(&config).await,
         app(&config).await,
     ];
@@ -258,13 +259,14 @@ async fn workspace(config: &Config) -> Finding {
 }
 
 async fn store(config: &Config) -> Finding {
-    let checked = match assemble::store(&config.store).await {
-        Ok(store) => store.check().await.map_err(|e| e.to_string()),
-        Err(failure) => Err(format!("{:#}", failure.error)),
+    let remedy = match store::place(&config.store) {
+        Ok(Place::Database(_)) => "mend that first: nothing is accepted without the store",
+        Ok(Place::File(_) | Place::Memory) => "name a file in a folder that this user may write to in `store.url`",
+        Err(failure) => return Finding::not_configured("store", &failure),
     };
-    match checked {
-        Ok(()) => Finding::works("store", &config.store.url),
-        Err(error) => Finding::broken("store", error, "name a file in a folder that this user may write to in `store.url`"),
+    match store::diagnosis(&config.store).await {
+        Ok(detail) => Finding::works("store", detail),
+        Err(failure) => Finding::broken("store", format!("{:#}", failure.error), remedy),
     }
 }
 
@@ -316,7 +318,7 @@ async fn model(config: &Config) -> Finding {
 
 /// How many deliveries did not arrive. Nothing is asked for here: the server does that.
 async fn missed(config: &Config, github: GitHub) -> String {
-    let Ok(store) = assemble::store(&config.store).await else { return "whether deliveries arrived is not known".into() };
+    let Ok(store) = store::kept(config).await else { return "whether deliveries arrived is not known".into() };
     match Sweep::new(store, Arc::new(github), Arc::new(SystemClock)).look(None).await {
         Ok(found) => {
             let n_missed = found.missed.len() + found.given_up.len();

@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use patchwright::config::Config;
 use patchwright::store::{Store, StoreError};
 use patchwright_domain::job::JobId;
 use patchwright_domain::journal::{Entry, EntryKind};
 use patchwright_domain::proof::{Run, Stand};
 use patchwright_domain::turn::output::plain;
 
-use super::{ConfigArguments, Failure, assemble, signing, terminal};
+use super::{ConfigArguments, Failure, signing, store, terminal};
 
 /// What is asked.
 #[derive(Debug, clap::Subcommand)]
@@ -67,7 +65,7 @@ pub(super) async fn jobs(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 async fn attestation(Attestation { config, job, output }: Attestation) -> Result<ExitCode, Failure> {
-    let (job, store) = (named(&job)?, kept(&config.load()?).await?);
+    let (job, store) = (named(&job)?, store::kept(&config.load()?).await?);
     let journal = journal(store.as_ref(), &job).await?;
     let planned = journal.iter().rev().find_map(|entry| match &entry.kind {
         EntryKind::PublishPlanned { attestation, .. } => *attestation,
@@ -85,7 +83,7 @@ async fn attestation(Attestation { config, job, output }: Attestation) -> Result
 }
 
 async fn logs(Logs { config, job, command, output }: Logs) -> Result<ExitCode, Failure> {
-    let (job, store) = (named(&job)?, kept(&config.load()?).await?);
+    let (job, store) = (named(&job)?, store::kept(&config.load()?).await?);
     let ran = ran(&journal(store.as_ref(), &job).await?);
     if ran.is_empty() {
         return Err(Failure::usage(anyhow!(
@@ -158,14 +156,4 @@ async fn journal(store: &dyn Store, job: &JobId) -> Result<Vec<Entry>, Failure> 
 /// The job of this name.
 pub(super) fn named(name: &str) -> Result<JobId, Failure> {
     JobId::parse(name).ok_or_else(|| Failure::usage(anyhow!("`{name}` is no job: its name has sixteen hexadecimal digits")))
-}
-
-/// The store of a server; one that is not there is not made.
-pub(super) async fn kept(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    if let Some(path) = config.store.url.strip_prefix("sqlite:")
-        && !std::path::Path::new(path.trim_start_matches("//")).exists()
-    {
-        return Err(Failure::usage(anyhow!("there is no database `{path}`; name the server's configuration with `--config`")));
-    }
-    assemble::store(&config.store).await
 }

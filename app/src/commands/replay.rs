@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use patchwright::replay::{Replayer, Solve};
 
-use super::{ConfigArguments, Failure, NEGATIVE, assemble, jobs, terminal};
+use super::{ConfigArguments, Failure, NEGATIVE, assemble, jobs, store, terminal};
 
 /// Which run.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(super) async fn replay(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.config.load()?;
     let job = jobs::named(&arguments.run)?;
     let replayer = Replayer {
-        store: jobs::kept(&config).await?,
+        store: store::kept(&config).await?,
         workspaces: assemble::workspaces(&config).await?,
         sandbox: assemble::sandbox(&config).await?,
         egress: assemble::egress(&config.sandbox.egress)?,

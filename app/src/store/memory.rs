@@ -14,7 +14,7 @@ use patchwright_domain::policy::Decision;
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
-use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
+use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError, records};
 
 mod ledger;
 
@@ -59,7 +59,7 @@ impl Job {
     fn write(&mut self, kind: EntryKind, now: Timestamp) {
         let previous = match self.journal.last() {
             Some(entry) => entry.digest,
-            None => super::root(&serde_json::to_string(&self.spec).expect("a specification holds only what JSON can hold")),
+            None => records::root(&serde_json::to_string(&self.spec).expect("a specification holds only what JSON can hold")),
         };
         let seq = u32::try_from(self.journal.len()).expect("a journal is short");
         self.journal.push(Entry::write(seq, now, previous, kind).0);
@@ -85,6 +85,13 @@ impl Tables {
     fn job(&mut self, id: &JobId) -> Result<&mut Job, StoreError> {
         let job = self.jobs.iter_mut().find(|job| job.id == *id);
         job.ok_or_else(|| StoreError::Unknown { what: format!("job {id}") })
+    }
+
+    /// Whether another job of the same issue has a worker.
+    fn is_overtaken(&self, job: &Job) -> bool {
+        let issue = |job: &Job| job.spec.task.issue().map(|issue| (job.spec.repo.id, issue));
+        let has_worker = |other: &Job| other.outcome.is_none() && other.lease_until.is_some() && other.id != job.id;
+        issue(job).is_some() && self.jobs.iter().any(|other| issue(other) == issue(job) && has_worker(other))
     }
 
     fn held(&mut self, lease: &Lease) -> Result<&mut Job, StoreError> {
@@ -161,10 +168,7 @@ impl Store for MemoryStore {
             return Ok(Decided::Before);
         }
         let (stored, decided) = match decision {
-            Decision::Start { spec, .. } if !tables.insert(spec, now) => {
-                let job = spec.id();
-                (Decision::ignore(format!("the same request has started job {job} before")), Decided::Duplicate { job })
-            }
+            Decision::Start { spec, .. } if !tables.insert(spec, now) => records::duplicate(spec),
             Decision::Cancel { keys, because } => {
                 let jobs: Vec<JobId> = keys.iter().map(JobId::of).collect();
                 jobs.iter().try_for_each(|job| tables.job(job).map(|_| ()))?;
@@ -196,8 +200,9 @@ impl Store for MemoryStore {
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let mut tables = self.tables();
-        let free = tables.jobs.iter_mut().filter(|job| job.is_free(now)).min_by_key(|job| job.run_after);
-        let Some(job) = free else { return Ok(None) };
+        let free = tables.jobs.iter().enumerate().filter(|(_, job)| job.is_free(now) && !tables.is_overtaken(job));
+        let Some((place, _)) = free.min_by_key(|(_, job)| job.run_after) else { return Ok(None) };
+        let job = &mut tables.jobs[place];
         job.lease_until = Some(later(now, lease));
         job.fence += 1;
         let handed_back = std::mem::replace(&mut job.handed_back, false);

@@ -19,6 +19,7 @@ use rusqlite::{Connection, Savepoint};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ledger::{Limits, Reserved, Scope, Spending};
+use super::records::{earlier, later, milliseconds, number};
 use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
 
 mod checkpoint;
@@ -208,18 +209,6 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-fn milliseconds(at: Timestamp) -> i64 {
-    at.as_millisecond()
-}
-
-fn timestamp(milliseconds: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(milliseconds).map_err(|e| StoreError::Corrupt(e.to_string()))
-}
-
-fn later(now: Timestamp, by: Duration) -> i64 {
-    now.as_millisecond().saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
-}
-
 #[async_trait]
 impl Store for SqliteStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
@@ -331,7 +320,7 @@ impl Store for SqliteStore {
     }
 
     async fn remember_flaky(&self, repo: u64, tests: &[String], now: Timestamp) -> Result<(), StoreError> {
-        let (repo, tests) = (jobs::number(repo)?, tests.to_vec());
+        let (repo, tests) = (number(repo)?, tests.to_vec());
         self.run(move |tx| {
             let sql = "INSERT INTO flaky_test (repo, test, seen_at) VALUES (?1, ?2, ?3)
                        ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)";
@@ -348,8 +337,8 @@ impl Store for SqliteStore {
     }
 
     async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
-        let repo = jobs::number(repo)?;
-        let since = milliseconds(now).saturating_sub(i64::try_from(FLAKY_FOR.as_millis()).unwrap_or(i64::MAX));
+        let repo = number(repo)?;
+        let since = earlier(now, FLAKY_FOR);
         self.run(move |tx| {
             let mut statement = tx.prepare_cached("SELECT test FROM flaky_test WHERE repo = ?1 AND seen_at >= ?2")?;
             let tests = statement.query_map((repo, since), |row| row.get(0))?;

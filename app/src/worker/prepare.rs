@@ -17,6 +17,7 @@ use crate::forge::Access;
 use crate::policy_file;
 use crate::sandbox::images;
 use crate::store::StoreError;
+use crate::workspace::WorkspaceError;
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
     let request = tools.forge.context(spec).await?;
@@ -35,6 +36,20 @@ async fn base(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<CommitId, Step
     let target = spec.repo.on_branch(&adopted.branch).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     tools.workspaces.fetch(&target, access).await?;
     Ok(adopted.base.clone())
+}
+
+/// Sees that the base of a prepared run is in the mirror: the worker that prepared it may have been on another machine.
+pub(super) async fn ensure_base(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<(), StepError> {
+    let Some(Prepared { base: commit, .. }) = run.prepared() else { return Ok(()) };
+    if tools.workspaces.has(&spec.repo, commit).await? {
+        return Ok(());
+    }
+    base(tools, spec, run).await?;
+    if tools.workspaces.has(&spec.repo, commit).await? {
+        return Ok(());
+    }
+    let reason = format!("the branch no longer holds commit {commit}, from which the work began");
+    Err(WorkspaceError::Rejected { what: "fetching the repository", reason }.into())
 }
 
 /// Finds out how a base is tested, and what its tests say.

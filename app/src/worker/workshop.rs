@@ -15,6 +15,12 @@ use crate::store::Lease;
 /// Does the steps that need a repository's files.
 #[async_trait]
 pub trait Workshop: Send + Sync {
+    /// Fetches the commits that a run looks at, where another machine has prepared it.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    async fn ensure_base(&self, tools: &Tools, spec: &JobSpec, run: &Run) -> Result<(), StepError>;
+
     /// Fetches what somebody else has changed, and fixes what it is measured against.
     ///
     /// # Errors
@@ -62,6 +68,10 @@ pub struct OnDisk;
 
 #[async_trait]
 impl Workshop for OnDisk {
+    async fn ensure_base(&self, tools: &Tools, spec: &JobSpec, run: &Run) -> Result<(), StepError> {
+        prepare::ensure_base(tools, spec, run).await
+    }
+
     async fn adopt(&self, tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
         adopt::adopt(tools, spec).await
     }

@@ -124,6 +124,10 @@ fn fetch_all<const N: usize>(
     Ok(wanted.each_ref().map(|(name, _)| at(name)))
 }
 
+pub(super) fn has(mirror: &Path, commit: &CommitId) -> bool {
+    open(mirror).is_ok_and(|repository| repository.find_commit(oid(commit)).is_ok())
+}
+
 pub(super) fn read(mirror: &Path, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
     read_from(&open(mirror)?, commit, path)
 }

@@ -5,8 +5,11 @@ use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::{Digest, Outcome};
 
 use super::{
-    REPO, Shared, assert_chained, assert_lost, assert_unknown, at, begin, claim, claimed, completed, contract, note, spec, told,
+    REPO, Shared, assert_chained, assert_lost, assert_unknown, at, begin, begin_of, claim, claimed, completed, contract, note,
+    spec, spec_of, told,
 };
+
+const ISSUE: IssueNumber = IssueNumber(3);
 
 contract! {
     the_oldest_free_job_comes_first
@@ -18,6 +21,7 @@ contract! {
     the_journal_is_chained
     an_artifact_comes_back_whole
     flaky_tests_are_remembered_for_a_while
+    a_test_may_have_any_name
     what_is_not_there_is_unknown
 }
 
@@ -80,16 +84,17 @@ async fn cancelling_a_completed_job_changes_nothing(store: Shared) {
 }
 
 async fn open_jobs_are_those_of_the_issue(store: Shared) {
-    begin(&store, 1, 0).await;
-    begin(&store, 2, 1).await;
-    let open = async || store.open_jobs(REPO, IssueNumber(3)).await.expect("the store answers");
-    assert_eq!(open().await, [spec(1).key, spec(2).key]);
+    begin_of(&store, ISSUE, 1, 0).await;
+    begin_of(&store, ISSUE, 2, 1).await;
+    let keys = [1, 2].map(|comment| spec_of(ISSUE, comment).key);
+    let open = async || store.open_jobs(REPO, ISSUE).await.expect("the store answers");
+    assert_eq!(open().await, keys);
     let claim = claimed(&store, "one", 2).await;
     assert_eq!(open().await.len(), 2, "a running job is open");
     store.append(&claim.lease, 1, completed(), at(3)).await.expect("the lease holds");
-    assert_eq!(open().await, [spec(2).key]);
+    assert_eq!(open().await, keys[1..]);
     assert_eq!(store.open_jobs(REPO, IssueNumber(4)).await.expect("the store answers"), []);
-    assert_eq!(store.open_jobs(REPO + 1, IssueNumber(3)).await.expect("the store answers"), []);
+    assert_eq!(store.open_jobs(REPO + 1, ISSUE).await.expect("the store answers"), []);
 }
 
 async fn the_journal_is_chained(store: Shared) {
@@ -120,6 +125,15 @@ async fn flaky_tests_are_remembered_for_a_while(store: Shared) {
     let last = 10 + usize::try_from(FLAKY_TESTS_MAX).expect("it fits");
     store.remember_flaky(REPO, &names(10..last), at(30)).await.expect("the store takes it");
     assert_eq!(known(REPO, 40).await, names(10..last), "those that were seen last");
+}
+
+/// A repository names its tests, so that no name may keep a store from writing.
+async fn a_test_may_have_any_name(store: Shared) {
+    let noise = (0..2_000).map(|n| Digest::of(format!("{n}").as_bytes()).to_string()).collect::<String>();
+    let names = ["".to_owned(), "a\0b".to_owned(), "\u{10ffff} and '\"\\".to_owned(), noise];
+    store.remember_flaky(REPO, &names, at(0)).await.expect("the store takes it");
+    let known = store.flaky_tests(REPO, at(1)).await.expect("the store answers");
+    assert_eq!(known, names.into());
 }
 
 async fn an_artifact_comes_back_whole(store: Shared) {

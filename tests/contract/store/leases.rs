@@ -1,6 +1,8 @@
 //! One worker at a time, and nothing from a worker whose lease was taken over.
 
-use super::{LEASE, Shared, assert_lost, at, begin, claim, claimed, contract, note, spec, told};
+use patchwright_domain::event::IssueNumber;
+
+use super::{LEASE, Shared, assert_lost, at, begin, begin_of, claim, claimed, completed, contract, note, spec, spec_of, told};
 
 contract! {
     a_job_has_one_worker_at_a_time
@@ -11,6 +13,8 @@ contract! {
     a_renewed_lease_holds_longer
     a_lease_that_ran_out_holds_until_it_is_taken
     many_workers_never_share_a_job
+    jobs_of_one_issue_are_worked_on_one_after_the_other
+    many_workers_never_share_an_issue
 }
 
 async fn a_job_has_one_worker_at_a_time(store: Shared) {
@@ -99,4 +103,44 @@ async fn many_workers_never_share_a_job(store: Shared) {
     jobs.sort();
     jobs.dedup();
     assert_eq!(jobs.len(), 5);
+}
+
+const ISSUE: IssueNumber = IssueNumber(3);
+
+/// Two servers may each start a job of one issue at the same moment; their work would get in each other's way.
+async fn jobs_of_one_issue_are_worked_on_one_after_the_other(store: Shared) {
+    begin_of(&store, ISSUE, 1, 0).await;
+    begin_of(&store, ISSUE, 2, 1).await;
+    begin(&store, 3, 2).await;
+    let first = claimed(&store, "one", 3).await;
+    assert_eq!(first.spec, spec_of(ISSUE, 1));
+    assert_eq!(claimed(&store, "two", 3).await.spec, spec(3), "another issue's job is passed to");
+    assert!(claim(&store, "three", 3).await.is_none());
+    // The first one's worker dies: the job that was begun comes first, and alone.
+    let second = claimed(&store, "two", 64).await;
+    assert_eq!(second.spec, spec_of(ISSUE, 1));
+    assert_eq!(claimed(&store, "three", 64).await.spec, spec(3), "its worker died, too");
+    assert!(claim(&store, "four", 64).await.is_none());
+    store.append(&second.lease, 0, completed(), at(65)).await.expect("the lease holds");
+    let third = claimed(&store, "three", 66).await;
+    assert_eq!(third.spec, spec_of(ISSUE, 2));
+    // One that is handed back for an hour keeps nobody waiting.
+    begin_of(&store, ISSUE, 4, 67).await;
+    store.release(third.lease, at(3_600)).await.expect("the lease holds");
+    assert_eq!(claimed(&store, "four", 68).await.spec, spec_of(ISSUE, 4));
+}
+
+async fn many_workers_never_share_an_issue(store: Shared) {
+    for comment in 0..12 {
+        begin_of(&store, IssueNumber(comment % 3), comment, 0).await;
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for worker in 0..20 {
+        let store = std::sync::Arc::clone(&store);
+        tasks.spawn(async move { claim(&store, &format!("worker-{worker}"), 1).await });
+    }
+    let claims = tasks.join_all().await.into_iter().flatten();
+    let mut issues: Vec<_> = claims.map(|claim| claim.spec.task.issue()).collect();
+    issues.sort();
+    assert_eq!(issues, [0, 1, 2].map(|issue| Some(IssueNumber(issue))));
 }

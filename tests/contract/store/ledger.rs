@@ -10,7 +10,7 @@ use patchwright_domain::event::{Actor, RepoRef};
 use patchwright_domain::job::{JobKey, JobSpec};
 use patchwright_domain::policy::Decision;
 
-use super::{REPO, Shared, assert_lost, assert_unknown, at, claimed, completed, contract, delivery, id, spec};
+use super::{REPO, Shared, assert_lost, assert_unknown, at, claimed, completed, contract, delivery, id, note, spec};
 
 contract! {
     what_is_reserved_counts_until_it_is_settled
@@ -27,6 +27,7 @@ contract! {
     without_a_reservation_there_is_nothing_to_settle
     amounts_beyond_all_bounds_are_as_much_as_is_counted
     many_at_once_never_overspend
+    a_request_whose_caller_looks_away_holds_up_nobody
 }
 
 const USER: u64 = 9;
@@ -306,5 +307,35 @@ async fn many_at_once_never_overspend(store: Shared) {
         assert!(spent(&store, Scope::Repository(REPO + number), today()).await <= 20_000);
         let of_user = store.spending(Scope::User(USER + number), today()).await.expect("the store answers");
         assert!(of_user.cost_microusd <= 9_000, "{of_user:?}");
+    }
+}
+
+/// How often a request is looked at before its caller looks away; none takes as many steps.
+const LOOKS_MAX: u32 = 24;
+
+/// A worker writes down a turn while its agent settles the request before: the same worker, the same job, and nobody looks at the
+/// one request until the other is answered.
+async fn a_request_whose_caller_looks_away_holds_up_nobody(store: Shared) {
+    let lease = lease_of(&store, 1, REPO, USER).await;
+    let (mut seen, limits) = (1, Limits::default());
+    for n_looks in 1..=LOOKS_MAX {
+        let mut reserving = store.reserve(&lease, tokens(1), &limits, at(2));
+        let mut looks = n_looks;
+        let looked_at = std::future::poll_fn(|context| match looks.checked_sub(1) {
+            Some(left) => {
+                looks = left;
+                reserving.as_mut().poll(context).map(Some)
+            }
+            None => std::task::Poll::Ready(None),
+        });
+        let answered = looked_at.await;
+        store.append(&lease, seen, note("a turn"), at(2)).await.expect("the job is not held");
+        seen += 1;
+        let reserved = match answered {
+            Some(reserved) => reserved,
+            None => reserving.await,
+        };
+        assert_eq!(reserved.expect("the lease holds"), Reserved::Taken);
+        store.settle(&lease, tokens(1)).await.expect("it was reserved");
     }
 }

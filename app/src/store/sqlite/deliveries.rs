@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use patchwright_domain::event::{DeliveryId, RawDelivery};
-use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Decision;
 use rusqlite::Savepoint;
 
-use super::{Decided, Received, StoreError, jobs, milliseconds, optional, timestamp};
+use super::super::records::{duplicate, milliseconds, timestamp};
+use super::{Decided, Received, StoreError, jobs, optional};
 use crate::store::packed::{Packed, pack, unpack};
 
 /// A delivery that is to be stored, packed by who brings it: the writer has no time for that.
@@ -103,11 +104,6 @@ fn settle(tx: &Savepoint<'_>, id: &DeliveryId, decision: &Decision) -> Result<()
 fn is_decided(tx: &Savepoint<'_>, id: &DeliveryId) -> Result<bool, StoreError> {
     let mut statement = tx.prepare_cached("SELECT decision IS NOT NULL FROM delivery WHERE id = ?1")?;
     optional(statement.query_row([id.as_str()], |row| row.get(0)))?.ok_or_else(|| unknown(id))
-}
-
-fn duplicate(spec: &JobSpec) -> (Decision, Decided) {
-    let job = spec.id();
-    (Decision::ignore(format!("the same request has started job {job} before")), Decided::Duplicate { job })
 }
 
 fn cancel(tx: &Savepoint<'_>, keys: &[JobKey], because: &str, now: Timestamp) -> Result<(), StoreError> {

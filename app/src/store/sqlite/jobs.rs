@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
-use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
+use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use rusqlite::Savepoint;
 
-use super::super::root;
-use super::{Claim, JobState, Lease, StoreError, later, milliseconds, optional, timestamp};
+use super::super::records::{later, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
+use super::{Claim, JobState, Lease, StoreError, optional};
 
 /// Adds a job and says whether it is new.
 pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
@@ -21,10 +21,6 @@ pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Resu
     let id = spec.id();
     let row = (id.as_str(), spec.key.as_str(), repo, issue, text, milliseconds(now));
     Ok(tx.prepare_cached(sql)?.execute(row)? == 1)
-}
-
-pub(super) fn number(value: u64) -> Result<i64, StoreError> {
-    i64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} is no number that GitHub gives")))
 }
 
 pub(super) fn open(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
@@ -43,7 +39,10 @@ pub(super) fn claim(
     lease: Duration,
 ) -> Result<Result<Option<Claim>, StoreError>, StoreError> {
     let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= ?1 \
-                AND (lease_until IS NULL OR lease_until <= ?1) ORDER BY run_after, created_at, rowid LIMIT 1";
+                AND (lease_until IS NULL OR lease_until <= ?1) \
+                AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.repo = job.repo AND other.issue = job.issue \
+                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) \
+                ORDER BY run_after, created_at, rowid LIMIT 1";
     let row = tx.prepare_cached(free)?.query_row([milliseconds(now)], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?, row.get::<_, bool>(3)?))
     });
@@ -52,7 +51,11 @@ pub(super) fn claim(
     tx.prepare_cached(take)?.execute((&id, later(now, lease), fence))?;
     let (job, spec) = match sound(tx, &id, &text) {
         Ok(sound) => sound,
-        Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => return Ok(Err(error)),
+        Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => {
+            let aside = "UPDATE job SET lease_until = NULL, run_after = ?2 WHERE id = ?1";
+            tx.prepare_cached(aside)?.execute((&id, later(now, lease)))?;
+            return Ok(Err(error));
+        }
         Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost { .. })) => return Err(error),
     };
     write(tx, &job, EntryKind::Claimed { worker, handed_back }, now)?;
@@ -130,14 +133,6 @@ pub(super) fn job(tx: &Savepoint<'_>, job: &JobId) -> Result<(JobSpec, JobState)
     Ok((read_spec(&text)?, state))
 }
 
-fn read_outcome(name: &str) -> Result<Outcome, StoreError> {
-    serde_json::from_value(serde_json::Value::String(name.into())).map_err(|e| StoreError::Corrupt(e.to_string()))
-}
-
-fn read_spec(text: &str) -> Result<JobSpec, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::Corrupt(format!("a job's specification cannot be read: {e}")))
-}
-
 pub(super) fn journal(tx: &Savepoint<'_>, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
     let mut previous = link_before(tx, job, seen)?;
     let mut statement = tx.prepare_cached("SELECT seq, at, kind, digest FROM entry WHERE job = ?1 AND seq >= ?2 ORDER BY seq")?;
@@ -174,8 +169,4 @@ fn link_before(tx: &Savepoint<'_>, job: &JobId, seq: u32) -> Result<Digest, Stor
     let mut statement = tx.prepare_cached("SELECT spec FROM job WHERE id = ?1")?;
     let text: Option<String> = optional(statement.query_row([job.as_str()], |row| row.get(0)))?;
     text.map(|text| root(&text)).ok_or_else(|| StoreError::Unknown { what: format!("job {job}") })
-}
-
-fn read_digest(text: &str) -> Result<Digest, StoreError> {
-    Digest::parse(text).ok_or_else(|| StoreError::Corrupt(format!("`{text}` is no digest")))
 }

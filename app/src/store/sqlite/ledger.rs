@@ -6,6 +6,7 @@ use patchwright_domain::job::JobId;
 use rusqlite::{Row, Savepoint};
 
 use super::super::ledger::{self, Limits, Reserved, Scope, Spending};
+use super::super::records::number;
 use super::{StoreError, jobs};
 
 pub(super) fn reserve(
@@ -31,8 +32,8 @@ pub(super) fn reserve(
     let sql = "INSERT INTO spending (job, fence, day, repo, user, reserved_tokens, reserved_cost_microusd) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE \
                SET reserved_tokens = excluded.reserved_tokens, reserved_cost_microusd = excluded.reserved_cost_microusd";
-    let (repo, user) = (jobs::number(spec.repo.id)?, jobs::number(spec.requested_by.id)?);
-    let (tokens, cost) = (jobs::number(most.tokens)?, jobs::number(most.cost_microusd)?);
+    let (repo, user) = (number(spec.repo.id)?, number(spec.requested_by.id)?);
+    let (tokens, cost) = (number(most.tokens)?, number(most.cost_microusd)?);
     tx.prepare_cached(sql)?.execute((job.as_str(), fence, day.to_string(), repo, user, tokens, cost))?;
     Ok(Reserved::Taken)
 }
@@ -46,8 +47,8 @@ pub(super) fn settle(tx: &Savepoint<'_>, job: &JobId, fence: u32, used: Spending
 
 pub(super) fn spending(tx: &Savepoint<'_>, scope: Scope, day: Date) -> Result<Spending, StoreError> {
     let (repo, user) = match scope {
-        Scope::Repository(id) => (Some(jobs::number(id)?), None),
-        Scope::User(id) => (None, Some(jobs::number(id)?)),
+        Scope::Repository(id) => (Some(number(id)?), None),
+        Scope::User(id) => (None, Some(number(id)?)),
         Scope::Everything => (None, None),
     };
     let sql = "SELECT tokens, cost_microusd, coalesce(reserved_tokens, 0), coalesce(reserved_cost_microusd, 0) FROM spending \
@@ -84,7 +85,7 @@ fn settle_row(tx: &Savepoint<'_>, job: &JobId, row: &Open, used: Spending) -> Re
     let sum = row.spent.and(used);
     let sql = "UPDATE spending SET tokens = ?4, cost_microusd = ?5, reserved_tokens = NULL, reserved_cost_microusd = NULL \
                WHERE job = ?1 AND fence = ?2 AND day = ?3";
-    let (tokens, cost) = (jobs::number(sum.tokens)?, jobs::number(sum.cost_microusd)?);
+    let (tokens, cost) = (number(sum.tokens)?, number(sum.cost_microusd)?);
     tx.prepare_cached(sql)?.execute((job.as_str(), row.fence, &row.day, tokens, cost))?;
     Ok(())
 }

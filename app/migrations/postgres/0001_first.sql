@@ -1,0 +1,74 @@
+-- Times are milliseconds since 1970, UTC, and always the program's: the database's own clock decides nothing.
+-- Keys are compared byte by byte: the order of a language may change with the machine's libraries, and then a unique index
+-- lets in what it has.
+CREATE TABLE delivery (
+    id           TEXT COLLATE "C" PRIMARY KEY,
+    number       BIGINT GENERATED ALWAYS AS IDENTITY,
+    event        TEXT NOT NULL,
+    body         BYTEA NOT NULL,
+    received_at  BIGINT NOT NULL,
+    decide_after BIGINT NOT NULL,
+    postponed    BIGINT NOT NULL DEFAULT 0,
+    decision     TEXT
+);
+CREATE INDEX delivery_undecided ON delivery (received_at, number) WHERE decision IS NULL;
+
+CREATE TABLE job (
+    id          TEXT COLLATE "C" PRIMARY KEY,
+    number      BIGINT GENERATED ALWAYS AS IDENTITY,
+    key         TEXT COLLATE "C" NOT NULL UNIQUE,
+    repo        BIGINT NOT NULL,
+    issue       BIGINT,
+    spec        TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    run_after   BIGINT NOT NULL,
+    lease_until BIGINT,
+    fence       BIGINT NOT NULL DEFAULT 0,
+    handed_back BOOLEAN NOT NULL DEFAULT TRUE,
+    outcome     TEXT
+);
+CREATE INDEX job_open ON job (run_after, created_at, number) WHERE outcome IS NULL;
+CREATE INDEX job_of_issue ON job (repo, issue) WHERE outcome IS NULL;
+-- Jobs of one issue have one worker among them, whoever else looks at the same moment.
+CREATE UNIQUE INDEX job_at_work ON job (repo, issue) WHERE outcome IS NULL AND lease_until IS NOT NULL;
+
+-- Only ever added to.
+CREATE TABLE entry (
+    job    TEXT COLLATE "C" NOT NULL REFERENCES job (id),
+    seq    BIGINT NOT NULL,
+    at     BIGINT NOT NULL,
+    kind   TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (job, seq)
+);
+
+CREATE TABLE artifact (
+    digest TEXT COLLATE "C" PRIMARY KEY,
+    bytes  BYTEA NOT NULL
+);
+
+-- What jobs have used of the limits that they share: a row for each claim of a job and UTC day. The reservation is what a
+-- request under way may use at most; where there is none, both of its columns are null.
+CREATE TABLE spending (
+    job                    TEXT COLLATE "C" NOT NULL REFERENCES job (id),
+    fence                  BIGINT NOT NULL,
+    day                    TEXT COLLATE "C" NOT NULL,
+    repo                   BIGINT NOT NULL,
+    requested_by           BIGINT NOT NULL,
+    tokens                 BIGINT NOT NULL DEFAULT 0,
+    cost_microusd          BIGINT NOT NULL DEFAULT 0,
+    reserved_tokens        BIGINT,
+    reserved_cost_microusd BIGINT,
+    PRIMARY KEY (job, fence, day)
+);
+CREATE INDEX spending_of_day ON spending (day);
+
+-- Tests that were seen to end differently on the same commit, and when that was seen last. A repository names its tests as it
+-- likes: with bytes that are no text here, and longer than an index takes. So the key is the name's digest.
+CREATE TABLE flaky_test (
+    repo    BIGINT NOT NULL,
+    digest  TEXT COLLATE "C" NOT NULL,
+    test    BYTEA NOT NULL,
+    seen_at BIGINT NOT NULL,
+    PRIMARY KEY (repo, digest)
+);

@@ -1,0 +1,192 @@
+//! The rows of jobs and their journals.
+//!
+//! Whoever writes to a journal holds the job's row, so that its entries follow each other without a gap.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use patchwright_domain::event::IssueNumber;
+use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::journal::{Digest, Entry, EntryKind};
+use sqlx::PgConnection;
+
+use super::super::records::{later, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
+use super::{Claim, JobState, Lease, StoreError, wake};
+
+/// Adds a job and says whether it is new.
+pub(super) async fn insert(tx: &mut PgConnection, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO job (id, key, repo, issue, spec, created_at, run_after) VALUES ($1, $2, $3, $4, $5, $6, $6) \
+               ON CONFLICT DO NOTHING";
+    let text = serde_json::to_string(spec).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let issue = spec.task.issue().map(|issue| number(issue.0)).transpose()?;
+    let row = sqlx::query(sql).bind(spec.id().as_str().to_owned()).bind(spec.key.as_str()).bind(number(spec.repo.id)?);
+    let inserted = row.bind(issue).bind(text).bind(milliseconds(now)).execute(tx).await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// A number that this program keeps in 32 bits.
+pub(super) fn small(value: i64) -> Result<u32, StoreError> {
+    u32::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} is more than is counted")))
+}
+
+pub(super) async fn open(tx: &mut PgConnection, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
+    let sql = "SELECT spec FROM job WHERE outcome IS NULL AND repo = $1 AND issue = $2 ORDER BY created_at, number";
+    let texts: Vec<String> = sqlx::query_scalar(sql).bind(number(repo)?).bind(number(issue.0)?).fetch_all(tx).await?;
+    texts.iter().map(|text| Ok(read_spec(text)?.key)).collect()
+}
+
+/// What came of looking for a job.
+pub(super) enum Taken {
+    /// One was taken, or none is free.
+    Claim(Option<Box<Claim>>),
+    /// One was taken whose rows are wrong. The taking is kept, for a job that cannot be read must not come first at every claim.
+    Unsound(StoreError),
+    /// Somebody else took another job of the same issue meanwhile; look again.
+    Overtaken,
+}
+
+/// Takes a job that no other worker is about to take. Two may take jobs of one issue at the same moment; the index lets one of
+/// them.
+pub(super) async fn claim(tx: &mut PgConnection, worker: &str, now: Timestamp, lease: Duration) -> Result<Taken, StoreError> {
+    let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= $1 \
+                AND (lease_until IS NULL OR lease_until <= $1) \
+                AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.repo = job.repo AND other.issue = job.issue \
+                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) \
+                ORDER BY run_after, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED";
+    let row = sqlx::query_as::<_, (String, String, i64, bool)>(free).bind(milliseconds(now)).fetch_optional(&mut *tx).await?;
+    let Some((id, text, fence, handed_back)) = row else { return Ok(Taken::Claim(None)) };
+    let fence = small(fence)?;
+    let take = "UPDATE job SET lease_until = $2, fence = $3, handed_back = FALSE WHERE id = $1";
+    let taken = sqlx::query(take).bind(&id).bind(later(now, lease)).bind(i64::from(fence)).execute(&mut *tx).await;
+    match taken {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(Taken::Overtaken),
+        taken => taken?,
+    };
+    let (job, spec) = match sound(tx, &id, &text).await {
+        Ok(sound) => sound,
+        Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => {
+            let aside = "UPDATE job SET lease_until = NULL, run_after = $2 WHERE id = $1";
+            sqlx::query(aside).bind(&id).bind(later(now, lease)).execute(tx).await?;
+            return Ok(Taken::Unsound(error));
+        }
+        Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost { .. })) => return Err(error),
+    };
+    write(tx, &job, EntryKind::Claimed { worker: worker.to_owned(), handed_back }, now).await?;
+    let journal = journal(tx, &job, 0).await?;
+    Ok(Taken::Claim(Some(Box::new(Claim { lease: Lease { job, fence }, spec, journal }))))
+}
+
+/// A job's name and specification, where they and the journal hold together.
+async fn sound(tx: &mut PgConnection, id: &str, text: &str) -> Result<(JobId, JobSpec), StoreError> {
+    let spec = read_spec(text)?;
+    let job = spec.id();
+    if job.as_str() != id {
+        return Err(StoreError::Corrupt(format!("job {id} has the specification of job {job}")));
+    }
+    journal(tx, &job, 0).await?;
+    Ok((job, spec))
+}
+
+pub(super) async fn renew(tx: &mut PgConnection, lease: &Lease, until: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE job SET lease_until = $3 WHERE id = $1 AND fence = $2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let row = sqlx::query(sql).bind(lease.job.as_str()).bind(i64::from(lease.fence)).bind(until);
+    of_one(lease, row.execute(tx).await?.rows_affected())
+}
+
+fn of_one(lease: &Lease, n_rows: u64) -> Result<(), StoreError> {
+    if n_rows == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: lease.job.clone() }) }
+}
+
+/// Refuses who has lost the lease, and keeps everybody else from taking it until the transaction is over.
+pub(super) async fn held(tx: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
+    let sql = "SELECT 1 FROM job WHERE id = $1 AND fence = $2 AND outcome IS NULL AND lease_until IS NOT NULL FOR UPDATE";
+    let row = sqlx::query(sql).bind(lease.job.as_str()).bind(i64::from(lease.fence));
+    of_one(lease, u64::from(row.fetch_optional(tx).await?.is_some()))
+}
+
+pub(super) async fn append(
+    tx: &mut PgConnection,
+    lease: &Lease,
+    seen: u32,
+    kind: EntryKind,
+    now: Timestamp,
+) -> Result<Vec<Entry>, StoreError> {
+    held(tx, lease).await?;
+    if let EntryKind::Completed { outcome } = &kind {
+        let sql = "UPDATE job SET outcome = $2, lease_until = NULL WHERE id = $1";
+        sqlx::query(sql).bind(lease.job.as_str()).bind(outcome.as_str()).execute(&mut *tx).await?;
+    }
+    write(tx, &lease.job, kind, now).await?;
+    journal(tx, &lease.job, seen).await
+}
+
+pub(super) async fn request_cancel(tx: &mut PgConnection, id: &JobId, because: &str, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT outcome IS NOT NULL FROM job WHERE id = $1 FOR UPDATE";
+    let is_done: Option<bool> = sqlx::query_scalar(sql).bind(id.as_str()).fetch_optional(&mut *tx).await?;
+    if is_done.ok_or_else(|| unknown(id))? {
+        return Ok(());
+    }
+    write(tx, id, EntryKind::CancelRequested { because: because.to_owned() }, now).await
+}
+
+pub(super) async fn release(tx: &mut PgConnection, lease: &Lease, not_before: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE job SET lease_until = NULL, run_after = $3, handed_back = TRUE \
+               WHERE id = $1 AND fence = $2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let row = sqlx::query(sql).bind(lease.job.as_str()).bind(i64::from(lease.fence)).bind(milliseconds(not_before));
+    of_one(lease, row.execute(&mut *tx).await?.rows_affected())?;
+    Ok(wake::tell(tx).await?)
+}
+
+pub(super) async fn job(tx: &mut PgConnection, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
+    let sql = "SELECT spec, outcome, lease_until IS NOT NULL FROM job WHERE id = $1";
+    let row = sqlx::query_as::<_, (String, Option<String>, bool)>(sql).bind(job.as_str()).fetch_optional(tx).await?;
+    let (text, outcome, is_leased) = row.ok_or_else(|| unknown(job))?;
+    let state = match outcome {
+        Some(name) => JobState::Done(read_outcome(&name)?),
+        None if is_leased => JobState::Running,
+        None => JobState::Ready,
+    };
+    Ok((read_spec(&text)?, state))
+}
+
+pub(super) async fn journal(tx: &mut PgConnection, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
+    let mut previous = link_before(tx, job, seen).await?;
+    let sql = "SELECT seq, at, kind, digest FROM entry WHERE job = $1 AND seq >= $2 ORDER BY seq";
+    let rows = sqlx::query_as::<_, (i64, i64, String, String)>(sql).bind(job.as_str()).bind(i64::from(seen));
+    let rows = rows.fetch_all(tx).await?.into_iter();
+    rows.map(|(seq, at, text, digest)| {
+        let entry = Entry::read(small(seq)?, timestamp(at)?, previous, &text, read_digest(&digest)?)
+            .map_err(|e| StoreError::Corrupt(format!("job {job}: {e}")))?;
+        previous = entry.digest;
+        Ok(entry)
+    })
+    .collect()
+}
+
+async fn write(tx: &mut PgConnection, job: &JobId, kind: EntryKind, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE job = $1";
+    let seq = small(sqlx::query_scalar(sql).bind(job.as_str()).fetch_one(&mut *tx).await?)?;
+    let (entry, text) = Entry::write(seq, now, link_before(tx, job, seq).await?, kind);
+    let sql = "INSERT INTO entry (job, seq, at, kind, digest) VALUES ($1, $2, $3, $4, $5)";
+    let row = sqlx::query(sql).bind(job.as_str()).bind(i64::from(seq)).bind(milliseconds(now)).bind(text);
+    row.bind(entry.digest.to_string()).execute(tx).await?;
+    Ok(())
+}
+
+/// What the entry at `seq` is chained to.
+async fn link_before(tx: &mut PgConnection, job: &JobId, seq: u32) -> Result<Digest, StoreError> {
+    if let Some(before) = seq.checked_sub(1) {
+        let sql = "SELECT digest FROM entry WHERE job = $1 AND seq = $2";
+        let row = sqlx::query_scalar(sql).bind(job.as_str()).bind(i64::from(before));
+        let digest: Option<String> = row.fetch_optional(tx).await?;
+        let digest = digest.ok_or_else(|| StoreError::Unknown { what: format!("entry {before} of job {job}") })?;
+        return read_digest(&digest);
+    }
+    let row = sqlx::query_scalar("SELECT spec FROM job WHERE id = $1").bind(job.as_str());
+    let text: Option<String> = row.fetch_optional(tx).await?;
+    text.map(|text| root(&text)).ok_or_else(|| unknown(job))
+}
+
+fn unknown(job: &JobId) -> StoreError {
+    StoreError::Unknown { what: format!("job {job}") }
+}

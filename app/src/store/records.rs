@@ -1,0 +1,58 @@
+//! How times, specifications and decisions are written in rows: the same in every database.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::{Digest, Outcome};
+use patchwright_domain::policy::Decision;
+
+use super::{Decided, StoreError};
+
+pub(super) fn milliseconds(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+pub(super) fn timestamp(milliseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(milliseconds).map_err(|e| StoreError::Corrupt(e.to_string()))
+}
+
+pub(super) fn later(now: Timestamp, by: Duration) -> i64 {
+    now.as_millisecond().saturating_add(whole_milliseconds(by))
+}
+
+pub(super) fn earlier(now: Timestamp, by: Duration) -> i64 {
+    now.as_millisecond().saturating_sub(whole_milliseconds(by))
+}
+
+fn whole_milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A number of GitHub's, in a column that has a sign.
+pub(super) fn number(value: u64) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} is no number that GitHub gives")))
+}
+
+pub(super) fn read_spec(text: &str) -> Result<JobSpec, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::Corrupt(format!("a job's specification cannot be read: {e}")))
+}
+
+pub(super) fn read_outcome(name: &str) -> Result<Outcome, StoreError> {
+    serde_json::from_value(serde_json::Value::String(name.into())).map_err(|e| StoreError::Corrupt(e.to_string()))
+}
+
+pub(super) fn read_digest(text: &str) -> Result<Digest, StoreError> {
+    Digest::parse(text).ok_or_else(|| StoreError::Corrupt(format!("`{text}` is no digest")))
+}
+
+/// What is stored of a decision whose job was there before.
+pub(super) fn duplicate(spec: &JobSpec) -> (Decision, Decided) {
+    let job = spec.id();
+    (Decision::ignore(format!("the same request has started job {job} before")), Decided::Duplicate { job })
+}
+
+/// What the first entry of a job's journal is chained to.
+pub(super) fn root(spec_text: &str) -> Digest {
+    Digest::of(spec_text.as_bytes())
+}
