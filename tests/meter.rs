@@ -9,7 +9,7 @@ use patchwright::agent::{Meter as _, Reservation};
 use patchwright::clock::Clock;
 use patchwright::store::ledger::{self, Limit, Limits, Scope};
 use patchwright::store::sqlite::SqliteStore;
-use patchwright::store::{Lease, Store as _, StoreError};
+use patchwright::store::{Lanes, Lease, Store as _, StoreError};
 use patchwright::worker::meter::{LedgerMeter, Patience};
 use patchwright_domain::event::{Actor, DeliveryId, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
@@ -64,7 +64,7 @@ impl Desk {
         let start = Decision::Start { spec: Box::new(spec), because: "ada asked".into() };
         store.decide(&raw.id, &start, NOW).await.expect("it is the test's own");
         let lease = store
-            .claim("one", NOW, Duration::from_secs(60))
+            .claim("one", NOW, Duration::from_secs(60), Lanes::default())
             .await
             .expect("it is the test's own")
             .expect("it is the test's own")
@@ -149,7 +149,7 @@ async fn a_lost_lease_sends_nothing_more() {
     let later = NOW + jiff::SignedDuration::from_secs(61);
     let _other = desk
         .store
-        .claim("two", later, Duration::from_secs(60))
+        .claim("two", later, Duration::from_secs(60), Lanes::default())
         .await
         .expect("it is the test's own")
         .expect("it is the test's own");

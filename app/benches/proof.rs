@@ -203,6 +203,7 @@ async fn tools(folder: &Path, checkout: PathBuf) -> anyhow::Result<Tools> {
             instruction_fallbacks: Vec::new(),
             test_command: None,
             devcontainer_images: None,
+            lanes: patchwright::store::Lanes::default(),
             limits_of_day: patchwright::store::ledger::Limits::default(),
         },
     })

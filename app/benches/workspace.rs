@@ -156,6 +156,7 @@ fn settings() -> worker::Settings {
         instruction_fallbacks: Vec::new(),
         test_command: None,
         devcontainer_images: None,
+        lanes: patchwright::store::Lanes::default(),
         limits_of_day: patchwright::store::ledger::Limits::default(),
         patch_size: patchwright::config::Limits::default().patch_size(),
         guarded: patchwright::guarded::Guarded::default(),

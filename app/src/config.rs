@@ -3,6 +3,7 @@
 //! Every key can be given as a variable too: `github.app_id` is `PATCHWRIGHT__GITHUB__APP_ID`. A key that is not known
 //! is refused with the nearest one that is. The example file is made from this struct and tested to load.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::store::Lanes;
 use crate::store::ledger::{self, Quantity, Scope};
 
 pub mod container;
@@ -336,6 +338,12 @@ pub struct Limits {
     pub patch_lines: u64,
     /// How many workers may die of a job before it is given up.
     pub claims: u32,
+    /// How many jobs of one repository may be worked on at the same time, by all workers; no limit where it is not set. Those of
+    /// one issue or pull request are always worked on one after the other.
+    pub repository_jobs: Option<NonZeroU32>,
+    /// How many jobs of one installation of the App may be worked on at the same time, by all workers; no limit where it is not
+    /// set.
+    pub installation_jobs: Option<NonZeroU32>,
     /// Tokens that all jobs of one repository may read and write in a UTC day; no limit where it is not set.
     pub repository_tokens_per_day: Option<u64>,
     /// US dollars that all jobs of one repository may cost in a UTC day; kept where prices are configured.
@@ -364,6 +372,8 @@ impl Default for Limits {
             patch_files: 100,
             patch_lines: 10_000,
             claims: 3,
+            repository_jobs: None,
+            installation_jobs: None,
             repository_tokens_per_day: None,
             repository_usd_per_day: None,
             user_tokens_per_day: None,
@@ -391,6 +401,11 @@ impl Limits {
     /// How large an agent's patch may be under these limits.
     pub fn patch_size(&self) -> Size {
         Size { files_max: usize::try_from(self.patch_files).unwrap_or(usize::MAX), lines_max: self.patch_lines }
+    }
+
+    /// How many jobs may be worked on at the same time under these limits.
+    pub fn lanes(&self) -> Lanes {
+        Lanes { repository: self.repository_jobs, installation: self.installation_jobs }
     }
 
     /// What jobs may use together in a day under these limits.

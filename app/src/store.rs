@@ -5,6 +5,7 @@
 //! adapter to the same behaviour.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -112,6 +113,15 @@ pub struct Claim {
     pub journal: Vec<Entry>,
 }
 
+/// How many jobs may have a worker at the same time; no limit where there is none. Those of one issue are never more than one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    /// Of one repository.
+    pub repository: Option<NonZeroU32>,
+    /// Of one installation of the App.
+    pub installation: Option<NonZeroU32>,
+}
+
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
@@ -181,13 +191,15 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError>;
 
-    /// Takes the oldest free job, if there is one, for `lease` from now, and journals the claim. A job whose lease ran
-    /// out is free; one of an issue of which another job is leased is not, also where that lease ran out: that one is first.
-    /// One that is corrupt is told, and set aside for as long as a lease: the next claim finds another.
+    /// Takes the free job that waits longest, if there is one, for `lease` from now, and journals the claim. What a program
+    /// asked for lets others go first for a while ([`JobSpec::gives_way`]). A job whose lease ran out is free; one of an issue of
+    /// which another job is leased is not, nor is one whose repository or installation has as many leased jobs as `lanes` allow,
+    /// also where those leases ran out: those jobs are first. One that is corrupt is told, and set aside for as long as a lease:
+    /// the next claim finds another.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError>;
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError>;
 
     /// Prolongs a lease to `lease` from now.
     ///

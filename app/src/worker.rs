@@ -26,7 +26,7 @@ use crate::forge::{Forge, ForgeError};
 use crate::guarded::Guarded;
 use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
-use crate::store::{Claim, Lease, Store, StoreError};
+use crate::store::{Claim, Lanes, Lease, Store, StoreError};
 use crate::workspace::{Kept, WorkspaceError, Workspaces};
 use tenure::{LEASE, Tenure};
 use workshop::{OnDisk, Workshop};
@@ -119,6 +119,8 @@ pub struct Settings {
     pub test_command: Option<String>,
     /// The images that `devcontainer.json` may name where the policy file names none; without, that file is not read.
     pub devcontainer_images: Option<Vec<String>>,
+    /// How many jobs may be worked on at the same time, by all workers.
+    pub lanes: Lanes,
     /// What jobs may use together in a day.
     pub limits_of_day: Limits,
     /// How large an agent's patch may be.
@@ -223,7 +225,7 @@ impl Worker {
 
     async fn work_on_next(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
         let now = self.tools.clock.now();
-        let claim = self.tools.store.claim(&self.name, now, LEASE).await?;
+        let claim = self.tools.store.claim(&self.name, now, LEASE, self.tools.settings.lanes).await?;
         let Some(Claim { lease, spec, journal }) = claim else { return Ok(false) };
         let span = info_span!("job", job.id = %lease.job(), repo = %spec.repo);
         // Another worker may find further work while this one is busy.

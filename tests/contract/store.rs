@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use patchwright::store::memory::MemoryStore;
 use patchwright::store::sqlite::SqliteStore;
-use patchwright::store::{Claim, Store, StoreError};
+use patchwright::store::{Claim, Lanes, Store, StoreError};
 use patchwright_domain::event::{Actor, DeliveryId, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
 use patchwright_domain::journal::{Entry, EntryKind, Outcome};
@@ -115,7 +115,7 @@ async fn begin_of(store: &Shared, issue: IssueNumber, comment: u64, seconds: i64
 }
 
 async fn claim(store: &Shared, worker: &str, seconds: i64) -> Option<Claim> {
-    store.claim(worker, at(seconds), LEASE).await.expect("the store answers")
+    store.claim(worker, at(seconds), LEASE, Lanes::default()).await.expect("the store answers")
 }
 
 async fn claimed(store: &Shared, worker: &str, seconds: i64) -> Claim {

@@ -10,7 +10,7 @@ use patchwright::forge::Forge;
 use patchwright::guarded::Guarded;
 use patchwright::intake::Intake;
 use patchwright::store::ledger;
-use patchwright::store::{Signals, Store};
+use patchwright::store::{Lanes, Signals, Store};
 use patchwright::worker::workshop::Workshop;
 use patchwright::worker::{Settings, Tools, Worker};
 use patchwright::workspace::Workspaces;
@@ -70,6 +70,7 @@ fn settings() -> Settings {
         instruction_fallbacks: Vec::new(),
         test_command: None,
         devcontainer_images: None,
+        lanes: Lanes::default(),
         limits_of_day: ledger::Limits::default(),
         patch_size: patchwright::config::Limits::default().patch_size(),
         guarded: Guarded::default(),

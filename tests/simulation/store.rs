@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
-use patchwright::store::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
+use patchwright::store::{Claim, Decided, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
 use patchwright_domain::effect::Effect;
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
@@ -133,7 +133,7 @@ impl Store for WorldStore {
             .await
     }
 
-    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {
         let (worker, process) = (worker.to_owned(), self.process);
         let until_ms = now.as_millisecond() + i64::try_from(lease.as_millis()).expect("leases are short");
         {
@@ -150,7 +150,7 @@ impl Store for WorldStore {
                 // Who looks from behind all leases sees none.
                 let is_blind = state.removed == Some(Guard::LeasesAreExclusive);
                 let seen_from = if is_blind { now + SignedDuration::from_hours(1) } else { now };
-                let claim = at_once(state.store.claim(&worker, seen_from, lease))?;
+                let claim = at_once(state.store.claim(&worker, seen_from, lease, lanes))?;
                 if let Some(claim) = &claim {
                     let (job, holder) = (claim.lease.job().clone(), Holder { fence: claim.lease.fence(), process, until_ms });
                     state.tell(|| format!("p{process} has job {job} as claim {}", holder.fence));

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
-use patchwright::store::{Claim, Decided, JobState, Lease, Received, Signals, Store, StoreError};
+use patchwright::store::{Claim, Decided, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
@@ -53,7 +53,7 @@ impl Store for Forgetful {
         nothing()
     }
 
-    async fn claim(&self, _: &str, _: Timestamp, _: Duration) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, _: &str, _: Timestamp, _: Duration, _: Lanes) -> Result<Option<Claim>, StoreError> {
         nothing()
     }
 

@@ -1,5 +1,7 @@
 //! What is to be done, for whom, and within which limits.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -178,10 +180,18 @@ pub struct JobSpec {
     pub budget: Budget,
 }
 
+/// For how long what a program asked for lets others go first; so it comes late, and still comes where people never stop asking.
+const GIVES_WAY: Duration = Duration::from_secs(15 * 60);
+
 impl JobSpec {
     /// The job's name.
     pub fn id(&self) -> JobId {
         JobId::of(&self.key)
+    }
+
+    /// For how long it lets jobs go first that came after it: people wait for an answer, programs do not.
+    pub fn gives_way(&self) -> Duration {
+        if self.requested_by.is_bot { GIVES_WAY } else { Duration::ZERO }
     }
 }
 

@@ -5,30 +5,38 @@ CREATE TABLE delivery (
     id           TEXT COLLATE "C" PRIMARY KEY,
     number       BIGINT GENERATED ALWAYS AS IDENTITY,
     event        TEXT NOT NULL,
+    -- How the body is kept: 0 as it came, 1 compressed (Zstandard).
+    encoding     BIGINT NOT NULL DEFAULT 0,
     body         BYTEA NOT NULL,
     received_at  BIGINT NOT NULL,
     decide_after BIGINT NOT NULL,
     postponed    BIGINT NOT NULL DEFAULT 0,
     decision     TEXT
 );
+-- The program has compressed it already; what the server adds to that costs more than the rest of a delivery.
+ALTER TABLE delivery ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE INDEX delivery_undecided ON delivery (received_at, number) WHERE decision IS NULL;
 
 CREATE TABLE job (
-    id          TEXT COLLATE "C" PRIMARY KEY,
-    number      BIGINT GENERATED ALWAYS AS IDENTITY,
-    key         TEXT COLLATE "C" NOT NULL UNIQUE,
-    repo        BIGINT NOT NULL,
-    issue       BIGINT,
-    spec        TEXT NOT NULL,
-    created_at  BIGINT NOT NULL,
-    run_after   BIGINT NOT NULL,
-    lease_until BIGINT,
-    fence       BIGINT NOT NULL DEFAULT 0,
-    handed_back BOOLEAN NOT NULL DEFAULT TRUE,
-    outcome     TEXT
+    id           TEXT COLLATE "C" PRIMARY KEY,
+    number       BIGINT GENERATED ALWAYS AS IDENTITY,
+    key          TEXT COLLATE "C" NOT NULL UNIQUE,
+    repo         BIGINT NOT NULL,
+    installation BIGINT NOT NULL,
+    issue        BIGINT,
+    spec         TEXT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    run_after    BIGINT NOT NULL,
+    gives_way    BIGINT NOT NULL,
+    lease_until  BIGINT,
+    fence        BIGINT NOT NULL DEFAULT 0,
+    handed_back  BOOLEAN NOT NULL DEFAULT TRUE,
+    outcome      TEXT
 );
-CREATE INDEX job_open ON job (run_after, created_at, number) WHERE outcome IS NULL;
+-- In the order in which they are taken; `gives_way` is for how many milliseconds a job lets others go first.
+CREATE INDEX job_open ON job ((run_after + gives_way), created_at, number) WHERE outcome IS NULL;
 CREATE INDEX job_of_issue ON job (repo, issue) WHERE outcome IS NULL;
+CREATE INDEX job_of_installation ON job (installation) WHERE outcome IS NULL AND lease_until IS NOT NULL;
 -- Jobs of one issue have one worker among them, whoever else looks at the same moment.
 CREATE UNIQUE INDEX job_at_work ON job (repo, issue) WHERE outcome IS NULL AND lease_until IS NOT NULL;
 

@@ -374,6 +374,7 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
         instruction_fallbacks: config.agent.instruction_fallbacks.clone(),
         test_command: None,
         devcontainer_images: config.sandbox.devcontainer_images(),
+        lanes: config.limits.lanes(),
         limits_of_day: config.limits.of_day(),
         patch_size: config.limits.patch_size(),
         guarded: Guarded::new(config, app_key).with(proxy),

@@ -1,6 +1,7 @@
 //! The store in memory, for tests and for runs that nobody needs to remember; held to the same contract.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use patchwright_domain::policy::Decision;
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
-use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError, records};
+use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lanes, Lease, Received, Signals, Store, StoreError, records};
 
 mod ledger;
 
@@ -87,11 +88,18 @@ impl Tables {
         job.ok_or_else(|| StoreError::Unknown { what: format!("job {id}") })
     }
 
-    /// Whether another job of the same issue has a worker.
-    fn is_overtaken(&self, job: &Job) -> bool {
+    /// Whether as many other jobs have a worker as may have one beside this.
+    fn is_overtaken(&self, job: &Job, lanes: Lanes) -> bool {
         let issue = |job: &Job| job.spec.task.issue().map(|issue| (job.spec.repo.id, issue));
-        let has_worker = |other: &Job| other.outcome.is_none() && other.lease_until.is_some() && other.id != job.id;
-        issue(job).is_some() && self.jobs.iter().any(|other| issue(other) == issue(job) && has_worker(other))
+        let has_worker = |other: &&Job| other.outcome.is_none() && other.lease_until.is_some() && other.id != job.id;
+        let at_work: Vec<&Job> = self.jobs.iter().filter(has_worker).collect();
+        let is_full = |lane: Option<NonZeroU32>, of: fn(&Job) -> u64| {
+            let n_jobs = at_work.iter().filter(|other| of(other) == of(job)).count();
+            lane.is_some_and(|lane| n_jobs >= usize::try_from(lane.get()).unwrap_or(usize::MAX))
+        };
+        issue(job).is_some() && at_work.iter().any(|other| issue(other) == issue(job))
+            || is_full(lanes.repository, |job| job.spec.repo.id)
+            || is_full(lanes.installation, |job| job.spec.repo.installation)
     }
 
     fn held(&mut self, lease: &Lease) -> Result<&mut Job, StoreError> {
@@ -198,10 +206,10 @@ impl Store for MemoryStore {
         Ok(tables.jobs.iter().filter(of_issue).map(|job| job.spec.key.clone()).collect())
     }
 
-    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {
         let mut tables = self.tables();
-        let free = tables.jobs.iter().enumerate().filter(|(_, job)| job.is_free(now) && !tables.is_overtaken(job));
-        let Some((place, _)) = free.min_by_key(|(_, job)| job.run_after) else { return Ok(None) };
+        let free = tables.jobs.iter().enumerate().filter(|(_, job)| job.is_free(now) && !tables.is_overtaken(job, lanes));
+        let Some((place, _)) = free.min_by_key(|(_, job)| later(job.run_after, job.spec.gives_way())) else { return Ok(None) };
         let job = &mut tables.jobs[place];
         job.lease_until = Some(later(now, lease));
         job.fence += 1;

@@ -3,8 +3,10 @@
 //! A payload of GitHub is JSON full of addresses and shrinks to a tenth. Compressing it takes ten microseconds and spares the
 //! store writing it twice, which is most of what a delivery costs.
 
-use std::borrow::Cow;
 use std::io;
+
+use jiff::Timestamp;
+use patchwright_domain::event::{DeliveryId, RawDelivery};
 
 use super::{DELIVERY_BYTES_MAX, StoreError};
 
@@ -16,19 +18,30 @@ const PLAIN: i64 = 0;
 /// Zstandard, RFC 8878.
 const ZSTANDARD: i64 = 1;
 
-/// A body as it is kept.
-pub(super) struct Packed<'a> {
-    /// How, as the column `encoding` says it.
+/// A delivery that is to be stored, packed by who brings it: a writer has no time for that.
+pub(super) struct New {
+    pub(super) id: DeliveryId,
+    pub(super) event: String,
+    pub(super) received_at: Timestamp,
+    /// How the body is kept, as the column `encoding` says it.
     pub(super) encoding: i64,
-    pub(super) bytes: Cow<'a, [u8]>,
+    pub(super) body: Vec<u8>,
+}
+
+impl New {
+    pub(super) fn of(delivery: &RawDelivery) -> Self {
+        let (encoding, body) = pack(&delivery.body);
+        let RawDelivery { id, event, received_at, .. } = delivery;
+        Self { id: id.clone(), event: event.clone(), received_at: *received_at, encoding, body }
+    }
 }
 
 /// Makes a body as small as it quickly can be.
-pub(super) fn pack(body: &[u8]) -> Packed<'_> {
+fn pack(body: &[u8]) -> (i64, Vec<u8>) {
     match zstd::bulk::compress(body, LEVEL) {
-        Ok(smaller) if smaller.len() < body.len() => Packed { encoding: ZSTANDARD, bytes: smaller.into() },
+        Ok(smaller) if smaller.len() < body.len() => (ZSTANDARD, smaller),
         // What cannot be compressed is kept all the same.
-        Ok(_) | Err(_) => Packed { encoding: PLAIN, bytes: body.into() },
+        Ok(_) | Err(_) => (PLAIN, body.to_vec()),
     }
 }
 

@@ -23,11 +23,13 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ledger::{Limits, Reserved, Scope, Spending};
+use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
-use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
+use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
 use address::Address;
 use jobs::Taken;
 use schema::{Kind, Migration, Schema, State};
+use writers::Writers;
 
 pub mod address;
 mod artifacts;
@@ -38,6 +40,7 @@ mod ledger;
 mod refusal;
 pub mod schema;
 mod wake;
+mod writers;
 
 /// How many connections a process holds, the one that listens among them.
 const CONNECTIONS_MAX: u32 = 9;
@@ -52,6 +55,9 @@ const VERSION_MIN: u32 = 13_00_00;
 /// What the advisory locks are called: of those who change the schema, and of those who reserve.
 const MIGRATION_LOCK: i64 = 0x7061_7463_6877_0001;
 const LEDGER_LOCK: i64 = 0x7061_7463_6877_0002;
+/// The same, with a number of its own behind it: of those who claim a job of a repository, and of an installation.
+const REPOSITORY_LOCK: i32 = 0x7061_7463;
+const INSTALLATION_LOCK: i32 = 0x7061_7464;
 
 /// What every connection begins with: a statement that hangs ends, and a commit is on disk, whatever the role's defaults are.
 const SESSION: &str = "SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false), \
@@ -85,6 +91,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    writers: Writers,
     signals: Arc<Signals>,
     _listening: AbortOnDropHandle<()>,
 }
@@ -111,7 +118,8 @@ impl PostgresStore {
         let listener = wake::listener(&pool).await.map_err(|error| refusal::of(&error, &address))?;
         let signals = Arc::new(Signals::default());
         let listening = tokio::spawn(wake::listen(pool.clone(), listener, Arc::clone(&signals)));
-        Ok(Self { pool, signals, _listening: AbortOnDropHandle::new(listening) })
+        let writers = Writers::start(&pool);
+        Ok(Self { pool, writers, signals, _listening: AbortOnDropHandle::new(listening) })
     }
 
     /// How far the clock that says `now` goes before the database's, half the way there and back counted off.
@@ -237,15 +245,14 @@ async fn end<T>(tx: Transaction<'_, Postgres>, done: Result<T, StoreError>) -> R
 #[async_trait]
 impl Store for PostgresStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
-        let delivery = delivery.clone();
-        let received = self.ask(|tx| Box::pin(async move { deliveries::receive(tx, &delivery).await })).await?;
+        let received = self.writers.receive(New::of(delivery)).await?;
         // Who takes deliveries decides on them too, so nobody else needs to hear of this one at once.
         self.signals.deliveries.notify_one();
         Ok(received)
     }
 
     async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-        self.ask(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await
+        self.run(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await
     }
 
     async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
@@ -274,12 +281,12 @@ impl Store for PostgresStore {
         self.ask(move |tx| Box::pin(jobs::open(tx, repo, issue))).await
     }
 
-    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {
         let (pool, worker) = (self.pool.clone(), worker.to_owned());
         let taken = whole(async move {
             for _ in 0..OVERTAKEN_MAX {
                 let mut tx = pool.begin().await?;
-                match jobs::claim(&mut tx, &worker, now, lease).await {
+                match jobs::claim(&mut tx, &worker, now, lease, lanes).await {
                     Ok(Taken::Overtaken) => tx.rollback().await?,
                     taken => return end(tx, taken).await,
                 }

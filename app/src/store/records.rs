@@ -18,14 +18,15 @@ pub(super) fn timestamp(milliseconds: i64) -> Result<Timestamp, StoreError> {
 }
 
 pub(super) fn later(now: Timestamp, by: Duration) -> i64 {
-    now.as_millisecond().saturating_add(whole_milliseconds(by))
+    now.as_millisecond().saturating_add(length(by))
 }
 
 pub(super) fn earlier(now: Timestamp, by: Duration) -> i64 {
-    now.as_millisecond().saturating_sub(whole_milliseconds(by))
+    now.as_millisecond().saturating_sub(length(by))
 }
 
-fn whole_milliseconds(duration: Duration) -> i64 {
+/// A length of time, in milliseconds.
+pub(super) fn length(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -19,8 +19,9 @@ use rusqlite::{Connection, Savepoint};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ledger::{Limits, Reserved, Scope, Spending};
+use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
-use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lease, Received, Signals, Store, StoreError};
+use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
 
 mod checkpoint;
 mod deliveries;
@@ -40,11 +41,12 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_ledger.sql"),
     include_str!("../../migrations/0003_flaky_tests.sql"),
     include_str!("../../migrations/0004_packed_deliveries.sql"),
+    include_str!("../../migrations/0005_lanes.sql"),
 ];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
@@ -212,7 +214,7 @@ impl From<rusqlite::Error> for StoreError {
 #[async_trait]
 impl Store for SqliteStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
-        let new = deliveries::New::of(delivery);
+        let new = New::of(delivery);
         let received = self.run(move |tx| deliveries::receive(tx, &new)).await?;
         self.signals.deliveries.notify_one();
         Ok(received)
@@ -248,9 +250,9 @@ impl Store for SqliteStore {
         self.run(move |tx| jobs::open(tx, repo, issue)).await
     }
 
-    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {
         let worker = worker.to_owned();
-        self.run(move |tx| jobs::claim(tx, worker, now, lease)).await?
+        self.run(move |tx| jobs::claim(tx, worker, now, lease, lanes)).await?
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError> {

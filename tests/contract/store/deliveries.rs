@@ -17,6 +17,7 @@ contract! {
     a_cancel_is_journaled_in_every_job_or_in_none
     a_decision_on_nothing_changes_nothing
     many_at_once_are_all_stored
+    one_that_comes_many_times_at_once_is_stored_once
 }
 
 async fn waiting(store: &Shared, seconds: i64, count: u32) -> Vec<String> {
@@ -137,4 +138,16 @@ async fn many_at_once_are_all_stored(store: Shared) {
     names.dedup();
     assert_eq!(names.len(), 200);
     assert!(claim(&store, "one", 9).await.is_none());
+}
+
+/// Which of those that share a transaction was the first does not matter; one of them was.
+async fn one_that_comes_many_times_at_once_is_stored_once(store: Shared) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..60 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move { store.receive(&delivery(&format!("d-{}", n % 3), 1)).await.expect("the store takes it") });
+    }
+    let received = tasks.join_all().await;
+    assert_eq!(received.iter().filter(|received| **received == Received::Stored).count(), 3);
+    assert_eq!(waiting(&store, 50, 1_000).await.len(), 3);
 }

@@ -3,16 +3,18 @@
 use patchwright::store::{FLAKY_FOR, FLAKY_TESTS_MAX, JobState};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::{Digest, Outcome};
+use patchwright_domain::policy::Decision;
 
 use super::{
-    REPO, Shared, assert_chained, assert_lost, assert_unknown, at, begin, begin_of, claim, claimed, completed, contract, note,
-    spec, spec_of, told,
+    REPO, Shared, assert_chained, assert_lost, assert_unknown, at, begin, begin_of, claim, claimed, completed, contract,
+    delivery, id, note, spec, spec_of, told,
 };
 
 const ISSUE: IssueNumber = IssueNumber(3);
 
 contract! {
     the_oldest_free_job_comes_first
+    what_a_program_asked_for_lets_people_go_first_for_a_while
     a_job_stands_where_it_is
     append_returns_what_was_not_seen
     a_completed_job_is_over
@@ -34,6 +36,19 @@ async fn the_oldest_free_job_comes_first(store: Shared) {
         .into();
     assert_eq!(order, [spec(1).key, spec(2).key, spec(3).key]);
     assert!(claim(&store, "d", 40).await.is_none());
+}
+
+async fn what_a_program_asked_for_lets_people_go_first_for_a_while(store: Shared) {
+    let mut of_a_program = spec(1);
+    of_a_program.requested_by.is_bot = true;
+    store.receive(&delivery("of-a-program", 0)).await.expect("the store takes it");
+    let start = Decision::Start { spec: Box::new(of_a_program.clone()), because: "a check went red".into() };
+    store.decide(&id("of-a-program"), &start, at(0)).await.expect("the store takes it");
+    begin(&store, 2, 10 * 60).await;
+    begin(&store, 3, 20 * 60).await;
+    let seconds = 25 * 60;
+    let order = [claimed(&store, "a", seconds).await, claimed(&store, "b", seconds).await, claimed(&store, "c", seconds).await];
+    assert_eq!(order.map(|claim| claim.spec), [spec(2), of_a_program, spec(3)]);
 }
 
 async fn a_job_stands_where_it_is(store: Shared) {

@@ -1,8 +1,15 @@
 //! One worker at a time, and nothing from a worker whose lease was taken over.
 
-use patchwright_domain::event::IssueNumber;
+use patchwright_domain::event::{IssueNumber, RepoRef};
+use patchwright_domain::policy::Decision;
 
-use super::{LEASE, Shared, assert_lost, at, begin, begin_of, claim, claimed, completed, contract, note, spec, spec_of, told};
+use std::num::NonZeroU32;
+
+use patchwright::store::{Claim, Lanes};
+
+use super::{
+    LEASE, Shared, assert_lost, at, begin, begin_of, claim, claimed, completed, contract, delivery, id, note, spec, spec_of, told,
+};
 
 contract! {
     a_job_has_one_worker_at_a_time
@@ -15,6 +22,9 @@ contract! {
     many_workers_never_share_a_job
     jobs_of_one_issue_are_worked_on_one_after_the_other
     many_workers_never_share_an_issue
+    a_repository_and_an_installation_have_no_more_workers_than_their_lanes
+    a_job_that_lost_its_worker_keeps_its_lane
+    many_workers_never_overfill_a_lane
 }
 
 async fn a_job_has_one_worker_at_a_time(store: Shared) {
@@ -143,4 +153,69 @@ async fn many_workers_never_share_an_issue(store: Shared) {
     let mut issues: Vec<_> = claims.map(|claim| claim.spec.task.issue()).collect();
     issues.sort();
     assert_eq!(issues, [0, 1, 2].map(|issue| Some(IssueNumber(issue))));
+}
+
+fn lane(n_jobs: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(n_jobs)
+}
+
+/// A job of a repository, by what is asked for in a comment of its own on an issue of its own.
+async fn begin_in(store: &Shared, repo: u64, installation: u64, comment: u64) {
+    let name = format!("delivery-{comment}");
+    store.receive(&delivery(&name, 0)).await.expect("the store takes it");
+    let mut spec = spec(comment);
+    spec.repo = RepoRef::new(repo, installation, "octo", &format!("rocket-{repo}"), "main").expect("the names are fine");
+    let start = Decision::Start { spec: Box::new(spec), because: "ada asked".into() };
+    store.decide(&id(&name), &start, at(i64::try_from(comment).expect("it is small"))).await.expect("the store takes it");
+}
+
+async fn claim_in(store: &Shared, lanes: Lanes, seconds: i64) -> Option<Claim> {
+    store.claim("one", at(seconds), LEASE, lanes).await.expect("the store answers")
+}
+
+async fn a_repository_and_an_installation_have_no_more_workers_than_their_lanes(store: Shared) {
+    // Repositories 1 and 2 belong to one installation, 3 to another one.
+    for (comment, (repo, installation)) in (1..).zip([(1, 1), (1, 1), (1, 1), (2, 1), (2, 1), (3, 2)]) {
+        begin_in(&store, repo, installation, comment).await;
+    }
+    let lanes = Lanes { repository: lane(2), installation: lane(3) };
+    let mut claims = Vec::new();
+    while let Some(claim) = claim_in(&store, lanes, 10).await {
+        claims.push(claim);
+    }
+    let taken: Vec<u64> = claims.iter().map(|claim| claim.spec.repo.id).collect();
+    assert_eq!(taken, [1, 1, 2, 3], "the oldest first, and who has no place is passed over");
+    let first = claims.remove(0);
+    store.append(&first.lease, 1, completed(), at(11)).await.expect("the lease holds");
+    assert_eq!(claim_in(&store, lanes, 12).await.expect("there is a place").spec.repo.id, 1);
+    assert!(claim_in(&store, lanes, 12).await.is_none(), "the installation has three again");
+    let others = Lanes { repository: lane(3), installation: None };
+    assert_eq!(claim_in(&store, others, 12).await.expect("there is a place").spec.repo.id, 2);
+}
+
+async fn a_job_that_lost_its_worker_keeps_its_lane(store: Shared) {
+    begin_in(&store, 1, 1, 1).await;
+    begin_in(&store, 1, 1, 2).await;
+    let lanes = Lanes { repository: lane(1), installation: lane(1) };
+    let first = claim_in(&store, lanes, 3).await.expect("a job is free").spec;
+    assert!(claim_in(&store, lanes, 62).await.is_none());
+    let again = claim_in(&store, lanes, 63).await.expect("its worker is dead");
+    assert_eq!(again.spec, first);
+    store.release(again.lease, at(100)).await.expect("the lease holds");
+    assert_ne!(claim_in(&store, lanes, 64).await.expect("who waits has no place in a lane").spec, first);
+}
+
+async fn many_workers_never_overfill_a_lane(store: Shared) {
+    for comment in 0..16 {
+        begin_in(&store, comment % 2, 1, comment).await;
+    }
+    let lanes = Lanes { repository: lane(2), installation: lane(3) };
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let store = std::sync::Arc::clone(&store);
+        tasks.spawn(async move { claim_in(&store, lanes, 20).await });
+    }
+    let mut repos: Vec<u64> = tasks.join_all().await.into_iter().flatten().map(|claim| claim.spec.repo.id).collect();
+    repos.sort_unstable();
+    assert!(matches!(*repos, [0, 0, 1] | [0, 1, 1]), "{repos:?}");
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use patchwright::store::ledger::{Limit, Limits, Reserved, Spending};
 use patchwright::store::postgres::PostgresStore;
-use patchwright::store::{Decided, JobState, Store as _, StoreError};
-use patchwright_domain::event::IssueNumber;
+use patchwright::store::{Decided, JobState, Lanes, Store as _, StoreError};
+use patchwright_domain::event::{IssueNumber, RawDelivery};
+use patchwright_domain::policy::Decision;
 use tokio::time::timeout;
 
 use super::{
@@ -77,7 +78,7 @@ async fn connections_that_end_are_made_anew() {
     worker.check().await.expect("the store can be written to again");
     begin(&server, 1, 0).await;
     hears(&worker).await;
-    worker.claim("one", at(1), super::LEASE).await.expect("the store answers").expect("a job is free");
+    worker.claim("one", at(1), super::LEASE, Lanes::default()).await.expect("the store answers").expect("a job is free");
 }
 
 /// A claim comes upon an issue whose older job somebody else is taking at this moment: it waits for the end of that, and then
@@ -139,7 +140,7 @@ async fn a_tampered_journal_is_noticed() {
         database.tamper(sql).await;
         assert_corrupt(store.journal(&spec(1).id(), 0).await);
         assert_corrupt(store.append(&claim.lease, 0, note("goes on"), at(4)).await);
-        assert_corrupt(store.claim("two", at(100), super::LEASE).await.map(|_| sql));
+        assert_corrupt(store.claim("two", at(100), super::LEASE, Lanes::default()).await.map(|_| sql));
     }
 }
 
@@ -158,8 +159,34 @@ async fn tampered_rows_are_noticed_and_keep_nobody_from_the_others() {
         .await;
     assert_corrupt(store.artifact(&artifact).await);
     assert_corrupt(store.decision(&id("delivery-1")).await);
-    assert_corrupt(store.claim("two", at(3), super::LEASE).await.map(|claim| claim.map(|claim| claim.spec.key)));
+    assert_corrupt(
+        store.claim("two", at(3), super::LEASE, Lanes::default()).await.map(|claim| claim.map(|claim| claim.spec.key)),
+    );
     assert_eq!(claimed(&store, "two", 3).await.spec, spec(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_kept_small_and_one_that_cannot_be_read_does_not_block_the_others() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let store = open(&database).await;
+    let body = r#"{"url":"https://api.github.example/repos/ada/engine/issues/1/comments"},"#.repeat(1000).into_bytes();
+    let long = RawDelivery { body, ..delivery("long", 1) };
+    store.receive(&long).await.expect("the store takes it");
+    let kept: usize = database.text("SELECT length(body)::text FROM delivery").await.parse().expect("it is a number");
+    assert!(kept * 10 < long.body.len(), "{kept} of {} bytes", long.body.len());
+    for name in ["broken", "odd"] {
+        store.receive(&RawDelivery { body: vec![b' '; 1000], ..delivery(name, 1) }).await.expect("the store takes it");
+    }
+    let broken = "UPDATE delivery SET body = '\\x28b52f' WHERE id = 'broken'; UPDATE delivery SET encoding = 9 WHERE id = 'odd'";
+    database.tamper(broken).await;
+    assert_eq!(store.undecided(at(2), 9).await.expect("the store answers"), [long]);
+    for name in ["broken", "odd"] {
+        match store.decision(&id(name)).await.expect("it is there") {
+            Some(Decision::Ignore { because }) => assert!(because.contains("body cannot be read"), "{because}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use patchwright::store::ledger::{self, Limits, Reserved, Scope, Spending};
 use patchwright::store::sqlite::SqliteStore;
-use patchwright::store::{Decided, JobState, StoreError};
+use patchwright::store::{Decided, JobState, Lanes, StoreError};
 use patchwright_domain::event::RawDelivery;
 use patchwright_domain::policy::Decision;
 
@@ -96,7 +96,7 @@ async fn a_tampered_journal_is_noticed() {
         tamper(&disk.file, sql);
         assert_corrupt(store.journal(&spec(1).id(), 0).await);
         assert_corrupt(store.append(&claim.lease, 0, note("goes on"), at(4)).await);
-        assert_corrupt(store.claim("two", at(100), super::LEASE).await.map(|_| sql));
+        assert_corrupt(store.claim("two", at(100), super::LEASE, Lanes::default()).await.map(|_| sql));
     }
 }
 
@@ -122,7 +122,9 @@ async fn a_corrupt_job_does_not_block_the_others() {
     store.release(first.lease, at(1)).await.expect("the lease holds");
     begin(&store, 2, 2).await;
     tamper(&disk.file, "UPDATE entry SET at = at + 1");
-    assert_corrupt(store.claim("two", at(3), super::LEASE).await.map(|claim| claim.map(|claim| claim.spec.key)));
+    assert_corrupt(
+        store.claim("two", at(3), super::LEASE, Lanes::default()).await.map(|claim| claim.map(|claim| claim.spec.key)),
+    );
     assert_eq!(claimed(&store, "two", 3).await.spec, spec(2));
 }
 

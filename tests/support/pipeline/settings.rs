@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use patchwright::guarded::Guarded;
+use patchwright::store::Lanes;
 use patchwright::store::ledger::Limits;
 use patchwright::worker::Settings;
 use secrecy::SecretString;
@@ -22,6 +23,7 @@ pub(super) fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
         instruction_fallbacks: Vec::new(),
         test_command: None,
         devcontainer_images: None,
+        lanes: Lanes::default(),
         limits_of_day,
         patch_size: patchwright::config::Limits::default().patch_size(),
         guarded: Guarded::default().with([("`model.api_key`", SecretString::from(OPERATORS_SECRET))]),

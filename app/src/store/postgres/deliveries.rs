@@ -1,5 +1,7 @@
 //! The rows of deliveries and what is decided of them.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use patchwright_domain::event::{DeliveryId, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey};
@@ -8,25 +10,43 @@ use sqlx::PgConnection;
 
 use super::super::records::{duplicate, milliseconds, timestamp};
 use super::{Decided, Received, StoreError, jobs, wake};
+use crate::store::packed::{New, unpack};
 
-pub(super) async fn receive(tx: &mut PgConnection, delivery: &RawDelivery) -> Result<Received, StoreError> {
-    let sql = "INSERT INTO delivery (id, event, body, received_at, decide_after) VALUES ($1, $2, $3, $4, $4) \
-               ON CONFLICT DO NOTHING";
-    let row = sqlx::query(sql).bind(delivery.id.as_str()).bind(&delivery.event).bind(&delivery.body);
-    let inserted = row.bind(milliseconds(delivery.received_at)).execute(tx).await?;
-    Ok(if inserted.rows_affected() == 1 { Received::Stored } else { Received::Known })
+/// Stores them all by one statement, and says of each what became of it.
+pub(super) async fn receive(tx: &mut PgConnection, batch: &[New]) -> Result<Vec<Received>, StoreError> {
+    let sql = "INSERT INTO delivery (id, event, encoding, body, received_at, decide_after) \
+               SELECT id, event, encoding, body, received_at, received_at \
+               FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::bigint[]) \
+               AS new (id, event, encoding, body, received_at) ON CONFLICT DO NOTHING RETURNING id";
+    let ids: Vec<&str> = batch.iter().map(|new| new.id.as_str()).collect();
+    let events: Vec<&str> = batch.iter().map(|new| new.event.as_str()).collect();
+    let encodings: Vec<i64> = batch.iter().map(|new| new.encoding).collect();
+    let bodies: Vec<&[u8]> = batch.iter().map(|new| new.body.as_slice()).collect();
+    let times: Vec<i64> = batch.iter().map(|new| milliseconds(new.received_at)).collect();
+    let rows = sqlx::query_scalar(sql).bind(ids).bind(events).bind(encodings).bind(bodies).bind(times);
+    let mut stored: HashSet<String> = rows.fetch_all(tx).await?.into_iter().collect();
+    // Of one that is among them twice, the first is the one that was stored.
+    let became = |new: &New| if stored.remove(new.id.as_str()) { Received::Stored } else { Received::Known };
+    Ok(batch.iter().map(became).collect())
 }
 
 pub(super) async fn undecided(tx: &mut PgConnection, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-    let sql = "SELECT id, event, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= $1 \
+    let sql = "SELECT id, event, encoding, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= $1 \
                ORDER BY received_at, number LIMIT $2";
-    let rows = sqlx::query_as::<_, (String, String, Vec<u8>, i64)>(sql).bind(milliseconds(now)).bind(i64::from(count));
-    let rows = rows.fetch_all(tx).await?.into_iter();
-    rows.map(|(id, event, body, received_at)| {
+    let rows = sqlx::query_as::<_, (String, String, i64, Vec<u8>, i64)>(sql).bind(milliseconds(now)).bind(i64::from(count));
+    let mut waiting = Vec::new();
+    for (id, event, encoding, body, received_at) in rows.fetch_all(&mut *tx).await? {
         let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        Ok(RawDelivery { id, event, body, received_at: timestamp(received_at)? })
-    })
-    .collect()
+        match unpack(encoding, body) {
+            Ok(body) => waiting.push(RawDelivery { id, event, body, received_at: timestamp(received_at)? }),
+            // Nobody could ever decide on it, and the others would wait behind it.
+            Err(error) => {
+                tracing::error!(delivery.id = %id, "a delivery is given up: {error}");
+                settle(tx, &id, &Decision::ignore(error.to_string())).await?;
+            }
+        }
+    }
+    Ok(waiting)
 }
 
 pub(super) async fn postpone(tx: &mut PgConnection, id: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
@@ -74,9 +94,14 @@ pub(super) async fn decide(
         }
         Decision::Ignore { because } => (Decision::Ignore { because }, Decided::Stored),
     };
-    let text = serde_json::to_string(&decision).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    sqlx::query("UPDATE delivery SET decision = $2 WHERE id = $1").bind(id.as_str()).bind(text).execute(tx).await?;
+    settle(tx, id, &decision).await?;
     Ok(decided)
+}
+
+async fn settle(tx: &mut PgConnection, id: &DeliveryId, decision: &Decision) -> Result<(), StoreError> {
+    let text = serde_json::to_string(decision).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    sqlx::query("UPDATE delivery SET decision = $2 WHERE id = $1").bind(id.as_str()).bind(text).execute(tx).await?;
+    Ok(())
 }
 
 /// In one order everywhere, so that two that cancel the same jobs never wait for each other in a circle.

@@ -2,6 +2,7 @@
 //!
 //! Whoever writes to a journal holds the job's row, so that its entries follow each other without a gap.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,17 +11,18 @@ use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use sqlx::PgConnection;
 
-use super::super::records::{later, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
-use super::{Claim, JobState, Lease, StoreError, wake};
+use super::super::records::{later, length, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
+use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
 /// Adds a job and says whether it is new.
 pub(super) async fn insert(tx: &mut PgConnection, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO job (id, key, repo, issue, spec, created_at, run_after) VALUES ($1, $2, $3, $4, $5, $6, $6) \
-               ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO job (id, key, repo, installation, issue, spec, created_at, run_after, gives_way) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8) ON CONFLICT DO NOTHING";
     let text = serde_json::to_string(spec).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let issue = spec.task.issue().map(|issue| number(issue.0)).transpose()?;
     let row = sqlx::query(sql).bind(spec.id().as_str().to_owned()).bind(spec.key.as_str()).bind(number(spec.repo.id)?);
-    let inserted = row.bind(issue).bind(text).bind(milliseconds(now)).execute(tx).await?;
+    let row = row.bind(number(spec.repo.installation)?).bind(issue).bind(text).bind(milliseconds(now));
+    let inserted = row.bind(length(spec.gives_way())).execute(tx).await?;
     Ok(inserted.rows_affected() == 1)
 }
 
@@ -41,20 +43,34 @@ pub(super) enum Taken {
     Claim(Option<Box<Claim>>),
     /// One was taken whose rows are wrong. The taking is kept, for a job that cannot be read must not come first at every claim.
     Unsound(StoreError),
-    /// Somebody else took another job of the same issue meanwhile; look again.
+    /// Somebody else took another job of the same issue meanwhile, or the last place in a lane; look again.
     Overtaken,
 }
 
 /// Takes a job that no other worker is about to take. Two may take jobs of one issue at the same moment; the index lets one of
-/// them.
-pub(super) async fn claim(tx: &mut PgConnection, worker: &str, now: Timestamp, lease: Duration) -> Result<Taken, StoreError> {
+/// them. Two that take jobs of one lane do so in turn.
+pub(super) async fn claim(
+    tx: &mut PgConnection,
+    worker: &str,
+    now: Timestamp,
+    lease: Duration,
+    lanes: Lanes,
+) -> Result<Taken, StoreError> {
     let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= $1 \
                 AND (lease_until IS NULL OR lease_until <= $1) \
                 AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.repo = job.repo AND other.issue = job.issue \
                 AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) \
-                ORDER BY run_after, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED";
-    let row = sqlx::query_as::<_, (String, String, i64, bool)>(free).bind(milliseconds(now)).fetch_optional(&mut *tx).await?;
+                AND ($2::bigint IS NULL OR $2 > (SELECT count(*) FROM job AS other WHERE other.repo = job.repo \
+                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id)) \
+                AND ($3::bigint IS NULL OR $3 > (SELECT count(*) FROM job AS other WHERE other.installation = job.installation \
+                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id)) \
+                ORDER BY run_after + gives_way, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED";
+    let row = sqlx::query_as::<_, (String, String, i64, bool)>(free).bind(milliseconds(now));
+    let row = row.bind(limit(lanes.repository)).bind(limit(lanes.installation)).fetch_optional(&mut *tx).await?;
     let Some((id, text, fence, handed_back)) = row else { return Ok(Taken::Claim(None)) };
+    if lanes != Lanes::default() && is_full(tx, &id, lanes).await? {
+        return Ok(Taken::Overtaken);
+    }
     let fence = small(fence)?;
     let take = "UPDATE job SET lease_until = $2, fence = $3, handed_back = FALSE WHERE id = $1";
     let taken = sqlx::query(take).bind(&id).bind(later(now, lease)).bind(i64::from(fence)).execute(&mut *tx).await;
@@ -74,6 +90,25 @@ pub(super) async fn claim(tx: &mut PgConnection, worker: &str, now: Timestamp, l
     write(tx, &job, EntryKind::Claimed { worker: worker.to_owned(), handed_back }, now).await?;
     let journal = journal(tx, &job, 0).await?;
     Ok(Taken::Claim(Some(Box::new(Claim { lease: Lease { job, fence }, spec, journal }))))
+}
+
+fn limit(lane: Option<NonZeroU32>) -> Option<i64> {
+    lane.map(|lane| i64::from(lane.get()))
+}
+
+/// Whether there is no place for a job in its lanes, once whoever took one there before has it. Until the transaction is over
+/// nobody else takes one.
+async fn is_full(tx: &mut PgConnection, id: &str, lanes: Lanes) -> Result<bool, StoreError> {
+    let alone = "SELECT pg_advisory_xact_lock($2, hashint8(repo)), pg_advisory_xact_lock($3, hashint8(installation)) \
+                 FROM job WHERE id = $1";
+    sqlx::query(alone).bind(id).bind(REPOSITORY_LOCK).bind(INSTALLATION_LOCK).execute(&mut *tx).await?;
+    let beside = "SELECT (SELECT count(*) FROM job AS other WHERE other.repo = job.repo \
+                  AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id), \
+                  (SELECT count(*) FROM job AS other WHERE other.installation = job.installation \
+                  AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) FROM job WHERE id = $1";
+    let (of_repository, of_installation) = sqlx::query_as::<_, (i64, i64)>(beside).bind(id).fetch_one(tx).await?;
+    let is_full = |lane, n_jobs| limit(lane).is_some_and(|limit| n_jobs >= limit);
+    Ok(is_full(lanes.repository, of_repository) || is_full(lanes.installation, of_installation))
 }
 
 /// A job's name and specification, where they and the journal hold together.

@@ -8,24 +8,7 @@ use rusqlite::Savepoint;
 
 use super::super::records::{duplicate, milliseconds, timestamp};
 use super::{Decided, Received, StoreError, jobs, optional};
-use crate::store::packed::{Packed, pack, unpack};
-
-/// A delivery that is to be stored, packed by who brings it: the writer has no time for that.
-pub(super) struct New {
-    id: DeliveryId,
-    event: String,
-    received_at: Timestamp,
-    encoding: i64,
-    body: Vec<u8>,
-}
-
-impl New {
-    pub(super) fn of(delivery: &RawDelivery) -> Self {
-        let Packed { encoding, bytes } = pack(&delivery.body);
-        let RawDelivery { id, event, received_at, .. } = delivery;
-        Self { id: id.clone(), event: event.clone(), received_at: *received_at, encoding, body: bytes.into_owned() }
-    }
-}
+use crate::store::packed::{New, unpack};
 
 pub(super) fn receive(tx: &Savepoint<'_>, new: &New) -> Result<Received, StoreError> {
     let sql = "INSERT INTO delivery (id, event, encoding, body, received_at, decide_after) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \

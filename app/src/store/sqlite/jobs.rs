@@ -1,5 +1,6 @@
 //! The rows of jobs and their journals.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,18 +9,19 @@ use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use rusqlite::Savepoint;
 
-use super::super::records::{later, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
-use super::{Claim, JobState, Lease, StoreError, optional};
+use super::super::records::{later, length, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
+use super::{Claim, JobState, Lanes, Lease, StoreError, optional};
 
 /// Adds a job and says whether it is new.
 pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO job (id, key, repo, issue, spec, created_at, run_after) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) \
+    let sql = "INSERT INTO job (id, key, repo, installation, issue, spec, created_at, run_after, gives_way) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8) \
                ON CONFLICT DO NOTHING";
     let text = serde_json::to_string(spec).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    let repo = number(spec.repo.id)?;
+    let (repo, installation) = (number(spec.repo.id)?, number(spec.repo.installation)?);
     let issue = spec.task.issue().map(|issue| number(issue.0)).transpose()?;
     let id = spec.id();
-    let row = (id.as_str(), spec.key.as_str(), repo, issue, text, milliseconds(now));
+    let row = (id.as_str(), spec.key.as_str(), repo, installation, issue, text, milliseconds(now), length(spec.gives_way()));
     Ok(tx.prepare_cached(sql)?.execute(row)? == 1)
 }
 
@@ -37,13 +39,19 @@ pub(super) fn claim(
     worker: String,
     now: Timestamp,
     lease: Duration,
+    lanes: Lanes,
 ) -> Result<Result<Option<Claim>, StoreError>, StoreError> {
     let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= ?1 \
                 AND (lease_until IS NULL OR lease_until <= ?1) \
                 AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.repo = job.repo AND other.issue = job.issue \
                 AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) \
-                ORDER BY run_after, created_at, rowid LIMIT 1";
-    let row = tx.prepare_cached(free)?.query_row([milliseconds(now)], |row| {
+                AND (?2 IS NULL OR ?2 > (SELECT count(*) FROM job AS other WHERE other.repo = job.repo \
+                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id)) \
+                AND (?3 IS NULL OR ?3 > (SELECT count(*) FROM job AS other WHERE other.installation = job.installation \
+                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id)) \
+                ORDER BY run_after + gives_way, created_at, rowid LIMIT 1";
+    let limits = (lanes.repository.map(NonZeroU32::get), lanes.installation.map(NonZeroU32::get));
+    let row = tx.prepare_cached(free)?.query_row((milliseconds(now), limits.0, limits.1), |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?, row.get::<_, bool>(3)?))
     });
     let Some((id, text, fence, handed_back)) = optional(row)? else { return Ok(Ok(None)) };
