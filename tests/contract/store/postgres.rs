@@ -15,6 +15,7 @@ use super::{
 };
 use crate::support::postgres::{Database, cluster};
 
+mod crowd;
 mod refusals;
 mod schema;
 
