@@ -299,6 +299,10 @@ pub struct Adopted {
     /// The commit that was proposed, where what is proven is its merge into the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<CommitId>,
+    /// The files of that merge, by the name that git gives them: whoever makes it again has the same, under another commit. None in
+    /// journals from before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
     /// The change. No model has said anything about it, so that answer and transcript are empty.
     pub proposal: Proposal,
 }

@@ -141,7 +141,7 @@ pub(crate) fn proposal() -> Proposal {
 
 /// The [`proposal`] as somebody else's.
 pub(crate) fn adopted() -> Adopted {
-    Adopted { branch: "main".into(), base: commit('a'), head: None, proposal: proposal() }
+    Adopted { branch: "main".into(), base: commit('a'), head: None, tree: None, proposal: proposal() }
 }
 
 /// A proof of pull request 12, asked for in a comment.

@@ -81,7 +81,10 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
         terminal::say(json(&adopted, &proof))
     } else {
         if let Some(head) = &adopted.proposed {
-            terminal::say(format!("  The base has gained commits since: what is tested is {head} merged into it."));
+            terminal::say(format!(
+                "  The base has gained commits since: what is tested is {head} merged into it, tree {}.",
+                adopted.tree
+            ));
         }
         terminal::say(text(&proof.verdict))
     }
@@ -102,7 +105,7 @@ fn spec(arguments: &Arguments, config: &Config, path: &std::path::Path) -> Resul
 
 fn json(adopted: &Adopted, proof: &Proof) -> serde_json::Value {
     serde_json::json!({
-        "base": adopted.base, "head": adopted.head, "proposed": adopted.proposed, "changes": adopted.changes,
+        "base": adopted.base, "head": adopted.head, "tree": adopted.tree, "proposed": adopted.proposed, "changes": adopted.changes,
         "plan": proof.prepared.plan, "verdict": proof.verdict,
     })
 }

@@ -55,7 +55,7 @@ pub struct Proof {
 /// A [`Failure`] that names its cause and the next step, where the machine or the repository's own setup does not work.
 pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<Proof, Failure> {
     let proved = async {
-        let Adopted { base, head, proposed: _, diff, changes } = adopted;
+        let Adopted { base, head, diff, changes, .. } = adopted;
         let request = tools.store.put_artifact(Vec::new()).await?;
         let prepared = super::prepare::prepared(tools, spec, base, request).await?;
         let nothing = Digest::of(b"");

@@ -230,9 +230,13 @@ fn reproduce(story: &Story<'_>, prepared: &Prepared, verdict: &Verdict, base: &E
         if let (Some(_), Some(number)) = (story.adopted, story.spec.task.issue()) {
             let _ = writeln!(script, "git fetch origin refs/pull/{number}/head");
         }
-        match story.adopted.and_then(|adopted| adopted.head.as_ref()) {
-            Some(head) => {
+        match story.adopted.and_then(|adopted| Some((adopted.head.as_ref()?, adopted))) {
+            Some((head, adopted)) => {
                 let _ = writeln!(script, "git checkout {}\ngit merge --no-edit {head}", prepared.base);
+                // The commit is another, for who made it and when is part of it.
+                if let Some(tree) = &adopted.tree {
+                    let _ = writeln!(script, "test \"$(git rev-parse 'HEAD^{{tree}}')\" = {tree}");
+                }
             }
             None => {
                 let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
