@@ -149,9 +149,8 @@ fn tests(account: &Account) -> Vec<String> {
 }
 
 fn place(finding: &Finding) -> String {
-    let Finding { gate, path, line, told } = finding;
-    let place = line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"));
-    format!("  {}: {} {}", plain(&place), gate.sentence(), plain(told))
+    let place = finding.place().map(|place| format!("{}: ", plain(&place))).unwrap_or_default();
+    format!("  {place}{} {}", finding.gate.sentence(), plain(&finding.told))
 }
 
 fn plain(name: &str) -> String {

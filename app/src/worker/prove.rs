@@ -112,7 +112,7 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
     let mut runs = Vec::new();
     if let Some(evidence) = prepared.baseline.clone() {
         let results = reports::kept(tools, evidence.results).await?;
-        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None, rewritten: Vec::new() });
+        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None, rewritten: None });
     }
     loop {
         match inquiry.next(&runs) {
@@ -131,7 +131,7 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
                 // Where none could be laid, that is what became of them.
                 let canaries = canaries.or(has_canaries.then_some(Canaries { n_laid: 0, n_failed: 0 }));
                 info!("the tests on the {}: {}", stand.name(), evidence.exit);
-                runs.push(Ran { stand, evidence, results, canaries, rewritten });
+                runs.push(Ran { stand, evidence, results, canaries, rewritten: Some(rewritten) });
             }
         }
     }

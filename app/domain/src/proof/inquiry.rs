@@ -83,8 +83,8 @@ pub struct Ran {
     pub results: Option<Results>,
     /// Where tests that must fail were laid into the tree: how many of them were reported as failing, and how many there were.
     pub canaries: Option<Canaries>,
-    /// The files of tests that were changed meanwhile; what is not known counts as none.
-    pub rewritten: Vec<String>,
+    /// The files of tests that were changed meanwhile; none at all where nobody looked.
+    pub rewritten: Option<Vec<String>>,
 }
 
 /// What became of the tests that must fail.
@@ -214,7 +214,7 @@ impl<'a> Inquiry<'a> {
         let is_reported = pair.table.is_some();
         self.repeat(&pair.without, is_reported)?;
         self.repeat(&pair.with, is_reported)?;
-        let rewritten = rewritten::found(runs, pair.without.0, pair.with.0);
+        let rewritten = rewritten::found(runs, pair.with.0).map_err(|rewritten::Unseen| (Stand::Base, false))?;
         if !rewritten.is_empty() {
             let found = [rewritten, self.findings(runs)].concat();
             return Ok(self.unproven_for(found, Doubt::Suspect, Some(pair), runs));

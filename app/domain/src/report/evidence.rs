@@ -111,9 +111,9 @@ fn findings(body: &mut String, account: &Account) {
 }
 
 fn listed(body: &mut String, findings: &[&Finding]) {
-    for Finding { gate, path, line, told } in findings.iter().take(FINDINGS_LISTED_MAX) {
-        let place = line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"));
-        let _ = write!(body, "\n\n- {} {}: {}", gate.sentence(), code(&place), code(told));
+    for finding in findings.iter().take(FINDINGS_LISTED_MAX) {
+        let place = finding.place().map(|place| format!(" {}:", code(&place))).unwrap_or_default();
+        let _ = write!(body, "\n\n- {}{place} {}", finding.gate.sentence(), code(&finding.told));
     }
     if let Some(n_more) = findings.len().checked_sub(FINDINGS_LISTED_MAX).filter(|n| *n > 0) {
         let _ = write!(body, "\n\nand {n_more} more such places.");
