@@ -6,12 +6,9 @@ use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
-use patchwright_domain::proof::secrets::Veil;
 use patchwright_domain::proof::{self, Stand, Verdict};
-use patchwright_domain::results::{Status, table};
+use patchwright_domain::results::{Results, Status, table};
 use patchwright_domain::run::Run;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tracing::info;
 
 use super::commands::{self, Said};
@@ -70,14 +67,10 @@ pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<P
         };
         let verdict = verdict(tools, spec, &prepared, &proposal).await?;
         let veil = tools.guarded().veil();
-        Ok(Proof { prepared: veiled(&veil, &prepared)?, verdict: veiled(&veil, &verdict)? })
+        let prepared = veil.value("what the base was found to be", &prepared).map_err(conclusions::plain_secret)?;
+        Ok(Proof { prepared, verdict: veil.value("the verdict", &verdict).map_err(conclusions::plain_secret)? })
     };
     proved.await.map_err(failure)
-}
-
-/// What was found out, without the secrets that others may have written into it.
-pub(super) fn veiled<T: Serialize + DeserializeOwned>(veil: &Veil, told: &T) -> Result<T, StoreError> {
-    veil.value(told).map_err(|e| StoreError::Corrupt(format!("what is told cannot be told without the server's secrets: {e}")))
 }
 
 /// An error as it is told where there is no run to end.
@@ -111,7 +104,7 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
     };
     let mut runs = Vec::new();
     if let Some(evidence) = prepared.baseline.clone() {
-        let results = reports::kept(tools, evidence.results).await?;
+        let results = named(tools, reports::kept(tools, evidence.results).await?).await;
         runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None, rewritten: None });
     }
     loop {
@@ -128,6 +121,7 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
                 };
                 let tested = tested(tools, spec, prepared, &commit, &trees.changed(stand), canary.as_ref()).await?;
                 let Tested { evidence, results, canaries, rewritten } = tested;
+                let results = named(tools, results).await;
                 // Where none could be laid, that is what became of them.
                 let canaries = canaries.or(has_canaries.then_some(Canaries { n_laid: 0, n_failed: 0 }));
                 info!("the tests on the {}: {}", stand.name(), evidence.exit);
@@ -135,6 +129,18 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
             }
         }
     }
+}
+
+/// What was reported, under names without the server's secrets: they are taken out before a long name is cut, for the end of one
+/// that is cut would not be known any more.
+async fn named(tools: &Tools, results: Option<Results>) -> Option<Results> {
+    let results = results?;
+    if let Some(egress) = &tools.egress {
+        // A process that was started since has not asked the host's tools yet.
+        egress.found().await;
+    }
+    let veil = tools.guarded().veil();
+    Some(results.told(|name| veil.text(name)))
 }
 
 /// Remembers which tests do not always end alike, for the proofs to come. What counts is the base: whoever writes a patch could
