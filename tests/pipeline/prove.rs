@@ -131,6 +131,31 @@ async fn a_cheating_pull_request_is_neutral_and_the_line_is_named() {
         .await;
 }
 
+/// What failed in the pipeline was that it does not load; only whoever asks can know that this is what the change is about.
+#[tokio::test]
+async fn a_pull_request_that_mends_what_does_not_load_is_proven_where_that_is_asked_for() {
+    let unloaded =
+        ("calc.py", "from counting import count\n\n\ndef mean(values):\n    return sum(values) / count(values)\n", false);
+    let files = PYTHON.iter().copied().filter(|(path, ..)| *path != "calc.py").chain([unloaded]).collect();
+    let mended = ("calc.py", "def mean(values):\n    return sum(values) / len(values)\n", false);
+    Setup { files, ..Setup::default() }
+        .play(async |world| {
+            let (pull, head) = world.propose(&[mended]).await;
+            world.prove(pull).await;
+            assert_eq!(check(world), ("patchwright/proof".into(), head, "neutral".into()));
+            world.ask(pull, MAINTAINER, "@codex prove build");
+            world.decide().await;
+            world.work().await;
+            let checks = world.github.check_runs(world.repo);
+            assert_eq!(checks.last().and_then(|check| check.conclusion.as_deref()), Some("success"));
+            let said = world.said_on(pull).await.pop().expect("it has told");
+            let begin = "**Proven.** The tests could not be built or loaded on the base and pass with the patch";
+            assert!(said.starts_with(begin), "{said}");
+            assert!(said.contains("cannot be built or loaded without the patch's code and"), "{said}");
+        })
+        .await;
+}
+
 /// The fork has its own policy file and is nothing that the App may read; all is taken from the repository itself.
 #[tokio::test]
 async fn a_pull_request_from_a_fork_is_proven_as_the_base_says() {

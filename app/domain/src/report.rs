@@ -207,6 +207,9 @@ fn asked(body: &mut String, story: &Story<'_>) {
             let words = neutral::markdown(words.raw(), story.host, 1_000).replace('\n', "\n> ");
             write!(body, "\n\n{who} ({}) asked on #{issue}:\n\n> {words}", story.spec.role)
         }
+        Task::ProvePullRequest { is_about_the_build: true, .. } => {
+            write!(body, "\n\n{who} ({}) asked for a proof that it mends what does not build or load.", story.spec.role)
+        }
         Task::ProvePullRequest { .. } => write!(body, "\n\n{who} ({}) asked for a proof.", story.spec.role),
         Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),
     };

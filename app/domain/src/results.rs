@@ -89,3 +89,15 @@ impl Results {
         self.tests.values().filter(|known| **known == status).count()
     }
 }
+
+/// What a test is called by itself, without its file, module or group.
+pub fn own_name(test: &str) -> &str {
+    if let Some((_, sentence)) = test.rsplit_once(" > ").filter(|(_, name)| name.contains(' ')) {
+        return sentence;
+    }
+    let name = test.rsplit(" > ").next().unwrap_or(test);
+    // What stands in brackets are a test's parameters, which may have any of these signs.
+    let bare = name.split('[').next().unwrap_or(name);
+    let start = bare.rfind(['.', ':', '/']).map_or(0, |at| at + 1);
+    &name[start..]
+}

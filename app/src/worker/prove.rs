@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use patchwright_domain::ecosystem::runner::Runner;
 use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
+use patchwright_domain::proof::census::Census;
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
 use patchwright_domain::proof::{self, Stand, Verdict};
 use patchwright_domain::results::{Results, Status, table};
@@ -26,15 +28,28 @@ const PLACES_MAX: usize = 200;
 /// How many files are read to find them, those that may be nearest first.
 const PLACES_READ_MAX: usize = 2_000;
 
+/// How many files are read to know which tests a base has that does not build.
+const CENSUS_FILES_MAX: usize = 5_000;
+
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
     let (Some(prepared), Some(proposal)) = (run.prepared(), run.proposal()) else {
         return Err(StoreError::Corrupt("a run without a proposal verifies".into()).into());
     };
     let pack = tools.store.artifact(&proposal.pack).await?;
     tools.workspaces.unpack(&spec.repo, &proposal.commit, pack).await?;
-    let verdict = verdict(tools, spec, prepared, proposal).await?;
+    let about = if spec.task.is_about_the_build() { About::Build } else { About::Tests };
+    let verdict = verdict(tools, spec, prepared, proposal, about).await?;
     info!("verified: {}", if matches!(verdict, Verdict::Proven { .. }) { "proven" } else { "unproven" });
     Ok(Answer::entry(EntryKind::Verified { verdict }))
+}
+
+/// What a patch is to mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// What the tests say.
+    Tests,
+    /// What does not build or load: such a failure of the base counts as one.
+    Build,
 }
 
 /// What was found out about a patch that somebody else has made.
@@ -46,11 +61,12 @@ pub struct Proof {
     pub verdict: Verdict,
 }
 
-/// Proves the difference of two commits, by the same runs as for an agent's; `spec` is whose repository it is.
+/// Proves the difference of two commits, by the same runs as for an agent's; `spec` is whose repository it is, `about` what the patch
+/// is to mend.
 ///
 /// # Errors
 /// A [`Failure`] that names its cause and the next step, where the machine or the repository's own setup does not work.
-pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<Proof, Failure> {
+pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted, about: About) -> Result<Proof, Failure> {
     let proved = async {
         let Adopted { base, head, diff, changes, .. } = adopted;
         let request = tools.store.put_artifact(Vec::new()).await?;
@@ -65,7 +81,7 @@ pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<P
             changes: changes.clone(),
             fingerprint: Some(proof::fingerprint(diff)),
         };
-        let verdict = verdict(tools, spec, &prepared, &proposal).await?;
+        let verdict = verdict(tools, spec, &prepared, &proposal, about).await?;
         let veil = tools.guarded().veil();
         let prepared = veil.value("what the base was found to be", &prepared).map_err(conclusions::plain_secret)?;
         Ok(Proof { prepared, verdict: veil.value("the verdict", &verdict).map_err(conclusions::plain_secret)? })
@@ -85,17 +101,27 @@ pub(super) fn failure(error: StepError) -> Failure {
 }
 
 /// Runs what the inquiry asks for, until it has a verdict.
-async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
+async fn verdict(
+    tools: &Tools,
+    spec: &JobSpec,
+    prepared: &Prepared,
+    proposal: &Proposal,
+    about: About,
+) -> Result<Verdict, StepError> {
     let Proposal { commit, changes, .. } = proposal;
     let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tools.kept()).await?;
     let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
     let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
+    let census = match (about, prepared.plan.runner) {
+        (About::Build, Some(runner)) => Some(census(tools, spec, &prepared.base, runner).await?),
+        (About::Build, None) | (About::Tests, _) => None,
+    };
     let inquiry = Inquiry {
         plan: &prepared.plan,
         changes: &proposal.changes,
         n_runs: tools.settings.proof_runs,
         has_canaries: prepared.plan.runner.is_some(),
-        is_about_the_build: false,
+        build: census.as_ref(),
         findings: &findings,
         known_flaky: &known_flaky,
         mixed: &trees.mixed,
@@ -129,6 +155,21 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
             }
         }
     }
+}
+
+/// The tests that the base's files name, whether it builds or not.
+async fn census(tools: &Tools, spec: &JobSpec, base: &CommitId, runner: Runner) -> Result<Census, StepError> {
+    let mut census = Census::default();
+    let paths = tools.workspaces.paths(&spec.repo, base).await?;
+    let mut may_be = paths.into_iter().filter(|path| canary::is_place(runner, path));
+    for path in may_be.by_ref().take(CENSUS_FILES_MAX) {
+        let text = tools.workspaces.read(&spec.repo, base, &path).await?.unwrap_or_default();
+        census.add(runner, &path, &String::from_utf8_lossy(&text));
+    }
+    if may_be.next().is_some() {
+        census.break_off();
+    }
+    Ok(census)
 }
 
 /// What was reported, under names without the server's secrets: they are taken out before a long name is cut, for the end of one

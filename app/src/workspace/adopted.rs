@@ -156,6 +156,10 @@ pub(super) fn adopt(mirror: &Path, checkout: &Path, base: &str, head: &str) -> R
     let (base, head) = (find(base)?, find(head)?);
     let here = open_or_make(mirror)?;
     bring(&there, &here, &[base, head])?;
+    if shared(&here, base, head).map_err(|e| git(WHAT, &e))?.contains(&head) {
+        let reason = "the base has that commit already, so it brings no patch; name one that the base does not have";
+        return Err(WorkspaceError::Rejected { what: "looking at the commit with the patch", reason: reason.to_owned() });
+    }
     let commit = match merged(&here, base, head).map_err(|e| git(WHAT, &e))? {
         // Two trees that have nothing in common differ as well.
         Merged::Onto | Merged::Unrelated => head,

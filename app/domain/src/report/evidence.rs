@@ -123,13 +123,16 @@ fn listed(body: &mut String, findings: &[&Finding]) {
 /// What moved, test by test.
 fn by_test(body: &mut String, account: &Account) {
     let Some(table) = &account.table else { return };
-    if !account.reproducers.is_empty() {
-        let _ = write!(
-            body,
-            "\n\n**{} without the patch's code and {} with it, every time.**",
-            counted(account.reproducers.len(), "test fails", "tests fail"),
-            if account.reproducers.len() == 1 { "passes" } else { "pass" }
-        );
+    let is_built = |test: &&String| table.moved(Movement::New).any(|row| row.test == **test);
+    let (built, mended): (Vec<&String>, Vec<&String>) = account.reproducers.iter().partition(is_built);
+    let kinds = [
+        (built.len(), "test cannot be built or loaded", "tests cannot be built or loaded"),
+        (mended.len(), "test fails", "tests fail"),
+    ];
+    for (n_tests, one, many) in kinds.into_iter().filter(|(n_tests, ..)| *n_tests > 0) {
+        let passes = if n_tests == 1 { "passes" } else { "pass" };
+        let _ =
+            write!(body, "\n\n**{} without the patch's code and {passes} with it, every time.**", counted(n_tests, one, many));
     }
     let told: Vec<String> = MOVEMENTS
         .iter()

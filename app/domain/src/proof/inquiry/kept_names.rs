@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Ran, Stand};
 use crate::proof::findings::{Finding, Gate};
-use crate::results::{Results, Status, place};
+use crate::results::{Results, Status, own_name, place};
 
 /// How many tests are named that are gone.
 const GONE_SHOWN_MAX: usize = 10;
@@ -47,15 +47,6 @@ pub(super) fn gone(runs: &[Ran], paths: &[&str]) -> Vec<Finding> {
 fn finding(path: &str, test: &str) -> Finding {
     let told = format!("{test} is not run any more");
     Finding { gate: Gate::TestWeakened, path: path.to_owned(), line: None, told }
-}
-
-/// What a test is called by itself, without its file, module or group.
-fn own_name(test: &str) -> &str {
-    let name = test.rsplit(" > ").next().unwrap_or(test);
-    // What stands in brackets are a test's parameters, which may have any of these signs.
-    let bare = name.split('[').next().unwrap_or(name);
-    let start = bare.rfind(['.', ':', '/']).map_or(0, |at| at + 1);
-    &name[start..]
 }
 
 #[cfg(test)]

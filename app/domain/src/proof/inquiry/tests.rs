@@ -47,12 +47,14 @@ impl Patch {
     /// Runs what is asked for until there is a verdict, and says in which order that was.
     fn judged(&self, says: Says) -> (Verdict, Vec<Stand>) {
         let plan = Plan { runner: Some(self.runner), ..plan() };
+        let mut census = Census::default();
+        census.add(self.runner, "tests/it.rs", "#[test]\nfn names() {}\n");
         let inquiry = Inquiry {
             plan: &plan,
             changes: &self.changes,
             n_runs: self.n_runs,
             has_canaries: self.canaries.is_some(),
-            is_about_the_build: self.is_about_the_build,
+            build: self.is_about_the_build.then_some(&census),
             mixed: &self.mixed,
             test_files: &TestFiles::default(),
             has_inline_tests: false,
@@ -151,8 +153,28 @@ fn a_test_that_cannot_be_built_without_the_code_shows_nothing_unless_the_build_i
         Stand::Tests => (RED, Some(&[("the build", Errored), ("names", Passed)][..])),
         Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed)][..])),
     };
+    let about_the_build = || Patch { is_about_the_build: true, ..Patch::of(BOTH) };
     assert_eq!(Patch::of(BOTH).doubt(imports), Some(Doubt::DoesNotBuild));
-    assert_eq!(Patch { is_about_the_build: true, ..Patch::of(BOTH) }.doubt(imports), None);
+    assert_eq!(about_the_build().doubt(imports), Some(Doubt::DoesNotBuild), "the base itself is built");
+    let mends: Says = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("the build", Errored)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("names", Passed)])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(mends), Some(Doubt::DoesNotBuild));
+    assert_eq!(Patch { is_about_the_build: true, ..Patch::of(CODE) }.doubt(mends), None);
+    // What is built is run, all of it, and passes.
+    let fails: Says = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("the build", Errored)])),
+        Stand::Code | Stand::Head => (RED, Some(&[("names", Passed), ("counts", Failed)])),
+    };
+    assert_eq!(about_the_build().doubt(fails), Some(Doubt::StillRed));
+    let loses: Says = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("the build", Errored)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("adds", Passed)])),
+    };
+    assert_eq!(about_the_build().doubt(loses), Some(Doubt::Suspect));
+    let silenced = Patch { canaries: Some(|_| 0), ..about_the_build() };
+    assert_eq!(silenced.doubt(mends), Some(Doubt::RunnerDeceives));
 }
 
 #[test]
