@@ -241,14 +241,17 @@ async fn a_pull_request_that_was_begun_before_a_test_was_there_is_put_to_it() {
 async fn a_pull_request_that_does_not_merge_is_told_what_to_do() {
     Setup::default()
         .play(async |world| {
-            let (pull, _) = world.propose(&[MENDED]).await;
+            let (pull, head) = world.propose(&[MENDED]).await;
             world.push("main", &[("mean.sh", "#!/bin/sh\necho 4\n", true)]).await;
             world.prove(pull).await;
+            assert_eq!(check(world), ("patchwright/proof".into(), head, "neutral".into()));
             assert_only_told(world, 1);
             insta::assert_snapshot!(world.said_on(pull).await.join("\n=====\n"), @r"
             **Needs input.** `#2` does not merge into `main` as that is now (`mean.sh`), so what it would change there cannot be tested.
 
             `mona` (write) asked for a proof.
+
+            This is about the commit `HEAD`.
 
             Next step: Rebase it on that branch, or merge the branch into it, and ask again.
 

@@ -289,11 +289,11 @@ fn telling(story: &Story<'_>, pull_request: IssueNumber) -> Vec<Effect> {
     let is_judged = matches!(outcome, Outcome::Proven | Outcome::Unproven);
     let verdict = story.judged.filter(|_| is_judged).map(|judged| &judged.verdict);
     let mut effects = Vec::new();
-    if let Some(adopted) = story.adopted {
+    if let Some(commit) = story.proposed {
         let (title, summary) = report::adopted::check(story, verdict);
         effects.push(Effect::SetCheck {
             name: CheckName::Proof,
-            commit: adopted.proposed().clone(),
+            commit: commit.clone(),
             outcome,
             title,
             summary,

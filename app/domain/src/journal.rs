@@ -172,6 +172,13 @@ pub enum EntryKind {
         /// Both.
         adopted: Adopted,
     },
+    /// Somebody else's change was fetched and does not go into its branch, so that there is nothing to be proven.
+    Unmerged {
+        /// The commit that was proposed.
+        head: CommitId,
+        /// How the run is to end.
+        conclusion: Conclusion,
+    },
     /// The base is fixed and its tests were run.
     Prepared {
         /// What was found.
@@ -257,6 +264,7 @@ impl EntryKind {
             Self::Claimed { .. }
             | Self::Confined { .. }
             | Self::Adopted { .. }
+            | Self::Unmerged { .. }
             | Self::Prepared { .. }
             | Self::TurnTaken { .. }
             | Self::Verified { .. }

@@ -51,6 +51,8 @@ pub struct Story<'a> {
     pub walls: &'a [Walls],
     /// Somebody else's change that is proven, where it is one and was fetched.
     pub adopted: Option<&'a Adopted>,
+    /// The commit that somebody else has proposed, also where it does not go into its branch.
+    pub proposed: Option<&'a CommitId>,
     /// What preparing found, if it came so far.
     pub prepared: Option<&'a Prepared>,
     /// The last proposal with its verdict, if there is one.

@@ -10,7 +10,7 @@ use tracing::info;
 use super::{Answer, StepError, Tools, conclusions};
 use crate::forge::{Access, PullRequest};
 use crate::store::StoreError;
-use crate::workspace::{self, Pull, Pulled, WorkspaceError};
+use crate::workspace::{self, Apart, Pull, Pulled, WorkspaceError};
 
 /// How much of a reason is told that names a path, in characters.
 const REASON_CHARS_MAX: usize = 500;
@@ -23,9 +23,11 @@ pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepE
     let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
     let pulled = match tools.workspaces.pull(&target, access, number).await {
         Ok(Pull::Pulled(pulled)) => *pulled,
-        Ok(Pull::Unrelated) => return Err(no_base(number, target.default_branch()).into()),
-        Ok(Pull::Conflicts(paths)) => return Err(conflicts(number, target.default_branch(), &paths).into()),
-        Ok(Pull::Doubtful(reason)) => return Err(doubtful(number, target.default_branch(), &reason).into()),
+        Ok(Pull::Apart { head, why }) => {
+            let conclusion = apart(number, target.default_branch(), &why);
+            info!(%head, "not adopted: {}", conclusion.cause);
+            return Ok(Answer::entry(EntryKind::Unmerged { head, conclusion }));
+        }
         Err(WorkspaceError::Refused(reason)) => return Err(too_large(number, &reason).into()),
         Err(error) => return Err(error.into()),
     };
@@ -65,26 +67,35 @@ fn no_pull_request(number: IssueNumber) -> Failure {
     ended(Outcome::NeedsInput, cause, "Write the command on the pull request that is to be proven.")
 }
 
-fn no_base(number: IssueNumber, branch: &str) -> Failure {
-    let cause = format!("#{number} shares no commit with `{branch}`, so there is nothing to measure it against.");
-    ended(Outcome::NeedsInput, cause, "Put the change on top of that branch, and ask again.")
+/// How a run ends whose pull request does not go into its branch.
+fn apart(number: IssueNumber, branch: &str, why: &Apart) -> Conclusion {
+    match why {
+        Apart::Unrelated => no_base(number, branch),
+        Apart::Conflicts(paths) => conflicts(number, branch, paths),
+        Apart::Doubtful(reason) => doubtful(number, branch, reason),
+    }
 }
 
-fn conflicts(number: IssueNumber, branch: &str, paths: &[String]) -> Failure {
+fn no_base(number: IssueNumber, branch: &str) -> Conclusion {
+    let cause = format!("#{number} shares no commit with `{branch}`, so there is nothing to measure it against.");
+    Conclusion::new(Outcome::NeedsInput, cause, "Put the change on top of that branch, and ask again.")
+}
+
+fn conflicts(number: IssueNumber, branch: &str, paths: &[String]) -> Conclusion {
     let named: Vec<String> = paths.iter().map(|path| code(path)).collect();
     let cause = format!(
         "#{number} does not merge into `{branch}` as that is now ({}), so what it would change there cannot be tested.",
         named.join(", ")
     );
-    ended(Outcome::NeedsInput, cause, "Rebase it on that branch, or merge the branch into it, and ask again.")
+    Conclusion::new(Outcome::NeedsInput, cause, "Rebase it on that branch, or merge the branch into it, and ask again.")
 }
 
-fn doubtful(number: IssueNumber, branch: &str, reason: &str) -> Failure {
+fn doubtful(number: IssueNumber, branch: &str, reason: &str) -> Conclusion {
     let cause = format!(
         "#{number} may merge into `{branch}` in another way than would be tested here: {}.",
         plain(reason, REASON_CHARS_MAX)
     );
-    ended(Outcome::NeedsInput, cause, "Rebase it on that branch, or merge the branch into it, and ask again.")
+    Conclusion::new(Outcome::NeedsInput, cause, "Rebase it on that branch, or merge the branch into it, and ask again.")
 }
 
 fn no_change(number: IssueNumber, branch: &str) -> Failure {

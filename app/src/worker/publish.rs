@@ -49,8 +49,8 @@ pub(super) async fn plan(
         Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
         None => String::new(),
     };
-    let moved_to = match run.adopted() {
-        Some(adopted) => moved_head(tools, spec, adopted.proposed()).await,
+    let moved_to = match run.proposed() {
+        Some(proposed) => moved_head(tools, spec, proposed).await,
         None => moved_base(tools, workshop, spec, run).await,
     };
     let sealed = attest::of_run(tools, spec, run, &journal).await?;
@@ -59,6 +59,7 @@ pub(super) async fn plan(
         conclusion: &conclusion,
         walls: run.walls(),
         adopted: run.adopted(),
+        proposed: run.proposed(),
         prepared: run.prepared(),
         judged: run.judged(),
         finished: run.finished(),

@@ -55,9 +55,21 @@ pub struct Pulled {
 pub enum Pull {
     /// It goes into its branch.
     Pulled(Box<Pulled>),
+    /// It does not go into its branch as that is now.
+    Apart {
+        /// The commit that was proposed.
+        head: CommitId,
+        /// Why.
+        why: Apart,
+    },
+}
+
+/// Why a pull request does not go into its branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apart {
     /// It shares no commit with the branch.
     Unrelated,
-    /// It does not go into its branch as that is now; some of the paths that are in the way.
+    /// Some of the paths that are in the way.
     Conflicts(Vec<String>),
     /// Git may merge it in another way than would be tested, for this reason.
     Doubtful(String),
@@ -74,10 +86,11 @@ pub(super) fn pull(mirror: &Path, remote: &Remote, branch: &str, number: u64) ->
     for shared in shared(&here, tip, head).map_err(|e| git(WHAT, &e))?.into_iter().take(SHARED_MERGES_MAX + 1) {
         bounded(&here, &tree(shared)?, &tree(head)?)?;
     }
+    let apart = |why: Apart| Ok(Pull::Apart { head: commit_id(head), why });
     let commit = match merged(&here, tip, head).map_err(|e| git(WHAT, &e))? {
-        Merged::Unrelated => return Ok(Pull::Unrelated),
-        Merged::Conflicts(paths) => return Ok(Pull::Conflicts(paths)),
-        Merged::Doubtful(reason) => return Ok(Pull::Doubtful(reason)),
+        Merged::Unrelated => return apart(Apart::Unrelated),
+        Merged::Conflicts(paths) => return apart(Apart::Conflicts(paths)),
+        Merged::Doubtful(reason) => return apart(Apart::Doubtful(reason)),
         Merged::Onto => head,
         Merged::Made(commit) => commit,
     };

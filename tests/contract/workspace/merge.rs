@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use git2::Repository;
-use patchwright::workspace::{Pull, Workspaces};
+use patchwright::workspace::{Apart, Pull, Workspaces};
 use patchwright_domain::event::IssueNumber;
 
 use super::{local, repo};
@@ -121,15 +121,21 @@ async fn a_merge_has_the_tree_of_gits_own() {
     }
 }
 
+#[track_caller]
+fn doubt(pull: Pull) -> String {
+    let Pull::Apart { why: Apart::Doubtful(reason), .. } = pull else { panic!("merged: {pull:?}") };
+    reason
+}
+
 #[tokio::test]
 async fn what_git_may_merge_in_another_way_is_not_merged() {
     let (pull, _) = both(&CRISS_CROSS_THAT_CONFLICTS).await;
-    let Pull::Doubtful(reason) = pull else { panic!("merged: {pull:?}") };
+    let reason = doubt(pull);
     assert!(reason.ends_with("which both share, do not merge by themselves"), "{reason}");
 
     let (pull, tree) = both(&FOLDER_THAT_MOVES).await;
     assert_eq!(tree, None, "git asks");
-    let Pull::Doubtful(reason) = pull else { panic!("merged: {pull:?}") };
+    let reason = doubt(pull);
     assert_eq!(reason, "one side adds old/three to a folder that the other has moved or removed");
 }
 
@@ -137,6 +143,6 @@ async fn what_git_may_merge_in_another_way_is_not_merged() {
 async fn a_merge_that_takes_too_many_others_is_refused() {
     let history = CRISS_CROSS_OF_CRISS_CROSSES.0.replace("1 2 3; do", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do");
     let (pull, _) = both(&History(history.leak())).await;
-    let Pull::Doubtful(reason) = pull else { panic!("merged: {pull:?}") };
+    let reason = doubt(pull);
     assert_eq!(reason, "more than 16 merges of commits that both share would have to be made first");
 }

@@ -1,4 +1,4 @@
-use super::{BrokenChain, CommitId, Digest, Entry, EntryKind, Failure, Outcome};
+use super::{BrokenChain, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome};
 use crate::effect::{Annotation, CheckName, Effect, Level, Receipt, Subject};
 use crate::event::IssueNumber;
 use crate::proof::{Doubt, Evidence, Exit};
@@ -100,6 +100,10 @@ fn one_of_each() -> Vec<EntryKind> {
         EntryKind::Failed { failure, effect: Some(key) },
         EntryKind::Completed { outcome: Outcome::Proven },
         EntryKind::Adopted { adopted: sample::adopted() },
+        EntryKind::Unmerged {
+            head: sample::adopted().proposal.commit,
+            conclusion: Conclusion::new(Outcome::NeedsInput, "Why.", "What."),
+        },
     ]
 }
 

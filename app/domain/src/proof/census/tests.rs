@@ -12,7 +12,7 @@ fn missing(runner: Runner, files: &[(&str, &str)], run: &[(&str, Status)]) -> Ve
 #[test]
 fn each_test_that_the_sources_name_has_to_be_run() {
     let rust =
-        "#[test]\nfn one() {}\n\n#[tokio::test(flavor = \"multi_thread\")]\n#[should_panic]\n// Why.\npub async fn two() {}\n";
+        "#[test]\nfn one() {}\n\n#[runtime::test(flavor = \"multi_thread\")]\n#[should_panic]\n// Why.\npub async fn two() {}\n";
     let run = [("calc src/lib.rs > tests::one", Status::Passed)];
     assert_eq!(missing(Runner::Cargo, &[("src/a.rs", rust)], &run), ["src/a.rs: two"]);
     let python = "class Mean:\n    def test_one(self): ...\n\nasync def test_two(): ...\n\ndef helper(): ...\n";

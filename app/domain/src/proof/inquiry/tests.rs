@@ -406,7 +406,7 @@ fn without_a_test_command_nothing_is_run() {
         changes: &changes,
         n_runs: 2,
         has_canaries: false,
-        is_about_the_build: false,
+        build: None,
         mixed: &[],
         test_files: &TestFiles::default(),
         has_inline_tests: false,
