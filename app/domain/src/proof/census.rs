@@ -16,16 +16,17 @@ use crate::results::{Results, Status, own_name};
 /// How many tests are named that are not run.
 const MISSING_SHOWN_MAX: usize = 10;
 
-/// A Rust test: its attribute, others behind it, and the function.
+/// A Rust test: its attribute, others behind it, and the function. Here as below classes are spelled out, for this crate's regex has
+/// no tables of Unicode's.
 static RUST: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"#\[\s*(?:\w+::)*test\s*(?:\([^)\]]*\))?\s*\](?:\s|//[^\n]*\n|#\[[^\]]*\])*(?:pub(?:\([^)]*\))?\s+)?(?:async\s+)?(?:unsafe\s+)?fn\s+(\w+)",
+        r"#\[(?:[A-Za-z0-9_]+::)*test[ \t\r\n]*(?:\([^)\]]*\))?[ \t\r\n]*\](?:[ \t\r\n]|//[^\n]*\n|#\[[^\]]*\])*(?:pub(?:\([^)]*\))?[ \t]+)?(?:async[ \t]+)?(?:unsafe[ \t]+)?fn[ \t]+([^ \t\r\n(<]+)",
     )
 });
-static PYTHON: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^[ \t]*(?:async[ \t]+)?def[ \t]+(test\w*)"));
-static GO: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^func[ \t]+(Test\w*)[ \t]*\("));
+static PYTHON: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^[ \t]*(?:async[ \t]+)?def[ \t]+(test[^ \t\r\n(\[]*)"));
+static GO: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^func[ \t]+(Test[^ \t\r\n(]*)[ \t]*\("));
 static SCRIPT: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"(?m)^\s*(?:it|test)\s*\(\s*(?:'([^'\\\n]+)'|"([^"\\\n]+)"|`([^`\\\n$]+)`)"#));
+    LazyLock::new(|| regex(r#"(?m)^[ \t]*(?:it|test)[ \t]*\([ \t\r\n]*(?:'([^'\\\n]+)'|"([^"\\\n]+)"|`([^`\\\n$]+)`)"#));
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("it is one of ours and tested")
