@@ -19,7 +19,7 @@ use patchwright_domain::proof::test_files::TestFiles;
 use crate::forge::CloneAccess;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
-pub use adopted::{Adopted, Pull, Pulled};
+pub use adopted::{Adopted, Apart, Pull, Pulled};
 pub use checkout::Checkout;
 pub use difference::Kept;
 use layers::{Layer, Layers};

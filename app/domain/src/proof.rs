@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Digest;
 use crate::proof::findings::Finding;
-use crate::results::table::Table;
+use crate::results::table::{Movement, Table};
 
+pub mod census;
 pub mod difference;
 mod doubt;
 mod exit;
@@ -78,6 +79,12 @@ impl Verdict {
         let is_it = |run: &&Run| (run.output, run.exit, run.duration_ms) == (base.output, base.exit, base.duration_ms);
         let run = self.account().and_then(|account| account.runs.iter().find(is_it));
         run.is_some_and(|run| run.stand == Stand::Tests)
+    }
+
+    /// Whether what it rests on is that tests could not be built or loaded without the patch, and pass with it.
+    pub fn is_by_build(&self) -> bool {
+        let Some(Account { reproducers, table: Some(table), .. }) = self.account() else { return false };
+        table.moved(Movement::New).any(|row| reproducers.contains(&row.test))
     }
 
     /// All that was run.

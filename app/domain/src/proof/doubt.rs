@@ -82,7 +82,9 @@ impl Doubt {
             Self::Flaky => "Make the test steady, or review the patch by hand.",
             Self::RunnerDeceives => "Do not merge this without reading every line: honest code has no reason to do that.",
             Self::TestsWeakened | Self::OwnTestsFail => "Look at the patch's tests first, or ask again.",
-            Self::DoesNotBuild => "Review the patch by hand, or add a failing test that can be built without it, and ask again.",
+            Self::DoesNotBuild => {
+                "Add a failing test that can be built without the patch; where the build is what it mends, ask for that: `prove build`, or `patchwright prove --build`."
+            }
         }
     }
 

@@ -26,13 +26,21 @@ const LINE_CHARS_MAX: usize = 120;
 pub struct Finding {
     /// What was looked for.
     pub gate: Gate,
-    /// The file.
+    /// The file; empty where it is about the tests as a whole.
     pub path: String,
     /// The line's number in it, where it is about a line; where that is gone, of the line that stands in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// The line itself, or what became of the file.
     pub told: String,
+}
+
+impl Finding {
+    /// Where it is, for people: a line of a file, a file, or no place of its own.
+    pub fn place(&self) -> Option<String> {
+        let place = self.line.map_or_else(|| self.path.clone(), |line| format!("{}:{line}", self.path));
+        (!self.path.is_empty()).then_some(place)
+    }
 }
 
 /// What is looked for in a patch.
