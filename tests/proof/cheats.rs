@@ -2,6 +2,7 @@
 
 mod empty;
 mod start;
+mod watched;
 
 use super::{Case, File, NODE, PYTHON, PYTHON_FIXED, RUST, check, prove};
 
