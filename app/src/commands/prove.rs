@@ -118,7 +118,8 @@ fn text(verdict: &Verdict) -> String {
         lines.extend(account.findings.iter().take(FINDINGS_NAMED_MAX).map(place));
     }
     match verdict {
-        Verdict::Proven { .. } => {
+        Verdict::Proven { account, .. } => {
+            lines.extend(account.iter().filter_map(|account| account.untried()).map(|sentence| format!("  {sentence}")));
             lines.push("Proven: the tests fail without the patch and pass with it; all of it was run.".into())
         }
         Verdict::Unproven { doubt, .. } => {

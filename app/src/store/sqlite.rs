@@ -37,6 +37,8 @@ const QUEUE_LENGTH_MAX: usize = 1024;
 const BATCH_LENGTH_MAX: usize = 256;
 /// How long another process may hold the file before a request fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest delivery that is packed where it comes in, in bytes; packing a larger one keeps others waiting.
+const PACKED_HERE_BYTES_MAX: usize = 256 * 1024;
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
 const MIGRATIONS: [&str; 4] = [
@@ -223,7 +225,14 @@ fn later(now: Timestamp, by: Duration) -> i64 {
 #[async_trait]
 impl Store for SqliteStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
-        let new = deliveries::New::of(delivery);
+        let new = match delivery.body.len() {
+            ..=PACKED_HERE_BYTES_MAX => deliveries::New::of(delivery),
+            _ => {
+                let delivery = delivery.clone();
+                let packed = tokio::task::spawn_blocking(move || deliveries::New::of(&delivery)).await;
+                packed.map_err(|e| StoreError::Unavailable(format!("packing a delivery: {e}")))?
+            }
+        };
         let received = self.run(move |tx| deliveries::receive(tx, &new)).await?;
         self.signals.deliveries.notify_one();
         Ok(received)

@@ -9,6 +9,8 @@ use patchwright::store::sqlite::SqliteStore;
 use patchwright::store::{Decided, JobState, StoreError};
 use patchwright_domain::event::RawDelivery;
 use patchwright_domain::policy::Decision;
+use rustix::fs::inotify;
+use tokio::io::unix::AsyncFd;
 
 use super::{Shared, assert_chained, at, begin, claim, claimed, delivery, id, note, spec, start, told};
 
@@ -175,10 +177,15 @@ async fn a_body_that_cannot_be_read_does_not_block_the_others() {
 async fn the_log_is_moved_into_the_database_beside_the_writer() {
     let disk = Disk::new();
     let store = disk.open().await;
+    let written = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).expect("files can be watched");
+    inotify::add_watch(&written, &disk.file, inotify::WatchFlags::MODIFY).expect("the file is there");
+    let written = AsyncFd::new(written).expect("it can be waited for");
     let artifact = store.put_artifact((0..200_000_u32).flat_map(u32::to_le_bytes).collect()).await.expect("the store takes it");
     let is_moved = async {
         while std::fs::metadata(&disk.file).expect("it is there").len() < 800_000 {
-            tokio::task::yield_now().await;
+            let mut ready = written.readable().await.expect("it can be waited for");
+            while rustix::io::read(&written, &mut [0; 4096]).is_ok() {}
+            ready.clear_ready();
         }
     };
     tokio::time::timeout(PATIENCE, is_moved).await.expect("the log is moved");
