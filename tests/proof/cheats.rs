@@ -1,6 +1,7 @@
 //! Patches that would be taken for a fix and are none: not one of them is proven.
 
 mod empty;
+mod places;
 mod start;
 mod watched;
 
