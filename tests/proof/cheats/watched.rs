@@ -1,6 +1,6 @@
 //! Patches whose code puts other tests in the place of those that are there while they run, and takes care not to be seen.
 
-use super::super::{Case, File, NODE, PYTHON, check};
+use super::super::{Case, File, NODE, PYTHON, check, prove_within};
 
 const SUSPECT: Option<&str> = Some("suspect");
 
@@ -261,7 +261,7 @@ fn a_setup_that_runs_the_patch_rewrites_no_test_unseen() {
             Some("commands:\n  setup: python3 -c 'import calc'\n  test: python3 -m unittest discover -v\n"),
         ),
     ];
-    check(&[Case {
+    let case = Case {
         name: "when it is imported by the setup",
         base: SET_UP,
         patch: &[(
@@ -276,7 +276,10 @@ fn a_setup_that_runs_the_patch_rewrites_no_test_unseen() {
             ),
         )],
         doubt: SUSPECT,
-    }]);
+    };
+    // With a way out the setup runs on the base, unless the operator gives that up.
+    let said = prove_within(&case, &[("PATCHWRIGHT__SANDBOX__EGRESS__ENABLED", "false")]);
+    assert_eq!(said["verdict"]["doubt"], "suspect", "{said}");
 }
 
 #[test]
