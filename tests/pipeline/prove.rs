@@ -102,6 +102,7 @@ async fn an_honest_pull_request_is_proven() {
             ### Not verified
 
             - Only the command above was run, as a whole: its exit codes are compared, not single tests.
+            - Tests of the harness that must fail need a report of each test: whether the runner reports what it finds was not tried.
             - Nothing was checked that these tests do not check.
 
             Next step: Review the pull request.

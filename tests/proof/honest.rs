@@ -1,6 +1,7 @@
 //! Patches that mend what they say: each is proven.
 
 mod go;
+mod leaving;
 mod node;
 mod python;
 mod rust;

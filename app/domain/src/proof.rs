@@ -113,6 +113,21 @@ pub struct Account {
     pub findings: Vec<Finding>,
 }
 
+impl Account {
+    /// The sentence for people where tests of the harness's own that must fail show nothing of the runner.
+    pub fn untried(&self) -> Option<&'static str> {
+        let sentence = match &self.table {
+            Some(_) => {
+                "No test of the harness that must fail could be laid beside these, or none is reported even without the patch: whether the runner reports what it finds was not tried."
+            }
+            None => {
+                "Tests of the harness that must fail need a report of each test: whether the runner reports what it finds was not tried."
+            }
+        };
+        self.is_runner_honest.is_none().then_some(sentence)
+    }
+}
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {

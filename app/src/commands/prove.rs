@@ -120,12 +120,14 @@ fn text(verdict: &Verdict) -> String {
         lines.extend(account.findings.iter().take(FINDINGS_NAMED_MAX).map(place));
     }
     match verdict {
-        Verdict::Proven { .. } if verdict.is_by_build() => lines.push(
-            "Proven: the tests cannot be built or loaded without the patch and pass with it, each that the base's files name; all of it was run."
-                .into(),
-        ),
-        Verdict::Proven { .. } => {
-            lines.push("Proven: the tests fail without the patch and pass with it; all of it was run.".into())
+        Verdict::Proven { account, .. } => {
+            lines.extend(account.iter().filter_map(|account| account.untried()).map(|sentence| format!("  {sentence}")));
+            let proven = if verdict.is_by_build() {
+                "the tests cannot be built or loaded without the patch and pass with it, each that the base's files name"
+            } else {
+                "the tests fail without the patch and pass with it"
+            };
+            lines.push(format!("Proven: {proven}; all of it was run."));
         }
         Verdict::Unproven { doubt, .. } => {
             lines.push(format!("Unproven: {}", doubt.sentence()));

@@ -84,7 +84,7 @@ pub struct Ran {
     pub results: Option<Results>,
     /// Where tests that must fail were laid into the tree: how many of them were reported as failing, and how many there were.
     pub canaries: Option<Canaries>,
-    /// The files of tests that were changed meanwhile; none at all where nobody looked.
+    /// The files of tests that were changed meanwhile; none at all where nobody looked, or could see.
     pub rewritten: Option<Vec<String>>,
 }
 
@@ -216,6 +216,9 @@ impl<'a> Inquiry<'a> {
         let is_reported = pair.table.is_some();
         self.repeat(&pair.without, is_reported)?;
         self.repeat(&pair.with, is_reported)?;
+        if pair.with.1.iter().any(|ran| ran.rewritten.is_none()) {
+            return Ok(self.unproven(Doubt::Unwatched, Some(pair), runs));
+        }
         let rewritten = rewritten::found(runs, pair.with.0).map_err(|rewritten::Unseen| (Stand::Base, false))?;
         if !rewritten.is_empty() {
             let found = [rewritten, self.findings(runs)].concat();

@@ -279,8 +279,8 @@ pub(super) fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdi
         if verdict.account().is_none_or(|account| account.table.is_none()) {
             open.push("Only the command above was run, as a whole: its exit codes are compared, not single tests.".into());
         }
-        if verdict.account().is_some_and(|account| account.table.is_some() && account.is_runner_honest.is_none()) {
-            open.push("Whether the test runner reports what it finds could not be tried here.".into());
+        if let Verdict::Proven { account: Some(account), .. } = verdict {
+            open.extend(account.untried().map(str::to_owned));
         }
         open.push("Nothing was checked that these tests do not check.".into());
     }
