@@ -94,9 +94,10 @@ pub(super) fn failure(error: StepError) -> Failure {
 /// Runs what the inquiry asks for, until it has a verdict.
 async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
     let Proposal { commit, changes, .. } = proposal;
-    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tools.kept()).await?;
+    let tests = tools.workspaces.test_files(&spec.repo, &prepared.base, commit, changes).await?;
+    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tests.clone(), tools.kept()).await?;
     let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
-    let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
+    let trees = Trees::of(tools, spec, &prepared.base, proposal, tests).await?;
     let inquiry = Inquiry {
         plan: &prepared.plan,
         changes: &proposal.changes,

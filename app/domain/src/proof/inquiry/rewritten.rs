@@ -16,7 +16,7 @@ pub(super) fn found(runs: &[Ran], without: Stand, with: Stand) -> Vec<Finding> {
     };
     let (before, after) = (on(&[Stand::Base, without]), on(&[with]));
     let finding = |path: &&String| Finding {
-        gate: Gate::ReachesForTheRunner,
+        gate: Gate::TestsRewritten,
         path: (*path).clone(),
         line: None,
         told: "changed while the tests ran, and not without the patch's code".to_owned(),
