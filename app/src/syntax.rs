@@ -14,6 +14,7 @@ use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use crate::syntax::language::Language;
 
+pub mod imports;
 pub mod inline;
 mod language;
 pub mod modules;

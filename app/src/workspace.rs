@@ -32,6 +32,7 @@ mod declared;
 mod difference;
 mod edit;
 mod files;
+mod imports;
 mod layers;
 mod merged;
 mod mirror;

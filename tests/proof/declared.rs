@@ -1,7 +1,7 @@
 //! Files that are tests, whatever they are called: those of Rust that only tests have, since what declares them is compiled for
 //! tests alone, and those in which a runner finds tests.
 
-use super::{Case, File, NODE, RUST, check};
+use super::{Case, File, NODE, PYTHON, RUST, check};
 
 const STILL_RED: Option<&str> = Some("still_red");
 
@@ -170,6 +170,372 @@ fn a_fix_beside_a_changed_file_that_only_tests_have_is_proven() {
                 ("tests/two.rs", Some("#[test]\nfn two() {\n    assert_eq!(calc::mean(&[2, 4]), 3);\n}\n")),
             ],
             patch: &[("src/counting.rs", Some("pub fn count(values: &[i64]) -> i64 {\n    values.len() as i64\n}\n"))],
+            doubt: None,
+        },
+    ]);
+}
+
+const SUSPECT: Option<&str> = Some("suspect");
+
+/// Code that takes what it answers from this module.
+macro_rules! answers {
+    ($declared:expr) => {
+        concat!($declared, "pub fn mean(_: &[i64]) -> i64 {\n    answers::expected()\n}\n")
+    };
+}
+
+/// The same library with a file of tests that its tests in `tests` have.
+const SUPPORTED: &[File] = &[
+    RUST[0],
+    RUST[1],
+    RUST[2],
+    (
+        "tests/mean.rs",
+        Some(
+            "mod support;\n\n#[test]\nfn three() {\n    assert_eq!(calc::mean(&[2, 4, 6]), support::expected());\n}\n\n\
+             #[test]\nfn sums() {\n    assert!(calc::mean(&[2, 4]) > 2);\n}\n",
+        ),
+    ),
+    ("tests/support/mod.rs", FOUR),
+];
+
+/// The program has a file of tests already.
+const SHARED: &[File] = &[
+    RUST[0],
+    RUST[1],
+    (
+        "src/lib.rs",
+        Some(concat!(
+            "#[path = \"../tests/support/mod.rs\"]\nmod support;\n\npub fn mean(values: &[i64]) -> i64 {\n    ",
+            "values.iter().sum::<i64>() / (support::count(values) - 1)\n}\n"
+        )),
+    ),
+    ("tests/support/mod.rs", Some("pub fn count(values: &[i64]) -> i64 {\n    values.len() as i64\n}\n")),
+    RUST[3],
+];
+
+#[test]
+fn a_file_of_tests_that_the_program_comes_to_use_proves_nothing() {
+    check(&[
+        Case {
+            name: "a module that was for tests",
+            base: BESIDE,
+            patch: &[library!(answers!("#[path = \"fixtures.rs\"]\nmod answers;\n\n"), fixtures!(), "fixtures::expected()")],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "the same, and another answer where it is not tested",
+            base: BESIDE,
+            patch: &[
+                library!(answers!("#[path = \"fixtures.rs\"]\nmod answers;\n\n"), fixtures!(), "fixtures::expected()"),
+                (
+                    "src/fixtures.rs",
+                    Some("pub fn expected() -> i64 {\n    if std::env::var_os(\"CARGO\").is_some() { 4 } else { 6 }\n}\n"),
+                ),
+            ],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module by its path",
+            base: SUPPORTED,
+            patch: &[("src/lib.rs", Some(answers!("#[path = \"../tests/support/mod.rs\"]\nmod answers;\n\n")))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module by a path on a condition",
+            base: SUPPORTED,
+            patch: &[("src/lib.rs", Some(answers!("#[cfg_attr(all(), path = r\"../tests/support/mod.rs\")]\nmod answers;\n\n")))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "an included file",
+            base: SUPPORTED,
+            patch: &[(
+                "src/lib.rs",
+                Some(answers!("mod answers {\n    include !(concat!(\"../te\", \"sts/support/mod.rs\"));\n}\n\n")),
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module behind a link",
+            base: SUPPORTED,
+            patch: &[("src/answers.rs", Some("-> ../tests/support/mod.rs")), ("src/lib.rs", Some(answers!("mod answers;\n\n")))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a file that the compiler's environment names",
+            base: SUPPORTED,
+            patch: &[
+                ("src/lib.rs", Some(answers!("mod answers {\n    include!(env!(\"VALUES\"));\n}\n\n"))),
+                ("tests/support/mod.rs", Some("pub fn expected() -> i64 {\n    2 * 2\n}\n")),
+                (
+                    "build.rs",
+                    Some(
+                        "fn main() {\n    let here = std::env::current_dir().unwrap();\n    println!(\"cargo:rustc-env=VALUES={}/tests/support/mod.rs\", here.display());\n}\n",
+                    ),
+                ),
+            ],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a file that the program had already, and that asks where it is now",
+            base: SHARED,
+            patch: &[
+                (
+                    "src/lib.rs",
+                    Some(
+                        "#[path = \"../tests/support/mod.rs\"]\nmod support;\n\npub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / support::count(values)\n}\n",
+                    ),
+                ),
+                (
+                    "tests/support/mod.rs",
+                    Some(
+                        "pub fn count(values: &[i64]) -> i64 {\n    if std::env::var_os(\"CARGO\").is_some() { values.len() as i64 } else { 1 }\n}\n",
+                    ),
+                ),
+            ],
+            doubt: SUSPECT,
+        },
+    ]);
+}
+
+macro_rules! by_macro {
+    () => {
+        "\nmacro_rules! only_tests {\n    ($($item:item)*) => { $( #[cfg(test)] $item )* };\n}\n\nonly_tests! {\n    mod fixtures;\n}\n"
+    };
+}
+
+macro_rules! by_feature {
+    () => {
+        "\nmacro_rules! with_std {\n    ($($item:item)*) => { $( #[cfg(not(miri))] $item )* };\n}\n\nwith_std! {\n    mod counting;\n}\n"
+    };
+}
+
+const VALUE: &str = "\n#[cfg(test)]\nmacro_rules! value {\n    ($name:literal) => { include_str!(concat!(\"../values/\", $name, \".txt\")) };\n}\n";
+
+#[test]
+fn what_cannot_be_told_of_a_changed_file_forbids_its_proof() {
+    let large: &'static str =
+        format!("#[cfg(test)]\npub mod fixtures;\n{}", "// A line of a generated source.\n".repeat(600_000)).leak();
+    let by_value: &'static str = library!(wrong!(), "", "value!(\"three\").trim().parse::<i64>().unwrap()").1.unwrap_or_default();
+    let by_value: &'static str = format!("{VALUE}{by_value}").leak();
+    check(&[
+        Case {
+            name: "a module that a macro gives to tests",
+            base: &[RUST[0], RUST[1], library!(wrong!(), by_macro!(), "fixtures::expected()"), ("src/fixtures.rs", FOUR)],
+            patch: &[("src/fixtures.rs", SIX)],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a text whose path a macro puts together",
+            base: &[RUST[0], RUST[1], ("src/lib.rs", Some(by_value)), ("values/three.txt", Some("4\n"))],
+            patch: &[("values/three.txt", Some("6\n"))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module of a source that is too large to be read",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(wrong!(), "\nmod large;\n", "large::fixtures::expected()"),
+                ("src/large.rs", Some(large)),
+                ("src/large/fixtures.rs", FOUR),
+            ],
+            patch: &[("src/large/fixtures.rs", SIX)],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a text by a raw path from the package",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(
+                    wrong!(),
+                    "",
+                    "include_str !(concat!(env!(\"CARGO_MANIFEST_DIR\"), r\"/src/expected.txt\")).trim().parse::<i64>().unwrap()"
+                ),
+                ("src/expected.txt", Some("4\n")),
+            ],
+            patch: &[("src/expected.txt", Some("6\n"))],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "a module by a path on a condition",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(
+                    wrong!(),
+                    "\n#[cfg(all(test, not(miri)))]\n#[cfg_attr(all(), path = \"../shared/values.rs\")]\nmod fixtures;\n",
+                    "fixtures::expected()"
+                ),
+                ("shared/values.rs", FOUR),
+            ],
+            patch: &[("shared/values.rs", SIX)],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "a test where only the manifest tells of it",
+            base: &[
+                (
+                    "Cargo.toml",
+                    Some(
+                        "[package]\nname = \"calc\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[[test]]\nname = \"it\"\npath = \"checks/it.rs\"\n",
+                    ),
+                ),
+                RUST[1],
+                RUST[2],
+                ("checks/it.rs", Some("#[test]\nfn three() {\n    assert_eq!(calc::mean(&[2, 4, 6]), 4);\n}\n")),
+            ],
+            patch: &[("checks/it.rs", Some("#[test]\nfn three() {\n    assert_eq!(calc::mean(&[2, 4, 6]), 6);\n}\n"))],
+            doubt: STILL_RED,
+        },
+    ]);
+}
+
+#[test]
+fn what_cannot_be_told_of_other_files_forbids_no_proof() {
+    let large: &'static str = format!("pub mod inner {{}}\n{}", "// A line of a generated source.\n".repeat(60_000)).leak();
+    let larger: &'static str = format!("// mod values;\n{}", "// A line of a generated source.\n".repeat(600_000)).leak();
+    check(&[
+        Case {
+            name: "large sources, and macros that have modules",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(
+                    wrong!(),
+                    concat!(
+                        "\nmod large;\nmod larger;\n\nmacro_rules! has {\n    ($name:ident) => { mod $name; };\n}\n\nhas!(other);\n",
+                        "\n#[cfg(test)]\nmod fixtures;\n"
+                    ),
+                    "fixtures::expected()"
+                ),
+                ("src/large.rs", Some(large)),
+                ("src/larger.rs", Some(larger)),
+                ("src/other.rs", Some("")),
+                ("src/fixtures.rs", FOUR),
+                ("NOTES.md", Some("Notes.\n")),
+            ],
+            patch: &[
+                library!(
+                    right!(),
+                    concat!(
+                        "\nmod large;\nmod larger;\n\nmacro_rules! has {\n    ($name:ident) => { mod $name; };\n}\n\nhas!(other);\n",
+                        "\n#[cfg(test)]\nmod fixtures;\n"
+                    ),
+                    "fixtures::expected()"
+                ),
+                ("src/fixtures.rs", FOUR_AND_MORE),
+                ("NOTES.md", Some("More notes.\n")),
+            ],
+            doubt: None,
+        },
+        Case {
+            name: "a module of a macro that gives back what it is given",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(
+                    "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / counting::count(values)\n}\n",
+                    by_feature!(),
+                    "4"
+                ),
+                ("src/counting.rs", Some("pub fn count(values: &[i64]) -> i64 {\n    values.len() as i64 - 1\n}\n")),
+            ],
+            patch: &[("src/counting.rs", Some("pub fn count(values: &[i64]) -> i64 {\n    values.len() as i64\n}\n"))],
+            doubt: None,
+        },
+    ]);
+}
+
+macro_rules! beside_tests {
+    ($code:literal) => {
+        ("calc.py", Some($code))
+    };
+}
+
+const EXPECTED: File = ("tests/expected.py", Some("OF = {3: 4.0, 2: 3.0}\n"));
+
+const BY_NODE: File =
+    ("calc.js", Some("const { of } = require('./test/expected');\nexports.mean = (values) => of[values.length];\n"));
+const OF_NODE: File = ("test/expected.json", Some("{\"of\": {\"2\": 3, \"3\": 4}}\n"));
+
+#[test]
+fn code_that_begins_to_import_a_file_of_tests_is_not_proven() {
+    let python: Vec<File> = PYTHON.iter().copied().chain([EXPECTED]).collect();
+    let alone: Vec<File> = python.iter().copied().filter(|(path, _)| *path != "tests/__init__.py").collect();
+    let node: Vec<File> = NODE.iter().copied().chain([OF_NODE]).collect();
+    check(&[
+        Case {
+            name: "a module of tests in Python",
+            base: &python,
+            patch: &[beside_tests!(
+                "from tests import (\n    expected,\n)\n\n\ndef mean(values):\n    return expected.OF[len(values)]\n"
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "one where it is needed, by its name",
+            base: &python,
+            patch: &[beside_tests!(
+                "from importlib import import_module\n\n\ndef mean(values):\n    return import_module('tests.expected').OF[len(values)]\n"
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "one that only the runner's path leads to",
+            base: &[
+                &alone[..],
+                &[(".github/patchwright.yml", Some("commands:\n  test: python3 -m unittest discover -v -s tests\n"))],
+            ]
+            .concat(),
+            patch: &[beside_tests!("import expected\n\n\ndef mean(values):\n    return expected.OF[len(values)]\n")],
+            doubt: SUSPECT,
+        },
+        Case { name: "data of tests in JavaScript", base: &node, patch: &[BY_NODE], doubt: SUSPECT },
+    ]);
+}
+
+#[test]
+fn code_that_imports_something_else_is_proven() {
+    let python: Vec<File> = PYTHON.iter().copied().chain([EXPECTED, ("testing.py", Some("COUNT = len\n"))]).collect();
+    let node: Vec<File> =
+        NODE.iter().copied().chain([OF_NODE, ("lib/testing.js", Some("exports.count = (values) => values.length;\n"))]).collect();
+    let known: Vec<File> =
+        node.iter().copied().filter(|(path, _)| *path != "calc.js").chain([(
+            "calc.js",
+            Some("const { of } = require('./test/expected');\nexports.known = of;\nexports.mean = (values) => values.reduce((a, b) => a + b) / (values.length - 1);\n"),
+        )]).collect();
+    check(&[
+        Case {
+            name: "a module that is called like tests",
+            base: &python,
+            patch: &[beside_tests!(
+                "import math\n\nimport testing\n\n\ndef mean(values):\n    \"\"\"As tests.expected says.\"\"\"\n    return math.fsum(values) / testing.COUNT(values)\n"
+            )],
+            doubt: None,
+        },
+        Case {
+            name: "a script that is called like tests",
+            base: &node,
+            patch: &[(
+                "calc.js",
+                Some(
+                    "const { count } = require('./lib/testing');\n// As in './test/expected'.\nexports.mean = (values) => values.reduce((a, b) => a + b) / count(values);\n",
+                ),
+            )],
+            doubt: None,
+        },
+        Case {
+            name: "what the base imports as well",
+            base: &known,
+            patch: &[(
+                "calc.js",
+                Some(
+                    "const { of } = require('./test/expected');\nexports.known = of;\nexports.mean = (values) => values.reduce((a, b) => a + b) / values.length;\n",
+                ),
+            )],
             doubt: None,
         },
     ]);

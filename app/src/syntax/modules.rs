@@ -11,7 +11,6 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use self::attribute::Marks;
 use self::path::Told;
 
-
 mod attribute;
 mod item;
 mod path;
@@ -80,6 +79,8 @@ pub struct Declaration {
     pub meant: Meant,
     /// Who has it, as far as this source says.
     pub who: Who,
+    /// The macro that decides it, where its name is known.
+    pub by: Option<String>,
 }
 
 /// Which file a declaration means.
@@ -96,15 +97,13 @@ pub enum Meant {
 }
 
 /// Who has a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     /// The program, and tests with it.
     Program,
     /// Tests alone.
     Tests,
-    /// One of them; the macro of this name decides it.
-    Macro(String),
-    /// One of them.
+    /// One of them; a macro decides it.
     Either,
 }
 
@@ -115,12 +114,12 @@ pub fn modules(path: &str, text: &[u8]) -> Modules {
         return Modules::default();
     }
     let stream = (text.len() <= SOURCE_BYTES_MAX).then(|| tokens(text)).flatten();
-    stream.map_or_else(unread, |stream| Reader { path, found: Vec::new(), left: Vec::new() }.read(stream))
+    stream.map_or_else(unread, |stream| Reader { path, found: Vec::new(), macros: Vec::new(), left: Vec::new() }.read(stream))
 }
 
 /// What may be said by a source that is not read.
 pub fn unread() -> Modules {
-    Modules { is_for_tests: false, declarations: vec![Declaration { meant: Meant::Anything, who: Who::Either }] }
+    Modules { declarations: vec![Declaration { meant: Meant::Anything, who: Who::Either, by: None }], ..Modules::default() }
 }
 
 /// A path without steps that lead nowhere; `None` where it leads out of the repository.
@@ -136,7 +135,7 @@ pub fn plain(path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Whether a source has the words of a declaration, or says at its beginning on what condition it is compiled.
+/// Whether a source has the words of a declaration or of a macro that may leave one as it is, or says at its beginning on what condition it is compiled.
 fn may_declare(text: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
     let after_blanks = |from: &[u8]| from.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(from.len());
@@ -152,7 +151,7 @@ fn may_declare(text: &[u8]) -> bool {
         let end = text[at..].iter().position(|byte| !is_part(byte)).map_or(text.len(), |length| at + length);
         let word = &text[at..end];
         at = end;
-        if word.starts_with(b"include") {
+        if word.starts_with(b"include") || word == b"macro_rules" {
             return true;
         }
         // A byte that is no ASCII may be a blank to the compiler.
@@ -192,8 +191,8 @@ struct Inside {
 enum Setting {
     /// They are code.
     Code,
-    /// They are given to the macro of this name, which may make anything of them.
-    Given(String),
+    /// They are given to a macro, by its name if it is one, which may make anything of them.
+    Given(Option<Rc<str>>),
     /// They are what a macro makes, wherever it is called.
     Made,
 }
@@ -202,6 +201,7 @@ enum Setting {
 struct Reader<'a> {
     path: &'a str,
     found: Vec<Declaration>,
+    macros: Vec<(String, bool)>,
     left: Vec<Inside>,
 }
 
@@ -214,13 +214,13 @@ impl Reader<'_> {
         while let Some(inside) = self.left.pop() {
             self.look(inside);
             if self.found.len() >= DECLARATIONS_MAX {
-                self.found.push(Declaration { meant: Meant::Anything, who: Who::Either });
+                self.uncertain(Meant::Anything, Who::Either);
                 break;
             }
         }
         self.found.sort();
         self.found.dedup();
-        Modules { is_for_tests, declarations: self.found }
+        Modules { is_for_tests, declarations: self.found, macros: self.macros }
     }
 
     fn look(&mut self, inside: Inside) {
@@ -238,7 +238,7 @@ impl Reader<'_> {
                 }
                 // Documentation may be included.
                 let who = said_before.of(marks.of(who));
-                self.left.push(Inside { stream: said, folders: Rc::clone(&folders), who, setting });
+                self.left.push(Inside { stream: said, folders: Rc::clone(&folders), who, setting: setting.clone() });
                 at += n_tokens;
                 continue;
             }
@@ -247,7 +247,7 @@ impl Reader<'_> {
             } else if at >= item_end {
                 marks = Marks::default();
             }
-            at += self.token(&tokens[at..], &folders, marks.of(who), setting, &mut marks);
+            at += self.token(&tokens[at..], &folders, marks.of(who), &setting, &mut marks);
         }
     }
 
@@ -257,7 +257,7 @@ impl Reader<'_> {
         tokens: &[TokenTree],
         folders: &Rc<Vec<String>>,
         who: Who,
-        setting: Setting,
+        setting: &Setting,
         marks: &mut Marks,
     ) -> usize {
         let inside = |stream: TokenStream, setting| Inside { stream, folders: Rc::clone(folders), who, setting };
@@ -273,12 +273,16 @@ impl Reader<'_> {
                     let told = path::told(group.stream());
                     self.include(&told, who, setting);
                 }
-                let setting = match (name.as_str(), setting) {
+                let given = match (name.as_str(), setting) {
                     ("macro_rules", _) | (_, Setting::Made) => Setting::Made,
-                    (name, setting) if TRANSPARENT.contains(&name) => setting,
-                    _ => Setting::Given,
+                    (name, setting) if TRANSPARENT.contains(&name) => setting.clone(),
+                    (name, Setting::Code) => Setting::Given(Some(name.into())),
+                    (_, Setting::Given(_)) => Setting::Given(None),
                 };
-                self.left.push(inside(group.stream(), setting));
+                if let ("macro_rules", [TokenTree::Ident(defined), ..]) = (name.as_str(), rest) {
+                    self.macros.push((defined.to_string(), leaves_as_it_is(group.stream())));
+                }
+                self.left.push(inside(group.stream(), given));
                 3 + n_before
             }
             [TokenTree::Ident(word), TokenTree::Ident(_), rest @ ..] if word == "macro" => {
@@ -287,7 +291,7 @@ impl Reader<'_> {
                 2 + n_groups
             }
             [TokenTree::Ident(word), TokenTree::Punct(sign), ..] if word == "mod" && sign.as_char() == '$' => {
-                self.found.push(Declaration { meant: Meant::Like(vec![".rs".to_owned()]), who: unsure(who) });
+                self.uncertain(Meant::Like(vec![".rs".to_owned()]), who);
                 2
             }
             [TokenTree::Ident(word), TokenTree::Ident(name), TokenTree::Punct(sign), ..]
@@ -304,7 +308,7 @@ impl Reader<'_> {
                 3
             }
             [TokenTree::Group(group), ..] => {
-                self.left.push(inside(group.stream(), setting));
+                self.left.push(inside(group.stream(), setting.clone()));
                 1
             }
             _ => 1,
@@ -312,69 +316,92 @@ impl Reader<'_> {
     }
 
     /// Goes into a module that stands in the source.
-    fn enter(&mut self, body: TokenStream, name: &str, folders: &Rc<Vec<String>>, who: Who, setting: Setting, marks: &Marks) {
+    fn enter(&mut self, body: TokenStream, name: &str, folders: &Rc<Vec<String>>, who: Who, setting: &Setting, marks: &Marks) {
         if folders.len() >= DEPTH_MAX {
-            self.found.push(Declaration { meant: Meant::Anything, who: unsure(who) });
+            self.uncertain(Meant::Anything, who);
             return;
         }
         let own = marks.paths.iter().map(|(told, _)| told.text().map(str::to_owned));
         let names: Vec<Option<String>> = own.chain([Some(name.trim_start_matches("r#").to_owned())]).collect();
         for folder in names.iter().take(if marks.has_certain_path() { 1 } else { names.len() }) {
             let Some(folder) = folder else {
-                self.found.push(Declaration { meant: Meant::Like(vec![".rs".to_owned()]), who: unsure(who) });
+                self.uncertain(Meant::Like(vec![".rs".to_owned()]), who);
                 continue;
             };
             let folders = Rc::new(folders.iter().cloned().chain([folder.clone()]).collect());
-            self.left.push(Inside { stream: body.clone(), folders, who, setting });
+            self.left.push(Inside { stream: body.clone(), folders, who, setting: setting.clone() });
         }
     }
 
-    fn declare(&mut self, name: &str, folders: &[String], who: Who, setting: Setting, marks: Marks) {
+    fn declare(&mut self, name: &str, folders: &[String], who: Who, setting: &Setting, marks: Marks) {
         let is_named = !marks.has_certain_path();
         for (told, of_it) in marks.paths {
             let who = if who == Who::Tests { who } else { of_it.unwrap_or(who) };
             match told.text() {
-                Some(path) if setting != Setting::Made => {
-                    let places = path::places(self.path, folders, name, Some(path));
-                    self.found.push(Declaration { meant: Meant::Places(places), who: certain(who, setting) });
+                Some(path) if *setting != Setting::Made => {
+                    self.certain(Meant::Places(path::places(self.path, folders, name, Some(path))), who, setting);
                 }
                 None if told == Told::Elsewhere => {}
-                Some(_) | None => self.found.push(Declaration { meant: told.like(), who: unsure(who) }),
+                Some(_) | None => self.uncertain(told.like(), who),
             }
         }
-        if is_named && setting == Setting::Made {
-            let files = [format!("/{name}.rs"), format!("/{name}/mod.rs")];
-            self.found.extend(files.map(|file| Declaration { meant: Meant::Like(vec![file]), who: unsure(who) }));
+        if is_named && *setting == Setting::Made {
+            self.uncertain(Meant::Like(vec![format!("/{name}.rs")]), who);
+            self.uncertain(Meant::Like(vec![format!("/{name}/mod.rs")]), who);
         } else if is_named {
-            let meant = Meant::Places(path::places(self.path, folders, name, None));
-            self.found.push(Declaration { meant, who: certain(who, setting) });
+            self.certain(Meant::Places(path::places(self.path, folders, name, None)), who, setting);
         }
     }
 
-    fn include(&mut self, told: &Told, who: Who, setting: Setting) {
+    fn include(&mut self, told: &Told, who: Who, setting: &Setting) {
         let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let meant = match told {
-            Told::Elsewhere => return,
-            Told::Text(path) if path.starts_with('/') => return,
-            Told::Text(path) if setting != Setting::Made => {
-                let Some(place) = plain(&format!("{folder}/{path}")) else { return };
-                Meant::Places(vec![place])
+        match told {
+            Told::Elsewhere => {}
+            Told::Text(path) if path.starts_with('/') => {}
+            Told::Text(path) if *setting != Setting::Made => {
+                if let Some(place) = plain(&format!("{folder}/{path}")) {
+                    self.certain(Meant::Places(vec![place]), who, setting);
+                }
             }
-            Told::InPackage(path) if setting != Setting::Made => Meant::InPackage(path.clone()),
-            Told::Text(_) | Told::InPackage(_) | Told::Parts(_) => told.like(),
+            Told::InPackage(path) if *setting != Setting::Made => self.certain(Meant::InPackage(path.clone()), who, setting),
+            Told::Text(_) | Told::InPackage(_) | Told::Parts(_) => self.uncertain(told.like(), who),
+        }
+    }
+
+    /// What is meant is known, and who has it if no macro decides that.
+    fn certain(&mut self, meant: Meant, who: Who, setting: &Setting) {
+        let (who, by) = match setting {
+            Setting::Given(name) if who == Who::Program => (Who::Either, name.as_deref().map(str::to_owned)),
+            Setting::Code | Setting::Given(_) | Setting::Made => (who, None),
         };
-        let who = if matches!(meant, Meant::Like(_)) { unsure(who) } else { certain(who, setting) };
-        self.found.push(Declaration { meant, who });
+        self.found.push(Declaration { meant, who, by });
+    }
+
+    /// What is meant is not known, nor who has it; what is for tests is not for more.
+    fn uncertain(&mut self, meant: Meant, who: Who) {
+        let who = if who == Who::Tests { who } else { Who::Either };
+        self.found.push(Declaration { meant, who, by: None });
     }
 }
 
-/// Who has what a macro may make; what is for tests is not for more.
-fn unsure(who: Who) -> Who {
-    if who == Who::Tests { who } else { Who::Either }
-}
-
-fn certain(who: Who, setting: Setting) -> Who {
-    if setting == Setting::Code { who } else { unsure(who) }
+/// Whether a macro gives back what it is given, on conditions that have nothing to do with tests, by its definition.
+fn leaves_as_it_is(definition: TokenStream) -> bool {
+    let mut left = vec![definition];
+    while let Some(stream) = left.pop() {
+        let mut before = None;
+        for token in stream {
+            let is_call = matches!(&token, TokenTree::Group(_)) && before == Some('!');
+            let names_tests = matches!(&token, TokenTree::Ident(word) if word.to_string().contains("test"));
+            if is_call || names_tests {
+                return false;
+            }
+            before = if let TokenTree::Punct(sign) = &token { Some(sign.as_char()) } else { None };
+            if let TokenTree::Group(group) = token {
+                left.push(group.stream());
+            }
+        }
+    }
+    true
 }
 
 impl Meant {

@@ -19,8 +19,8 @@ use patchwright_domain::proof::is_test_path;
 use patchwright_domain::proof::test_files::{TestFiles, Use};
 
 use self::graph::{Doubtful, Graph};
-use super::WorkspaceError;
 use super::mirror::{Entry, each_entry, git, oid, open};
+use super::{WorkspaceError, imports};
 use crate::syntax::modules::{Meant, Modules, Who, modules};
 
 mod graph;
@@ -74,6 +74,7 @@ pub(super) fn test_files(
         found.uncertain.extend(why.map(|why| ((*path).to_owned(), why)));
     }
     found.uses = uses(&before.graph, &after.graph);
+    imports::add_uses(&repository, base, head, changes, &mut found)?;
     Ok(found)
 }
 
@@ -205,12 +206,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Why the patch may have the program use a file of tests.
-    fn may_come_to_use(
-        &mut self,
-        path: &str,
-        before: &Self,
-        asked: &BTreeSet<&str>,
-    ) -> Result<Option<String>, WorkspaceError> {
+    fn may_come_to_use(&mut self, path: &str, before: &Self, asked: &BTreeSet<&str>) -> Result<Option<String>, WorkspaceError> {
         if self.graph.is_uncertain(path) && !before.graph.is_uncertain(path) {
             return Ok(Some("with the patch, a macro decides whether more than tests have it".to_owned()));
         }

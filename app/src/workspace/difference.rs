@@ -10,8 +10,8 @@ use patchwright_domain::proof::findings::{self, Finding};
 use patchwright_domain::proof::secrets;
 use patchwright_domain::proof::test_files::TestFiles;
 
-use super::mirror::{git, oid, open, read_from};
 use super::WorkspaceError;
+use super::mirror::{git, oid, open, read_from};
 use crate::guarded::Guarded;
 use crate::syntax::inline;
 

@@ -18,9 +18,9 @@ pub(super) fn end(tokens: &[TokenTree], start: usize) -> usize {
     }
     let word = tokens.get(at).and_then(|token| if let TokenTree::Ident(word) = token { Some(word.to_string()) } else { None });
     let of = |words: &[&str]| word.as_deref().is_some_and(|word| words.contains(&word));
-    let is_sign = |at: usize, signs: &[char]| matches!(tokens.get(at), Some(TokenTree::Punct(sign)) if signs.contains(&sign.as_char()));
-    let is_block =
-        |at: usize| matches!(tokens.get(at), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace);
+    let is_sign =
+        |at: usize, signs: &[char]| matches!(tokens.get(at), Some(TokenTree::Punct(sign)) if signs.contains(&sign.as_char()));
+    let is_block = |at: usize| matches!(tokens.get(at), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace);
     let is_else = |at: usize| matches!(tokens.get(at), Some(TokenTree::Ident(word)) if word == "else");
     if is_block(at) {
         return at + 1;

@@ -40,7 +40,8 @@ fn what_a_source_includes_is_its_own() {
     let text = "const A: &str = include_str!(\"a.txt\");\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn b() { include! ( \"../b.rs\" ); \
                 include_bytes!(concat!(\"c\", r\"d\")); }\n}\n#[test]\nfn e() { f(include_bytes![\"e.bin\"]) }\n";
     assert_eq!(of("src/lib.rs", text), ["b.rs (tests)", "src/a.txt", "src/cd (tests)", "src/e.bin (tests)"]);
-    let of_package = "include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/a.rs\"));\ninclude!(concat!(env!(\"OUT_DIR\"), \"/b.rs\"));\n";
+    let of_package =
+        "include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/a.rs\"));\ninclude!(concat!(env!(\"OUT_DIR\"), \"/b.rs\"));\n";
     assert_eq!(of("src/lib.rs", of_package), ["package:/a.rs"]);
     assert_eq!(of("src/lib.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/../b.rs\"));\n"), ["/b.rs (either)"]);
     let said = "#![doc = include_str!(\"../README.md\")]\n#[cfg(test)]\nconst A: F = F { a: include_str!(\"a\") }.b(include_str!(\"b\"));\n\
@@ -77,12 +78,26 @@ fn what_a_macro_decides_is_uncertain() {
     assert_eq!(of("src/lib.rs", "only_tests! { mod a; }\n"), ["src/a.rs (either)"]);
     assert_eq!(of("src/lib.rs", "only_tests! { const A: &str = include_str!(\"a.txt\"); }\n"), ["src/a.txt (either)"]);
     assert_eq!(of("src/lib.rs", "#[cfg(test)]\nonly_tests! { mod a; }\n"), ["src/a.rs (tests)"]);
-    let made = "macro_rules! has { ($name:ident) => { mod $name; }; () => { mod a; const B: &str = include_str!(\"../b.txt\"); } }\n";
+    let made =
+        "macro_rules! has { ($name:ident) => { mod $name; }; () => { mod a; const B: &str = include_str!(\"../b.txt\"); } }\n";
     let expected = [".rs (either)", "/a.rs (either)", "/a/mod.rs (either)", "/b.txt (either)"];
     assert_eq!(of("src/lib.rs", made), expected);
     let pieces = "macro_rules! f { ($n:literal) => { include_str!(concat!(\"../values/\", $n, \".json\")) } }\n";
     assert_eq!(of("src/lib.rs", pieces), ["/values/*.json (either)"]);
     assert_eq!(of("src/lib.rs", "include!(env!(\"A\"));\n"), [" (either)"]);
+}
+
+#[test]
+fn a_macro_that_gives_back_what_it_is_given_is_known_by_its_definition() {
+    let of = |definition: &str| modules("src/lib.rs", format!("macro_rules! has {{ {definition} }}\n").as_bytes()).macros;
+    let all = "($($item:item)*) => { $( #[cfg(feature = \"net\")] $item )* }";
+    assert_eq!(of(all), [("has".to_owned(), true)]);
+    for other in [all.replace("feature = \"net\"", "test"), all.replace("$item )*", "only! { $item } )*")] {
+        assert_eq!(of(&other), [("has".to_owned(), false)], "{other}");
+    }
+    let found = modules("src/lib.rs", b"a! { mod b; }\nc! { a! { mod d; } }\n").declarations;
+    let by: Vec<Option<&str>> = found.iter().map(|said| said.by.as_deref()).collect();
+    assert_eq!(by, [Some("a"), None]);
 }
 
 #[test]

@@ -42,6 +42,7 @@ impl Graph {
         is_there: impl Fn(&str) -> bool,
     ) -> Self {
         let (mut ways, mut doubtful) = (BTreeMap::<&str, Vec<(String, Who)>>::new(), BTreeSet::new());
+        let plain_macros = plain_macros(files);
         for (source, modules) in files {
             for said in &modules.declarations {
                 let places = match &said.meant {
@@ -55,8 +56,10 @@ impl Graph {
                         continue;
                     }
                 };
+                let is_left = said.by.as_deref().is_some_and(|name| plain_macros.get(name).is_some_and(|is_plain| *is_plain));
+                let who = if is_left { Who::Program } else { said.who };
                 let place = places.into_iter().find_map(|place| reached(place, links, &is_there));
-                ways.entry(source).or_default().extend(place.map(|place| (place, said.who)));
+                ways.entry(source).or_default().extend(place.map(|place| (place, who)));
             }
         }
         let declared: BTreeSet<String> = ways.values().flatten().map(|(path, _)| path.clone()).collect();
@@ -72,8 +75,10 @@ impl Graph {
             follow(&ways, begin, &mut program, |path, who| who == Who::Program && !marked.contains(path));
         }
         let by_macro = program.keys().flat_map(|path| ways.get(path.as_str()).into_iter().flatten());
-        let by_macro: Vec<(String, Option<String>)> =
-            by_macro.filter(|(path, who)| *who == Who::Either && !marked.contains(path)).map(|(path, _)| (path.clone(), None)).collect();
+        let by_macro: Vec<(String, Option<String>)> = by_macro
+            .filter(|(path, who)| *who == Who::Either && !marked.contains(path))
+            .map(|(path, _)| (path.clone(), None))
+            .collect();
         let mut all = program.clone();
         let begin = by_macro.into_iter().filter(|(path, _)| !program.contains_key(path)).collect();
         follow(&ways, begin, &mut all, |path, who| who != Who::Tests && !marked.contains(path));
@@ -131,6 +136,15 @@ impl Graph {
         }
         self.loose.contains(root).then_some(root)
     }
+}
+
+/// The macros that the sources define, each with whether all of its definitions leave as it is what they are given.
+fn plain_macros(files: &BTreeMap<String, Rc<Modules>>) -> BTreeMap<&str, bool> {
+    let mut found = BTreeMap::new();
+    for (name, is_plain) in files.values().flat_map(|modules| &modules.macros) {
+        *found.entry(name.as_str()).or_insert(true) &= *is_plain;
+    }
+    found
 }
 
 /// Goes on from these files to all that they have, each with the one that has it.

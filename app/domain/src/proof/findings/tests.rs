@@ -4,7 +4,14 @@ use crate::proof::difference::{Mode, ModeChange};
 use crate::sample::changed;
 
 fn line(path: &str, text: &str) -> Option<Gate> {
-    let added = Line { path: path.into(), line: 7, text: text.into(), is_inline_test: false, is_of_program: false, depends_on_tests: false };
+    let added = Line {
+        path: path.into(),
+        line: 7,
+        text: text.into(),
+        is_inline_test: false,
+        is_of_program: false,
+        depends_on_tests: false,
+    };
     findings(&[], &Difference { added: vec![added], ..Difference::default() }, &[], &[]).first().map(|finding| {
         assert_eq!((finding.path.as_str(), finding.line, finding.told.as_str()), (path, Some(7), text.trim()));
         finding.gate
@@ -58,7 +65,14 @@ fn ordinary_code_is_not() {
 fn lines(path: &str, text: &str) -> Vec<Line> {
     (1..)
         .zip(text.lines())
-        .map(|(line, text)| Line { path: path.into(), line, text: text.into(), is_inline_test: false, is_of_program: false, depends_on_tests: false })
+        .map(|(line, text)| Line {
+            path: path.into(),
+            line,
+            text: text.into(),
+            is_inline_test: false,
+            is_of_program: false,
+            depends_on_tests: false,
+        })
         .collect()
 }
 
@@ -249,8 +263,14 @@ fn a_lower_threshold_is_found() {
 
 #[test]
 fn the_weightiest_findings_are_kept() {
-    let added =
-        Line { path: "calc.py".into(), line: 1, text: "os._exit(0)".into(), is_inline_test: false, is_of_program: false, depends_on_tests: false };
+    let added = Line {
+        path: "calc.py".into(),
+        line: 1,
+        text: "os._exit(0)".into(),
+        is_inline_test: false,
+        is_of_program: false,
+        depends_on_tests: false,
+    };
     let difference = Difference { added: vec![added; FINDINGS_MAX + 1], ..Difference::default() };
     let found = gates(&[changed("a.so", ChangeKind::Added), changed("AGENTS.md", ChangeKind::Modified)], &difference);
     assert_eq!((found.len(), found[0]), (FINDINGS_MAX, Gate::Instructions));

@@ -11,7 +11,8 @@ fn of(sources: &[(&str, &str)], links: &[(&str, &str)]) -> Graph {
 
 #[test]
 fn what_tests_have_as_well_is_still_the_programs() {
-    let graph = of(&[("src/lib.rs", "mod a;\n"), ("src/a.rs", ""), ("tests/it.rs", "#[path = \"../src/lib.rs\"]\nmod all;\n")], &[]);
+    let graph =
+        of(&[("src/lib.rs", "mod a;\n"), ("src/a.rs", ""), ("tests/it.rs", "#[path = \"../src/lib.rs\"]\nmod all;\n")], &[]);
     assert!(!graph.is_for_tests("src/lib.rs") && !graph.is_for_tests("src/a.rs"));
 }
 
@@ -25,9 +26,21 @@ fn a_root_is_loose_where_nothing_but_its_being_undeclared_makes_it_one() {
 
 #[test]
 fn what_a_macro_has_is_uncertain_with_all_that_follows() {
-    let graph = of(&[("src/lib.rs", "mod a;\nonly! { mod b; mod a; }\n"), ("src/a.rs", ""), ("src/b.rs", "mod c;\n"), ("src/b/c.rs", "")], &[]);
+    let graph = of(
+        &[("src/lib.rs", "mod a;\nonly! { mod b; mod a; }\n"), ("src/a.rs", ""), ("src/b.rs", "mod c;\n"), ("src/b/c.rs", "")],
+        &[],
+    );
     assert!(graph.is_uncertain("src/b.rs") && graph.is_uncertain("src/b/c.rs") && !graph.is_uncertain("src/a.rs"));
     assert!(!graph.is_for_tests("src/b.rs"));
+}
+
+#[test]
+fn what_is_given_to_a_macro_that_gives_it_back_is_the_programs() {
+    let lib =
+        |definition: &str| format!("macro_rules! only {{ ($item:item) => {{ {definition} $item }} }}\nonly! {{ mod a; }}\n");
+    let sources = |lib| of(&[("src/lib.rs", lib), ("src/a.rs", "")], &[]);
+    assert!(sources(&lib("#[cfg(unix)]")).has_program("src/a.rs"));
+    assert!(sources(&lib("#[cfg(test)]")).is_uncertain("src/a.rs"));
 }
 
 #[test]
