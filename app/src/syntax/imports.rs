@@ -52,48 +52,58 @@ pub fn imports(path: &str, text: &[u8]) -> Option<BTreeSet<Import>> {
     let whole = std::str::from_utf8(text).ok()?;
     let tree = tree(language, text)?;
     let mut found = BTreeSet::new();
-    let mut cursor = tree.walk();
-    each_node(&mut cursor, |node| {
+    each_node(&mut tree.walk(), |node, around| {
+        let wanted = if language == Language::Python {
+            of_python(node, whole)
+        } else {
+            of_script(node, around, whole).into_iter().collect()
+        };
         let line = u32::try_from(node.start_position().row).unwrap_or(u32::MAX).saturating_add(1);
-        let wanted =
-            if language == Language::Python { of_python(node, whole) } else { of_script(node, whole).into_iter().collect() };
         found.extend(wanted.into_iter().map(|wanted| Import { wanted, line }));
         found.len() < IMPORTS_MAX
     });
     (found.len() < IMPORTS_MAX).then_some(found)
 }
 
-/// Shows all nodes as long as more are wanted; a loop, since a tree may be deeper than the stack.
-fn each_node<'a>(cursor: &mut TreeCursor<'a>, mut look: impl FnMut(Node<'a>) -> bool) {
-    while look(cursor.node()) {
+/// Shows all nodes as long as more are wanted, each with those around it, the innermost last. A loop, since a tree may be deeper than
+/// the stack; and a node does not know what is around it without a way down from the root.
+fn each_node<'a>(cursor: &mut TreeCursor<'a>, mut look: impl FnMut(Node<'a>, &[Node<'a>]) -> bool) {
+    let mut around = Vec::new();
+    while look(cursor.node(), &around) {
+        let node = cursor.node();
         if cursor.goto_first_child() {
+            around.push(node);
             continue;
         }
         while !cursor.goto_next_sibling() {
             if !cursor.goto_parent() {
                 return;
             }
+            around.pop();
         }
     }
 }
 
 fn of_python(node: Node<'_>, text: &str) -> Vec<Wanted> {
     let said = |node: Node<'_>| &text[node.byte_range()];
-    let mut cursor = node.walk();
-    let names =
-        node.children_by_field_name("name", &mut cursor).map(|name| said(name.child_by_field_name("name").unwrap_or(name)));
+    let names = || -> Vec<&str> {
+        let mut cursor = node.walk();
+        let names = node.children_by_field_name("name", &mut cursor);
+        names.map(|name| said(name.child_by_field_name("name").unwrap_or(name))).take(IMPORTS_MAX).collect()
+    };
     match node.kind() {
-        "import_statement" => names.map(|name| module(name, "")).collect(),
+        "import_statement" => names().into_iter().map(|name| module(name, "")).collect(),
         "import_from_statement" => {
             let Some(of) = node.child_by_field_name("module_name").map(said) else { return Vec::new() };
-            let names: Vec<&str> = names.collect();
-            names.into_iter().chain([""]).map(|name| module(of, name)).collect()
+            names().into_iter().chain([""]).map(|name| module(of, name)).collect()
         }
         "call" => {
             let function = node.child_by_field_name("function").map(said).unwrap_or_default();
-            let is_one = CALLS_OF_PYTHON.contains(&function.rsplit('.').next().unwrap_or_default());
+            // A chain of calls has all that is before it in its function.
+            let last = function.rsplit_once('.').map_or(function, |(_, last)| last);
             let first = node.child_by_field_name("arguments").and_then(|arguments| arguments.named_child(0));
-            let name = first.filter(|first| is_one && first.kind() == "string").and_then(|first| unquoted(said(first)));
+            let first = first.filter(|first| CALLS_OF_PYTHON.contains(&last) && first.kind() == "string");
+            let name = first.and_then(|first| unquoted(said(first)));
             name.map(|name| module(&name.replace(':', "."), "")).into_iter().collect()
         }
         _ => Vec::new(),
@@ -108,7 +118,7 @@ fn module(of: &str, name: &str) -> Wanted {
     Wanted::Module { n_up, parts: bare.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect() }
 }
 
-fn of_script(node: Node<'_>, text: &str) -> Option<Wanted> {
+fn of_script(node: Node<'_>, around: &[Node<'_>], text: &str) -> Option<Wanted> {
     if !matches!(node.kind(), "string" | "template_string") {
         return None;
     }
@@ -116,14 +126,13 @@ fn of_script(node: Node<'_>, text: &str) -> Option<Wanted> {
     if path.starts_with("./") || path.starts_with("../") {
         return Some(Wanted::Path(path));
     }
-    let parent = node.parent()?;
-    let is_wanted = match parent.kind() {
-        "import_statement" | "export_statement" | "import_require_clause" => true,
-        "arguments" => {
-            let function = parent.parent().and_then(|call| call.child_by_field_name("function"));
+    let is_wanted = match around {
+        [.., call, arguments] if arguments.kind() == "arguments" => {
+            let function = call.child_by_field_name("function");
             function.is_some_and(|function| CALLS_OF_SCRIPTS.contains(&&text[function.byte_range()]))
         }
-        _ => false,
+        [.., parent] => matches!(parent.kind(), "import_statement" | "export_statement" | "import_require_clause"),
+        [] => false,
     };
     (is_wanted && !path.is_empty() && !path.starts_with("node:")).then_some(Wanted::Package(path))
 }

@@ -78,11 +78,22 @@ pub(super) fn test_files(
     Ok(found)
 }
 
-/// Where the program has a file of tests that it did not have.
+/// Where the program has a file of tests that it did not have, or may have one.
 fn uses(before: &Graph, after: &Graph) -> Vec<Use> {
-    let is_new = |path: &str| (is_test_path(path) || before.is_for_tests(path)) && !before.has_program(path);
-    let found = after.ways().filter(|(by, path)| is_new(path) && !is_new(by));
-    found.take(USES_TOLD_MAX).map(|(by, path)| Use { path: by.to_owned(), line: None, of: path.to_owned() }).collect()
+    let is_new = |path: &str| {
+        let is_test = is_test_path(path) || before.is_for_tests(path);
+        is_test && !before.has_program(path) && !before.is_uncertain(path)
+    };
+    let of = |by: &str, path: &str, is_certain| Use { path: by.to_owned(), line: None, of: path.to_owned(), is_certain };
+    let ways = after.ways().filter(|(by, path, _)| is_new(path) && !is_new(by));
+    let ways = ways.map(|(by, path, is_certain)| of(by, path, is_certain));
+    let doubtful = after.doubtful().into_iter().filter(|doubtful| {
+        let is_open = matches!(doubtful.meant, Meant::Like(_)) && doubtful.who != Who::Tests;
+        is_open && !before.has_doubtful(doubtful) && !is_test_path(&doubtful.source)
+    });
+    let doubtful: Vec<Doubtful> = doubtful.collect();
+    let doubtful = doubtful.iter().filter_map(|doubtful| Some(of(&doubtful.source, after.test_like(&doubtful.meant)?, false)));
+    ways.chain(doubtful).take(USES_TOLD_MAX).collect()
 }
 
 /// The sources of one commit.

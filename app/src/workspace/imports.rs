@@ -73,7 +73,7 @@ pub(super) fn add_uses(
             let Some(of) = places.test(path, &wanted)? else { continue };
             let is_told = found.uses.iter().any(|told| told.path == path && told.of == of);
             if !is_told && found.uses.len() < USES_TOLD_MAX {
-                found.uses.push(Use { path: path.to_owned(), line: Some(line), of });
+                found.uses.push(Use { path: path.to_owned(), line: Some(line), of, is_certain: true });
             }
         }
     }

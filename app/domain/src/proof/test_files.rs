@@ -28,6 +28,8 @@ pub struct Use {
     pub line: Option<u32>,
     /// The file of tests.
     pub of: String,
+    /// Whether that is known; otherwise it may have that file, or another.
+    pub is_certain: bool,
 }
 
 impl TestFiles {
@@ -47,7 +49,7 @@ impl TestFiles {
             gate: Gate::UsesTests,
             path: found.path.clone(),
             line: found.line,
-            told: format!("has {}", found.of),
+            told: format!("{} {}", if found.is_certain { "has" } else { "may have" }, found.of),
         });
         let uncertain = self.uncertain.iter().map(|(path, why)| Finding {
             gate: Gate::MayBeATest,

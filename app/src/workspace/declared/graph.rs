@@ -26,8 +26,8 @@ pub(super) struct Graph {
     declared: BTreeSet<String>,
     /// The files of the program, each with the one that has it; none where it is the root of a crate.
     program: BTreeMap<String, Option<String>>,
-    /// Files of which macros decide whether they are the program's.
-    uncertain: BTreeSet<String>,
+    /// Files of which macros decide whether they are the program's, in the same way.
+    uncertain: BTreeMap<String, Option<String>>,
     /// Roots that are known as such by nothing but that no other source declares them.
     loose: BTreeSet<String>,
     doubtful: BTreeSet<Doubtful>,
@@ -74,15 +74,17 @@ impl Graph {
             let begin = roots.iter().map(|root| ((*root).clone(), None)).collect();
             follow(&ways, begin, &mut program, |path, who| who == Who::Program && !marked.contains(path));
         }
-        let by_macro = program.keys().flat_map(|path| ways.get(path.as_str()).into_iter().flatten());
-        let by_macro: Vec<(String, Option<String>)> = by_macro
-            .filter(|(path, who)| *who == Who::Either && !marked.contains(path))
-            .map(|(path, _)| (path.clone(), None))
-            .collect();
+        let mut begin = Vec::new();
+        for source in program.keys() {
+            for (path, who) in ways.get(source.as_str()).into_iter().flatten() {
+                if *who == Who::Either && !marked.contains(path) && !program.contains_key(path) {
+                    begin.push((path.clone(), Some(source.clone())));
+                }
+            }
+        }
         let mut all = program.clone();
-        let begin = by_macro.into_iter().filter(|(path, _)| !program.contains_key(path)).collect();
         follow(&ways, begin, &mut all, |path, who| who != Who::Tests && !marked.contains(path));
-        let uncertain = all.into_keys().filter(|path| !program.contains_key(path)).collect();
+        let uncertain = all.into_iter().filter(|(path, _)| !program.contains_key(path)).collect();
         let loose = loose.into_iter().cloned().collect();
         Self { sources: files.keys().cloned().collect(), marked, declared, program, uncertain, loose, doubtful }
     }
@@ -105,7 +107,7 @@ impl Graph {
 
     /// Whether a macro decides if the program has a file.
     pub(super) fn is_uncertain(&self, path: &str) -> bool {
-        self.uncertain.contains(path)
+        self.uncertain.contains_key(path)
     }
 
     /// The declarations whose files are not known.
@@ -118,9 +120,16 @@ impl Graph {
         self.doubtful.contains(doubtful)
     }
 
-    /// From each file of the program to those that it has.
-    pub(super) fn ways(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.program.iter().filter_map(|(path, by)| Some((by.as_deref()?, path.as_str())))
+    /// From each file of the program to those that it has, each with whether no macro decides that.
+    pub(super) fn ways(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        let program = self.program.iter().map(|way| (way, true));
+        let all = program.chain(self.uncertain.iter().map(|way| (way, false)));
+        all.filter_map(|((path, by), is_certain)| Some((by.as_deref()?, path.as_str(), is_certain)))
+    }
+
+    /// A source that is a test, and that a declaration may mean.
+    pub(super) fn test_like(&self, meant: &Meant) -> Option<&str> {
+        self.sources.iter().map(String::as_str).find(|path| is_test_path(path) && meant.fits(path))
     }
 
     /// The file from which the program comes to this one, where it is not known to be the root of a crate.
