@@ -21,6 +21,10 @@ pub const SOURCE_BYTES_MAX: usize = 16 << 20;
 const DEPTH_MAX: usize = 32;
 /// How many declarations of one file are kept.
 const DECLARATIONS_MAX: usize = 10_000;
+/// How many macros may stand around a declaration for their names to be known.
+const AROUND_MAX: usize = 8;
+/// How many calls of other macros a macro may have for it to be known what it does.
+const CALLS_MAX: usize = 100;
 /// What has the compiler put a file in the place of a call.
 const INCLUDES: [&str; 3] = ["include", "include_str", "include_bytes"];
 /// Macros that leave what they are given as it is, and words that stand before a negation like a macro's name.
@@ -68,8 +72,8 @@ pub struct Modules {
     pub is_for_tests: bool,
     /// The files that it declares.
     pub declarations: Vec<Declaration>,
-    /// The macros that it defines, each with whether it leaves as it is what it is given, as far as tests go.
-    pub macros: Vec<(String, bool)>,
+    /// The macros that it defines, each with those that it calls; none of them where it may make a test of what it is given.
+    pub macros: Vec<(String, Option<Vec<String>>)>,
 }
 
 /// A module that stands in a file of its own, or a file that is included.
@@ -79,8 +83,8 @@ pub struct Declaration {
     pub meant: Meant,
     /// Who has it, as far as this source says.
     pub who: Who,
-    /// The macro that decides it, where its name is known.
-    pub by: Option<String>,
+    /// The macros that decide it, where their names are known.
+    pub by: Vec<String>,
 }
 
 /// Which file a declaration means.
@@ -119,7 +123,7 @@ pub fn modules(path: &str, text: &[u8]) -> Modules {
 
 /// What may be said by a source that is not read.
 pub fn unread() -> Modules {
-    Modules { declarations: vec![Declaration { meant: Meant::Anything, who: Who::Either, by: None }], ..Modules::default() }
+    Modules { declarations: vec![Declaration { meant: Meant::Anything, who: Who::Either, by: Vec::new() }], ..Modules::default() }
 }
 
 /// A path without steps that lead nowhere; `None` where it leads out of the repository.
@@ -191,8 +195,8 @@ struct Inside {
 enum Setting {
     /// They are code.
     Code,
-    /// They are given to a macro, by its name if it is one, which may make anything of them.
-    Given(Option<Rc<str>>),
+    /// They are given to macros, by their names if those are few, which may make anything of them.
+    Given(Rc<[String]>),
     /// They are what a macro makes, wherever it is called.
     Made,
 }
@@ -201,7 +205,7 @@ enum Setting {
 struct Reader<'a> {
     path: &'a str,
     found: Vec<Declaration>,
-    macros: Vec<(String, bool)>,
+    macros: Vec<(String, Option<Vec<String>>)>,
     left: Vec<Inside>,
 }
 
@@ -276,11 +280,15 @@ impl Reader<'_> {
                 let given = match (name.as_str(), setting) {
                     ("macro_rules", _) | (_, Setting::Made) => Setting::Made,
                     (name, setting) if TRANSPARENT.contains(&name) => setting.clone(),
-                    (name, Setting::Code) => Setting::Given(Some(name.into())),
-                    (_, Setting::Given(_)) => Setting::Given(None),
+                    _ if names_tests(group.stream()) => Setting::Given(Rc::default()),
+                    (name, Setting::Code) => Setting::Given([name.to_owned()].into()),
+                    (name, Setting::Given(around)) if !around.is_empty() && around.len() < AROUND_MAX => {
+                        Setting::Given(around.iter().cloned().chain([name.to_owned()]).collect())
+                    }
+                    (_, Setting::Given(_)) => Setting::Given(Rc::default()),
                 };
                 if let ("macro_rules", [TokenTree::Ident(defined), ..]) = (name.as_str(), rest) {
-                    self.macros.push((defined.to_string(), leaves_as_it_is(group.stream())));
+                    self.macros.push((defined.to_string(), calls(group.stream())));
                 }
                 self.left.push(inside(group.stream(), given));
                 3 + n_before
@@ -371,8 +379,8 @@ impl Reader<'_> {
     /// What is meant is known, and who has it if no macro decides that.
     fn certain(&mut self, meant: Meant, who: Who, setting: &Setting) {
         let (who, by) = match setting {
-            Setting::Given(name) if who == Who::Program => (Who::Either, name.as_deref().map(str::to_owned)),
-            Setting::Code | Setting::Given(_) | Setting::Made => (who, None),
+            Setting::Given(around) if who == Who::Program => (Who::Either, around.to_vec()),
+            Setting::Code | Setting::Given(_) | Setting::Made => (who, Vec::new()),
         };
         self.found.push(Declaration { meant, who, by });
     }
@@ -380,28 +388,45 @@ impl Reader<'_> {
     /// What is meant is not known, nor who has it; what is for tests is not for more.
     fn uncertain(&mut self, meant: Meant, who: Who) {
         let who = if who == Who::Tests { who } else { Who::Either };
-        self.found.push(Declaration { meant, who, by: None });
+        self.found.push(Declaration { meant, who, by: Vec::new() });
     }
 }
 
-/// Whether a macro gives back what it is given, on conditions that have nothing to do with tests, by its definition.
-fn leaves_as_it_is(definition: TokenStream) -> bool {
-    let mut left = vec![definition];
+/// Whether a macro is given the word of a condition for tests, beside what it is given in blocks and with attributes.
+fn names_tests(given: TokenStream) -> bool {
+    let is_word = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word == "test");
+    given.into_iter().any(|token| match &token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => {
+            group.stream().into_iter().any(|token| is_word(&token))
+        }
+        token => is_word(token),
+    })
+}
+
+/// The macros that a macro calls by its definition; `None` where that has anything to do with tests, or calls too many.
+fn calls(definition: TokenStream) -> Option<Vec<String>> {
+    let (mut left, mut calls) = (vec![definition], Vec::new());
     while let Some(stream) = left.pop() {
-        let mut before = None;
-        for token in stream {
-            let is_call = matches!(&token, TokenTree::Group(_)) && before == Some('!');
-            let names_tests = matches!(&token, TokenTree::Ident(word) if word.to_string().contains("test"));
-            if is_call || names_tests {
-                return false;
+        let tokens: Vec<TokenTree> = stream.into_iter().collect();
+        for (at, token) in tokens.iter().enumerate() {
+            let before = at.checked_sub(2).map(|start| &tokens[start..at]);
+            match (before, token) {
+                (_, TokenTree::Ident(word)) if word.to_string().contains("test") => return None,
+                (Some([name, TokenTree::Punct(sign)]), TokenTree::Group(_)) if sign.as_char() == '!' => match name {
+                    TokenTree::Ident(name) if calls.len() < CALLS_MAX => calls.push(name.to_string()),
+                    // An attribute of what is around it.
+                    TokenTree::Punct(sign) if sign.as_char() == '#' => {}
+                    _ => return None,
+                },
+                _ => {}
             }
-            before = if let TokenTree::Punct(sign) = &token { Some(sign.as_char()) } else { None };
             if let TokenTree::Group(group) = token {
                 left.push(group.stream());
             }
         }
     }
-    true
+    calls.retain(|name| !TRANSPARENT.contains(&name.as_str()));
+    Some(calls)
 }
 
 impl Meant {

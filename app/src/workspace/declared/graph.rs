@@ -8,6 +8,9 @@ use patchwright_domain::proof::is_test_path;
 use super::{MANIFEST, package};
 use crate::syntax::modules::{Meant, Modules, Who, plain};
 
+/// How many macros may call one another for it to be known what they do.
+const MACROS_DEPTH_MAX: usize = 16;
+
 /// A declaration whose file is not known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Doubtful {
@@ -56,7 +59,7 @@ impl Graph {
                         continue;
                     }
                 };
-                let is_left = said.by.as_deref().is_some_and(|name| plain_macros.get(name).is_some_and(|is_plain| *is_plain));
+                let is_left = !said.by.is_empty() && said.by.iter().all(|name| plain_macros.contains(name.as_str()));
                 let who = if is_left { Who::Program } else { said.who };
                 let place = places.into_iter().find_map(|place| reached(place, links, &is_there));
                 ways.entry(source).or_default().extend(place.map(|place| (place, who)));
@@ -147,13 +150,27 @@ impl Graph {
     }
 }
 
-/// The macros that the sources define, each with whether all of its definitions leave as it is what they are given.
-fn plain_macros(files: &BTreeMap<String, Rc<Modules>>) -> BTreeMap<&str, bool> {
-    let mut found = BTreeMap::new();
-    for (name, is_plain) in files.values().flat_map(|modules| &modules.macros) {
-        *found.entry(name.as_str()).or_insert(true) &= *is_plain;
+/// The macros that the sources define and that give back what they are given, by all of their definitions.
+fn plain_macros(files: &BTreeMap<String, Rc<Modules>>) -> BTreeSet<&str> {
+    let mut calls = BTreeMap::<&str, Option<Vec<&str>>>::new();
+    for (name, called) in files.values().flat_map(|modules| &modules.macros) {
+        let known = calls.entry(name).or_insert_with(|| Some(Vec::new()));
+        *known = known
+            .take()
+            .zip(called.as_ref())
+            .map(|(known, called)| known.into_iter().chain(called.iter().map(String::as_str)).collect());
     }
-    found
+    let mut plain = BTreeSet::new();
+    for _ in 0..MACROS_DEPTH_MAX {
+        let is_plain =
+            |called: &Option<Vec<&str>>| called.as_ref().is_some_and(|called| called.iter().all(|name| plain.contains(name)));
+        let found: BTreeSet<&str> = calls.iter().filter(|(_, called)| is_plain(called)).map(|(name, _)| *name).collect();
+        if found.len() == plain.len() {
+            break;
+        }
+        plain = found;
+    }
+    plain
 }
 
 /// Goes on from these files to all that they have, each with the one that has it.

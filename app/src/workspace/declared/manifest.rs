@@ -27,7 +27,7 @@ pub(super) fn targets(path: &str, text: &[u8]) -> Modules {
     let tests = of("test").into_iter().map(|path| (path, Who::Tests));
     let place = |(path, who): (String, Who)| {
         let place = crate::syntax::modules::plain(&format!("{folder}/{path}"))?;
-        Some(Declaration { meant: Meant::Places(vec![place]), who, by: None })
+        Some(Declaration { meant: Meant::Places(vec![place]), who, by: Vec::new() })
     };
     Modules { declarations: program.chain(tests).filter_map(place).collect(), ..Modules::default() }
 }
@@ -41,7 +41,7 @@ mod tests {
         let text = "[package]\nname = \"a\"\nbuild = \"make.rs\"\n[lib]\npath = \"a.rs\"\n[[bin]]\npath = \"../b.rs\"\n\
                     [[bin]]\nname = \"c\"\n[[test]]\npath = \"checks/d.rs\"\n";
         let found = targets("x/Cargo.toml", text.as_bytes()).declarations;
-        let of = |place: &str, who| Declaration { meant: Meant::Places(vec![place.to_owned()]), who, by: None };
+        let of = |place: &str, who| Declaration { meant: Meant::Places(vec![place.to_owned()]), who, by: Vec::new() };
         let program = [of("x/a.rs", Who::Program), of("b.rs", Who::Program), of("x/make.rs", Who::Program)];
         assert_eq!(found, [&program[..], &[of("x/checks/d.rs", Who::Tests)]].concat());
         assert_eq!(targets("Cargo.toml", b"[[bin]\n"), Modules::default());

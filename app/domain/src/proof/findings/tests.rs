@@ -1,6 +1,7 @@
 use super::*;
 use crate::journal::ChangeKind;
 use crate::proof::difference::{Mode, ModeChange};
+use crate::proof::test_files::{TestFiles, Use};
 use crate::sample::changed;
 
 fn line(path: &str, text: &str) -> Option<Gate> {
@@ -327,4 +328,42 @@ fn a_snapshot_is_a_test() {
         assert!(crate::proof::is_test_path(path), "{path}");
         assert_eq!(of_file(path, ChangeKind::Deleted), [Gate::TestDeleted], "{path}");
     }
+}
+
+#[test]
+fn what_a_patch_makes_of_files_of_tests_is_found() {
+    let found = Use { path: "src/lib.rs".into(), line: Some(3), of: "tests/a.rs".into(), is_certain: true };
+    let test_files = TestFiles {
+        uses: vec![found.clone(), Use { line: None, is_certain: false, ..found }],
+        uncertain: [("src/b.rs".to_owned(), "a macro decides".to_owned())].into(),
+        ..TestFiles::default()
+    };
+    let told = findings(&[], &Difference { test_files, ..Difference::default() }, &[], &[]);
+    let told: Vec<(Gate, &str, Option<u32>, &str)> =
+        told.iter().map(|found| (found.gate, found.path.as_str(), found.line, found.told.as_str())).collect();
+    let expected = [
+        (Gate::UsesTests, "src/lib.rs", Some(3), "has tests/a.rs"),
+        (Gate::UsesTests, "src/lib.rs", None, "may have tests/a.rs"),
+        (Gate::MayBeATest, "src/b.rs", None, "a macro decides"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_line_in_a_file_of_tests_that_the_program_has_is_code() {
+    let text = "std::env::var_os(\"CI\")".to_owned();
+    let line = |is_of_program| Line {
+        path: "tests/a.rs".into(),
+        line: 1,
+        text: text.clone(),
+        is_inline_test: false,
+        is_of_program,
+        depends_on_tests: false,
+    };
+    let gates = |is_of_program| -> Vec<Gate> {
+        let difference = Difference { added: vec![line(is_of_program)], ..Difference::default() };
+        findings(&[], &difference, &[], &[]).into_iter().map(|found| found.gate).collect()
+    };
+    assert_eq!(gates(true), [Gate::AsksTheEnvironment]);
+    assert_eq!(gates(false), []);
 }

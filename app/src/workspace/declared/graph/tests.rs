@@ -41,6 +41,10 @@ fn what_is_given_to_a_macro_that_gives_it_back_is_the_programs() {
     let sources = |lib: &str| of(&[("src/lib.rs", lib), ("src/a.rs", "")], &[]);
     assert!(sources(&lib("#[cfg(unix)]")).has_program("src/a.rs"));
     assert!(sources(&lib("#[cfg(test)]")).is_uncertain("src/a.rs"));
+    let calling = lib("#[cfg(unix)]").replace("only! {", "other! { only! {").replace("mod a; }", "mod a; } }");
+    let other = "macro_rules! other { ($item:item) => { only! { $item } } }\n";
+    assert!(sources(&[&calling, other].concat()).has_program("src/a.rs"));
+    assert!(sources(&calling).is_uncertain("src/a.rs"));
 }
 
 #[test]
