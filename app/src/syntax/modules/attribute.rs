@@ -65,7 +65,7 @@ pub(super) fn inner(tokens: &[TokenTree]) -> impl Iterator<Item = Marks> {
     std::iter::from_fn(move || {
         let (said, n_tokens) = at(left)?;
         left = &left[n_tokens..];
-        Some((n_tokens > OUTER_TOKENS).then(|| marks(said, DEPTH_MAX)).unwrap_or_default())
+        Some(if n_tokens > OUTER_TOKENS { marks(said, DEPTH_MAX) } else { Marks::default() })
     })
 }
 

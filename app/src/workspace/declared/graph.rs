@@ -211,12 +211,15 @@ fn reached(place: String, links: &BTreeMap<String, String>, is_there: impl Fn(&s
 fn is_root(path: &str, packages: &BTreeSet<String>) -> bool {
     let Some(folder) = package(path, packages) else { return false };
     let parts: Vec<&str> = path[folder.len()..].split('/').collect();
-    match parts.as_slice() {
-        [MANIFEST | "build.rs"] | ["src", "lib.rs" | "main.rs"] => true,
-        ["src", "bin", _] | ["src", "bin", _, "main.rs"] => true,
-        ["examples" | "benches", _] | ["examples" | "benches", _, "main.rs"] => true,
-        _ => false,
-    }
+    matches!(
+        parts.as_slice(),
+        [MANIFEST | "build.rs"]
+            | ["src", "lib.rs" | "main.rs"]
+            | ["src", "bin", _]
+            | ["src", "bin", _, "main.rs"]
+            | ["examples" | "benches", _]
+            | ["examples" | "benches", _, "main.rs"]
+    )
 }
 
 #[cfg(test)]

@@ -351,7 +351,7 @@ fn what_a_patch_makes_of_files_of_tests_is_found() {
 
 #[test]
 fn a_line_in_a_file_of_tests_that_the_program_has_is_code() {
-    let text = "std::env::var_os(\"CI\")".to_owned();
+    let text = "env::var_os(\"CI\")".to_owned();
     let line = |is_of_program| Line {
         path: "tests/a.rs".into(),
         line: 1,
