@@ -109,9 +109,10 @@ async fn verdict(
     about: About,
 ) -> Result<Verdict, StepError> {
     let Proposal { commit, changes, .. } = proposal;
-    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tools.kept()).await?;
+    let tests = tools.workspaces.test_files(&spec.repo, &prepared.base, commit, changes).await?;
+    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tests.clone(), tools.kept()).await?;
     let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
-    let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
+    let trees = Trees::of(tools, spec, &prepared.base, proposal, tests).await?;
     let census = match (about, prepared.plan.runner) {
         (About::Build, Some(runner)) => Some(census(tools, spec, &prepared.base, runner).await?),
         (About::Build, None) | (About::Tests, _) => None,

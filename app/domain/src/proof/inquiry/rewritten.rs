@@ -27,7 +27,7 @@ pub(super) fn found(runs: &[Ran], with: Stand) -> Result<Vec<Finding>, Unseen> {
     }
     let before = on(Stand::Base).ok_or(Unseen)?;
     let finding = |path: &&String| Finding {
-        gate: Gate::ReachesForTheRunner,
+        gate: Gate::TestsRewritten,
         path: (*path).clone(),
         line: None,
         told: "changed while the tests ran, and not on the base".to_owned(),
