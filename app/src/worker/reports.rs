@@ -18,7 +18,7 @@ use crate::sandbox::stamps::Look;
 use crate::sandbox::{Command, Executor};
 
 /// Has Python keep nothing of the modules that it compiles: what it finds kept of one it loads in the place of that.
-const NOTHING_KEPT: &str = "export PYTHONDONTWRITEBYTECODE=1\n";
+const NOTHING_KEPT: &str = "export PYTHONDONTWRITEBYTECODE=1; ";
 
 /// What one run of the tests showed.
 #[derive(Debug)]

@@ -180,7 +180,8 @@ async fn a_tree_that_takes_long_to_prepare_keeps_nobody_waiting_who_wants_anothe
     let lock = names.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "lock"));
     let lock = File::open(lock.expect("a layer has a lock")).expect("it is ours");
     // As a process does that is about to remove it, or is slow.
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("nobody uses it now");
+    // A program that another test starts may hold what is open here for a moment.
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("nobody uses it now");
     let slow = layered(&desk.base);
     tokio::pin!(slow);
     tokio::select! {
