@@ -27,7 +27,9 @@ macro_rules! right {
     };
 }
 
+mod build;
 mod cheats;
+mod commits;
 mod declared;
 mod honest;
 mod inline;
@@ -51,7 +53,10 @@ pub(crate) struct Case<'a> {
 
 /// What `patchwright prove --json` says of a case: `proven`, or the doubt.
 fn judged(case: &Case<'_>) -> String {
-    let said = prove(case);
+    ended(case, &prove(case))
+}
+
+fn ended(case: &Case<'_>, said: &Value) -> String {
     let verdict = &said["verdict"];
     verdict["doubt"].as_str().or(verdict["verdict"].as_str()).unwrap_or_else(|| panic!("{}: {said}", case.name)).to_owned()
 }
@@ -62,12 +67,18 @@ fn prove(case: &Case<'_>) -> Value {
 
 /// The same with these settings of the program.
 fn prove_within(case: &Case<'_>, settings: &[(&str, &str)]) -> Value {
+    prove_as(case, settings, &[])
+}
+
+/// The same with these arguments as well.
+fn prove_as(case: &Case<'_>, settings: &[(&str, &str)], arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let checkout = folder.path().join("checkout");
     let (base, head) = commits(&checkout, case);
     let done = Command::new(env!("CARGO_BIN_EXE_patchwright"))
         .args(["prove", "--json", "--base", &base, "--head", &head, "--repo"])
         .arg(&checkout)
+        .args(arguments)
         .env("XDG_CACHE_HOME", folder.path().join("cache"))
         .env("PATCHWRIGHT__LIMITS__PROOF_RUNS", "2")
         .envs(settings.iter().copied())

@@ -106,7 +106,9 @@ async fn round(
     (checkout, path): (&Path, &OsStr),
 ) -> anyhow::Result<(usize, Round)> {
     let started = Instant::now();
-    let proof = prove::prove(tools, spec, adopted).await.map_err(|failure| anyhow!("{}", failure.conclusion.cause))?;
+    let proof = prove::prove(tools, spec, adopted, prove::About::Tests)
+        .await
+        .map_err(|failure| anyhow!("{}", failure.conclusion.cause))?;
     let whole = started.elapsed();
     ensure!(matches!(proof.verdict, Verdict::Proven { .. }), "the patch is not proven: {:?}", proof.verdict);
     let account = proof.verdict.account().context("a verdict without an account")?;

@@ -180,7 +180,10 @@ impl Egress {
     /// reach what they are for or not, and that of the proxy which the server goes through.
     pub fn secrets(&self) -> Vec<(&'static str, SecretString)> {
         let own = self.settings.upstream.iter().filter_map(|upstream| upstream.login.as_ref());
-        let own = own.map(|(_, password)| ("password of the server's own proxy", password.clone()));
+        let own = own.flat_map(|(username, password)| {
+            rules::Credential::Password { username: username.clone(), password: password.clone() }.secrets()
+        });
+        let own = own.map(|secret| ("password of the server's own proxy", secret));
         let of_tools = self.found.get().into_iter().flat_map(Found::secrets);
         own.chain(of_tools.map(|secret| ("credential of a registry", secret))).collect()
     }

@@ -9,6 +9,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Config;
 
+/// What the secrets of registries are called together.
+const HOST: &str = "credential of a registry in `sandbox.egress.host`";
+
 /// Secrets and their names.
 #[derive(Clone, Debug, Default)]
 pub struct Guarded {
@@ -27,10 +30,12 @@ impl Guarded {
             ("App's private key", &app_key),
         ];
         let mcp = mcp.iter().map(|mcp| ("`mcp.token`", &mcp.token));
-        let hosts = sandbox.egress.host.iter();
-        let hosts = hosts.flat_map(|host| [("token of a registry", &host.token), ("password of a registry", &host.password)]);
-        let all = own.into_iter().chain(mcp).chain(hosts);
-        Self { secrets: all.filter_map(|(name, secret)| Some((name.to_owned(), secret.clone()?))).collect() }
+        let all = own.into_iter().chain(mcp).filter_map(|(name, secret)| Some((name.to_owned(), secret.clone()?)));
+        // A host's user name may be a token itself. What is wrong with a host is said where the configuration is read.
+        let hosts = sandbox.egress.hosts().unwrap_or_default();
+        let grants = hosts.into_iter().flat_map(|host| host.grants);
+        let of_hosts = grants.flat_map(|grant| grant.credential.secrets()).map(|secret| (HOST.to_owned(), secret));
+        Self { secrets: all.chain(of_hosts).collect() }
     }
 
     /// These, and others.
@@ -48,6 +53,14 @@ impl Guarded {
     /// A text for people without what stands in it of them, and without what looks like a secret.
     pub(crate) fn redacted(&self, text: &str) -> String {
         secrets::redacted(text, &self.own())
+    }
+
+    /// Which of them are hard to keep, each with why.
+    pub fn weaknesses(&self) -> Vec<String> {
+        let weakness = |(name, value): &(String, SecretString)| {
+            secrets::weakness(value.expose_secret()).map(|weakness| format!("{name} {weakness}"))
+        };
+        self.secrets.iter().filter_map(weakness).collect()
     }
 
     /// What takes them out of texts that others have written.

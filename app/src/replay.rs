@@ -201,6 +201,7 @@ impl Replayer {
             sandbox: self.sandbox.as_ref(),
             egress: self.egress.as_deref(),
             demands: &prepared.plan.demands,
+            look: None,
         };
         // Whatever came of it came of it then as well, and the tree tells.
         Ok(ground.ready(&spec.repo, &prepared.base, patch, setup.as_ref(), Profile::of_agent(spec.task.mode())).await?.tree)

@@ -15,7 +15,9 @@ use patchwright_domain::proof::{Exit, Limit};
 pub use patchwright_domain::walls::Enforcement;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::sandbox::files::{Files, blocking};
 use crate::sandbox::live::Live;
+use crate::sandbox::stamps::{Look, Stamps};
 
 pub mod bare;
 mod carried;
@@ -42,6 +44,7 @@ pub mod relay;
 mod resident;
 mod search;
 mod signals;
+pub mod stamps;
 mod tarball;
 pub mod toolchains;
 mod trials;
@@ -387,6 +390,22 @@ pub trait Executor: Send {
     /// # Errors
     /// [`SandboxError::Refused`] and [`SandboxError::Machine`].
     async fn collect(&mut self) -> Result<PathBuf, SandboxError>;
+
+    /// Says when everything in the workspace was changed for the last time, without any program of its image. Only what one
+    /// executor says can be compared: where the workspace is sent elsewhere, it is another one there.
+    ///
+    /// # Errors
+    /// As for `collect`.
+    async fn stamps(&mut self, look: &Look) -> Result<Stamps, SandboxError> {
+        const CONTEXT: &str = "looking at the workspace";
+        let (folder, look) = (self.collect().await?, look.clone());
+        blocking(CONTEXT, move || {
+            let files = Files::open(&folder, None);
+            let files = files.map_err(|source| SandboxError::Machine { context: CONTEXT.to_owned(), source })?;
+            stamps::stamps(&files, &look)
+        })
+        .await
+    }
 
     /// Searches the regular files of the workspace, without those that its `.gitignore` files name, binary ones and `.git`.
     ///

@@ -13,6 +13,7 @@ use patchwright_domain::proof::Colour;
 
 use crate::egress::log::Log;
 use crate::egress::{Egress, Gate};
+use crate::sandbox::stamps::{Look, Stamps};
 use crate::sandbox::{Command, Executor, Output, Profile, Refusal, Sandbox, SandboxError, Terms, Tree};
 use crate::workspace::{Scratch, WorkspaceError, Workspaces};
 
@@ -27,6 +28,8 @@ pub struct Ground<'a> {
     pub egress: Option<&'a Egress>,
     /// What the repository demands of the sandbox.
     pub demands: &'a Demands,
+    /// What of the tree is looked at before the setup and behind it, if that is asked for.
+    pub look: Option<&'a Look>,
 }
 
 /// What an agent has made of a base.
@@ -54,6 +57,8 @@ pub struct Said {
     pub output: Output,
     /// What it asked for outside; none where it had no way out.
     pub log: Option<Log>,
+    /// The tree as it was before and as it was left, where that was asked for.
+    pub stamps: Option<(Stamps, Stamps)>,
 }
 
 /// Why there is no tree.
@@ -112,7 +117,9 @@ impl Ground<'_> {
         }
         let terms = Terms { outlet: gate.as_ref().map(Gate::outlet), ..terms(Profile::Setup, self.demands) };
         let mut executor = self.sandbox.open(Tree { read_only: &[], ..tree.tree() }, terms).await?;
+        let before = self.stamps(executor.as_mut(), true).await?;
         let output = executor.execute(setup).await?;
+        let after = self.stamps(executor.as_mut(), false).await?;
         // Closed before anything of the patch is there.
         let log = match gate {
             Some(gate) => Some(gate.close().await),
@@ -122,7 +129,12 @@ impl Ground<'_> {
             self.apply(repo, patch, executor.as_mut()).await?;
         }
         drop(executor);
-        Ok(Ready { tree, said: Some(Said { output, log }) })
+        Ok(Ready { tree, said: Some(Said { output, log, stamps: before.zip(after) }) })
+    }
+
+    async fn stamps(&self, executor: &mut dyn Executor, is_first: bool) -> Result<Option<Stamps>, SandboxError> {
+        let Some(look) = self.look else { return Ok(None) };
+        executor.stamps(&Look { is_first, ..look.clone() }).await.map(Some)
     }
 
     /// Writes the tree, over that of the base where the sandbox can lay one over the other.

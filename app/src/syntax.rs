@@ -14,6 +14,7 @@ use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use crate::syntax::language::Language;
 
+pub mod imports;
 pub mod inline;
 mod language;
 pub mod modules;
@@ -23,8 +24,13 @@ mod tests;
 
 /// Larger files are let through, in bytes.
 pub const CHECKED_BYTES_MAX: usize = 1024 * 1024;
-/// How long one parse may take; what takes longer is let through.
-const PARSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How much work one parse may be, in hundreds of the parser's operations; what is more is not read. A source of that size has
+/// fewer, and it is work and no time, so that a text is read alike on every machine.
+const PARSE_STEPS_MAX: usize = 16_000;
+/// How long one parse may take for all that, where what comes of it is asked for by a proof: no machine is that slow.
+const PARSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one parse of an edit may take; what takes longer is let through.
+const EDIT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many places are reported.
 const PLACES_SHOWN_MAX: usize = 3;
 /// How many places of one file are counted.
@@ -98,27 +104,35 @@ fn places(language: Language, text: &[u8]) -> Option<Vec<Place>> {
     }
     match language.grammar() {
         Some(_) => {
-            let tree = tree(language, text)?;
+            let tree = tree_within(language, text, EDIT_TIMEOUT)?;
             Some(if tree.root_node().has_error() { errors(&mut tree.walk()) } else { Vec::new() })
         }
         None => Some(data(language, std::str::from_utf8(text).ok()?).into_iter().collect()),
     }
 }
 
-/// What a parser makes of a program; `None` where there is no parser for it, it is too large, or that would take too long.
+/// What a parser makes of a program; `None` where there is no parser for it, it is too large, or that would be too much work.
 fn tree(language: Language, text: &[u8]) -> Option<Tree> {
+    tree_within(language, text, PARSE_TIMEOUT)
+}
+
+fn tree_within(language: Language, text: &[u8], timeout: Duration) -> Option<Tree> {
     let grammar = language.grammar().filter(|_| text.len() <= CHECKED_BYTES_MAX)?;
     PARSERS.with_borrow_mut(|parsers| {
         let parser = parsers.entry(language).or_default();
         parser.set_language(&grammar).ok()?;
-        parsed(parser, text)
+        parsed(parser, text, timeout)
     })
 }
 
-fn parsed(parser: &mut Parser, text: &[u8]) -> Option<Tree> {
-    let deadline = Instant::now() + PARSE_TIMEOUT;
-    let mut look_at_the_time = |_: &_| if Instant::now() < deadline { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-    let options = ParseOptions::new().progress_callback(&mut look_at_the_time);
+fn parsed(parser: &mut Parser, text: &[u8], timeout: Duration) -> Option<Tree> {
+    let (mut n_steps_left, deadline) = (PARSE_STEPS_MAX, Instant::now() + timeout);
+    // The parser asks after every hundred operations.
+    let mut go_on = |_: &_| {
+        n_steps_left = n_steps_left.saturating_sub(1);
+        if n_steps_left > 0 && Instant::now() < deadline { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let options = ParseOptions::new().progress_callback(&mut go_on);
     let tree = parser.parse_with_options(&mut |at, _| text.get(at..).unwrap_or_default(), None, Some(options));
     if tree.is_none() {
         // Otherwise the next text would go on where this one was left.

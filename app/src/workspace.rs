@@ -19,7 +19,7 @@ use patchwright_domain::proof::test_files::TestFiles;
 use crate::forge::CloneAccess;
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
-pub use adopted::{Adopted, Pull, Pulled};
+pub use adopted::{Adopted, Apart, Pull, Pulled};
 pub use checkout::Checkout;
 pub use difference::Kept;
 use layers::{Layer, Layers};
@@ -32,6 +32,7 @@ mod declared;
 mod difference;
 mod edit;
 mod files;
+mod imports;
 mod layers;
 mod merged;
 mod mirror;
@@ -274,7 +275,8 @@ impl Workspaces {
         blocking(move || adopted::pull(&mirror, &remote, &branch, number.0)).await
     }
 
-    /// What stands in the difference of two commits, whose files are `changes`, against its proof or its being published.
+    /// What stands in the difference of two commits, whose files are `changes`, against its proof or its being published; of
+    /// those, these are `tests`.
     ///
     /// # Errors
     /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
@@ -284,11 +286,12 @@ impl Workspaces {
         base: &CommitId,
         head: &CommitId,
         changes: &[Change],
+        tests: TestFiles,
         kept: Kept,
     ) -> Result<Vec<Finding>, WorkspaceError> {
         let (mirror, base, head) = (self.mirror(repo), base.clone(), head.clone());
         let changes = changes.to_vec();
-        blocking(move || difference::findings(&mirror, &base, &head, &changes, &kept)).await
+        blocking(move || difference::findings(&mirror, &base, &head, &changes, tests, &kept)).await
     }
 
     /// Which files of the difference of two commits, whose files are `changes`, are tests.

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 mod ignored;
 mod layers;
+mod merge;
 mod propose;
 mod pull;
 mod push;

@@ -126,6 +126,7 @@ async fn the_doctor_says_what_works_as_one_object() {
       "\"trees\"",
       "\"toolchains\"",
       "\"egress\"",
+      "\"secrets\"",
       "\"git\"",
       "\"workspace\"",
       "\"store\"",

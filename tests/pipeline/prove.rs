@@ -102,6 +102,7 @@ async fn an_honest_pull_request_is_proven() {
             ### Not verified
 
             - Only the command above was run, as a whole: its exit codes are compared, not single tests.
+            - Tests of the harness that must fail need a report of each test: whether the runner reports what it finds was not tried.
             - Nothing was checked that these tests do not check.
 
             Next step: Review the pull request.
@@ -127,6 +128,31 @@ async fn a_cheating_pull_request_is_neutral_and_the_line_is_named() {
             let said = world.said_on(pull).await.join("\n=====\n");
             assert!(said.starts_with("**Unproven.** The patch has lines or files that could make its tests pass"), "{said}");
             assert!(said.contains("`calc.py:5`"), "{said}");
+        })
+        .await;
+}
+
+/// What failed in the pipeline was that it does not load; only whoever asks can know that this is what the change is about.
+#[tokio::test]
+async fn a_pull_request_that_mends_what_does_not_load_is_proven_where_that_is_asked_for() {
+    let unloaded =
+        ("calc.py", "from counting import count\n\n\ndef mean(values):\n    return sum(values) / count(values)\n", false);
+    let files = PYTHON.iter().copied().filter(|(path, ..)| *path != "calc.py").chain([unloaded]).collect();
+    let mended = ("calc.py", "def mean(values):\n    return sum(values) / len(values)\n", false);
+    Setup { files, ..Setup::default() }
+        .play(async |world| {
+            let (pull, head) = world.propose(&[mended]).await;
+            world.prove(pull).await;
+            assert_eq!(check(world), ("patchwright/proof".into(), head, "neutral".into()));
+            world.ask(pull, MAINTAINER, "@codex prove build");
+            world.decide().await;
+            world.work().await;
+            let checks = world.github.check_runs(world.repo);
+            assert_eq!(checks.last().and_then(|check| check.conclusion.as_deref()), Some("success"));
+            let said = world.said_on(pull).await.pop().expect("it has told");
+            let begin = "**Proven.** The tests could not be built or loaded on the base and pass with the patch";
+            assert!(said.starts_with(begin), "{said}");
+            assert!(said.contains("cannot be built or loaded without the patch's code and"), "{said}");
         })
         .await;
 }
@@ -176,7 +202,10 @@ async fn a_pull_request_is_proven_as_it_merges_into_its_branch() {
             let said = world.said_on(pull).await.join("\n");
             let about = format!("This is about the commit `{}`, merged into `BASE`, where `main` pointed: ", &head[..10]);
             assert!(said.contains(&about), "{said}");
-            assert!(said.contains(&format!("git checkout BASE\ngit merge --no-edit {head}\nsh tests/run.sh")), "{said}");
+            let tree = adopted.tree.clone().expect("a merge is told by its tree");
+            let merge =
+                format!("git checkout BASE\ngit merge --no-edit {head}\ntest \"$(git rev-parse 'HEAD^{{tree}}')\" = {tree}");
+            assert!(said.contains(&format!("{merge}\nsh tests/run.sh")), "{said}");
         })
         .await;
 }
@@ -213,14 +242,17 @@ async fn a_pull_request_that_was_begun_before_a_test_was_there_is_put_to_it() {
 async fn a_pull_request_that_does_not_merge_is_told_what_to_do() {
     Setup::default()
         .play(async |world| {
-            let (pull, _) = world.propose(&[MENDED]).await;
+            let (pull, head) = world.propose(&[MENDED]).await;
             world.push("main", &[("mean.sh", "#!/bin/sh\necho 4\n", true)]).await;
             world.prove(pull).await;
+            assert_eq!(check(world), ("patchwright/proof".into(), head, "neutral".into()));
             assert_only_told(world, 1);
             insta::assert_snapshot!(world.said_on(pull).await.join("\n=====\n"), @r"
             **Needs input.** `#2` does not merge into `main` as that is now (`mean.sh`), so what it would change there cannot be tested.
 
             `mona` (write) asked for a proof.
+
+            This is about the commit `HEAD`.
 
             Next step: Rebase it on that branch, or merge the branch into it, and ask again.
 

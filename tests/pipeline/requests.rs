@@ -81,6 +81,7 @@ async fn a_command_becomes_a_proven_pull_request() {
             ### Not verified
 
             - Only the command above was run, as a whole: its exit codes are compared, not single tests.
+            - Tests of the harness that must fail need a report of each test: whether the runner reports what it finds was not tried.
             - Nothing was checked that these tests do not check.
 
             ### Cost

@@ -125,8 +125,12 @@ const BROKEN: &str = "def mean(values):\n    return sum(values) / (len(values) -
 const MENDED: &str = "def mean(values):\n    return sum(values) / len(values)\n";
 
 fn telling() -> Setup {
+    telling_by(telling_tests())
+}
+
+fn telling_by(tests: String) -> Setup {
     let folder = tempfile::tempdir().expect("a folder");
-    let tests: &'static str = telling_tests().leak();
+    let tests: &'static str = tests.leak();
     let files: Vec<File> = vec![("calc.py", BROKEN, false), ("test_calc.py", tests, false)];
     Setup { files, attestor: Some(attestor(&folder.path().join("key.pem"))), ..Setup::default() }
 }
@@ -195,6 +199,48 @@ async fn a_pull_request_of_an_agent_tells_no_secret_of_the_server() {
             assert_untold(world).await;
             let body = world.github.pull_requests(world.repo)[0].0.body.clone().expect("it has a text");
             assert!(body.contains("test_Griz…"), "{body}");
+        })
+        .await;
+}
+
+/// Where the name is cut, the secret's end is gone, and nobody would know what is left of it.
+#[tokio::test]
+async fn a_secret_in_which_a_long_name_is_cut_is_told_in_no_part() {
+    let called = format!("def test_{OPERATORS_SECRET}(");
+    let longer = format!("def test_{}{OPERATORS_SECRET}(", "x".repeat(470));
+    let tests = telling_tests();
+    assert!(tests.contains(&called));
+    telling_by(tests.replace(&called, &longer))
+        .play(async |world| {
+            let (pull, _) = world.propose(&[("calc.py", MENDED, false)]).await;
+            world.prove(pull).await;
+            assert_untold(world).await;
+            let (_, run) = world.last_run().await;
+            let account = run.judged().and_then(|judged| judged.verdict.account()).expect("it was run");
+            let names = account.reproducers.join("\n");
+            assert!(names.contains("xGriz") && !names.contains("xGrizz"), "{names}");
+        })
+        .await;
+}
+
+/// A password that somebody has made up is a word that others use: a branch cannot be told without it, and is not told as another.
+#[tokio::test]
+async fn a_secret_that_is_a_plain_word_ends_the_run_and_is_named() {
+    Setup { operators_secret: "the-mean-of-a-list", ..Setup::default() }
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::EnvironmentFailed);
+            assert_eq!(world.own_branches(), Vec::<String>::new());
+            let (journal, _) = world.last_run().await;
+            let causes: Vec<String> = journal
+                .into_iter()
+                .filter_map(|entry| match entry.kind {
+                    EntryKind::Failed { failure, .. } => {
+                        Some(format!("{} {}", failure.conclusion.cause, failure.conclusion.next_step))
+                    }
+                    _ => None,
+                })
+                .collect();
+            insta::assert_snapshot!(causes.join("\n"), @"The branch to be pushed cannot be told without the server's `model.api_key`, which is a plain word. An operator should set another one there, long and made by chance, and then ask again.");
         })
         .await;
 }

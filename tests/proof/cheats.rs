@@ -1,7 +1,9 @@
 //! Patches that would be taken for a fix and are none: not one of them is proven.
 
 mod empty;
+mod places;
 mod start;
+mod watched;
 
 use super::{Case, File, NODE, PYTHON, PYTHON_FIXED, RUST, check, prove};
 

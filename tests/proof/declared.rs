@@ -175,6 +175,160 @@ fn a_fix_beside_a_changed_file_that_only_tests_have_is_proven() {
     ]);
 }
 
+const SUSPECT: Option<&str> = Some("suspect");
+
+mod uses;
+
+macro_rules! by_macro {
+    () => {
+        "\nmacro_rules! only_tests {\n    ($($item:item)*) => { $( #[cfg(test)] $item )* };\n}\n\nonly_tests! {\n    mod fixtures;\n}\n"
+    };
+}
+
+macro_rules! by_feature {
+    () => {
+        "\nmacro_rules! with_std {\n    ($($item:item)*) => { $( #[cfg(not(miri))] $item )* };\n}\n\nwith_std! {\n    mod counting;\n}\n"
+    };
+}
+
+const VALUE: &str = "\n#[cfg(test)]\nmacro_rules! value {\n    ($name:literal) => { include_str!(concat!(\"../values/\", $name, \".txt\")) };\n}\n";
+
+#[test]
+fn what_cannot_be_told_of_a_changed_file_forbids_its_proof() {
+    let large: &'static str =
+        format!("#[cfg(test)]\npub mod fixtures;\n{}", "// A line of a generated source.\n".repeat(600_000)).leak();
+    let by_value: &'static str = library!(wrong!(), "", "value!(\"three\").trim().parse::<i64>().unwrap()").1.unwrap_or_default();
+    let by_value: &'static str = format!("{VALUE}{by_value}").leak();
+    check(&[
+        Case {
+            name: "a module that a macro gives to tests",
+            base: &[RUST[0], RUST[1], library!(wrong!(), by_macro!(), "fixtures::expected()"), ("src/fixtures.rs", FOUR)],
+            patch: &[("src/fixtures.rs", SIX)],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a text whose path a macro puts together",
+            base: &[RUST[0], RUST[1], ("src/lib.rs", Some(by_value)), ("values/three.txt", Some("4\n"))],
+            patch: &[("values/three.txt", Some("6\n"))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module of a source that is too large to be read",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(wrong!(), "\nmod large;\n", "large::fixtures::expected()"),
+                ("src/large.rs", Some(large)),
+                ("src/large/fixtures.rs", FOUR),
+            ],
+            patch: &[("src/large/fixtures.rs", SIX)],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a text by a raw path from the package",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(
+                    wrong!(),
+                    "",
+                    "include_str !(concat!(env!(\"CARGO_MANIFEST_DIR\"), r\"/src/expected.txt\")).trim().parse::<i64>().unwrap()"
+                ),
+                ("src/expected.txt", Some("4\n")),
+            ],
+            patch: &[("src/expected.txt", Some("6\n"))],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "a module by a path on a condition",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(
+                    wrong!(),
+                    "\n#[cfg(all(test, not(miri)))]\n#[cfg_attr(all(), path = \"../shared/values.rs\")]\nmod fixtures;\n",
+                    "fixtures::expected()"
+                ),
+                ("shared/values.rs", FOUR),
+            ],
+            patch: &[("shared/values.rs", SIX)],
+            doubt: STILL_RED,
+        },
+        Case {
+            name: "a test where only the manifest tells of it",
+            base: &[
+                (
+                    "Cargo.toml",
+                    Some(
+                        "[package]\nname = \"calc\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[[test]]\nname = \"it\"\npath = \"checks/it.rs\"\n",
+                    ),
+                ),
+                RUST[1],
+                RUST[2],
+                ("checks/it.rs", Some("#[test]\nfn three() {\n    assert_eq!(calc::mean(&[2, 4, 6]), 4);\n}\n")),
+            ],
+            patch: &[("checks/it.rs", Some("#[test]\nfn three() {\n    assert_eq!(calc::mean(&[2, 4, 6]), 6);\n}\n"))],
+            doubt: STILL_RED,
+        },
+    ]);
+}
+
+#[test]
+fn what_cannot_be_told_of_other_files_forbids_no_proof() {
+    let large: &'static str = format!("pub mod inner {{}}\n{}", "// A line of a generated source.\n".repeat(60_000)).leak();
+    let larger: &'static str = format!("// mod values;\n{}", "// A line of a generated source.\n".repeat(600_000)).leak();
+    check(&[
+        Case {
+            name: "large sources, and macros that have modules",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(
+                    wrong!(),
+                    concat!(
+                        "\nmod large;\nmod larger;\n\nmacro_rules! has {\n    ($name:ident) => { mod $name; };\n}\n\nhas!(other);\n",
+                        "\n#[cfg(test)]\nmod fixtures;\n"
+                    ),
+                    "fixtures::expected()"
+                ),
+                ("src/large.rs", Some(large)),
+                ("src/larger.rs", Some(larger)),
+                ("src/other.rs", Some("")),
+                ("src/fixtures.rs", FOUR),
+                ("NOTES.md", Some("Notes.\n")),
+            ],
+            patch: &[
+                library!(
+                    right!(),
+                    concat!(
+                        "\nmod large;\nmod larger;\n\nmacro_rules! has {\n    ($name:ident) => { mod $name; };\n}\n\nhas!(other);\n",
+                        "\n#[cfg(test)]\nmod fixtures;\n"
+                    ),
+                    "fixtures::expected()"
+                ),
+                ("src/fixtures.rs", FOUR_AND_MORE),
+                ("NOTES.md", Some("More notes.\n")),
+            ],
+            doubt: None,
+        },
+        Case {
+            name: "a module of a macro that gives back what it is given",
+            base: &[
+                RUST[0],
+                RUST[1],
+                library!(
+                    "pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / counting::count(values)\n}\n",
+                    by_feature!(),
+                    "4"
+                ),
+                ("src/counting.rs", Some("pub fn count(values: &[i64]) -> i64 {\n    values.len() as i64 - 1\n}\n")),
+            ],
+            patch: &[("src/counting.rs", Some("pub fn count(values: &[i64]) -> i64 {\n    values.len() as i64\n}\n"))],
+            doubt: None,
+        },
+    ]);
+}
+
 const POLICY: File = (".github/patchwright.yml", Some("commands:\n  test: python3 -m unittest discover -v\n"));
 
 macro_rules! expects {

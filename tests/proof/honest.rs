@@ -1,13 +1,14 @@
 //! Patches that mend what they say: each is proven.
 
 mod go;
+mod leaving;
 mod node;
 mod python;
 mod rust;
 
 use super::{Case, File, NODE, PYTHON, PYTHON_FIXED, RUST, check};
 
-const RUST_FIXED: File =
+pub(super) const RUST_FIXED: File =
     ("src/lib.rs", Some("pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / values.len() as i64\n}\n"));
 const NODE_FIXED: File = ("calc.js", Some("exports.mean = (values) => values.reduce((a, b) => a + b) / values.length;\n"));
 

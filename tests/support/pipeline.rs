@@ -123,6 +123,8 @@ pub(crate) struct Setup {
     pub(crate) is_replayed: bool,
     /// Who signs what was executed.
     pub(crate) attestor: Option<Attestor>,
+    /// What the operator has set as the key of the model, which nobody is told.
+    pub(crate) operators_secret: &'static str,
 }
 
 impl Default for Setup {
@@ -152,6 +154,7 @@ impl Default for Setup {
             reads_devcontainer: false,
             is_replayed: true,
             attestor: None,
+            operators_secret: settings::OPERATORS_SECRET,
         }
     }
 }
@@ -307,7 +310,7 @@ impl World {
             attestor: setup.attestor.map(Arc::new),
             settings: Settings {
                 devcontainer_images: setup.reads_devcontainer.then(|| ["node:*".to_owned()].into()),
-                ..settings::settings(github.web_url(), setup.limits_of_day)
+                ..settings::settings(github.web_url(), setup.limits_of_day, setup.operators_secret)
             },
         });
         let listener = server::listen(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");

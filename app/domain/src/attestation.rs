@@ -417,7 +417,7 @@ fn ran(run: &Tested) -> Ran {
 /// Who asked on the forge. A task of the command line was asked for by whoever holds the key.
 fn trigger(spec: &JobSpec) -> Option<Trigger> {
     match &spec.task {
-        Task::FixIssue { issue, .. } | Task::ProvePullRequest { pull_request: issue } => Some(Trigger {
+        Task::FixIssue { issue, .. } | Task::ProvePullRequest { pull_request: issue, .. } => Some(Trigger {
             repository: spec.repo.to_string(),
             issue: issue.0,
             delivery: spec.delivery.clone(),

@@ -153,6 +153,17 @@ impl Effect {
         EffectKey(format!("{job}/{}", self.name()))
     }
 
+    /// The names in it by which the forge goes. They are no texts: one that is changed means something else.
+    pub fn names(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::PushBranch { branch, .. } => vec![("the branch to be pushed", branch)],
+            Self::EnsurePullRequest { branch, base, .. } => {
+                vec![("the branch to be pushed", branch), ("the branch that the change is to go to", base)]
+            }
+            Self::EnsureComment { .. } | Self::SetCheck { .. } | Self::React { .. } => Vec::new(),
+        }
+    }
+
     /// Whether it brings the agent's work before people; such an effect needs a verdict, and the run fails without it.
     pub fn publishes(&self) -> bool {
         match self {
@@ -234,7 +245,7 @@ pub fn branch(spec: &JobSpec, title: &str) -> String {
 ///
 /// A proposal is published only with its verdict, and not where the run was stopped or forbidden.
 pub fn plan(story: &Story<'_>) -> Vec<Effect> {
-    if let Task::ProvePullRequest { pull_request } = story.spec.task {
+    if let Task::ProvePullRequest { pull_request, .. } = story.spec.task {
         return telling(story, pull_request);
     }
     let is_for_people = match story.conclusion.outcome {
@@ -278,11 +289,11 @@ fn telling(story: &Story<'_>, pull_request: IssueNumber) -> Vec<Effect> {
     let is_judged = matches!(outcome, Outcome::Proven | Outcome::Unproven);
     let verdict = story.judged.filter(|_| is_judged).map(|judged| &judged.verdict);
     let mut effects = Vec::new();
-    if let Some(adopted) = story.adopted {
+    if let Some(commit) = story.proposed {
         let (title, summary) = report::adopted::check(story, verdict);
         effects.push(Effect::SetCheck {
             name: CheckName::Proof,
-            commit: adopted.proposed().clone(),
+            commit: commit.clone(),
             outcome,
             title,
             summary,

@@ -85,6 +85,9 @@ pub enum Task {
     ProvePullRequest {
         /// The pull request; until it is looked at, this may be an issue as well.
         pull_request: IssueNumber,
+        /// Whether it is to mend what does not build or load, so that such a failure of the base counts as one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_about_the_build: bool,
     },
     /// Do what was asked on the command line, on a local checkout.
     Local {
@@ -137,7 +140,7 @@ impl Task {
     /// The issue or pull request that the task belongs to, if it came from one.
     pub fn issue(&self) -> Option<IssueNumber> {
         match self {
-            Self::FixIssue { issue, .. } | Self::ProvePullRequest { pull_request: issue } => Some(*issue),
+            Self::FixIssue { issue, .. } | Self::ProvePullRequest { pull_request: issue, .. } => Some(*issue),
             Self::Local { .. } => None,
         }
     }
@@ -147,6 +150,14 @@ impl Task {
         match self {
             Self::FixIssue { .. } | Self::ProvePullRequest { .. } => Mode::Fix,
             Self::Local { mode, .. } => *mode,
+        }
+    }
+
+    /// Whether a base that does not build or load counts as one whose tests fail.
+    pub fn is_about_the_build(&self) -> bool {
+        match self {
+            Self::ProvePullRequest { is_about_the_build, .. } => *is_about_the_build,
+            Self::FixIssue { .. } | Self::Local { .. } => false,
         }
     }
 

@@ -172,6 +172,13 @@ pub enum EntryKind {
         /// Both.
         adopted: Adopted,
     },
+    /// Somebody else's change was fetched and does not go into its branch, so that there is nothing to be proven.
+    Unmerged {
+        /// The commit that was proposed.
+        head: CommitId,
+        /// How the run is to end.
+        conclusion: Conclusion,
+    },
     /// The base is fixed and its tests were run.
     Prepared {
         /// What was found.
@@ -257,6 +264,7 @@ impl EntryKind {
             Self::Claimed { .. }
             | Self::Confined { .. }
             | Self::Adopted { .. }
+            | Self::Unmerged { .. }
             | Self::Prepared { .. }
             | Self::TurnTaken { .. }
             | Self::Verified { .. }
@@ -299,6 +307,10 @@ pub struct Adopted {
     /// The commit that was proposed, where what is proven is its merge into the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<CommitId>,
+    /// The files of that merge, by the name that git gives them: whoever makes it again has the same, under another commit. None in
+    /// journals from before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
     /// The change. No model has said anything about it, so that answer and transcript are empty.
     pub proposal: Proposal,
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Digest;
 use crate::proof::findings::Finding;
-use crate::results::table::Table;
+use crate::results::table::{Movement, Table};
 
+pub mod census;
 pub mod difference;
 mod doubt;
 mod exit;
@@ -80,6 +81,12 @@ impl Verdict {
         run.is_some_and(|run| run.stand == Stand::Tests)
     }
 
+    /// Whether what it rests on is that tests could not be built or loaded without the patch, and pass with it.
+    pub fn is_by_build(&self) -> bool {
+        let Some(Account { reproducers, table: Some(table), .. }) = self.account() else { return false };
+        table.moved(Movement::New).any(|row| reproducers.contains(&row.test))
+    }
+
     /// All that was run.
     pub fn account(&self) -> Option<&Account> {
         let (Self::Proven { account, .. } | Self::Unproven { account, .. }) = self;
@@ -104,6 +111,21 @@ pub struct Account {
     /// What stands in the patch itself against its proof.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+}
+
+impl Account {
+    /// The sentence for people where tests of the harness's own that must fail show nothing of the runner.
+    pub fn untried(&self) -> Option<&'static str> {
+        let sentence = match &self.table {
+            Some(_) => {
+                "No test of the harness that must fail could be laid beside these, or none is reported even without the patch: whether the runner reports what it finds was not tried."
+            }
+            None => {
+                "Tests of the harness that must fail need a report of each test: whether the runner reports what it finds was not tried."
+            }
+        };
+        self.is_runner_honest.is_none().then_some(sentence)
+    }
 }
 
 /// One run.

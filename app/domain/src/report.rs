@@ -51,6 +51,8 @@ pub struct Story<'a> {
     pub walls: &'a [Walls],
     /// Somebody else's change that is proven, where it is one and was fetched.
     pub adopted: Option<&'a Adopted>,
+    /// The commit that somebody else has proposed, also where it does not go into its branch.
+    pub proposed: Option<&'a CommitId>,
     /// What preparing found, if it came so far.
     pub prepared: Option<&'a Prepared>,
     /// The last proposal with its verdict, if there is one.
@@ -206,6 +208,9 @@ fn asked(body: &mut String, story: &Story<'_>) {
         Task::FixIssue { issue, request: Some(words) } => {
             let words = neutral::markdown(words.raw(), story.host, 1_000).replace('\n', "\n> ");
             write!(body, "\n\n{who} ({}) asked on #{issue}:\n\n> {words}", story.spec.role)
+        }
+        Task::ProvePullRequest { is_about_the_build: true, .. } => {
+            write!(body, "\n\n{who} ({}) asked for a proof that it mends what does not build or load.", story.spec.role)
         }
         Task::ProvePullRequest { .. } => write!(body, "\n\n{who} ({}) asked for a proof.", story.spec.role),
         Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),

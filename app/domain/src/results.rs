@@ -9,7 +9,7 @@ pub mod table;
 
 /// How many tests a report may have.
 pub const TESTS_MAX: usize = 200_000;
-/// How long a test's name may be, in characters; the rest is cut off.
+/// How long a test's name may be where it is told, in characters; the rest is cut off.
 pub const NAME_CHARS_MAX: usize = 500;
 
 /// How one test ended.
@@ -59,19 +59,45 @@ pub struct Results {
 pub struct TooMany;
 
 impl Results {
-    /// Adds a test. Of one that is reported more than once the worst counts.
+    /// Adds a test. Of one that is reported more than once the worst counts. Its name is taken whole, however long: where a
+    /// secret in it would be cut, nobody could find what is left of it.
     ///
     /// # Errors
     /// [`TooMany`] beyond [`TESTS_MAX`].
     pub fn add(&mut self, name: &str, status: Status) -> Result<(), TooMany> {
-        let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+        self.put(name.to_owned(), status);
+        if self.tests.len() > TESTS_MAX { Err(TooMany) } else { Ok(()) }
+    }
+
+    /// The same under the names that are told: as `veil` shows them, and only then cut.
+    #[must_use]
+    pub fn told(self, veil: impl Fn(&str) -> String) -> Self {
+        let mut told = Self { tests: BTreeMap::new(), is_complete: self.is_complete };
+        for (name, status) in self.tests {
+            told.put(veil(&name).chars().take(NAME_CHARS_MAX).collect(), status);
+        }
+        told
+    }
+
+    fn put(&mut self, name: String, status: Status) {
         let known = self.tests.entry(name).or_insert(status);
         *known = status.max(*known);
-        if self.tests.len() > TESTS_MAX { Err(TooMany) } else { Ok(()) }
     }
 
     /// How many tests ended like this.
     pub fn count(&self, status: Status) -> usize {
         self.tests.values().filter(|known| **known == status).count()
     }
+}
+
+/// What a test is called by itself, without its file, module or group.
+pub fn own_name(test: &str) -> &str {
+    if let Some((_, sentence)) = test.rsplit_once(" > ").filter(|(_, name)| name.contains(' ')) {
+        return sentence;
+    }
+    let name = test.rsplit(" > ").next().unwrap_or(test);
+    // What stands in brackets are a test's parameters, which may have any of these signs.
+    let bare = name.split('[').next().unwrap_or(name);
+    let start = bare.rfind(['.', ':', '/']).map_or(0, |at| at + 1);
+    &name[start..]
 }

@@ -9,14 +9,15 @@
 //!      |                   | GaveUp, Failed ------------------------^  ^                        |
 //!      +--------- cancel, deadline, budget, claims: PublishPlanned ----+------ Failed push -----+
 //! ```
-//! Where somebody else's change is proven it is Preparing -Adopted-> Preparing -Prepared-> Verifying: nobody solves.
+//! Where somebody else's change is proven it is Preparing -Adopted-> Preparing -Prepared-> Verifying: nobody solves. Where it does
+//! not go into its branch it is Preparing -Unmerged-> Planning.
 //! Every end passes through Planning, so that people are told of it; without a verdict only the telling can be planned.
 
 use jiff::Timestamp;
 
 use crate::effect::{Effect, EffectKey, Receipt};
 use crate::job::{Allowance, Budget, JobId, JobSpec, Usage};
-use crate::journal::{Adopted, Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
+use crate::journal::{Adopted, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
 use crate::proof::Verdict;
 use crate::walls::Walls;
 
@@ -87,6 +88,7 @@ pub struct Run {
     /// Whether it is somebody else's change that is proven.
     adopts: bool,
     adopted: Option<Adopted>,
+    unmerged: Option<CommitId>,
     prepared: Option<Prepared>,
     finished: Vec<Judged>,
     current: Option<Judged>,
@@ -133,6 +135,7 @@ impl Run {
             walls: Vec::new(),
             adopts: spec.task.adopts(),
             adopted: None,
+            unmerged: None,
             prepared: None,
             finished: Vec::new(),
             current: None,
@@ -316,6 +319,7 @@ impl Run {
             EntryKind::Claimed { handed_back, .. } => self.claimed(entry.at, *handed_back),
             EntryKind::Confined { walls } => self.confined(walls),
             EntryKind::Adopted { adopted } => self.on_adopted(adopted),
+            EntryKind::Unmerged { head, conclusion } => self.on_unmerged(head, conclusion),
             EntryKind::Prepared { prepared } => self.on_prepared(prepared),
             EntryKind::TurnTaken { usage, .. } => self.turn_taken(usage),
             EntryKind::Solved { proposal } => self.solved(proposal),

@@ -141,12 +141,16 @@ pub(crate) fn proposal() -> Proposal {
 
 /// The [`proposal`] as somebody else's.
 pub(crate) fn adopted() -> Adopted {
-    Adopted { branch: "main".into(), base: commit('a'), head: None, proposal: proposal() }
+    Adopted { branch: "main".into(), base: commit('a'), head: None, tree: None, proposal: proposal() }
 }
 
 /// A proof of pull request 12, asked for in a comment.
 pub(crate) fn prove_spec() -> JobSpec {
-    JobSpec { task: Task::ProvePullRequest { pull_request: IssueNumber(12) }, budget: BUDGET.without_model(), ..spec() }
+    JobSpec {
+        task: Task::ProvePullRequest { pull_request: IssueNumber(12), is_about_the_build: false },
+        budget: BUDGET.without_model(),
+        ..spec()
+    }
 }
 
 /// The check run on the [`proposal`], where it is somebody else's.

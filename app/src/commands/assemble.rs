@@ -17,6 +17,7 @@ use patchwright::config::{self, AgentKind, Config, microusd};
 use patchwright::egress::dial::Upstream;
 use patchwright::egress::ecosystems::Sources;
 use patchwright::egress::resolve::SystemResolver;
+use patchwright::egress::rules::Credential;
 use patchwright::egress::{self, Carried, Egress};
 use patchwright::forge::github::{GitHub, GitHubSettings, read_private_key};
 use patchwright::forge::local::LocalCheckout;
@@ -361,7 +362,8 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
     let app_key = config.github.private_key_file.as_deref().and_then(|file| read_private_key(file).ok());
     // The server goes through it, whether setups do or not; what is wrong with it is said where it is used.
     let proxy = upstream().ok().flatten().and_then(|upstream| upstream.login);
-    let proxy = proxy.map(|(_, password)| ("password of the server's own proxy", password));
+    let proxy = proxy.into_iter().flat_map(|(username, password)| Credential::Password { username, password }.secrets());
+    let proxy = proxy.map(|secret| ("password of the server's own proxy", secret));
     let host = config.github.web_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/').to_owned();
     Settings {
         test_timeout: config.limits.test_timeout(),

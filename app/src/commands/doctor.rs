@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use patchwright::clock::SystemClock;
 use patchwright::config::{Config, Format};
 use patchwright::forge::github::GitHub;
+use patchwright::guarded::Guarded;
 use patchwright::http_client;
 use patchwright::model::messages;
 use patchwright::sandbox::toolchains;
@@ -84,6 +85,7 @@ pub(super) async fn doctor(arguments: Arguments) -> Result<ExitCode, Failure> {
         trees(&config, executor.as_ref()).await,
         toolchains().await,
         egress(&config).await,
+        secrets(&config),
         git().await,
         workspace(&config).await,
         self::store(&config).await,
@@ -227,6 +229,16 @@ async fn egress(config: &Config) -> Finding {
         Ok(None) => Finding::works("egress", "off: setups reach nothing"),
         Err(failure) => Finding::broken("egress", format!("{:#}", failure.error), keys),
     }
+}
+
+/// Whether what people are told can be kept free of the secrets of the configuration.
+fn secrets(config: &Config) -> Finding {
+    let weak = Guarded::new(config, None).weaknesses();
+    if weak.is_empty() {
+        return Finding::works("secrets", "those of the configuration are taken out of what people are told");
+    }
+    let remedy = "set others there, long and made by chance; where a service takes any key, give it such a one";
+    Finding { remedy: Some(remedy.to_owned()), ..Finding::works("secrets", weak.join("; ")) }
 }
 
 async fn toolchains() -> Finding {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use patchwright::config::Config;
 use patchwright::worker::attest;
-use patchwright::worker::prove::{self, Proof};
+use patchwright::worker::prove::{self, About, Proof};
 use patchwright::workspace::{Adopted, WorkspaceError};
 use patchwright_domain::event::Untrusted;
 use patchwright_domain::job::{JobSpec, Mode, Task};
@@ -39,6 +39,9 @@ pub(super) struct Arguments {
     /// How the repository is tested, in place of what its policy file or its files say
     #[arg(long, value_name = "CMD")]
     test: Option<String>,
+    /// The patch mends what does not build or load: a base whose tests cannot be built or imported counts as red
+    #[arg(long)]
+    build: bool,
     /// Write what was executed to this file, signed; `patchwright verify` checks it
     #[arg(long, value_name = "FILE")]
     attestation: Option<PathBuf>,
@@ -55,6 +58,7 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let path = found(&arguments.repo)?;
     let spec = spec(&arguments, &config, &path)?;
+    let about = if arguments.build { About::Build } else { About::Tests };
     // Nobody solves anything here.
     let (test, is_attested) = (arguments.test.clone(), arguments.attestation.is_some());
     let tools = assemble::tools_of_user(&config, path.clone(), test, is_attested).await?;
@@ -70,7 +74,11 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
             arguments.head
         )));
     }
-    let proof = prove::prove(&tools, &spec, &adopted).await.map_err(|failure| told(&failure))?;
+    if let Some(head) = &adopted.proposed {
+        let tree = &adopted.tree;
+        terminal::note(format!("The base has gained commits since: what is tested is {head} merged into it, tree {tree}."));
+    }
+    let proof = prove::prove(&tools, &spec, &adopted, about).await.map_err(|failure| told(&failure))?;
     if let Some(file) = &arguments.attestation {
         let attested = attest::of_patch(&tools, &spec, &adopted, &proof).await.map_err(|failure| told(&failure))?;
         let envelope =
@@ -80,9 +88,6 @@ pub(super) async fn prove(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.json {
         terminal::say(json(&adopted, &proof))
     } else {
-        if let Some(head) = &adopted.proposed {
-            terminal::say(format!("  The base has gained commits since: what is tested is {head} merged into it."));
-        }
         terminal::say(text(&proof.verdict))
     }
     let is_proven = matches!(proof.verdict, Verdict::Proven { .. });
@@ -102,7 +107,7 @@ fn spec(arguments: &Arguments, config: &Config, path: &std::path::Path) -> Resul
 
 fn json(adopted: &Adopted, proof: &Proof) -> serde_json::Value {
     serde_json::json!({
-        "base": adopted.base, "head": adopted.head, "proposed": adopted.proposed, "changes": adopted.changes,
+        "base": adopted.base, "head": adopted.head, "tree": adopted.tree, "proposed": adopted.proposed, "changes": adopted.changes,
         "plan": proof.prepared.plan, "verdict": proof.verdict,
     })
 }
@@ -115,8 +120,14 @@ fn text(verdict: &Verdict) -> String {
         lines.extend(account.findings.iter().take(FINDINGS_NAMED_MAX).map(place));
     }
     match verdict {
-        Verdict::Proven { .. } => {
-            lines.push("Proven: the tests fail without the patch and pass with it; all of it was run.".into())
+        Verdict::Proven { account, .. } => {
+            lines.extend(account.iter().filter_map(|account| account.untried()).map(|sentence| format!("  {sentence}")));
+            let proven = if verdict.is_by_build() {
+                "the tests cannot be built or loaded without the patch and pass with it, each that the base's files name"
+            } else {
+                "the tests fail without the patch and pass with it"
+            };
+            lines.push(format!("Proven: {proven}; all of it was run."));
         }
         Verdict::Unproven { doubt, .. } => {
             lines.push(format!("Unproven: {}", doubt.sentence()));
@@ -146,9 +157,8 @@ fn tests(account: &Account) -> Vec<String> {
 }
 
 fn place(finding: &Finding) -> String {
-    let Finding { gate, path, line, told } = finding;
-    let place = line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"));
-    format!("  {}: {} {}", plain(&place), gate.sentence(), plain(told))
+    let place = finding.place().map(|place| format!("{}: ", plain(&place))).unwrap_or_default();
+    format!("  {place}{} {}", finding.gate.sentence(), plain(&finding.told))
 }
 
 fn plain(name: &str) -> String {

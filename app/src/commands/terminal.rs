@@ -13,6 +13,12 @@ pub(super) fn say(line: impl std::fmt::Display) {
     println!("{line}");
 }
 
+/// Prints what is worth knowing beside the result.
+#[expect(clippy::print_stderr, reason = "this is where notes are printed")]
+pub(super) fn note(line: impl std::fmt::Display) {
+    eprintln!("{line}");
+}
+
 /// Prints an error with its causes.
 #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
 pub(super) fn complain(error: &anyhow::Error) {

@@ -130,7 +130,7 @@ pub async fn discover(sources: &Sources) -> Found {
 impl Found {
     /// Every secret that was read.
     pub fn secrets(&self) -> impl Iterator<Item = SecretString> {
-        self.logins.iter().map(|login| login.credential.secret()).chain(&self.others).cloned()
+        self.logins.iter().flat_map(|login| login.credential.secrets()).chain(self.others.iter().cloned())
     }
 
     /// Allows the host of a registry's address and returns the address as it is to be used inside; none where it is no
@@ -154,12 +154,13 @@ impl Found {
         let (prefix, plain) = address.strip_prefix("sparse+").map_or(("", address), |plain| ("sparse+", plain));
         let mut url = Url::parse(plain).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let own = (!url.username().is_empty()).then(|| Credential::Password {
+        let has_own = !url.username().is_empty() || url.password().is_some();
+        let own = has_own.then(|| Credential::Password {
             username: decoded(url.username()),
             password: SecretString::from(decoded(url.password().unwrap_or_default())),
         });
         let given = grant.as_ref().map(|grant| &grant.credential);
-        self.others.extend(own.iter().chain(given).map(Credential::secret).cloned());
+        self.others.extend(own.iter().chain(given).flat_map(Credential::secrets));
         let Ok(name) = HostName::parse(&host) else {
             warn!("a registry is configured by an address, {host}, which no setup reaches: give it a name");
             if !self.skipped.contains(&host) {

@@ -10,8 +10,29 @@ use crate::egress::name::{Authority, HostName, Pattern};
 /// The ports of a host for which none are named.
 pub const PORTS: [u16; 2] = [80, 443];
 
+/// What stands in the place of a password where the user's name is a token.
+const PASSWORDS_OF_TOKENS: [&str; 4] = ["", "x-oauth-basic", "nopass", "x"];
+/// User names that stand beside a token and say no more than that, or nothing at all.
+const NAMES_OF_TOKENS: [&str; 12] = [
+    "__token__",
+    "_json_key",
+    "_json_key_base64",
+    "anonymous",
+    "gitlab-ci-token",
+    "oauth2",
+    "oauth2accesstoken",
+    "personal-access-token",
+    "private-token",
+    "x-access-token",
+    "x-token-auth",
+    "username",
+];
+/// From how many characters on a user's name is taken for a token: one without a digit where no password stands beside it, and one
+/// with a digit in any case, for some registries give pairs of tokens.
+const TOKEN_CHARS_MIN: usize = 20;
+
 /// What the proxy adds to requests to a host, and nobody inside sees.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Credential {
     /// A bearer token.
     Token(SecretString),
@@ -26,12 +47,24 @@ pub enum Credential {
     },
 }
 
+/// A user's name may be a token, so that nothing of it is shown.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
 impl Credential {
-    /// What nobody may know of it.
-    pub fn secret(&self) -> &SecretString {
-        match self {
-            Self::Token(secret) | Self::Bare(secret) | Self::Password { password: secret, .. } => secret,
-        }
+    /// What nobody may know of it: the token or password, and the user's name where that is a token itself.
+    pub fn secrets(&self) -> impl Iterator<Item = SecretString> + use<> {
+        let (secret, username) = match self {
+            Self::Token(secret) | Self::Bare(secret) => (Some(secret), None),
+            Self::Password { username, password } => {
+                let stands_for_none = is_placeholder(password.expose_secret());
+                ((!stands_for_none).then_some(password), Some(username).filter(|name| is_token(name, stands_for_none)))
+            }
+        };
+        secret.cloned().into_iter().chain(username.map(|name| SecretString::from(name.as_str())))
     }
 
     /// The value of the header `Authorization`.
@@ -48,6 +81,18 @@ impl Credential {
         value.set_sensitive(true);
         Ok(value)
     }
+}
+
+fn is_placeholder(password: &str) -> bool {
+    PASSWORDS_OF_TOKENS.iter().any(|placeholder| password.eq_ignore_ascii_case(placeholder))
+}
+
+/// Whether a user's name is a token. Names that are shorter than any secret that is looked for need no list.
+fn is_token(username: &str, is_alone: bool) -> bool {
+    let is_well_known = NAMES_OF_TOKENS.iter().any(|name| username.eq_ignore_ascii_case(name));
+    let (is_long, has_digit) = (username.len() >= TOKEN_CHARS_MIN, username.contains(|c: char| c.is_ascii_digit()));
+    let is_like_one = if is_alone { is_long || has_digit } else { is_long && has_digit };
+    !is_well_known && !username.contains('@') && is_like_one
 }
 
 /// How often a path is decoded in the search for a way out of its prefix: servers and the proxies before them each may.

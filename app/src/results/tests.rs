@@ -189,5 +189,16 @@ fn a_report_beyond_the_limits_is_refused() {
     assert_eq!(super::read(Format::Junit, many.as_bytes()), Err(Unreadable::TooMany(TooMany)));
     let long = format!("<testsuite><testcase name='{}'/></testsuite>", "é".repeat(10_000));
     let read = super::read(Format::Junit, long.as_bytes()).expect("a report");
-    assert_eq!(read.tests.keys().next().expect("a test").chars().count(), NAME_CHARS_MAX);
+    assert_eq!(read.told(str::to_owned).tests.keys().next().expect("a test").chars().count(), NAME_CHARS_MAX);
+}
+
+/// What is left of a secret that a name is cut in would be known to nobody.
+#[test]
+fn a_long_name_is_cut_behind_what_takes_secrets_out() {
+    let name = format!("{}hunter-2-and-more", "x".repeat(NAME_CHARS_MAX - 5));
+    let report = format!("<testsuite><testcase name='{name}'/></testsuite>");
+    let read = super::read(Format::Junit, report.as_bytes()).expect("a report");
+    let told = read.told(|name| name.replace("hunter-2-and-more", "…"));
+    let told = told.tests.keys().next().expect("a test");
+    assert!(told.ends_with("x…") && told.chars().count() <= NAME_CHARS_MAX, "{told}");
 }

@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::sandbox::carried::{Carried, FOLDER};
 use crate::sandbox::files::{FILE_BYTES_MAX, Files};
+use crate::sandbox::stamps::{Look, Stamps};
 use crate::sandbox::tarball::{self, Bounds};
-use crate::sandbox::{OBJECTS, SandboxError, search};
+use crate::sandbox::{OBJECTS, SandboxError, search, stamps};
 
 /// The longest errand and the longest answer, in bytes: a few of the largest files.
 pub(super) const MESSAGE_BYTES_MAX: u32 = 8 * FILE_BYTES_MAX as u32;
@@ -40,6 +41,8 @@ pub(super) enum Errand {
     Write { changes: Vec<(String, Option<Content>)> },
     /// Search the workspace.
     Search(Looked),
+    /// Say when everything in the workspace was changed.
+    Stamp(Look),
     /// Lay down the tree that follows.
     Unpack { place: Place, n_bytes: u64, n_entries: u64 },
     /// Send a tree and then the answer.
@@ -77,6 +80,7 @@ pub(super) enum Answer {
     Done,
     File(Option<Content>),
     Found(Box<Sighted>),
+    Stamped(Stamps),
     Reached {
         n_tried: usize,
         addresses: Vec<String>,
@@ -249,6 +253,7 @@ fn run(errand: Errand, input: &mut impl Read, output: &mut impl Write) -> Answer
         Errand::Search(sent) => {
             with_files(|files| search::search(files, &sent.into()).map(|found| Answer::Found(Box::new(found.into()))))
         }
+        Errand::Stamp(look) => with_files(|files| stamps::stamps(files, &look).map(Answer::Stamped)),
         Errand::Unpack { place, n_bytes, n_entries } => answered(
             open(place).and_then(|root| tarball::unpack(&root, io::BufReader::new(input), Bounds { n_bytes, n_entries })),
         ),

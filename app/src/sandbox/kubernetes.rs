@@ -31,6 +31,7 @@ use crate::sandbox::kubernetes::maker::{Maker, chosen, environment};
 use crate::sandbox::kubernetes::way_out::WayOut;
 use crate::sandbox::live::Live;
 use crate::sandbox::resident::{self, Patience, Session, machine};
+use crate::sandbox::stamps::{Look, Stamps};
 use crate::sandbox::tarball::Bounds;
 use crate::sandbox::{
     Capabilities, Command, Executor, Limits, Output, Process, Profile, Refusal, Running, Sandbox, SandboxError, Terms, Tree,
@@ -466,6 +467,14 @@ impl Executor for KubernetesExecutor {
     async fn collect(&mut self) -> Result<PathBuf, SandboxError> {
         self.errands.fetch(self.life()?, Place::Workspace, &self.workspace).await?;
         Ok(self.workspace.clone())
+    }
+
+    async fn stamps(&mut self, look: &Look) -> Result<Stamps, SandboxError> {
+        const CONTEXT: &str = "looking at the workspace";
+        match self.errand(CONTEXT, Errand::Stamp(look.clone())).await? {
+            Answer::Stamped(stamps) => Ok(stamps),
+            other => Err(unexpected(CONTEXT, &other)),
+        }
     }
 
     async fn search(&mut self, search: &Search) -> Result<Found, SandboxError> {

@@ -287,7 +287,7 @@ impl Read for Timed {
 }
 
 /// Opens a directory that is no link.
-fn open_directory(parent: &Dir, name: &Path) -> io::Result<Dir> {
+pub(super) fn open_directory(parent: &Dir, name: &Path) -> io::Result<Dir> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(parent, name, flags, rustix::fs::Mode::empty())?;
     Ok(Dir::from_std_file(opened.into()))

@@ -13,6 +13,9 @@ use super::{DELIVERY_BYTES_MAX, StoreError};
 /// The fastest level; higher ones gain little on payloads.
 const LEVEL: i32 = 1;
 
+/// The largest delivery that is packed where it comes in, in bytes; packing a larger one keeps others waiting.
+const PACKED_HERE_BYTES_MAX: usize = 256 * 1024;
+
 /// As it came.
 const PLAIN: i64 = 0;
 /// Zstandard, RFC 8878.
@@ -29,7 +32,17 @@ pub(super) struct New {
 }
 
 impl New {
-    pub(super) fn of(delivery: &RawDelivery) -> Self {
+    /// Packs a delivery, a large one beside the threads that others wait for.
+    pub(super) async fn of(delivery: &RawDelivery) -> Result<Self, StoreError> {
+        if delivery.body.len() <= PACKED_HERE_BYTES_MAX {
+            return Ok(Self::packed(delivery));
+        }
+        let delivery = delivery.clone();
+        let packed = tokio::task::spawn_blocking(move || Self::packed(&delivery)).await;
+        packed.map_err(|error| StoreError::Unavailable(format!("packing a delivery: {error}")))
+    }
+
+    fn packed(delivery: &RawDelivery) -> Self {
         let (encoding, body) = pack(&delivery.body);
         let RawDelivery { id, event, received_at, .. } = delivery;
         Self { id: id.clone(), event: event.clone(), received_at: *received_at, encoding, body }

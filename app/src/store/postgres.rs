@@ -245,7 +245,7 @@ async fn end<T>(tx: Transaction<'_, Postgres>, done: Result<T, StoreError>) -> R
 #[async_trait]
 impl Store for PostgresStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
-        let received = self.writers.receive(New::of(delivery)).await?;
+        let received = self.writers.receive(New::of(delivery).await?).await?;
         // Who takes deliveries decides on them too, so nobody else needs to hear of this one at once.
         self.signals.deliveries.notify_one();
         Ok(received)

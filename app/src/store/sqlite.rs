@@ -214,7 +214,7 @@ impl From<rusqlite::Error> for StoreError {
 #[async_trait]
 impl Store for SqliteStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
-        let new = New::of(delivery);
+        let new = New::of(delivery).await?;
         let received = self.run(move |tx| deliveries::receive(tx, &new)).await?;
         self.signals.deliveries.notify_one();
         Ok(received)

@@ -81,7 +81,7 @@ impl Parts {
 
 /// Takes a source apart. `None` where it cannot be read for certain.
 ///
-/// It takes up to half a second of computing on a hostile file, so it is called where blocking is allowed.
+/// It takes seconds of computing on a hostile file, so it is called where blocking is allowed.
 pub fn parts(text: &[u8]) -> Option<Parts> {
     let whole = std::str::from_utf8(text).ok()?;
     let tree = tree(Language::Rust, text)?;

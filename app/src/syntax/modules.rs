@@ -1,18 +1,69 @@
 //! The files that a Rust source has by declaring them as modules or by including them, and which of them are compiled for tests
 //! alone.
+//!
+//! A source is read as tokens, with those of its macros, so that a text is always read in the same way and in a time that grows
+//! with its length alone. What the tokens do not tell, such as what a macro makes of them, is said to be uncertain.
 
-use tree_sitter::Node;
+use std::rc::Rc;
 
-use crate::syntax::inline::is_for_tests;
-use crate::syntax::language::Language;
-use crate::syntax::tree;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
+use self::attribute::Marks;
+use self::path::Told;
+
+mod attribute;
+mod item;
+mod path;
+
+/// How large a source may be that is read, in bytes; a larger one may declare anything that it mentions.
+pub const SOURCE_BYTES_MAX: usize = 16 << 20;
 /// How many modules are looked into that stand inside others.
 const DEPTH_MAX: usize = 32;
 /// How many declarations of one file are kept.
 const DECLARATIONS_MAX: usize = 10_000;
+/// How many macros may stand around a declaration for their names to be known.
+const AROUND_MAX: usize = 8;
+/// How many calls of other macros a macro may have for it to be known what it does.
+const CALLS_MAX: usize = 100;
 /// What has the compiler put a file in the place of a call.
-const INCLUDES: [&str; 3] = ["include!", "include_str!", "include_bytes!"];
+const INCLUDES: [&str; 3] = ["include", "include_str", "include_bytes"];
+/// Macros that leave what they are given as it is, and words that stand before a negation like a macro's name.
+const TRANSPARENT: [&str; 34] = [
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "break",
+    "cfg_if",
+    "concat",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "else",
+    "eprint",
+    "eprintln",
+    "format",
+    "format_args",
+    "if",
+    "in",
+    "lazy_static",
+    "match",
+    "matches",
+    "move",
+    "panic",
+    "print",
+    "println",
+    "return",
+    "thread_local",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "vec",
+    "while",
+    "write",
+    "writeln",
+    "yield",
+    "dbg",
+];
 
 /// What a source says of other files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,134 +72,62 @@ pub struct Modules {
     pub is_for_tests: bool,
     /// The files that it declares.
     pub declarations: Vec<Declaration>,
+    /// The macros that it defines, each with those that it calls; none of them where it may make a test of what it is given.
+    pub macros: Vec<(String, Option<Vec<String>>)>,
 }
 
 /// A module that stands in a file of its own, or a file that is included.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Declaration {
-    /// Where that file may be, from the repository's root; the first that is there is meant.
-    pub places: Vec<String>,
-    /// Whether it is compiled for tests alone, as far as this source says.
-    pub is_for_tests: bool,
+    /// Which file that is.
+    pub meant: Meant,
+    /// Who has it, as far as this source says.
+    pub who: Who,
+    /// The macros that decide it, where their names are known.
+    pub by: Vec<String>,
 }
 
-/// Reads what a source declares. A source that cannot be read for certain is read as far as that goes.
-///
-/// It takes up to half a second of computing on a hostile file, so it is called where blocking is allowed.
+/// Which file a declaration means.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Meant {
+    /// Where it may be, from the repository's root; the first that is there is meant.
+    Places(Vec<String>),
+    /// Its path from the folder of the source's package.
+    InPackage(String),
+    /// Any file whose path, behind a slash, has these parts in their order, the last at its end.
+    Like(Vec<String>),
+    /// Any file that the source mentions, for it was not read.
+    Anything,
+}
+
+/// Who has a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// The program, and tests with it.
+    Program,
+    /// Tests alone.
+    Tests,
+    /// One of them; a macro decides it.
+    Either,
+}
+
+/// Reads what a source declares.
 pub fn modules(path: &str, text: &[u8]) -> Modules {
-    let Ok(whole) = std::str::from_utf8(text) else { return Modules::default() };
-    let may_declare = |line: &str| line.contains("mod ") && line.contains(';');
     // Most files declare none, and reading them all would take long.
-    if !whole.contains("#![cfg") && !whole.contains("include") && !whole.lines().any(may_declare) {
+    if !may_declare(text) {
         return Modules::default();
     }
-    let Some(tree) = tree(Language::Rust, text) else { return Modules::default() };
-    let is_for_tests = has_inner_mark(tree.root_node(), whole);
-    let mut found = Modules { is_for_tests, declarations: Vec::new() };
-    let mut left = vec![Inside { list: tree.root_node(), folders: Vec::new(), is_for_tests }];
-    while let Some(inside) = left.pop() {
-        inside.read(path, whole, &mut found.declarations, &mut left);
-    }
-    found
+    let stream = (text.len() <= SOURCE_BYTES_MAX).then(|| tokens(text)).flatten();
+    stream.map_or_else(unread, |stream| Reader { path, found: Vec::new(), macros: Vec::new(), left: Vec::new() }.read(stream))
 }
 
-/// Items that stand beside each other, and the modules around them in the same file.
-struct Inside<'a> {
-    list: Node<'a>,
-    folders: Vec<String>,
-    is_for_tests: bool,
-}
-
-impl<'a> Inside<'a> {
-    fn read(&self, path: &str, text: &str, found: &mut Vec<Declaration>, left: &mut Vec<Inside<'a>>) {
-        let mut cursor = self.list.walk();
-        // What the attributes before an item say of it.
-        let (mut is_marked, mut place) = (false, None);
-        for node in self.list.children(&mut cursor) {
-            let said = &text[node.byte_range()];
-            match node.kind() {
-                "attribute_item" => {
-                    is_marked |= is_for_tests(said);
-                    place = path_in(said).or(place);
-                }
-                "line_comment" | "block_comment" => {}
-                kind => {
-                    let name = node.child_by_field_name("name").map(|name| text[name.byte_range()].trim_start_matches("r#"));
-                    if let ("mod_item", Some(name)) = (kind, name) {
-                        let is_for_tests = self.is_for_tests || is_marked;
-                        match node.child_by_field_name("body") {
-                            Some(body) if self.folders.len() < DEPTH_MAX => {
-                                let folder = place.take().unwrap_or_else(|| name.to_owned());
-                                let folders = self.folders.iter().cloned().chain([folder]).collect();
-                                let is_for_tests = is_for_tests || has_inner_mark(body, text);
-                                left.push(Inside { list: body, folders, is_for_tests });
-                            }
-                            None if found.len() < DECLARATIONS_MAX => {
-                                let places = places(path, &self.folders, name, place.as_deref());
-                                found.push(Declaration { places, is_for_tests });
-                            }
-                            Some(_) | None => {}
-                        }
-                    }
-                    if node.child_by_field_name("body").is_none() || kind != "mod_item" {
-                        let is_for_tests = self.is_for_tests || is_marked;
-                        let room = DECLARATIONS_MAX.saturating_sub(found.len());
-                        found.extend(included(path, said).take(room).map(|places| Declaration { places, is_for_tests }));
-                    }
-                    (is_marked, place) = (false, None);
-                }
-            }
-        }
-    }
-}
-
-/// Whether items are for tests alone by what stands at their beginning.
-fn has_inner_mark(list: Node<'_>, text: &str) -> bool {
-    let mut cursor = list.walk();
-    let mut marks = list.children(&mut cursor).filter(|node| node.kind() == "inner_attribute_item");
-    marks.any(|node| is_for_tests(&text[node.byte_range()].replacen("#!", "#", 1)))
-}
-
-/// The path in `#[path = "…"]`.
-fn path_in(attribute: &str) -> Option<String> {
-    let bare = attribute.trim_start_matches(['#', '[', ' ']);
-    let value = bare.strip_prefix("path")?.trim_start().strip_prefix('=')?;
-    let (begin, end) = (value.find('"')?, value.rfind('"')?);
-    value.get(begin + 1..end).map(str::to_owned)
-}
-
-/// The files that an item includes, as far as their paths stand in it; they are told from the folder of the source.
-fn included(source: &str, item: &str) -> impl Iterator<Item = Vec<String>> {
-    let folder = source.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let calls = INCLUDES.iter().flat_map(|call| item.match_indices(call).map(|(at, _)| &item[at + call.len()..]));
-    calls.filter_map(move |behind| {
-        let path = behind.trim_start().strip_prefix(['(', '[', '{'])?.trim_start().strip_prefix('"')?.split('"').next()?;
-        plain(&format!("{folder}/{path}")).map(|path| vec![path])
-    })
-}
-
-/// Where the file of a module may be: the compiler's rules, and where they turn on whether a file is the root of a crate, which
-/// cannot be told from the file, both ways.
-fn places(source: &str, folders: &[String], name: &str, path: Option<&str>) -> Vec<String> {
-    let (folder, file) = source.rsplit_once('/').unwrap_or(("", source));
-    let stem = file.strip_suffix(".rs").unwrap_or(file);
-    let (beside, below) = (folder.to_owned(), format!("{folder}/{stem}"));
-    let owns_its_folder = matches!(stem, "mod" | "lib" | "main" | "build");
-    let roots = if owns_its_folder { [beside, below] } else { [below, beside] };
-    let inside = |root: &str| [root, &folders.join("/")].join("/");
-    let places: Vec<String> = match path {
-        Some(path) if folders.is_empty() => vec![format!("{folder}/{path}")],
-        Some(path) => roots.iter().map(|root| format!("{}/{path}", inside(root))).collect(),
-        None => {
-            let both = |root: &String| [format!("{}/{name}.rs", inside(root)), format!("{}/{name}/mod.rs", inside(root))];
-            roots.iter().flat_map(both).collect()
-        }
-    };
-    places.iter().filter_map(|place| plain(place)).collect()
+/// What may be said by a source that is not read.
+pub fn unread() -> Modules {
+    Modules { declarations: vec![Declaration { meant: Meant::Anything, who: Who::Either, by: Vec::new() }], ..Modules::default() }
 }
 
 /// A path without steps that lead nowhere; `None` where it leads out of the repository.
-fn plain(path: &str) -> Option<String> {
+pub fn plain(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {
@@ -160,48 +139,310 @@ fn plain(path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whether a source has the words of a declaration or of a macro that may leave one as it is, or says at its beginning on what condition it is compiled.
+fn may_declare(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
+    let after_blanks = |from: &[u8]| from.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(from.len());
+    let mut at = 0;
+    while let Some(next) = text.get(at) {
+        if *next == b'#' && text[at + 1..].trim_ascii_start().starts_with(b"!") {
+            return true;
+        }
+        if !is_part(next) {
+            at += 1;
+            continue;
+        }
+        let end = text[at..].iter().position(|byte| !is_part(byte)).map_or(text.len(), |length| at + length);
+        let word = &text[at..end];
+        at = end;
+        if word.starts_with(b"include") || word == b"macro_rules" {
+            return true;
+        }
+        // A byte that is no ASCII may be a blank to the compiler.
+        let is_mod = word == b"mod" || word.starts_with(b"mod") && word.get(3).is_some_and(|byte| *byte >= 0x80);
+        if is_mod {
+            let name = end + after_blanks(&text[end..]);
+            let behind = text[name..].iter().position(|byte| !is_part(byte) && *byte != b'#').map_or(text.len(), |n| name + n);
+            let next = text.get(behind + after_blanks(&text[behind..]));
+            let has_odd_name = text[name..behind].iter().any(|byte| *byte >= 0x80);
+            if word.len() > 3 || has_odd_name || matches!(next, Some(b';' | b'/' | b'$') | None) {
+                return true;
+            }
+        }
+    }
+    false
+}
 
-    /// The first place of each declaration, with a mark where it is for tests.
-    fn of(path: &str, text: &str) -> Vec<String> {
-        let said = modules(path, text.as_bytes()).declarations;
-        let told = |declaration: &Declaration| {
-            let mark = if declaration.is_for_tests { " (tests)" } else { "" };
-            format!("{}{mark}", declaration.places.first().map_or("", String::as_str))
+/// The tokens of a source; `None` where it is none.
+fn tokens(text: &[u8]) -> Option<TokenStream> {
+    let text = std::str::from_utf8(text).ok()?;
+    // A first line that names an interpreter is the compiler's to skip.
+    let is_script = text.starts_with("#!") && !text[2..].trim_start().starts_with('[');
+    let text = if is_script { text.split_once('\n').map_or("", |(_, rest)| rest) } else { text };
+    text.parse().ok()
+}
+
+/// Tokens that stand beside each other, and what is around them in the same file.
+struct Inside {
+    stream: TokenStream,
+    folders: Rc<Vec<String>>,
+    who: Who,
+    setting: Setting,
+}
+
+/// What becomes of tokens.
+#[derive(Clone, PartialEq, Eq)]
+enum Setting {
+    /// They are code.
+    Code,
+    /// They are given to macros, by their names if those are few, which may make anything of them.
+    Given(Rc<[String]>),
+    /// They are what a macro makes, wherever it is called.
+    Made,
+}
+
+/// What was read of a source.
+struct Reader<'a> {
+    path: &'a str,
+    found: Vec<Declaration>,
+    macros: Vec<(String, Option<Vec<String>>)>,
+    left: Vec<Inside>,
+}
+
+impl Reader<'_> {
+    fn read(mut self, stream: TokenStream) -> Modules {
+        let tokens: Vec<TokenTree> = stream.clone().into_iter().collect();
+        let is_for_tests = attribute::inner(&tokens).any(|marks| marks.who == Some(Who::Tests));
+        let who = if is_for_tests { Who::Tests } else { Who::Program };
+        self.left.push(Inside { stream, folders: Rc::default(), who, setting: Setting::Code });
+        while let Some(inside) = self.left.pop() {
+            self.look(inside);
+            if self.found.len() >= DECLARATIONS_MAX {
+                self.uncertain(Meant::Anything, Who::Either);
+                break;
+            }
+        }
+        self.found.sort();
+        self.found.dedup();
+        Modules { is_for_tests, declarations: self.found, macros: self.macros }
+    }
+
+    fn look(&mut self, inside: Inside) {
+        let Inside { stream, folders, mut who, setting } = inside;
+        let tokens: Vec<TokenTree> = stream.into_iter().collect();
+        if attribute::inner(&tokens).any(|marks| marks.who == Some(Who::Tests)) {
+            who = Who::Tests;
+        }
+        // What the attributes say before an item that is still to come, and of the one that is there.
+        let (mut said_before, mut marks, mut item_end, mut at) = (Marks::default(), Marks::default(), 0, 0);
+        while at < tokens.len() {
+            if let Some((said, n_tokens)) = attribute::at(&tokens[at..]) {
+                if n_tokens == attribute::OUTER_TOKENS {
+                    said_before = said_before.and(&said);
+                }
+                // Documentation may be included.
+                let who = said_before.of(marks.of(who));
+                self.left.push(Inside { stream: said, folders: Rc::clone(&folders), who, setting: setting.clone() });
+                at += n_tokens;
+                continue;
+            }
+            if !said_before.is_empty() {
+                (marks, item_end) = (std::mem::take(&mut said_before), item::end(&tokens, at));
+            } else if at >= item_end {
+                marks = Marks::default();
+            }
+            at += self.token(&tokens[at..], &folders, marks.of(who), &setting, &mut marks);
+        }
+    }
+
+    /// Looks at what begins with the first of these tokens; how many of them that were.
+    fn token(
+        &mut self,
+        tokens: &[TokenTree],
+        folders: &Rc<Vec<String>>,
+        who: Who,
+        setting: &Setting,
+        marks: &mut Marks,
+    ) -> usize {
+        let inside = |stream: TokenStream, setting| Inside { stream, folders: Rc::clone(folders), who, setting };
+        match tokens {
+            [TokenTree::Ident(word), TokenTree::Punct(sign), rest @ ..] if sign.as_char() == '!' => {
+                let name = word.to_string();
+                let group = rest.iter().take(2).position(|token| matches!(token, TokenTree::Group(_)));
+                let Some((n_before, TokenTree::Group(group))) = group.map(|n| (n, &rest[n])) else { return 2 };
+                if n_before == 1 && name != "macro_rules" {
+                    return 2;
+                }
+                if INCLUDES.contains(&name.as_str()) {
+                    let told = path::told(group.stream());
+                    self.include(&told, who, setting);
+                }
+                let given = match (name.as_str(), setting) {
+                    ("macro_rules", _) | (_, Setting::Made) => Setting::Made,
+                    (name, setting) if TRANSPARENT.contains(&name) => setting.clone(),
+                    _ if names_tests(group.stream()) => Setting::Given(Rc::default()),
+                    (name, Setting::Code) => Setting::Given([name.to_owned()].into()),
+                    (name, Setting::Given(around)) if !around.is_empty() && around.len() < AROUND_MAX => {
+                        Setting::Given(around.iter().cloned().chain([name.to_owned()]).collect())
+                    }
+                    (_, Setting::Given(_)) => Setting::Given(Rc::default()),
+                };
+                if let ("macro_rules", [TokenTree::Ident(defined), ..]) = (name.as_str(), rest) {
+                    self.macros.push((defined.to_string(), calls(group.stream())));
+                }
+                self.left.push(inside(group.stream(), given));
+                3 + n_before
+            }
+            [TokenTree::Ident(word), TokenTree::Ident(_), rest @ ..] if word == "macro" => {
+                let groups = rest.iter().map_while(|token| if let TokenTree::Group(group) = token { Some(group) } else { None });
+                let n_groups = groups.map(|group| self.left.push(inside(group.stream(), Setting::Made))).count();
+                2 + n_groups
+            }
+            [TokenTree::Ident(word), TokenTree::Punct(sign), ..] if word == "mod" && sign.as_char() == '$' => {
+                self.uncertain(Meant::Like(vec![".rs".to_owned()]), who);
+                2
+            }
+            [TokenTree::Ident(word), TokenTree::Ident(name), TokenTree::Punct(sign), ..]
+                if word == "mod" && sign.as_char() == ';' =>
+            {
+                let name = name.to_string();
+                self.declare(name.trim_start_matches("r#"), folders, who, setting, std::mem::take(marks));
+                3
+            }
+            [TokenTree::Ident(word), TokenTree::Ident(name), TokenTree::Group(body), ..]
+                if word == "mod" && body.delimiter() == Delimiter::Brace =>
+            {
+                self.enter(body.stream(), &name.to_string(), folders, who, setting, marks);
+                3
+            }
+            [TokenTree::Group(group), ..] => {
+                self.left.push(inside(group.stream(), setting.clone()));
+                1
+            }
+            _ => 1,
+        }
+    }
+
+    /// Goes into a module that stands in the source.
+    fn enter(&mut self, body: TokenStream, name: &str, folders: &Rc<Vec<String>>, who: Who, setting: &Setting, marks: &Marks) {
+        if folders.len() >= DEPTH_MAX {
+            self.uncertain(Meant::Anything, who);
+            return;
+        }
+        let own = marks.paths.iter().map(|(told, _)| told.text().map(str::to_owned));
+        let names: Vec<Option<String>> = own.chain([Some(name.trim_start_matches("r#").to_owned())]).collect();
+        for folder in names.iter().take(if marks.has_certain_path() { 1 } else { names.len() }) {
+            let Some(folder) = folder else {
+                self.uncertain(Meant::Like(vec![".rs".to_owned()]), who);
+                continue;
+            };
+            let folders = Rc::new(folders.iter().cloned().chain([folder.clone()]).collect());
+            self.left.push(Inside { stream: body.clone(), folders, who, setting: setting.clone() });
+        }
+    }
+
+    fn declare(&mut self, name: &str, folders: &[String], who: Who, setting: &Setting, marks: Marks) {
+        let is_named = !marks.has_certain_path();
+        for (told, of_it) in marks.paths {
+            let who = if who == Who::Tests { who } else { of_it.unwrap_or(who) };
+            match told.text() {
+                Some(path) if *setting != Setting::Made => {
+                    self.certain(Meant::Places(path::places(self.path, folders, name, Some(path))), who, setting);
+                }
+                None if told == Told::Elsewhere => {}
+                Some(_) | None => self.uncertain(told.like(), who),
+            }
+        }
+        if is_named && *setting == Setting::Made {
+            self.uncertain(Meant::Like(vec![format!("/{name}.rs")]), who);
+            self.uncertain(Meant::Like(vec![format!("/{name}/mod.rs")]), who);
+        } else if is_named {
+            self.certain(Meant::Places(path::places(self.path, folders, name, None)), who, setting);
+        }
+    }
+
+    fn include(&mut self, told: &Told, who: Who, setting: &Setting) {
+        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match told {
+            Told::Elsewhere => {}
+            Told::Text(path) if path.starts_with('/') => {}
+            Told::Text(path) if *setting != Setting::Made => {
+                if let Some(place) = plain(&format!("{folder}/{path}")) {
+                    self.certain(Meant::Places(vec![place]), who, setting);
+                }
+            }
+            Told::InPackage(path) if *setting != Setting::Made => self.certain(Meant::InPackage(path.clone()), who, setting),
+            Told::Text(_) | Told::InPackage(_) | Told::Parts(_) => self.uncertain(told.like(), who),
+        }
+    }
+
+    /// What is meant is known, and who has it if no macro decides that.
+    fn certain(&mut self, meant: Meant, who: Who, setting: &Setting) {
+        let (who, by) = match setting {
+            Setting::Given(around) if who == Who::Program => (Who::Either, around.to_vec()),
+            Setting::Code | Setting::Given(_) | Setting::Made => (who, Vec::new()),
         };
-        let mut told: Vec<String> = said.iter().map(told).collect();
-        told.sort();
-        told
+        self.found.push(Declaration { meant, who, by });
     }
 
-    #[test]
-    fn what_a_source_declares_is_looked_for_where_the_compiler_does() {
-        let text = "mod a;\n#[cfg(test)]\n/// Values.\npub(crate) mod b;\n#[cfg(test)] mod c { fn f() {} mod d; }\nmod e {}\n";
-        assert_eq!(of("src/lib.rs", text), ["src/a.rs", "src/b.rs (tests)", "src/c/d.rs (tests)"]);
-        assert_eq!(of("src/x.rs", text), ["src/x/a.rs", "src/x/b.rs (tests)", "src/x/c/d.rs (tests)"]);
-        assert_eq!(of("lib.rs", "mod a;\n"), ["a.rs"]);
-        let places = modules("src/x.rs", b"mod a;\n").declarations.remove(0).places;
-        assert_eq!(places, ["src/x/a.rs", "src/x/a/mod.rs", "src/a.rs", "src/a/mod.rs"]);
-        let elsewhere = "#[path = \"../y/a.rs\"]\n#[cfg(test)]\nmod a;\nmod b { #[path=\"c.rs\"] mod c; }\n";
-        assert_eq!(of("src/lib.rs", elsewhere), ["src/b/c.rs", "y/a.rs (tests)"]);
-        assert_eq!(of("src/lib.rs", "#[path = \"../../a.rs\"]\nmod a;\n"), [""], "it is out of the repository");
-    }
-
-    #[test]
-    fn what_a_source_includes_is_its_own() {
-        let text = "const A: &str = include_str!(\"a.txt\");\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn b() { include!( \"../b.rs\" ); \
-                    include_bytes!(concat!(\"c\", \"d\")); }\n}\n#[test]\nfn e() { f(include_bytes![\"e.bin\"]) }\n";
-        assert_eq!(of("src/lib.rs", text), ["b.rs (tests)", "src/a.txt", "src/e.bin (tests)"]);
-    }
-
-    #[test]
-    fn a_file_can_say_itself_that_it_is_for_tests() {
-        assert!(modules("src/a.rs", b"//! Values.\n#![cfg(test)]\nfn f() {}\n").is_for_tests);
-        assert_eq!(of("src/a.rs", "#![cfg(test)]\nmod b;\n"), ["src/a/b.rs (tests)"]);
-        assert!(!modules("src/a.rs", b"#![cfg(unix)]\nfn f() {}\n").is_for_tests);
-        assert_eq!(of("src/a.rs", "#[cfg(any(test, unix))]\nmod b;\n"), ["src/a/b.rs"]);
-        assert_eq!(of("src/a.rs", "// #[cfg(test)]\nmod b;\nconst A: &str = \"mod c;\";\n"), ["src/a/b.rs"]);
+    /// What is meant is not known, nor who has it; what is for tests is not for more.
+    fn uncertain(&mut self, meant: Meant, who: Who) {
+        let who = if who == Who::Tests { who } else { Who::Either };
+        self.found.push(Declaration { meant, who, by: Vec::new() });
     }
 }
+
+/// Whether a macro is given the word of a condition for tests, beside what it is given in blocks and with attributes.
+fn names_tests(given: TokenStream) -> bool {
+    let is_word = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word == "test");
+    given.into_iter().any(|token| match &token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => {
+            group.stream().into_iter().any(|token| is_word(&token))
+        }
+        token => is_word(token),
+    })
+}
+
+/// The macros that a macro calls by its definition; `None` where that has anything to do with tests, or calls too many.
+fn calls(definition: TokenStream) -> Option<Vec<String>> {
+    let (mut left, mut calls) = (vec![definition], Vec::new());
+    while let Some(stream) = left.pop() {
+        let tokens: Vec<TokenTree> = stream.into_iter().collect();
+        for (at, token) in tokens.iter().enumerate() {
+            let before = at.checked_sub(2).map(|start| &tokens[start..at]);
+            match (before, token) {
+                (_, TokenTree::Ident(word)) if word.to_string().contains("test") => return None,
+                (Some([name, TokenTree::Punct(sign)]), TokenTree::Group(_)) if sign.as_char() == '!' => match name {
+                    TokenTree::Ident(name) if calls.len() < CALLS_MAX => calls.push(name.to_string()),
+                    // An attribute of what is around it.
+                    TokenTree::Punct(sign) if sign.as_char() == '#' => {}
+                    _ => return None,
+                },
+                _ => {}
+            }
+            if let TokenTree::Group(group) = token {
+                left.push(group.stream());
+            }
+        }
+    }
+    calls.retain(|name| !TRANSPARENT.contains(&name.as_str()));
+    Some(calls)
+}
+
+impl Meant {
+    /// Whether it may be this file, where its places are not told.
+    pub fn fits(&self, path: &str) -> bool {
+        let Self::Like(parts) = self else { return *self == Self::Anything };
+        let Some((last, parts)) = parts.split_last() else { return true };
+        let path = format!("/{path}");
+        let mut left = path.as_str();
+        for part in parts {
+            let Some((_, rest)) = left.split_once(part.as_str()) else { return false };
+            left = rest;
+        }
+        left.ends_with(last.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

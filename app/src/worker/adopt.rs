@@ -4,13 +4,16 @@ use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Adopted, Conclusion, EntryKind, Failure, Outcome, Proposal};
 use patchwright_domain::proof;
-use patchwright_domain::report::neutral::code;
+use patchwright_domain::report::neutral::{code, plain};
 use tracing::info;
 
 use super::{Answer, StepError, Tools, conclusions};
 use crate::forge::{Access, PullRequest};
 use crate::store::StoreError;
-use crate::workspace::{self, Pull, Pulled, WorkspaceError};
+use crate::workspace::{self, Apart, Pull, Pulled, WorkspaceError};
+
+/// How much of a reason is told that names a path, in characters.
+const REASON_CHARS_MAX: usize = 500;
 
 pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
     let number = spec.task.issue().ok_or_else(|| StoreError::Corrupt("a run without a pull request adopts".into()))?;
@@ -20,8 +23,11 @@ pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepE
     let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
     let pulled = match tools.workspaces.pull(&target, access, number).await {
         Ok(Pull::Pulled(pulled)) => *pulled,
-        Ok(Pull::Unrelated) => return Err(no_base(number, target.default_branch()).into()),
-        Ok(Pull::Conflicts(paths)) => return Err(conflicts(number, target.default_branch(), &paths).into()),
+        Ok(Pull::Apart { head, why }) => {
+            let conclusion = apart(number, target.default_branch(), &why);
+            info!(%head, "not adopted: {}", conclusion.cause);
+            return Ok(Answer::entry(EntryKind::Unmerged { head, conclusion }));
+        }
         Err(WorkspaceError::Refused(reason)) => return Err(too_large(number, &reason).into()),
         Err(error) => return Err(error.into()),
     };
@@ -36,7 +42,7 @@ pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepE
 /// Keeps what was fetched as artifacts, so that whoever goes on with the run goes on with this, wherever the pull request
 /// points by then.
 async fn kept(tools: &Tools, branch: &str, pulled: Pulled) -> Result<Adopted, StepError> {
-    let Pulled { adopted: workspace::Adopted { base, head, proposed, diff, changes }, pack } = pulled;
+    let Pulled { adopted: workspace::Adopted { base, head, tree, proposed, diff, changes }, pack } = pulled;
     let nothing = tools.store.put_artifact(Vec::new()).await?;
     let fingerprint = Some(proof::fingerprint(&diff));
     let proposal = Proposal {
@@ -48,7 +54,8 @@ async fn kept(tools: &Tools, branch: &str, pulled: Pulled) -> Result<Adopted, St
         changes,
         fingerprint,
     };
-    Ok(Adopted { branch: branch.to_owned(), base, head: proposed, proposal })
+    let tree = proposed.is_some().then_some(tree);
+    Ok(Adopted { branch: branch.to_owned(), base, head: proposed, tree, proposal })
 }
 
 fn ended(outcome: Outcome, cause: String, next_step: &str) -> Failure {
@@ -60,18 +67,35 @@ fn no_pull_request(number: IssueNumber) -> Failure {
     ended(Outcome::NeedsInput, cause, "Write the command on the pull request that is to be proven.")
 }
 
-fn no_base(number: IssueNumber, branch: &str) -> Failure {
-    let cause = format!("#{number} shares no commit with `{branch}`, so there is nothing to measure it against.");
-    ended(Outcome::NeedsInput, cause, "Put the change on top of that branch, and ask again.")
+/// How a run ends whose pull request does not go into its branch.
+fn apart(number: IssueNumber, branch: &str, why: &Apart) -> Conclusion {
+    match why {
+        Apart::Unrelated => no_base(number, branch),
+        Apart::Conflicts(paths) => conflicts(number, branch, paths),
+        Apart::Doubtful(reason) => doubtful(number, branch, reason),
+    }
 }
 
-fn conflicts(number: IssueNumber, branch: &str, paths: &[String]) -> Failure {
+fn no_base(number: IssueNumber, branch: &str) -> Conclusion {
+    let cause = format!("#{number} shares no commit with `{branch}`, so there is nothing to measure it against.");
+    Conclusion::new(Outcome::NeedsInput, cause, "Put the change on top of that branch, and ask again.")
+}
+
+fn conflicts(number: IssueNumber, branch: &str, paths: &[String]) -> Conclusion {
     let named: Vec<String> = paths.iter().map(|path| code(path)).collect();
     let cause = format!(
         "#{number} does not merge into `{branch}` as that is now ({}), so what it would change there cannot be tested.",
         named.join(", ")
     );
-    ended(Outcome::NeedsInput, cause, "Rebase it on that branch, or merge the branch into it, and ask again.")
+    Conclusion::new(Outcome::NeedsInput, cause, "Rebase it on that branch, or merge the branch into it, and ask again.")
+}
+
+fn doubtful(number: IssueNumber, branch: &str, reason: &str) -> Conclusion {
+    let cause = format!(
+        "#{number} may merge into `{branch}` in another way than would be tested here: {}.",
+        plain(reason, REASON_CHARS_MAX)
+    );
+    Conclusion::new(Outcome::NeedsInput, cause, "Rebase it on that branch, or merge the branch into it, and ask again.")
 }
 
 fn no_change(number: IssueNumber, branch: &str) -> Failure {

@@ -10,8 +10,9 @@ use patchwright_domain::turn::output;
 use tracing::{info, warn};
 
 use super::reports::{self, Tested};
-use super::{StepError, Tools, conclusions};
+use super::{StepError, Tools, conclusions, watch};
 use crate::egress::log::Log;
+use crate::sandbox::stamps::{Look, Stamps};
 use crate::sandbox::{Command, Executor, Output, Profile};
 use crate::setup::{Ground, Patch, Ready, terms};
 use crate::workspace::Scratch;
@@ -38,6 +39,8 @@ pub(super) struct Prepared {
     pub(super) tree: Scratch,
     /// What the setup said, if there was one, and the hosts that it was refused.
     pub(super) setup: Option<(Evidence, Vec<String>)>,
+    /// The tree before that setup and behind it, where it is looked at.
+    pub(super) stamps: Option<(Stamps, Stamps)>,
 }
 
 /// Writes a tree of the base, with the patch if there is one, and runs the setup if there is one.
@@ -48,28 +51,29 @@ pub(super) async fn ready(
     patch: Option<Patch<'_>>,
     plan: &Plan,
     setup: Option<&str>,
-    profile: Profile,
+    (profile, look): (Profile, Option<&Look>),
 ) -> Result<Prepared, StepError> {
     let ground = Ground {
         workspaces: &tools.workspaces,
         sandbox: tools.sandbox.as_ref(),
         egress: tools.egress.as_deref(),
         demands: &plan.demands,
+        look,
     };
     let command = setup.map(|script| command(tools, script));
     let ready = ground.ready(&spec.repo, base, patch, command.as_ref(), profile).await;
     let Ready { tree, said } = ready.map_err(conclusions::setup)?;
-    let setup = match (setup, said) {
+    let (setup, stamps) = match (setup, said) {
         (Some(script), Some(said)) => {
             let refused = match said.log {
                 Some(log) => keep(tools, log).await?,
                 None => Vec::new(),
             };
-            Some((evidence(tools, script, said.output).await?, refused))
+            (Some((evidence(tools, script, said.output).await?, refused)), said.stamps)
         }
-        (Some(_) | None, _) => None,
+        (Some(_) | None, _) => (None, None),
     };
-    Ok(Prepared { tree, setup })
+    Ok(Prepared { tree, setup, stamps })
 }
 
 /// Keeps what a setup asked for outside, and returns the first hosts that it was refused, each with why and a next step.
@@ -96,14 +100,20 @@ pub(super) async fn test(
     canary: Option<&Canary>,
 ) -> Result<Said, StepError> {
     let test = plan.test.as_deref().unwrap_or("true");
-    let Prepared { tree, setup } = ready(tools, spec, base, patch, plan, plan.setup.as_deref(), Profile::Proof).await?;
+    let look = watch::look(tools, spec, patch.map_or(base, |patch| patch.commit), plan).await?;
+    let ready = ready(tools, spec, base, patch, plan, plan.setup.as_deref(), (Profile::Proof, Some(&look))).await?;
+    let Prepared { tree, setup, stamps } = ready;
     if let Some((evidence, refused)) = setup
         && evidence.exit.colour() != Colour::Green
     {
         return Ok(Said::SetupFailed(evidence, refused));
     }
     let mut executor = open(tools, &tree, plan, Profile::Proof).await?;
-    reports::test(tools, executor.as_mut(), plan, test, canary).await.map(Said::Tested)
+    let mut tested = reports::test(tools, executor.as_mut(), plan, test, canary, &look).await?;
+    if let Some((before, after)) = stamps {
+        tested.rewritten = watch::both(watch::changed(&before, &after), tested.rewritten);
+    }
+    Ok(Said::Tested(tested))
 }
 
 /// Opens the sandbox on a tree.

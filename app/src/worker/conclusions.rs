@@ -1,6 +1,7 @@
 //! From what went wrong to what the user and the operator are told.
 
 use patchwright_domain::journal::{Conclusion, Failure, Outcome};
+use patchwright_domain::proof::secrets::Plain;
 use patchwright_domain::report::neutral::plain;
 
 use super::StepError;
@@ -51,6 +52,12 @@ pub(super) fn setup(error: SetupError) -> StepError {
             environment(&cause, "An operator should see that the server can write to its temporary folder.", cause.clone()).into()
         }
     }
+}
+
+/// A secret of the operator's is so plain that what is told cannot be told without it.
+pub(super) fn plain_secret(plain: Plain) -> StepError {
+    let next_step = "An operator should set another one there, long and made by chance, and then ask again.";
+    environment(&sentence(&plain.to_string()), next_step, plain.to_string()).into()
 }
 
 pub(super) fn policy(cause: &str, next_step: &str) -> Failure {

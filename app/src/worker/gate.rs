@@ -98,7 +98,8 @@ pub(super) async fn looked_at(
     if let Some(reason) = tools.settings.patch_size.exceeded(changes) {
         return Ok(Err(Forbidden(reason)));
     }
-    let findings = tools.workspaces.findings(&spec.repo, base, commit, changes, tools.kept()).await?;
+    let tests = tools.workspaces.test_files(&spec.repo, base, commit, changes).await?;
+    let findings = tools.workspaces.findings(&spec.repo, base, commit, changes, tests, tools.kept()).await?;
     Ok(proof::forbidden(&findings).map_or(Ok(findings), |reason| Err(Forbidden(reason))))
 }
 

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use patchwright_domain::ecosystem::runner::Runner;
 use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
+use patchwright_domain::proof::census::Census;
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
-use patchwright_domain::proof::secrets::Veil;
 use patchwright_domain::proof::{self, Stand, Verdict};
-use patchwright_domain::results::{Status, table};
+use patchwright_domain::results::{Results, Status, table};
 use patchwright_domain::run::Run;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tracing::info;
 
 use super::commands::{self, Said};
@@ -29,15 +28,28 @@ const PLACES_MAX: usize = 200;
 /// How many files are read to find them, those that may be nearest first.
 const PLACES_READ_MAX: usize = 2_000;
 
+/// How many files are read to know which tests a base has that does not build.
+const CENSUS_FILES_MAX: usize = 5_000;
+
 pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
     let (Some(prepared), Some(proposal)) = (run.prepared(), run.proposal()) else {
         return Err(StoreError::Corrupt("a run without a proposal verifies".into()).into());
     };
     let pack = tools.store.artifact(&proposal.pack).await?;
     tools.workspaces.unpack(&spec.repo, &proposal.commit, pack).await?;
-    let verdict = verdict(tools, spec, prepared, proposal).await?;
+    let about = if spec.task.is_about_the_build() { About::Build } else { About::Tests };
+    let verdict = verdict(tools, spec, prepared, proposal, about).await?;
     info!("verified: {}", if matches!(verdict, Verdict::Proven { .. }) { "proven" } else { "unproven" });
     Ok(Answer::entry(EntryKind::Verified { verdict }))
+}
+
+/// What a patch is to mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// What the tests say.
+    Tests,
+    /// What does not build or load: such a failure of the base counts as one.
+    Build,
 }
 
 /// What was found out about a patch that somebody else has made.
@@ -49,13 +61,14 @@ pub struct Proof {
     pub verdict: Verdict,
 }
 
-/// Proves the difference of two commits, by the same runs as for an agent's; `spec` is whose repository it is.
+/// Proves the difference of two commits, by the same runs as for an agent's; `spec` is whose repository it is, `about` what the patch
+/// is to mend.
 ///
 /// # Errors
 /// A [`Failure`] that names its cause and the next step, where the machine or the repository's own setup does not work.
-pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<Proof, Failure> {
+pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted, about: About) -> Result<Proof, Failure> {
     let proved = async {
-        let Adopted { base, head, proposed: _, diff, changes } = adopted;
+        let Adopted { base, head, diff, changes, .. } = adopted;
         let request = tools.store.put_artifact(Vec::new()).await?;
         let prepared = super::prepare::prepared(tools, spec, base, request).await?;
         let nothing = Digest::of(b"");
@@ -68,16 +81,12 @@ pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted) -> Result<P
             changes: changes.clone(),
             fingerprint: Some(proof::fingerprint(diff)),
         };
-        let verdict = verdict(tools, spec, &prepared, &proposal).await?;
+        let verdict = verdict(tools, spec, &prepared, &proposal, about).await?;
         let veil = tools.guarded().veil();
-        Ok(Proof { prepared: veiled(&veil, &prepared)?, verdict: veiled(&veil, &verdict)? })
+        let prepared = veil.value("what the base was found to be", &prepared).map_err(conclusions::plain_secret)?;
+        Ok(Proof { prepared, verdict: veil.value("the verdict", &verdict).map_err(conclusions::plain_secret)? })
     };
     proved.await.map_err(failure)
-}
-
-/// What was found out, without the secrets that others may have written into it.
-pub(super) fn veiled<T: Serialize + DeserializeOwned>(veil: &Veil, told: &T) -> Result<T, StoreError> {
-    veil.value(told).map_err(|e| StoreError::Corrupt(format!("what is told cannot be told without the server's secrets: {e}")))
 }
 
 /// An error as it is told where there is no run to end.
@@ -92,17 +101,28 @@ pub(super) fn failure(error: StepError) -> Failure {
 }
 
 /// Runs what the inquiry asks for, until it has a verdict.
-async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &Proposal) -> Result<Verdict, StepError> {
+async fn verdict(
+    tools: &Tools,
+    spec: &JobSpec,
+    prepared: &Prepared,
+    proposal: &Proposal,
+    about: About,
+) -> Result<Verdict, StepError> {
     let Proposal { commit, changes, .. } = proposal;
-    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tools.kept()).await?;
+    let tests = tools.workspaces.test_files(&spec.repo, &prepared.base, commit, changes).await?;
+    let findings = tools.workspaces.findings(&spec.repo, &prepared.base, commit, changes, tests.clone(), tools.kept()).await?;
     let known_flaky = tools.store.flaky_tests(spec.repo.id, tools.clock.now()).await?;
-    let trees = Trees::of(tools, spec, &prepared.base, proposal).await?;
+    let trees = Trees::of(tools, spec, &prepared.base, proposal, tests).await?;
+    let census = match (about, prepared.plan.runner) {
+        (About::Build, Some(runner)) => Some(census(tools, spec, &prepared.base, runner).await?),
+        (About::Build, None) | (About::Tests, _) => None,
+    };
     let inquiry = Inquiry {
         plan: &prepared.plan,
         changes: &proposal.changes,
         n_runs: tools.settings.proof_runs,
         has_canaries: prepared.plan.runner.is_some(),
-        is_about_the_build: false,
+        build: census.as_ref(),
         findings: &findings,
         known_flaky: &known_flaky,
         mixed: &trees.mixed,
@@ -111,8 +131,8 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
     };
     let mut runs = Vec::new();
     if let Some(evidence) = prepared.baseline.clone() {
-        let results = reports::kept(tools, evidence.results).await?;
-        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None, rewritten: Vec::new() });
+        let results = named(tools, reports::kept(tools, evidence.results).await?).await;
+        runs.push(Ran { stand: Stand::Base, evidence, results, canaries: None, rewritten: None });
     }
     loop {
         match inquiry.next(&runs) {
@@ -128,13 +148,43 @@ async fn verdict(tools: &Tools, spec: &JobSpec, prepared: &Prepared, proposal: &
                 };
                 let tested = tested(tools, spec, prepared, &commit, &trees.changed(stand), canary.as_ref()).await?;
                 let Tested { evidence, results, canaries, rewritten } = tested;
+                let results = named(tools, results).await;
                 // Where none could be laid, that is what became of them.
                 let canaries = canaries.or(has_canaries.then_some(Canaries { n_laid: 0, n_failed: 0 }));
                 info!("the tests on the {}: {}", stand.name(), evidence.exit);
+                // What the base does where nobody could see it excuses nothing.
+                let rewritten = rewritten.or_else(|| (stand == Stand::Base).then(Vec::new));
                 runs.push(Ran { stand, evidence, results, canaries, rewritten });
             }
         }
     }
+}
+
+/// The tests that the base's files name, whether it builds or not.
+async fn census(tools: &Tools, spec: &JobSpec, base: &CommitId, runner: Runner) -> Result<Census, StepError> {
+    let mut census = Census::default();
+    let paths = tools.workspaces.paths(&spec.repo, base).await?;
+    let mut may_be = paths.into_iter().filter(|path| canary::is_place(runner, path));
+    for path in may_be.by_ref().take(CENSUS_FILES_MAX) {
+        let text = tools.workspaces.read(&spec.repo, base, &path).await?.unwrap_or_default();
+        census.add(runner, &path, &String::from_utf8_lossy(&text));
+    }
+    if may_be.next().is_some() {
+        census.break_off();
+    }
+    Ok(census)
+}
+
+/// What was reported, under names without the server's secrets: they are taken out before a long name is cut, for the end of one
+/// that is cut would not be known any more.
+async fn named(tools: &Tools, results: Option<Results>) -> Option<Results> {
+    let results = results?;
+    if let Some(egress) = &tools.egress {
+        // A process that was started since has not asked the host's tools yet.
+        egress.found().await;
+    }
+    let veil = tools.guarded().veil();
+    Some(results.told(|name| veil.text(name)))
 }
 
 /// Remembers which tests do not always end alike, for the proofs to come. What counts is the base: whoever writes a patch could
@@ -163,7 +213,7 @@ async fn tested(
     let patch = (commit != base).then_some(Patch { commit, changes });
     // A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
     Ok(match commands::test(tools, spec, base, patch, plan, canary).await? {
-        Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None, rewritten: Vec::new() },
+        Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None, rewritten: None },
         Said::Tested(tested) => tested,
     })
 }

@@ -3,15 +3,18 @@
 use patchwright_domain::effect::{self, Effect, Receipt};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{CommitId, Conclusion, Entry, EntryKind};
-use patchwright_domain::report::Story;
+use patchwright_domain::proof::secrets::{Plain, Veil};
+use patchwright_domain::report::{Sealed, Story};
 use patchwright_domain::run::Run;
 use tracing::info;
 
 use super::workshop::Workshop;
-use super::{Answer, Progress, StepError, Tools, attest, conclusions, prove, solve};
+use super::{Answer, Progress, StepError, Tools, attest, conclusions, solve};
 use crate::forge::ForgeError;
-use crate::store::StoreError;
 use crate::workspace::WorkspaceError;
+
+/// What people call the entries of a run together.
+const JOURNAL: &str = "the run's journal";
 
 /// Writes everything that people will read, and plans what is to be done.
 ///
@@ -29,10 +32,15 @@ pub(super) async fn plan(
         egress.found().await;
     }
     let veil = tools.guarded().veil();
-    let entry = |entry: &Entry| Ok(Entry { kind: prove::veiled(&veil, &entry.kind)?, ..entry.clone() });
-    let journal = progress.journal.iter().map(entry).collect::<Result<Vec<Entry>, StoreError>>()?;
-    let run = Run::fold(spec, &journal).map_err(|e| StoreError::Corrupt(format!("the journal without secrets: {e}")))?;
-    let (run, conclusion) = (&run, prove::veiled(&veil, &conclusion)?);
+    let entry = |entry: &Entry| Ok(Entry { kind: veil.value(JOURNAL, &entry.kind)?, ..entry.clone() });
+    let journal = progress.journal.iter().map(entry).collect::<Result<Vec<Entry>, Plain>>().map_err(conclusions::plain_secret)?;
+    let Ok(run) = Run::fold(spec, &journal) else {
+        // It was folded as it is, so that a name by which its entries go has changed.
+        let kinds: Vec<&EntryKind> = progress.journal.iter().map(|entry| &entry.kind).collect();
+        let told = serde_json::to_string(&kinds).unwrap_or_default();
+        return Err(conclusions::plain_secret(veil.plain(JOURNAL, &told)));
+    };
+    let (run, conclusion) = (&run, veil.value("the end of the run", &conclusion).map_err(conclusions::plain_secret)?);
     let title = match run.prepared() {
         Some(prepared) => veil.text(&effect::title_of(&solve::request(tools, prepared).await?)),
         None => String::new(),
@@ -41,8 +49,8 @@ pub(super) async fn plan(
         Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
         None => String::new(),
     };
-    let moved_to = match run.adopted() {
-        Some(adopted) => moved_head(tools, spec, adopted.proposed()).await,
+    let moved_to = match run.proposed() {
+        Some(proposed) => moved_head(tools, spec, proposed).await,
         None => moved_base(tools, workshop, spec, run).await,
     };
     let sealed = attest::of_run(tools, spec, run, &journal).await?;
@@ -51,6 +59,7 @@ pub(super) async fn plan(
         conclusion: &conclusion,
         walls: run.walls(),
         adopted: run.adopted(),
+        proposed: run.proposed(),
         prepared: run.prepared(),
         judged: run.judged(),
         finished: run.finished(),
@@ -64,9 +73,22 @@ pub(super) async fn plan(
         host: &tools.settings.host,
         attestation: sealed.as_ref(),
     };
-    let effects = prove::veiled(&veil, &effect::plan(&story))?;
+    let effects = told(&veil, effect::plan(&story), sealed.as_ref()).map_err(conclusions::plain_secret)?;
     let attestation = sealed.map(|sealed| sealed.digest);
     Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects, attestation }))
+}
+
+/// What is to be done, its texts without secrets. What programs go by is told as it is or not at all: a branch by another name would be
+/// another branch, a text without its mark would be written twice, and a statement with one letter changed does not hold.
+fn told(veil: &Veil, effects: Vec<Effect>, sealed: Option<&Sealed>) -> Result<Vec<Effect>, Plain> {
+    for (what, name) in effects.iter().flat_map(Effect::names) {
+        veil.leaves(what, name)?;
+    }
+    veil.leaves("the place of the pull request's address", effect::PULL_REQUEST_PLACEHOLDER)?;
+    if let Some(sealed) = sealed {
+        veil.leaves("the signed statement", &sealed.envelope)?;
+    }
+    veil.value("what is to be done", &effects)
 }
 
 /// Where the default branch points now, if that is no longer the base. Not knowing it stops nothing.

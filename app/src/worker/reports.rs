@@ -14,7 +14,11 @@ use tracing::warn;
 
 use super::{StepError, Tools, commands, conclusions, watch};
 use crate::results;
+use crate::sandbox::stamps::Look;
 use crate::sandbox::{Command, Executor};
+
+/// Has Python keep nothing of the modules that it compiles: what it finds kept of one it loads in the place of that.
+const NOTHING_KEPT: &str = "export PYTHONDONTWRITEBYTECODE=1\n";
 
 /// What one run of the tests showed.
 #[derive(Debug)]
@@ -24,8 +28,8 @@ pub(super) struct Tested {
     pub(super) results: Option<Results>,
     /// What became of the tests that must fail, if there were any.
     pub(super) canaries: Option<Canaries>,
-    /// The files of tests that were changed meanwhile.
-    pub(super) rewritten: Vec<String>,
+    /// What of the tests was changed meanwhile, with the setup before them; `None` where that could not be seen.
+    pub(super) rewritten: Option<Vec<String>>,
 }
 
 /// Runs the tests, beside them those that must fail, if any.
@@ -35,17 +39,19 @@ pub(super) async fn test(
     plan: &Plan,
     test: &str,
     canary: Option<&Canary>,
+    look: &Look,
 ) -> Result<Tested, StepError> {
     if let Some(canary) = canary {
         let file = FileState::Regular { content: canary.content.clone().into_bytes(), executable: false };
         let laid = executor.write(&[(canary.path.clone(), Some(file))]).await;
         laid.map_err(|error| conclusions::sandbox(&error))?;
     }
-    let before = watch::stamps(tools, executor, plan).await?;
+    let before = watch::stamps(executor, &Look { is_first: true, ..look.clone() }).await?;
     let reporting = plan.runner.and_then(|runner| Reporting::of(runner, test));
     let script = reporting.as_ref().map_or(test, |reporting| &reporting.command);
-    let (mut evidence, printed) = commands::run_for_output(tools, executor, test, script).await?;
-    let rewritten = watch::changed(before, &watch::stamps(tools, executor, plan).await?);
+    let script = format!("{NOTHING_KEPT}{script}");
+    let (mut evidence, printed) = commands::run_for_output(tools, executor, test, &script).await?;
+    let rewritten = watch::changed(&before, &watch::stamps(executor, look).await?);
     let report = match &reporting {
         None => None,
         Some(reporting) if reporting.is_file => fetched(tools, executor).await?,

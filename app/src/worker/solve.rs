@@ -140,7 +140,7 @@ async fn start(
         tools.workspaces.unpack(&spec.repo, &judged.proposal.commit, pack).await?;
     }
     let patch = current.map(|Judged { proposal, .. }| Patch { commit: &proposal.commit, changes: &proposal.changes });
-    Ok(commands::ready(tools, spec, &prepared.base, patch, &prepared.plan, setup, Profile::of_agent(spec.task.mode()))
+    Ok(commands::ready(tools, spec, &prepared.base, patch, &prepared.plan, setup, (Profile::of_agent(spec.task.mode()), None))
         .await?
         .tree)
 }

@@ -50,12 +50,10 @@ impl<'a> Trees<'a> {
         spec: &JobSpec,
         base: &'a CommitId,
         proposal: &'a Proposal,
+        test_files: TestFiles,
     ) -> Result<Trees<'a>, StepError> {
-        let test_files = tools.workspaces.test_files(&spec.repo, base, &proposal.commit, &proposal.changes).await?;
-        // Where not all was looked through, a file that was not found to be a test may still be one.
-        let has_inline_tests = !test_files.is_whole;
         let (mut parts, mut mixed) = (Vec::new(), Vec::new());
-        let mut trees = Trees { base, proposal, parts: Vec::new(), mixed: Vec::new(), test_files, has_inline_tests };
+        let mut trees = Trees { base, proposal, parts: Vec::new(), mixed: Vec::new(), test_files, has_inline_tests: false };
         let (mut parsing_base, mut parsing_head) = (Parsing::default(), Parsing::default());
         for path in trees.test_files.mixed(&proposal.changes) {
             // Of a new file the base has neither code nor tests.

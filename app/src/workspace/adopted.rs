@@ -6,12 +6,13 @@ use git2::{ObjectType, Oid, Repository};
 use patchwright_domain::journal::{Change, CommitId};
 
 use super::WorkspaceError;
-use super::merged::{Merged, merged};
+use super::merged::{Merged, SHARED_MERGES_MAX, merged, shared};
 use super::mirror::{commit_id, fetch_pull, git, oid, open, open_or_make, take_in};
 use super::proposal::{describe, pack, packed};
 use super::relay::Remote;
 
 const WHAT: &str = "bringing the commits here";
+const MERGING: &str = "merging the commits";
 /// How many names are looked at for what a pull request changes: a few objects can make more files than any disk holds.
 const PULLED_NAMES_MAX: usize = 100_000;
 /// How many files a pull request may change; GitHub lists as many.
@@ -30,6 +31,8 @@ pub struct Adopted {
     pub base: CommitId,
     /// The commit with the patch.
     pub head: CommitId,
+    /// The files of that commit, by the name that git gives them: whoever makes the same merge has the same.
+    pub tree: String,
     /// The commit that somebody has made, where the one with the patch is its merge into the base.
     pub proposed: Option<CommitId>,
     /// The difference as text.
@@ -52,10 +55,24 @@ pub struct Pulled {
 pub enum Pull {
     /// It goes into its branch.
     Pulled(Box<Pulled>),
+    /// It does not go into its branch as that is now.
+    Apart {
+        /// The commit that was proposed.
+        head: CommitId,
+        /// Why.
+        why: Apart,
+    },
+}
+
+/// Why a pull request does not go into its branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apart {
     /// It shares no commit with the branch.
     Unrelated,
-    /// It does not go into its branch as that is now; some of the paths that are in the way.
+    /// Some of the paths that are in the way.
     Conflicts(Vec<String>),
+    /// Git may merge it in another way than would be tested, for this reason.
+    Doubtful(String),
 }
 
 /// Fetches what a pull request changes, as it is once it is merged into the branch as that is now: whoever opened it chose where it
@@ -65,13 +82,15 @@ pub(super) fn pull(mirror: &Path, remote: &Remote, branch: &str, number: u64) ->
     let here = open(mirror)?;
     let (tip, head) = (oid(&target), oid(&head));
     let tree = |commit: Oid| here.find_commit(commit).and_then(|commit| commit.tree()).map_err(|e| git(WHAT, &e));
-    // Where they share nothing, nothing is merged.
-    if let Ok(shared) = here.merge_base(tip, head) {
+    // A merge of more of them is refused as it is.
+    for shared in shared(&here, tip, head).map_err(|e| git(WHAT, &e))?.into_iter().take(SHARED_MERGES_MAX + 1) {
         bounded(&here, &tree(shared)?, &tree(head)?)?;
     }
+    let apart = |why: Apart| Ok(Pull::Apart { head: commit_id(head), why });
     let commit = match merged(&here, tip, head).map_err(|e| git(WHAT, &e))? {
-        Merged::Unrelated => return Ok(Pull::Unrelated),
-        Merged::Conflicts(paths) => return Ok(Pull::Conflicts(paths)),
+        Merged::Unrelated => return apart(Apart::Unrelated),
+        Merged::Conflicts(paths) => return apart(Apart::Conflicts(paths)),
+        Merged::Doubtful(reason) => return apart(Apart::Doubtful(reason)),
         Merged::Onto => head,
         Merged::Made(commit) => commit,
     };
@@ -82,7 +101,7 @@ pub(super) fn pull(mirror: &Path, remote: &Remote, branch: &str, number: u64) ->
     let too_large = || WorkspaceError::Refused(format!("its commits have more than {PULLED_PACK_BYTES_MAX} bytes"));
     let pack = pack.ok_or_else(too_large)?;
     let proposed = (commit != head).then(|| commit_id(head));
-    let adopted = Adopted { base: target, head: commit_id(commit), proposed, diff, changes };
+    let adopted = Adopted { base: target, head: commit_id(commit), tree: after.id().to_string(), proposed, diff, changes };
     Ok(Pull::Pulled(Box::new(Pulled { adopted, pack })))
 }
 
@@ -150,20 +169,30 @@ pub(super) fn adopt(mirror: &Path, checkout: &Path, base: &str, head: &str) -> R
     let (base, head) = (find(base)?, find(head)?);
     let here = open_or_make(mirror)?;
     bring(&there, &here, &[base, head])?;
+    if shared(&here, base, head).map_err(|e| git(WHAT, &e))?.contains(&head) {
+        let reason = "the base has that commit already, so it brings no patch; name one that the base does not have";
+        return Err(WorkspaceError::Rejected { what: "looking at the commit with the patch", reason: reason.to_owned() });
+    }
     let commit = match merged(&here, base, head).map_err(|e| git(WHAT, &e))? {
         // Two trees that have nothing in common differ as well.
         Merged::Onto | Merged::Unrelated => head,
         Merged::Made(commit) => commit,
         Merged::Conflicts(paths) => {
             let reason = format!("they do not merge ({}); put the patch on top of the base", paths.join(", "));
-            return Err(WorkspaceError::Rejected { what: "merging the commits", reason });
+            return Err(WorkspaceError::Rejected { what: MERGING, reason });
+        }
+        Merged::Doubtful(reason) => {
+            let reason =
+                format!("git may merge them in another way than would be tested: {reason}; put the patch on top of the base");
+            return Err(WorkspaceError::Rejected { what: MERGING, reason });
         }
     };
     let described = || -> Result<Adopted, git2::Error> {
         let tree = |commit: Oid| here.find_commit(commit).and_then(|commit| commit.tree());
-        let (diff, changes) = describe(&here, &tree(base)?, &tree(commit)?)?;
+        let after = tree(commit)?;
+        let (diff, changes) = describe(&here, &tree(base)?, &after)?;
         let proposed = (commit != head).then(|| commit_id(head));
-        Ok(Adopted { base: commit_id(base), head: commit_id(commit), proposed, diff, changes })
+        Ok(Adopted { base: commit_id(base), head: commit_id(commit), tree: after.id().to_string(), proposed, diff, changes })
     };
     described().map_err(|e| git(WHAT, &e))
 }

@@ -10,8 +10,8 @@ use patchwright_domain::proof::findings::{self, Finding};
 use patchwright_domain::proof::secrets;
 use patchwright_domain::proof::test_files::TestFiles;
 
+use super::WorkspaceError;
 use super::mirror::{git, oid, open, read_from};
-use super::{WorkspaceError, declared};
 use crate::guarded::Guarded;
 use crate::syntax::inline;
 
@@ -24,17 +24,17 @@ pub struct Kept {
     pub instruction_fallbacks: Vec<String>,
 }
 
-/// What is found in the difference of two commits, whose files are `changes`.
+/// What is found in the difference of two commits, whose files are `changes`, of which these are `tests`.
 pub(super) fn findings(
     mirror: &Path,
     base: &CommitId,
     head: &CommitId,
     changes: &[Change],
+    tests: TestFiles,
     kept: &Kept,
 ) -> Result<Vec<Finding>, WorkspaceError> {
     let repository = open(mirror)?;
     let mut difference = difference(&repository, base, head).map_err(|e| git("reading the difference", &e))?;
-    let tests = declared::test_files(mirror, base, head, changes)?;
     for (commit, lines) in [(base, &mut difference.removed), (head, &mut difference.added)] {
         let is_marked = mark_tests_in_code(&tests, changes, lines, |path| read_from(&repository, commit, path))?;
         difference.is_whole &= is_marked;
@@ -78,6 +78,7 @@ fn mark_tests_in_code(
     }
     for line in lines {
         line.is_inline_test = tests.declared.contains(&line.path);
+        line.is_of_program = tests.used.contains(&line.path);
         if let Some(parts) = sources.get(line.path.as_str()) {
             line.is_inline_test = parts.is_in_test(line.line);
             line.depends_on_tests = parts.conditions.binary_search(&line.line).is_ok();
@@ -107,6 +108,7 @@ fn difference(repository: &Repository, base: &CommitId, head: &CommitId) -> Resu
                 line: number,
                 text,
                 is_inline_test: false,
+                is_of_program: false,
                 depends_on_tests: false,
             });
         }

@@ -1,13 +1,19 @@
 //! The merge of two commits, made of their objects alone: no working tree, no configuration, no program of a driver.
 //!
 //! The same two commits give the same merge everywhere, so that whoever has both can make it again and check what was said of it.
+//! It is the one that git and the forge make. Where these go by more than both sides' files, which is where the last commits that
+//! both share do not merge themselves, or a folder has moved to which the other side adds, none is made.
 
-use git2::{Commit, ErrorCode, MergeOptions, Oid, Repository, Signature, Time};
+use std::path::Path;
+
+use git2::{Commit, Delta, ErrorCode, Index, MergeOptions, ObjectType, Oid, Repository, Signature, Time, Tree};
 
 /// How many paths are named that do not merge.
 const CONFLICTS_NAMED_MAX: usize = 5;
 /// How many new files are compared with those that are gone, to find what was renamed.
 const RENAMES_MAX: u32 = 200;
+/// How often commits that both sides share are merged with one another, so that there is one to measure both sides against.
+pub(super) const SHARED_MERGES_MAX: usize = 16;
 /// In whose name the merge is made; nobody sees it but whoever makes it again.
 const AUTHOR: (&str, &str) = ("Patchwright", "patchwright@localhost");
 
@@ -19,32 +25,108 @@ pub(super) enum Merged {
     Onto,
     /// These paths were changed on both sides in ways that do not go together.
     Conflicts(Vec<String>),
+    /// Git may make another merge of them than would be made here, for this reason.
+    Doubtful(String),
     /// A commit with both behind it, to which nothing points.
     Made(Oid),
 }
 
 /// Merges `head` into `tip`.
 pub(super) fn merged(here: &Repository, tip: Oid, head: Oid) -> Result<Merged, git2::Error> {
-    let shared = match here.merge_base(tip, head) {
-        Ok(shared) => shared,
-        Err(error) if error.code() == ErrorCode::NotFound => return Ok(Merged::Unrelated),
-        Err(error) => return Err(error),
-    };
-    if shared == tip {
+    let shared = shared(here, tip, head)?;
+    if shared.is_empty() {
+        return Ok(Merged::Unrelated);
+    }
+    if shared.contains(&tip) {
         return Ok(Merged::Onto);
     }
-    let (tip, head) = (here.find_commit(tip)?, here.find_commit(head)?);
-    let mut options = MergeOptions::new();
-    options.find_renames(true).target_limit(RENAMES_MAX);
-    let mut index = here.merge_trees(&here.find_commit(shared)?.tree()?, &tip.tree()?, &head.tree()?, Some(&options))?;
+    let base = match measure(here, &shared, &mut SHARED_MERGES_MAX.clone())? {
+        Ok(base) => base,
+        Err(reason) => return Ok(Merged::Doubtful(reason)),
+    };
+    let mut index = index(here, base, tip, head)?;
     if index.has_conflicts() {
         return Ok(Merged::Conflicts(conflicts(&index)?));
     }
+    if let Some(path) = added_to_a_folder_that_is_gone(here, base, tip, head)? {
+        let reason = format!("one side adds {path} to a folder that the other has moved or removed");
+        return Ok(Merged::Doubtful(reason));
+    }
     let tree = here.find_tree(index.write_tree_to(here)?)?;
-    Ok(Merged::Made(commit(here, &tree, &[&tip, &head])?))
+    Ok(Merged::Made(commit(here, &tree, &[&here.find_commit(tip)?, &here.find_commit(head)?])?))
 }
 
-fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error> {
+/// The last commits that both share: none where they share nothing, and more than one where each was merged into the other before.
+pub(super) fn shared(here: &Repository, one: Oid, other: Oid) -> Result<Vec<Oid>, git2::Error> {
+    match here.merge_bases(one, other) {
+        Ok(shared) => Ok(shared.iter().copied().collect()),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The commit that both sides are measured against: the shared one or, as git does it, the merge of all of them, the oldest
+/// first. Git goes on with the marks of a conflict in there, and libgit2 with other marks, so that one is a reason to stop.
+fn measure(here: &Repository, shared: &[Oid], n_left: &mut usize) -> Result<Result<Oid, String>, git2::Error> {
+    let Some((oldest, newer)) = shared.split_last() else { return Err(git2::Error::from_str("no commit is shared")) };
+    let mut whole = *oldest;
+    for next in newer.iter().rev() {
+        let Some(left) = n_left.checked_sub(1) else {
+            let reason = format!("more than {SHARED_MERGES_MAX} merges of commits that both share would have to be made first");
+            return Ok(Err(reason));
+        };
+        *n_left = left;
+        let base = match self::shared(here, whole, *next)?.as_slice() {
+            [] => return Ok(Err(format!("{whole} and {next}, which both share, have no commit in common"))),
+            // As deep as there are merges left.
+            below => match measure(here, below, n_left)? {
+                Ok(base) => base,
+                Err(reason) => return Ok(Err(reason)),
+            },
+        };
+        let mut index = index(here, base, whole, *next)?;
+        if index.has_conflicts() || added_to_a_folder_that_is_gone(here, base, whole, *next)?.is_some() {
+            return Ok(Err(format!("{whole} and {next}, which both share, do not merge by themselves")));
+        }
+        let tree = here.find_tree(index.write_tree_to(here)?)?;
+        whole = commit(here, &tree, &[&here.find_commit(whole)?, &here.find_commit(*next)?])?;
+    }
+    Ok(Ok(whole))
+}
+
+fn index(here: &Repository, base: Oid, one: Oid, other: Oid) -> Result<Index, git2::Error> {
+    let mut options = MergeOptions::new();
+    options.find_renames(true).target_limit(RENAMES_MAX);
+    here.merge_trees(&tree(here, base)?, &tree(here, one)?, &tree(here, other)?, Some(&options))
+}
+
+/// A file that one side adds to a folder of the base's that the other side does not have. Where that side has moved it, git moves
+/// the file as well or asks; libgit2 knows of no folders that move.
+fn added_to_a_folder_that_is_gone(here: &Repository, base: Oid, one: Oid, other: Oid) -> Result<Option<String>, git2::Error> {
+    let base = tree(here, base)?;
+    let (one, other) = (tree(here, one)?, tree(here, other)?);
+    for (adding, moving) in [(&one, &other), (&other, &one)] {
+        let is_folder =
+            |tree: &Tree<'_>, path: &Path| tree.get_path(path).is_ok_and(|found| found.kind() == Some(ObjectType::Tree));
+        let difference = here.diff_tree_to_tree(Some(&base), Some(adding), None)?;
+        let added = difference.deltas().filter(|delta| delta.status() == Delta::Added);
+        let gone = added.filter_map(|delta| delta.new_file().path().map(Path::to_owned)).find(|path| {
+            // The path itself and the root are no folder that moves.
+            let mut folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+            folders.any(|folder| is_folder(&base, folder) && !is_folder(moving, folder))
+        });
+        if let Some(path) = gone {
+            return Ok(Some(path.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn tree(here: &Repository, commit: Oid) -> Result<Tree<'_>, git2::Error> {
+    here.find_commit(commit)?.tree()
+}
+
+fn conflicts(index: &Index) -> Result<Vec<String>, git2::Error> {
     let mut paths = Vec::new();
     for conflict in index.conflicts()? {
         let conflict = conflict?;
@@ -57,7 +139,7 @@ fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error> {
     Ok(paths)
 }
 
-fn commit(here: &Repository, tree: &git2::Tree<'_>, parents: &[&Commit<'_>; 2]) -> Result<Oid, git2::Error> {
+fn commit(here: &Repository, tree: &Tree<'_>, parents: &[&Commit<'_>; 2]) -> Result<Oid, git2::Error> {
     // Without a date, for there is none that both sides know.
     let author = Signature::new(AUTHOR.0, AUTHOR.1, &Time::new(0, 0))?;
     let message = format!("Merge {} into {}\n", parents[1].id(), parents[0].id());

@@ -207,6 +207,14 @@ pub(super) fn paths(mirror: &Path, commit: &CommitId) -> Result<Vec<String>, Wor
     Ok(paths)
 }
 
+/// What stands in a folder of a commit, beside folders.
+pub(super) enum Entry {
+    /// A regular file.
+    File(Oid),
+    /// A link; what it holds is where it leads.
+    Link(Oid),
+}
+
 /// Shows a commit's regular files, each by its directory, which is empty or ends with a slash, and its name; as many as are
 /// looked through.
 pub(super) fn each_file(
@@ -214,19 +222,37 @@ pub(super) fn each_file(
     commit: &CommitId,
     mut look: impl FnMut(&str, &str, Oid),
 ) -> Result<(), WorkspaceError> {
+    let mut look = |directory: &str, name: &str, entry: Entry| {
+        if let Entry::File(id) = entry {
+            look(directory, name, id);
+        }
+    };
+    each_entry(repository, commit, &mut look).map(|_| ())
+}
+
+/// Shows a commit's files and links in the same way, and says whether those were all.
+pub(super) fn each_entry(
+    repository: &Repository,
+    commit: &CommitId,
+    mut look: impl FnMut(&str, &str, Entry),
+) -> Result<bool, WorkspaceError> {
     let tree = repository.find_commit(oid(commit)).and_then(|commit| commit.tree()).map_err(|e| git("reading the base", &e))?;
     let mut n_seen = 0;
     let walked = tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
-        n_seen += 1;
-        let is_regular = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
-        if let (true, Ok(name)) = (is_regular, entry.name()) {
-            look(directory, name, entry.id());
+        if n_seen >= SURVEY_ENTRIES_MAX {
+            return TreeWalkResult::Abort;
         }
-        if n_seen < SURVEY_ENTRIES_MAX { TreeWalkResult::Ok } else { TreeWalkResult::Abort }
+        n_seen += 1;
+        if let (Some(ObjectType::Blob), Ok(name)) = (entry.kind(), entry.name()) {
+            let id = entry.id();
+            look(directory, name, if entry.filemode() == LINK { Entry::Link(id) } else { Entry::File(id) });
+        }
+        TreeWalkResult::Ok
     });
     match walked {
         Err(error) if n_seen < SURVEY_ENTRIES_MAX => Err(git("looking through the base", &error)),
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(_) => Ok(false),
     }
 }
 

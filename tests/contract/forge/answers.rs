@@ -31,7 +31,7 @@ async fn what_was_answered_to_one_grant_is_not_given_to_another() {
     let scene = Scene::set().await;
     scene.forge.context(&scene.spec()).await.expect("GitHub answers");
     let mut spec = scene.spec();
-    spec.task = Task::ProvePullRequest { pull_request: scene.issue };
+    spec.task = Task::ProvePullRequest { pull_request: scene.issue, is_about_the_build: false };
     scene.forge.pull_request(&spec).await.expect("GitHub answers");
     assert_eq!(statuses(&scene), [200, 200]);
     scene.end().await;

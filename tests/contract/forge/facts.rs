@@ -51,7 +51,7 @@ async fn nobody_has_no_role() {
 async fn a_pull_request_is_told_from_an_issue() {
     let scene = Scene::set().await;
     let mut spec = scene.spec();
-    let about = |number| Task::ProvePullRequest { pull_request: IssueNumber(number) };
+    let about = |number| Task::ProvePullRequest { pull_request: IssueNumber(number), is_about_the_build: false };
     spec.task = about(scene.issue.0);
     assert_eq!(scene.forge.pull_request(&spec).await.expect("GitHub answers"), None);
     let files: [(&str, &[u8], bool); 1] = [("fix", b"x", false)];

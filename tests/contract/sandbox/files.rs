@@ -1,5 +1,7 @@
 //! The files of a workspace, read and written from outside.
 
+use patchwright::sandbox::stamps::Look;
+
 use super::*;
 
 #[tokio::test]
@@ -67,4 +69,31 @@ async fn only_regular_files_of_a_sane_size_are_read() {
     is_path_error(place.executor.write(&[("pipe/below".to_owned(), Some(regular("x")))]).await);
     place.executor.write(&[("pipe".to_owned(), Some(regular("no pipe any more")))]).await.unwrap();
     assert_eq!(place.executor.read("pipe").await.unwrap(), Some(regular("no pipe any more")));
+}
+
+#[tokio::test]
+async fn what_a_command_changed_is_seen_whatever_it_is_called_and_put_back() {
+    let mut place = Place::new().await;
+    let make = "mkdir -p a/b target kept/target && echo one > a/b/file && ln -s file a/b/link && echo x > target/out && \
+                echo x > kept/target/in && echo x > \"$(printf 'a/line\\nbreak')\" && echo x > 'a/back\\slash'";
+    assert_eq!(place.prints(make).await, "");
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let look = Look { left_out: names(&["target"]), kept: names(&["kept/target"]), is_first: true };
+    let before = place.executor.stamps(&look).await.unwrap();
+    let paths: Vec<&str> = before.entries.keys().map(String::as_str).collect();
+    let expected =
+        ["", "a", "a/b", "a/b/file", "a/b/link", "a/back\\\\slash", "a/line\nbreak", "kept", "kept/target", "kept/target/in"];
+    assert_eq!((paths.as_slice(), before.is_whole), (expected.as_slice(), true));
+    let change = "mv a/b a/c && mv a/c a/b && echo two > a/b/file && echo one > a/b/file";
+    assert_eq!(place.prints(change).await, "");
+    let after = place.executor.stamps(&Look { is_first: false, ..look.clone() }).await.unwrap();
+    let changed = before.entries.iter().filter(|(path, stamp)| after.entries.get(*path) != Some(stamp));
+    assert_eq!(changed.map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["a", "a/b", "a/b/file"]);
+}
+
+#[tokio::test]
+async fn a_tree_that_is_deeper_than_anybody_looks_is_told_as_such() {
+    let mut place = Place::new().await;
+    assert_eq!(place.prints("mkdir -p $(printf 'd/%.0s' {1..200})").await, "");
+    assert!(!place.executor.stamps(&Look::default()).await.unwrap().is_whole);
 }

@@ -9,6 +9,8 @@ use patchwright::store::sqlite::SqliteStore;
 use patchwright::store::{Decided, JobState, Lanes, StoreError};
 use patchwright_domain::event::RawDelivery;
 use patchwright_domain::policy::Decision;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify;
 
 use super::{Shared, assert_chained, at, begin, claim, claimed, delivery, id, note, spec, start, told};
 
@@ -177,13 +179,15 @@ async fn a_body_that_cannot_be_read_does_not_block_the_others() {
 async fn the_log_is_moved_into_the_database_beside_the_writer() {
     let disk = Disk::new();
     let store = disk.open().await;
+    let written = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).expect("files can be watched");
+    inotify::add_watch(&written, &disk.file, inotify::WatchFlags::MODIFY).expect("the file is there");
     let artifact = store.put_artifact((0..200_000_u32).flat_map(u32::to_le_bytes).collect()).await.expect("the store takes it");
-    let is_moved = async {
-        while std::fs::metadata(&disk.file).expect("it is there").len() < 800_000 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, is_moved).await.expect("the log is moved");
+    let patience = Timespec { tv_sec: PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
+    while std::fs::metadata(&disk.file).expect("it is there").len() < 800_000 {
+        let n_ready = poll(&mut [PollFd::new(&written, PollFlags::IN)], Some(&patience)).expect("it can be waited for");
+        assert_eq!(n_ready, 1, "the log is not moved");
+        while rustix::io::read(&written, &mut [0; 4096]).is_ok() {}
+    }
     assert_eq!(store.artifact(&artifact).await.expect("it is there").len(), 800_000);
 }
 

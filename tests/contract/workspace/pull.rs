@@ -1,7 +1,7 @@
 //! What a pull request changes, whoever has made it.
 
 use git2::{Oid, Repository};
-use patchwright::workspace::{Pull, Pulled, WorkspaceError};
+use patchwright::workspace::{Apart, Pull, Pulled, WorkspaceError};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::CommitId;
 
@@ -85,7 +85,7 @@ async fn a_pull_request_that_is_not_there_or_shares_nothing_is_told_apart() {
     assert_eq!(rejection(pull(&desk).await), "fetching the repository: there is no pull request #3");
     let bare = desk.bare();
     commit(&bare, PULL, tree_of(&bare, &[("other", b"x\n", PLAIN)]));
-    assert!(matches!(pull(&desk).await, Ok(Pull::Unrelated)));
+    assert!(matches!(pull(&desk).await, Ok(Pull::Apart { why: Apart::Unrelated, .. })));
     let elsewhere = desk.repo.on_branch("release").expect("a plain name");
     let missing = desk.workspaces.pull(&elsewhere, local(&desk.folder), IssueNumber(3)).await;
     assert_eq!(rejection(missing), "fetching the repository: there is no branch `release`");
@@ -145,10 +145,12 @@ async fn folders_that_are_too_deep_are_refused() {
 async fn what_was_changed_on_both_sides_is_in_the_way() {
     let desk = Desk::with(&BASE).await;
     let bare = desk.bare();
-    behind(&bare, &desk.base, PULL, tree_of(&bare, &[BASE[1], ("README", b"two\n", PLAIN)]));
+    let proposed = behind(&bare, &desk.base, PULL, tree_of(&bare, &[BASE[1], ("README", b"two\n", PLAIN)]));
     behind(&bare, &desk.base, "refs/heads/main", tree_of(&bare, &[BASE[1], ("README", b"three\n", PLAIN)]));
     match pull(&desk).await {
-        Ok(Pull::Conflicts(paths)) => assert_eq!(paths, ["README"]),
+        Ok(Pull::Apart { head, why: Apart::Conflicts(paths) }) => {
+            assert_eq!((head, paths), (proposed, vec!["README".to_owned()]))
+        }
         other => panic!("it goes together: {other:?}"),
     }
 }

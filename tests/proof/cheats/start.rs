@@ -146,7 +146,7 @@ fn what_builds_the_tests_proves_nothing() {
                 ),
                 ("src/checks.rs", Some(OTHER_TESTS)),
             ],
-            doubt: Some("inconclusive"),
+            doubt: Some("regression"),
         },
     ]);
 }

@@ -74,8 +74,8 @@ impl World {
             text = text.replace(&format!("{} tokens in", usage.input_tokens), "N tokens in");
             text = text.replace(&format!("{} out", usage.output_tokens), "N out");
             let base = run.prepared().map(|prepared| (prepared.base.clone(), "BASE"));
-            let head = run.judged().map(|judged| (judged.proposal.commit.clone(), "HEAD"));
-            for (commit, name) in base.into_iter().chain(head) {
+            let head = run.judged().map(|judged| judged.proposal.commit.clone()).or_else(|| run.proposed().cloned());
+            for (commit, name) in base.into_iter().chain(head.map(|head| (head, "HEAD"))) {
                 text = text.replace(commit.as_str(), name).replace(commit.short(), name);
             }
         }

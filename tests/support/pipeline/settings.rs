@@ -11,7 +11,7 @@ use secrecy::SecretString;
 /// A secret of the operator's, which nobody is told.
 pub(crate) const OPERATORS_SECRET: &str = "Grizzly_Marmalade_17";
 
-pub(super) fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
+pub(super) fn settings(web_url: &str, limits_of_day: Limits, operators_secret: &str) -> Settings {
     Settings {
         test_timeout: Duration::from_secs(60),
         proof_runs: 2,
@@ -26,6 +26,6 @@ pub(super) fn settings(web_url: &str, limits_of_day: Limits) -> Settings {
         lanes: Lanes::default(),
         limits_of_day,
         patch_size: patchwright::config::Limits::default().patch_size(),
-        guarded: Guarded::default().with([("`model.api_key`", SecretString::from(OPERATORS_SECRET))]),
+        guarded: Guarded::default().with([("`model.api_key`", SecretString::from(operators_secret))]),
     }
 }

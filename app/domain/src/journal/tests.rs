@@ -1,4 +1,4 @@
-use super::{BrokenChain, CommitId, Digest, Entry, EntryKind, Failure, Outcome};
+use super::{BrokenChain, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome};
 use crate::effect::{Annotation, CheckName, Effect, Level, Receipt, Subject};
 use crate::event::IssueNumber;
 use crate::proof::{Doubt, Evidence, Exit};
@@ -100,6 +100,10 @@ fn one_of_each() -> Vec<EntryKind> {
         EntryKind::Failed { failure, effect: Some(key) },
         EntryKind::Completed { outcome: Outcome::Proven },
         EntryKind::Adopted { adopted: sample::adopted() },
+        EntryKind::Unmerged {
+            head: sample::adopted().proposal.commit,
+            conclusion: Conclusion::new(Outcome::NeedsInput, "Why.", "What."),
+        },
     ]
 }
 
@@ -192,6 +196,7 @@ fn the_stored_format_stays() {
     {"entry":"failed","failure":{"conclusion":{"outcome":"failed","cause":"It came to this.","next_step":"Go on."},"internal":"403"},"effect":"42832cb716e3f588/branch"}
     {"entry":"completed","outcome":"proven"}
     {"entry":"adopted","adopted":{"branch":"main","base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","proposal":{"commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","pack":"4862f447f2c7f272fa2f4aaf89dadb3b1ac09105bd5864f8d1a0c9452bb0a226","diff":"df087996d45b03e7eb8c133c0298fd98d35113fca26aaba58612fef3cc212cad","answer":"0db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9","transcript":"54e6289e14c7b0e7ad9acc2dfc4c1e3d027d0eef7f5c4c3fe7c292761d0e06a6","changes":[{"path":"src/lib.rs","kind":"modified","lines_added":3,"lines_removed":1}]}}}
+    {"entry":"unmerged","head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","conclusion":{"outcome":"needs_input","cause":"Why.","next_step":"What."}}
     "#);
 }
 

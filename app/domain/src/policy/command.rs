@@ -1,11 +1,11 @@
 //! Reads commands out of a comment's Markdown.
 //!
 //! ```text
-//! command = mention [","|":"] ("fix" [request] | "prove")
+//! command = mention [","|":"] ("fix" [request] | "prove" ["build"])
 //! ```
 //! The mention stands as a word of its own in running text. One inside a code block, a code span, a quote, a link, an
 //! image, an HTML block or comment, struck-through text or an e-mail address is no command. The request is the rest of
-//! its paragraph; "this" and "it" alone mean the issue itself. What stands behind "prove" says nothing.
+//! its paragraph; "this" and "it" alone mean the issue itself. What else stands behind "prove" says nothing.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
@@ -21,7 +21,10 @@ pub enum Command {
         request: Option<Untrusted>,
     },
     /// Run the proof on what the pull request changes.
-    Prove,
+    Prove {
+        /// Whether it mends what does not build or load.
+        is_about_the_build: bool,
+    },
     /// A word that is no command.
     Unknown {
         /// The word, shortened and in plain letters.
@@ -63,7 +66,8 @@ fn command(text: &str) -> Command {
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     if word.eq_ignore_ascii_case("prove") {
-        return Command::Prove;
+        let word = rest.trim_start().split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).next();
+        return Command::Prove { is_about_the_build: word.is_some_and(|word| word.eq_ignore_ascii_case("build")) };
     }
     if !word.eq_ignore_ascii_case("fix") {
         let word = word.chars().take(WORD_CHARS_MAX).collect();

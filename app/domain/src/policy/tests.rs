@@ -97,7 +97,7 @@ fn a_proof_is_a_job_without_a_model() {
     for on_pull_request in [true, false] {
         let asked = comment(Comment { body: "@codex prove", on_pull_request, ..FIX });
         let Decision::Start { spec, because } = decide(&asked, &deployment(), &facts()) else { panic!("a start") };
-        assert_eq!((&spec.task, &spec.key), (&Task::ProvePullRequest { pull_request: ISSUE }, &key()));
+        assert_eq!((&spec.task, &spec.key), (&Task::ProvePullRequest { pull_request: ISSUE, is_about_the_build: false }, &key()));
         assert_eq!((spec.budget.turns, spec.budget.tokens, spec.budget.cost_microusd, spec.budget.attempts), (0, 0, 0, 1));
         assert_eq!(spec.budget.wall_clock_ms, sample::BUDGET.wall_clock_ms);
         assert_eq!(because, "`prove` was asked for by octocat, who has the role write");

@@ -35,7 +35,10 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
                 }
                 Some(command::Command::Fix { request }) => (Task::FixIssue { issue: *issue, request }, "`fix` was asked for"),
                 // On an issue as well: whoever may ask is told where to.
-                Some(command::Command::Prove) => (Task::ProvePullRequest { pull_request: *issue }, "`prove` was asked for"),
+                Some(command::Command::Prove { is_about_the_build }) => {
+                    let what = if is_about_the_build { "`prove build` was asked for" } else { "`prove` was asked for" };
+                    (Task::ProvePullRequest { pull_request: *issue, is_about_the_build }, what)
+                }
                 Some(command::Command::Unknown { word }) => return Err(format!("there is no command `{word}`")),
                 None => return Err(format!("the comment holds no command to {}", deployment.mention)),
             };

@@ -17,6 +17,8 @@ pub struct Line {
     pub text: String,
     /// Whether it stands in a test inside the code, or in a file that only tests have, where that can be told.
     pub is_inline_test: bool,
+    /// Whether it stands in a file of tests that the program has as well.
+    pub is_of_program: bool,
     /// Whether the code is made another here where it is tested, where that can be told.
     pub depends_on_tests: bool,
 }
@@ -24,7 +26,7 @@ pub struct Line {
 impl Line {
     /// Whether it is part of a test, by its file or by its place in it.
     pub fn is_test(&self) -> bool {
-        self.is_inline_test || is_test_path(&self.path)
+        !self.is_of_program && (self.is_inline_test || is_test_path(&self.path))
     }
 }
 

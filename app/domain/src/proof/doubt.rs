@@ -26,6 +26,8 @@ pub enum Doubt {
     Suspect,
     /// Tests that must fail were not reported as failing with the patch, and were without it.
     RunnerDeceives,
+    /// It could not be seen whether files of tests were changed while they ran.
+    Unwatched,
     /// With the patch's own tests the fault that it mends is not seen any more.
     TestsWeakened,
     /// The patch's own tests fail with it.
@@ -54,6 +56,9 @@ impl Doubt {
             Self::RunnerDeceives => {
                 "With the patch, tests of the harness that must fail were not reported as failing: it changes what the test runner reports."
             }
+            Self::Unwatched => {
+                "Whether the tests' files were changed while they ran could not be seen, so their passing says nothing about the patch."
+            }
             Self::TestsWeakened => {
                 "The patch mends what the tests of the base show, but its own versions of those tests pass without it."
             }
@@ -81,8 +86,13 @@ impl Doubt {
             Self::Suspect => "Read the places that are named, and decide by hand.",
             Self::Flaky => "Make the test steady, or review the patch by hand.",
             Self::RunnerDeceives => "Do not merge this without reading every line: honest code has no reason to do that.",
+            Self::Unwatched => {
+                "See that the tests leave no more in their tree than can be looked through (a million files, 128 folders deep), or review the patch by hand."
+            }
             Self::TestsWeakened | Self::OwnTestsFail => "Look at the patch's tests first, or ask again.",
-            Self::DoesNotBuild => "Review the patch by hand, or add a failing test that can be built without it, and ask again.",
+            Self::DoesNotBuild => {
+                "Add a failing test that can be built without the patch; where the build is what it mends, ask for that: `prove build`, or `patchwright prove --build`."
+            }
         }
     }
 
@@ -98,6 +108,7 @@ impl Doubt {
             | Self::Flaky
             | Self::Suspect
             | Self::RunnerDeceives
+            | Self::Unwatched
             | Self::DoesNotBuild => false,
         }
     }

@@ -26,13 +26,21 @@ const LINE_CHARS_MAX: usize = 120;
 pub struct Finding {
     /// What was looked for.
     pub gate: Gate,
-    /// The file.
+    /// The file; empty where it is about the tests as a whole.
     pub path: String,
     /// The line's number in it, where it is about a line; where that is gone, of the line that stands in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// The line itself, or what became of the file.
     pub told: String,
+}
+
+impl Finding {
+    /// Where it is, for people: a line of a file, a file, or no place of its own.
+    pub fn place(&self) -> Option<String> {
+        let place = self.line.map_or_else(|| self.path.clone(), |line| format!("{}:{line}", self.path));
+        (!self.path.is_empty()).then_some(place)
+    }
 }
 
 /// What is looked for in a patch.
@@ -65,6 +73,12 @@ pub enum Gate {
     AsksTheEnvironment,
     /// Code reaches for the test runner or its assertions, or changes tests while they run.
     ReachesForTheRunner,
+    /// The program has a file of tests that it did not have.
+    UsesTests,
+    /// A file may be a test or code, and nothing tells which.
+    MayBeATest,
+    /// A file of tests was changed while the tests ran.
+    TestsRewritten,
     /// Code ends its process, which would end the tests'.
     EndsTheProcess,
     /// A file that building makes, or somebody else's code.
@@ -102,6 +116,9 @@ impl Gate {
             | Self::KnowsItIsTested
             | Self::AsksTheEnvironment
             | Self::ReachesForTheRunner
+            | Self::UsesTests
+            | Self::MayBeATest
+            | Self::TestsRewritten
             | Self::EndsTheProcess
             | Self::Artefact
             | Self::Binary
@@ -129,6 +146,9 @@ impl Gate {
             Self::KnowsItIsTested => "The code asks whether it is being tested.",
             Self::AsksTheEnvironment => "The code asks for its environment, which differs between a test and its use.",
             Self::ReachesForTheRunner => "The code reaches for the test runner, or for the tests while they run.",
+            Self::UsesTests => "The program now uses a file of tests, which is not looked through as its code is.",
+            Self::MayBeATest => "It cannot be told whether this is code or a test, so nothing shows what the tests say about it.",
+            Self::TestsRewritten => "A file of tests is changed while the tests run, so what they say is not what was read.",
             Self::EndsTheProcess => "The code ends its process, and with it the tests'.",
             Self::Artefact => "This is made by a build, or is somebody else's code; no test speaks about where it comes from.",
             Self::Binary => "This is not text, so that nobody can read what it changes.",
@@ -149,6 +169,7 @@ pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit], fa
     }
     findings.extend(files::of_files(changes, difference, fallbacks));
     findings.extend(kept_tests::of_tests(changes, difference));
+    findings.extend(difference.test_files.findings());
     findings.extend(difference.added.iter().filter_map(signs::of_line));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.gate.weight()));
     findings.truncate(FINDINGS_MAX);

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::{Plan, runner};
 use crate::journal::{Change, ChangeKind};
+use crate::proof::census::Census;
 use crate::proof::findings::{FINDINGS_MAX, Finding, Weight};
 use crate::proof::test_files::TestFiles;
 use crate::proof::{Account, Colour, Doubt, Evidence, Exit, Run, Verdict, paths};
@@ -83,8 +84,8 @@ pub struct Ran {
     pub results: Option<Results>,
     /// Where tests that must fail were laid into the tree: how many of them were reported as failing, and how many there were.
     pub canaries: Option<Canaries>,
-    /// The files of tests that were changed meanwhile; what is not known counts as none.
-    pub rewritten: Vec<String>,
+    /// The files of tests that were changed meanwhile; none at all where nobody looked, or could see.
+    pub rewritten: Option<Vec<String>>,
 }
 
 /// What became of the tests that must fail.
@@ -140,8 +141,9 @@ pub struct Inquiry<'a> {
     pub n_runs: usize,
     /// Whether canaries can be laid.
     pub has_canaries: bool,
-    /// Whether the request is about a build that fails, so that a failure to compile or import counts as one.
-    pub is_about_the_build: bool,
+    /// Where the request is about a base that does not build or load, the tests that its sources name: then its failure to compile
+    /// or import counts as one, and with the patch each of them has to be run.
+    pub build: Option<&'a Census>,
     /// The files that hold both code and tests and can be taken apart.
     pub mixed: &'a [Mixed],
     /// Which of its files are tests.
@@ -178,7 +180,7 @@ impl<'a> Inquiry<'a> {
             let doubt = if old.is_always_worse() { Doubt::Regression } else { Doubt::Flaky };
             return Ok(self.unproven(doubt, Some(&old), runs));
         }
-        if old.mends(self.is_about_the_build) {
+        if old.mends(self.is_about_the_build(runs)) {
             return self.conclude(&old, runs);
         }
         if self.has(Part::Tests) && self.has(Part::Code) {
@@ -189,7 +191,7 @@ impl<'a> Inquiry<'a> {
             if old.is_made_right_by_tests(&new) {
                 return Ok(self.unproven(Doubt::StillRed, Some(&old), runs));
             }
-            if new.mends(self.is_about_the_build) {
+            if new.mends(self.is_about_the_build(runs)) {
                 return self.conclude(&new, runs);
             }
             let was_red = old.colours().1 == Colour::Red;
@@ -214,30 +216,45 @@ impl<'a> Inquiry<'a> {
         let is_reported = pair.table.is_some();
         self.repeat(&pair.without, is_reported)?;
         self.repeat(&pair.with, is_reported)?;
-        let rewritten = rewritten::found(runs, pair.without.0, pair.with.0);
+        if pair.with.1.iter().any(|ran| ran.rewritten.is_none()) {
+            return Ok(self.unproven(Doubt::Unwatched, Some(pair), runs));
+        }
+        let rewritten = rewritten::found(runs, pair.with.0).map_err(|rewritten::Unseen| (Stand::Base, false))?;
         if !rewritten.is_empty() {
             let found = [rewritten, self.findings(runs)].concat();
             return Ok(self.unproven_for(found, Doubt::Suspect, Some(pair), runs));
         }
-        let is_honest = pair.is_runner_honest();
+        let is_about_the_build = self.is_about_the_build(runs);
+        let is_honest = pair.is_runner_honest(is_about_the_build);
         if is_honest == Some(false) || self.is_control_silenced(pair, runs)? {
             return Ok(self.unproven(Doubt::RunnerDeceives, Some(pair), runs));
         }
-        if !pair.mends(self.is_about_the_build) {
+        if !pair.mends(is_about_the_build) {
             return Ok(self.unproven(Doubt::Flaky, Some(pair), runs));
+        }
+        let missing = self.build.filter(|_| is_about_the_build).map(|census| pair.missing(census)).unwrap_or_default();
+        if !missing.is_empty() {
+            let found = [missing, self.findings(runs)].concat();
+            return Ok(self.unproven_for(found, Doubt::Suspect, Some(pair), runs));
         }
         if let Some(doubt) = self.doubt_of_tests(pair, runs)? {
             return Ok(self.unproven(doubt, Some(pair), runs));
         }
         let account = Account {
             runs: runs.iter().map(Ran::told).collect(),
-            reproducers: pair.reproducers(self.is_about_the_build).take(REPRODUCERS_MAX).collect(),
+            reproducers: pair.reproducers(is_about_the_build).take(REPRODUCERS_MAX).collect(),
             table: pair.table.clone(),
             is_runner_honest: is_honest,
             findings: self.findings(runs),
         };
         let (base, head) = (pair.without.1[0].evidence.clone(), pair.with.1[0].evidence.clone());
         Ok(Verdict::Proven { base, head, account: Some(Box::new(account)) })
+    }
+
+    /// Whether a failure to build or load is what the patch is to mend: it was asked for, and the base itself has one. What the
+    /// patch's own tests need of its code is no such failure.
+    fn is_about_the_build(&self, runs: &[Ran]) -> bool {
+        self.build.is_some() && runs.iter().find(|ran| ran.stand == Stand::Base).is_some_and(Ran::is_broken)
     }
 
     /// Whether tests that must fail are not reported so where the patch's tests are, and are reported on the base: then it is the
@@ -324,7 +341,11 @@ impl<'a> Inquiry<'a> {
             runs: runs.iter().map(Ran::told).collect(),
             reproducers: Vec::new(),
             table: pair.and_then(|pair| pair.table.clone()),
-            is_runner_honest: if doubt == Doubt::RunnerDeceives { Some(false) } else { pair.and_then(Pair::is_runner_honest) },
+            is_runner_honest: if doubt == Doubt::RunnerDeceives {
+                Some(false)
+            } else {
+                pair.and_then(|pair| pair.is_runner_honest(false))
+            },
             findings,
         };
         let evidence = |stand: Option<&(Stand, Vec<&Ran>)>| stand.map(|(_, runs)| runs[0].evidence.clone());

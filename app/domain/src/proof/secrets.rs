@@ -17,7 +17,7 @@ mod veil;
 
 use layers::Layer;
 
-pub use veil::Veil;
+pub use veil::{Plain, Veil};
 
 /// How much of what is added is looked through, in bytes.
 const SCANNED_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -166,6 +166,19 @@ pub fn redacted(text: &str, own: &[Own<'_>]) -> String {
 fn parts(value: &str) -> impl Iterator<Item = &str> {
     let lines = value.lines().filter(|line| line.len() >= OWN_LINE_BYTES_MIN && !line.starts_with("-----"));
     [value.trim()].into_iter().filter(|value| value.len() >= OWN_BYTES_MIN).chain(lines)
+}
+
+/// Why a secret of the server's own is hard to keep, if it is.
+pub fn weakness(value: &str) -> Option<&'static str> {
+    let value = value.trim();
+    let is_word = |c: char| c.is_ascii_lowercase() || matches!(c, '-' | '_' | '.' | ' ');
+    if value.len() < OWN_BYTES_MIN {
+        Some("is so short that it is looked for nowhere")
+    } else if value.chars().all(is_word) {
+        Some("is a plain word: a run ends where it stands in the name of a branch or in what is signed")
+    } else {
+        None
+    }
 }
 
 /// What stands for a text of which nobody knows what is in it.

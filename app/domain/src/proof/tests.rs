@@ -107,6 +107,7 @@ fn every_doubt_has_a_sentence_and_a_next_step() {
         Doubt::Flaky,
         Doubt::Suspect,
         Doubt::RunnerDeceives,
+        Doubt::Unwatched,
         Doubt::TestsWeakened,
         Doubt::OwnTestsFail,
         Doubt::DoesNotBuild,
@@ -123,9 +124,10 @@ fn every_doubt_has_a_sentence_and_a_next_step() {
     A test that should show it does not always end the same way on the same tree, so it shows nothing. Make the test steady, or review the patch by hand.
     The patch has lines or files that could make its tests pass for another reason than that it is right; they are named below. Read the places that are named, and decide by hand.
     With the patch, tests of the harness that must fail were not reported as failing: it changes what the test runner reports. Do not merge this without reading every line: honest code has no reason to do that.
+    Whether the tests' files were changed while they ran could not be seen, so their passing says nothing about the patch. See that the tests leave no more in their tree than can be looked through (a million files, 128 folders deep), or review the patch by hand.
     The patch mends what the tests of the base show, but its own versions of those tests pass without it. Look at the patch's tests first, or ask again.
     The tests that come with the patch fail with it. Look at the patch's tests first, or ask again.
-    Without the patch the tests cannot be compiled or imported, so that nothing shows what they would say of the code. Review the patch by hand, or add a failing test that can be built without it, and ask again.
+    Without the patch the tests cannot be compiled or imported, so that nothing shows what they would say of the code. Add a failing test that can be built without the patch; where the build is what it mends, ask for that: `prove build`, or `patchwright prove --build`.
     "#);
     let mended: Vec<Doubt> = doubts.into_iter().filter(|doubt| doubt.is_worth_a_round()).collect();
     assert_eq!(mended, [Doubt::StillRed, Doubt::Regression, Doubt::TestsWeakened, Doubt::OwnTestsFail]);

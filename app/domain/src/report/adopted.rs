@@ -53,7 +53,13 @@ pub fn check(story: &Story<'_>, verdict: Option<&Verdict>) -> (String, String) {
 
 /// Which commit was looked at, against which, and whether the pull request still points there.
 fn subject(body: &mut String, story: &Story<'_>) {
-    let Some(adopted) = story.adopted else { return };
+    let Some(adopted) = story.adopted else {
+        if let Some(head) = story.proposed {
+            let _ = write!(body, "\n\nThis is about the commit {}.", code(head.short()));
+            moved(body, story);
+        }
+        return;
+    };
     let (head, base, branch) = (code(adopted.proposed().short()), code(adopted.base.short()), code(&adopted.branch));
     let merged = if adopted.head.is_some() {
         format!("merged into {base}, where {branch} pointed: what {branch} has gained since it was begun counts.")
@@ -61,6 +67,11 @@ fn subject(body: &mut String, story: &Story<'_>) {
         format!("on top of {base}, where {branch} pointed.")
     };
     let _ = write!(body, "\n\nThis is about the commit {head}, {merged}");
+    moved(body, story);
+}
+
+/// Whether the pull request points elsewhere by now.
+fn moved(body: &mut String, story: &Story<'_>) {
     if let Some(now) = story.moved_to {
         let now = code(now.short());
         let _ = write!(

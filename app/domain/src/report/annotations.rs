@@ -10,11 +10,11 @@ const MESSAGE_CHARS_MAX: usize = 1_000;
 /// The line of a finding that is about a whole file: an annotation has to stand somewhere.
 const FIRST_LINE: u32 = 1;
 
-/// One annotation for each finding of a verdict, in their order. What runners report of a test has no place in a file, so
-/// that failing tests have none.
+/// One annotation for each finding of a verdict that has a place, in their order. What runners report of a test has none in a
+/// file, so that failing tests have none.
 pub fn annotations(verdict: &Verdict) -> Vec<Annotation> {
     let findings = verdict.account().map(|account| account.findings.as_slice()).unwrap_or_default();
-    findings.iter().map(annotation).collect()
+    findings.iter().filter(|finding| !finding.path.is_empty()).map(annotation).collect()
 }
 
 /// The forge shows titles and messages as plain text: no Markdown, no mentions.

@@ -111,9 +111,9 @@ fn findings(body: &mut String, account: &Account) {
 }
 
 fn listed(body: &mut String, findings: &[&Finding]) {
-    for Finding { gate, path, line, told } in findings.iter().take(FINDINGS_LISTED_MAX) {
-        let place = line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"));
-        let _ = write!(body, "\n\n- {} {}: {}", gate.sentence(), code(&place), code(told));
+    for finding in findings.iter().take(FINDINGS_LISTED_MAX) {
+        let place = finding.place().map(|place| format!(" {}:", code(&place))).unwrap_or_default();
+        let _ = write!(body, "\n\n- {}{place} {}", finding.gate.sentence(), code(&finding.told));
     }
     if let Some(n_more) = findings.len().checked_sub(FINDINGS_LISTED_MAX).filter(|n| *n > 0) {
         let _ = write!(body, "\n\nand {n_more} more such places.");
@@ -123,13 +123,16 @@ fn listed(body: &mut String, findings: &[&Finding]) {
 /// What moved, test by test.
 fn by_test(body: &mut String, account: &Account) {
     let Some(table) = &account.table else { return };
-    if !account.reproducers.is_empty() {
-        let _ = write!(
-            body,
-            "\n\n**{} without the patch's code and {} with it, every time.**",
-            counted(account.reproducers.len(), "test fails", "tests fail"),
-            if account.reproducers.len() == 1 { "passes" } else { "pass" }
-        );
+    let is_built = |test: &&String| table.moved(Movement::New).any(|row| row.test == **test);
+    let (built, mended): (Vec<&String>, Vec<&String>) = account.reproducers.iter().partition(is_built);
+    let kinds = [
+        (built.len(), "test cannot be built or loaded", "tests cannot be built or loaded"),
+        (mended.len(), "test fails", "tests fail"),
+    ];
+    for (n_tests, one, many) in kinds.into_iter().filter(|(n_tests, ..)| *n_tests > 0) {
+        let passes = if n_tests == 1 { "passes" } else { "pass" };
+        let _ =
+            write!(body, "\n\n**{} without the patch's code and {passes} with it, every time.**", counted(n_tests, one, many));
     }
     let told: Vec<String> = MOVEMENTS
         .iter()
@@ -230,9 +233,13 @@ fn reproduce(story: &Story<'_>, prepared: &Prepared, verdict: &Verdict, base: &E
         if let (Some(_), Some(number)) = (story.adopted, story.spec.task.issue()) {
             let _ = writeln!(script, "git fetch origin refs/pull/{number}/head");
         }
-        match story.adopted.and_then(|adopted| adopted.head.as_ref()) {
-            Some(head) => {
+        match story.adopted.and_then(|adopted| Some((adopted.head.as_ref()?, adopted))) {
+            Some((head, adopted)) => {
                 let _ = writeln!(script, "git checkout {}\ngit merge --no-edit {head}", prepared.base);
+                // The commit is another, for who made it and when is part of it.
+                if let Some(tree) = &adopted.tree {
+                    let _ = writeln!(script, "test \"$(git rev-parse 'HEAD^{{tree}}')\" = {tree}");
+                }
             }
             None => {
                 let _ = writeln!(script, "git checkout {}", judged.proposal.commit);
@@ -272,8 +279,8 @@ pub(super) fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdi
         if verdict.account().is_none_or(|account| account.table.is_none()) {
             open.push("Only the command above was run, as a whole: its exit codes are compared, not single tests.".into());
         }
-        if verdict.account().is_some_and(|account| account.table.is_some() && account.is_runner_honest.is_none()) {
-            open.push("Whether the test runner reports what it finds could not be tried here.".into());
+        if let Verdict::Proven { account: Some(account), .. } = verdict {
+            open.extend(account.untried().map(str::to_owned));
         }
         open.push("Nothing was checked that these tests do not check.".into());
     }

@@ -57,6 +57,7 @@ impl Tale {
             conclusion: &self.conclusion,
             walls: &self.walls,
             adopted: None,
+            proposed: None,
             prepared: Some(&self.prepared),
             judged: Some(&self.judged),
             finished: &self.finished,

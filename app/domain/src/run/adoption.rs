@@ -10,14 +10,30 @@ impl Run {
         self.adopted.as_ref()
     }
 
+    /// The commit that somebody else has proposed, once it is fetched, whether it goes into its branch or not.
+    pub fn proposed(&self) -> Option<&CommitId> {
+        self.adopted.as_ref().map(Adopted::proposed).or(self.unmerged.as_ref())
+    }
+
     /// What is to be done before anything is solved or proven.
     pub(super) fn preparation(&self) -> Step {
         if self.adopts && self.adopted.is_none() { Step::Adopt } else { Step::Prepare }
     }
 
+    fn is_adoption_due(&self) -> bool {
+        matches!(self.phase, Phase::Preparing) && self.preparation() == Step::Adopt && self.claims > 0
+    }
+
+    pub(super) fn on_unmerged(&mut self, head: &CommitId, conclusion: &Conclusion) -> bool {
+        if !self.is_adoption_due() || conclusion.outcome.is_positive() {
+            return false;
+        }
+        self.unmerged = Some(head.clone());
+        self.advance(Phase::Planning { conclusion: conclusion.clone() })
+    }
+
     pub(super) fn on_adopted(&mut self, adopted: &Adopted) -> bool {
-        let is_due = matches!(self.phase, Phase::Preparing) && self.preparation() == Step::Adopt && self.claims > 0;
-        if !is_due {
+        if !self.is_adoption_due() {
             return false;
         }
         self.adopted = Some(adopted.clone());
@@ -40,7 +56,7 @@ impl Run {
     /// Whether these effects do no more than tell the end of a run that proves an adopted change: nothing is pushed or opened,
     /// and a check run says this end of the commit that was proposed.
     pub(super) fn is_about_adopted(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
-        let head = self.adopted.as_ref().map(Adopted::proposed);
+        let head = self.proposed();
         let is_telling = |effect: &Effect| match effect {
             Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => false,
             Effect::SetCheck { commit, outcome, .. } => Some(commit) == head && *outcome == conclusion.outcome,

@@ -84,7 +84,13 @@ fn rank(judged: &Judged) -> impl Ord + use<> {
     let by_execution = match &judged.verdict {
         Verdict::Proven { .. } => 3,
         Verdict::Unproven {
-            doubt: Doubt::GreenBefore | Doubt::TestCommandTouched | Doubt::TestsTouched | Doubt::Suspect | Doubt::DoesNotBuild,
+            doubt:
+                Doubt::GreenBefore
+                | Doubt::TestCommandTouched
+                | Doubt::TestsTouched
+                | Doubt::Suspect
+                | Doubt::Unwatched
+                | Doubt::DoesNotBuild,
             ..
         } => 2,
         Verdict::Unproven { doubt: Doubt::NoTestCommand | Doubt::Inconclusive | Doubt::StillRed | Doubt::Flaky, .. } => 1,

@@ -59,6 +59,11 @@ fn minutes(milliseconds: u64) -> String {
 /// The end of a run whose last proposal got this verdict.
 pub(super) fn of_verdict(verdict: &Verdict) -> Conclusion {
     match verdict {
+        Verdict::Proven { .. } if verdict.is_by_build() => Conclusion::new(
+            Outcome::Proven,
+            "The tests could not be built or loaded on the base and pass with the patch, each that the base's files name; the harness ran both.",
+            "Review the pull request.",
+        ),
         Verdict::Proven { .. } if verdict.is_by_own_tests() => Conclusion::new(
             Outcome::Proven,
             "Tests that the patch brings fail on the base without its code and pass with it; the harness ran both.",

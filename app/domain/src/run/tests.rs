@@ -2,7 +2,7 @@ use super::{Misfit, Run, Step};
 use crate::effect::{Effect, PULL_REQUEST_PLACEHOLDER, Receipt, Subject};
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobSpec, Usage};
-use crate::journal::{Digest, Entry, EntryKind, Failure, Outcome};
+use crate::journal::{Conclusion, Digest, Entry, EntryKind, Failure, Outcome};
 use crate::proof::Doubt;
 use crate::sample::{self, at, conclusion, proven, unproven};
 
@@ -20,6 +20,11 @@ fn handed_back() -> EntryKind {
 
 fn adopted() -> EntryKind {
     EntryKind::Adopted { adopted: sample::adopted() }
+}
+
+fn unmerged(outcome: Outcome) -> EntryKind {
+    let conclusion = Conclusion::new(outcome, "It does not merge.", "Rebase it.");
+    EntryKind::Unmerged { head: sample::adopted().proposal.commit, conclusion }
 }
 
 fn prepared() -> EntryKind {

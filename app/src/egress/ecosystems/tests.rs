@@ -171,6 +171,29 @@ async fn every_secret_that_was_read_is_known() {
     assert!(!secrets.iter().any(|secret| secret.contains('@')), "{secrets:?}");
 }
 
+/// Where a token stands in the place of the user's name, that name is the secret; names that many share are none.
+#[tokio::test]
+async fn a_token_that_stands_as_a_users_name_is_known() {
+    use secrecy::ExposeSecret as _;
+    let secrets = async |address: &str, netrc: &str| -> Vec<String> {
+        let found = found(&[("uv", "")], &[(".netrc", netrc)], &[("UV_DEFAULT_INDEX", address)]).await;
+        assert!(!format!("{found:?}").contains("4f6c1d"), "{found:?}");
+        found.secrets().map(|secret| secret.expose_secret().to_owned()).collect()
+    };
+    for address in ["https://tok-4f6c1d@a.test/", "https://tok-4f6c1d:@a.test/", "https://tok-4f6c1d:x-oauth-basic@a.test/"] {
+        assert_eq!(secrets(address, "").await, ["tok-4f6c1d"], "{address}");
+    }
+    assert_eq!(secrets("https://a.test/", "machine b.test login tok-4f6c1d password x-oauth-basic\n").await, ["tok-4f6c1d"]);
+    for name in ["__token__", "gitlab-ci-token", "deploy-robot"] {
+        assert_eq!(secrets(&format!("https://{name}@a.test/"), "").await, [""; 0], "{name}");
+    }
+    assert_eq!(secrets("https://oauth2accesstoken:pass-4f6c1d@a.test/", "").await, ["pass-4f6c1d"]);
+    assert_eq!(secrets("https://deploy-robot:pass-4f6c1d@a.test/", "").await, ["pass-4f6c1d"]);
+    assert_eq!(secrets("https://:pass-4f6c1d@a.test/", "").await, ["pass-4f6c1d"]);
+    let pair = secrets("https://a1b2c3d4e5f6a7b8c9d0:pass-4f6c1d@a.test/", "").await;
+    assert_eq!(pair, ["pass-4f6c1d", "a1b2c3d4e5f6a7b8c9d0"]);
+}
+
 #[tokio::test]
 async fn npms_tokens_are_for_the_paths_that_they_are_set_for() {
     let npm = r#"echo '{"@a:registry": "https://npm.test/a/", "@b:registry": "https://npm.test/b/c/", "@d:registry": "https://npm.test/d/"}'"#;

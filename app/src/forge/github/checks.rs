@@ -57,7 +57,7 @@ impl GitHub {
         let grant = Grant::new(repo, &[("checks", "write")]);
         let collection = "/check-runs".to_owned();
         let first = said.next(0);
-        let (name, conclusion) = (said.name.as_str(), conclusion(said.outcome));
+        let (name, conclusion) = (said.name.as_str(), conclusion(said.name, said.outcome));
         let encoded = name.replace('/', "%2F");
         let write = Write {
             find: format!("/commits/{commit}/check-runs?check_name={encoded}&filter=all&per_page=100"),
@@ -130,8 +130,10 @@ fn shape(annotation: &Annotation) -> Value {
 }
 
 /// How an outcome shows beside the commit.
-fn conclusion(outcome: Outcome) -> &'static str {
+fn conclusion(name: CheckName, outcome: Outcome) -> &'static str {
     match outcome {
+        // What somebody else has proposed and does not merge is no proof and no fault; the forge itself keeps it from being merged.
+        Outcome::NeedsInput if name == CheckName::Proof => "neutral",
         Outcome::Proven => "success",
         Outcome::Unproven | Outcome::Answered | Outcome::NoChange | Outcome::Superseded => "neutral",
         Outcome::NeedsInput | Outcome::BlockedByPolicy => "action_required",

@@ -134,7 +134,7 @@ fn answered(context: &str, answer: Answer) -> Result<Answer, SandboxError> {
     match answer {
         Answer::Refused { path, reason } => Err(SandboxError::Path { path, reason }),
         Answer::Failed(why) => Err(machine(context, io::Error::other(why))),
-        answer @ (Answer::Done | Answer::File(_) | Answer::Found(_) | Answer::Reached { .. }) => Ok(answer),
+        answer @ (Answer::Done | Answer::File(_) | Answer::Found(_) | Answer::Stamped(_) | Answer::Reached { .. }) => Ok(answer),
     }
 }
 

@@ -97,7 +97,9 @@ pub fn shows_a_place(runner: Runner, path: &str, text: &str) -> bool {
         Runner::Cargo | Runner::Nextest => {
             is_rust_test(path) || has_inline_tests(text) || path == LIBRARY || path.ends_with("/src/lib.rs")
         }
-        Runner::Pytest | Runner::Unittest | Runner::Go | Runner::Node | Runner::Jest | Runner::Vitest => true,
+        Runner::Pytest | Runner::Unittest | Runner::Go => true,
+        // A folder of tests has other scripts, too, which are no tests by their names.
+        Runner::Node | Runner::Jest | Runner::Vitest => named_ending(path).is_some() || calls_tests(text),
     }
 }
 
@@ -124,12 +126,31 @@ fn is_rust_test(path: &str) -> bool {
     parts.next().is_some_and(|file| file.ends_with(".rs")) && parts.next() == Some("tests")
 }
 
-/// The ending by which a script is a test, if it is one.
+/// The endings of scripts.
+const SCRIPTS: [&str; 8] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"];
+
+/// The ending with which a script beside this one is a test: that of its own name, or any where the folder makes it one.
 fn script_ending(path: &str) -> Option<&str> {
+    named_ending(path).or_else(|| {
+        let ending = &path[path.rfind('.')?..];
+        let is_in_tests = is_below(path, "__tests__") || is_below(path, "test");
+        (is_in_tests && SCRIPTS.contains(&&ending[1..])).then_some(ending)
+    })
+}
+
+/// The ending by which a script is a test by its name, if it is one.
+fn named_ending(path: &str) -> Option<&str> {
     const KINDS: [&str; 2] = [".test.", ".spec."];
-    const SCRIPTS: [&str; 8] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"];
     let at = KINDS.iter().find_map(|kind| path.rfind(kind))?;
     SCRIPTS.contains(&&path[at + ".test.".len()..]).then(|| &path[at..])
+}
+
+/// Whether a script says what a test is.
+fn calls_tests(text: &str) -> bool {
+    let is_call = |line: &str| {
+        ["test", "it", "describe"].iter().any(|call| line.strip_prefix(call).is_some_and(|rest| rest.starts_with(['(', '.'])))
+    };
+    text.lines().map(str::trim_start).any(is_call)
 }
 
 fn python(mark: &str) -> (String, usize) {

@@ -61,8 +61,12 @@ fn a_mention_in_running_text_is_heard() {
 #[test]
 fn a_proof_is_asked_for_in_one_word() {
     for comment in ["@codex prove", "@codex prove this", "@Codex, PROVE it please", "Well.\n\n@codex prove"] {
-        assert_eq!(read(comment), Some(Command::Prove), "{comment:?}");
+        assert_eq!(read(comment), Some(Command::Prove { is_about_the_build: false }), "{comment:?}");
     }
+    for comment in ["@codex prove build", "@codex prove Build, please"] {
+        assert_eq!(read(comment), Some(Command::Prove { is_about_the_build: true }), "{comment:?}");
+    }
+    assert_eq!(read("@codex prove builds"), Some(Command::Prove { is_about_the_build: false }));
     check_silent("`@codex prove`");
     check_silent("> @codex prove");
     check_unknown("@codex proves this", "proves");

@@ -199,7 +199,7 @@ impl Language {
                     "thread::current().name",
                 ],
                 ends: &["process::exit", "process::abort", "libc::_exit", "libc::exit", "intrinsics::abort", "ctor"],
-                environment: &["env::var", "env::vars", "option_env!", "env!"],
+                environment: &["env::var", "env::var_os", "env::vars", "env::vars_os", "option_env!", "env!"],
             },
             Self::Go => Signs {
                 runner: &["\"testing\"", "go:linkname"],

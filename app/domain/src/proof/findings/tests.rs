@@ -1,10 +1,18 @@
 use super::*;
 use crate::journal::ChangeKind;
 use crate::proof::difference::{Mode, ModeChange};
+use crate::proof::test_files::{TestFiles, Use};
 use crate::sample::changed;
 
 fn line(path: &str, text: &str) -> Option<Gate> {
-    let added = Line { path: path.into(), line: 7, text: text.into(), is_inline_test: false, depends_on_tests: false };
+    let added = Line {
+        path: path.into(),
+        line: 7,
+        text: text.into(),
+        is_inline_test: false,
+        is_of_program: false,
+        depends_on_tests: false,
+    };
     findings(&[], &Difference { added: vec![added], ..Difference::default() }, &[], &[]).first().map(|finding| {
         assert_eq!((finding.path.as_str(), finding.line, finding.told.as_str()), (path, Some(7), text.trim()));
         finding.gate
@@ -58,7 +66,14 @@ fn ordinary_code_is_not() {
 fn lines(path: &str, text: &str) -> Vec<Line> {
     (1..)
         .zip(text.lines())
-        .map(|(line, text)| Line { path: path.into(), line, text: text.into(), is_inline_test: false, depends_on_tests: false })
+        .map(|(line, text)| Line {
+            path: path.into(),
+            line,
+            text: text.into(),
+            is_inline_test: false,
+            is_of_program: false,
+            depends_on_tests: false,
+        })
         .collect()
 }
 
@@ -249,8 +264,14 @@ fn a_lower_threshold_is_found() {
 
 #[test]
 fn the_weightiest_findings_are_kept() {
-    let added =
-        Line { path: "calc.py".into(), line: 1, text: "os._exit(0)".into(), is_inline_test: false, depends_on_tests: false };
+    let added = Line {
+        path: "calc.py".into(),
+        line: 1,
+        text: "os._exit(0)".into(),
+        is_inline_test: false,
+        is_of_program: false,
+        depends_on_tests: false,
+    };
     let difference = Difference { added: vec![added; FINDINGS_MAX + 1], ..Difference::default() };
     let found = gates(&[changed("a.so", ChangeKind::Added), changed("AGENTS.md", ChangeKind::Modified)], &difference);
     assert_eq!((found.len(), found[0]), (FINDINGS_MAX, Gate::Instructions));
@@ -307,4 +328,42 @@ fn a_snapshot_is_a_test() {
         assert!(crate::proof::is_test_path(path), "{path}");
         assert_eq!(of_file(path, ChangeKind::Deleted), [Gate::TestDeleted], "{path}");
     }
+}
+
+#[test]
+fn what_a_patch_makes_of_files_of_tests_is_found() {
+    let found = Use { path: "src/lib.rs".into(), line: Some(3), of: "tests/a.rs".into(), is_certain: true };
+    let test_files = TestFiles {
+        uses: vec![found.clone(), Use { line: None, is_certain: false, ..found }],
+        uncertain: [("src/b.rs".to_owned(), "a macro decides".to_owned())].into(),
+        ..TestFiles::default()
+    };
+    let told = findings(&[], &Difference { test_files, ..Difference::default() }, &[], &[]);
+    let told: Vec<(Gate, &str, Option<u32>, &str)> =
+        told.iter().map(|found| (found.gate, found.path.as_str(), found.line, found.told.as_str())).collect();
+    let expected = [
+        (Gate::UsesTests, "src/lib.rs", Some(3), "has tests/a.rs"),
+        (Gate::UsesTests, "src/lib.rs", None, "may have tests/a.rs"),
+        (Gate::MayBeATest, "src/b.rs", None, "a macro decides"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_line_in_a_file_of_tests_that_the_program_has_is_code() {
+    let text = "env::var_os(\"CI\")".to_owned();
+    let line = |is_of_program| Line {
+        path: "tests/a.rs".into(),
+        line: 1,
+        text: text.clone(),
+        is_inline_test: false,
+        is_of_program,
+        depends_on_tests: false,
+    };
+    let gates = |is_of_program| -> Vec<Gate> {
+        let difference = Difference { added: vec![line(is_of_program)], ..Difference::default() };
+        findings(&[], &difference, &[], &[]).into_iter().map(|found| found.gate).collect()
+    };
+    assert_eq!(gates(true), [Gate::AsksTheEnvironment]);
+    assert_eq!(gates(false), []);
 }

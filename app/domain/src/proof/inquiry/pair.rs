@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::documentation;
 use super::{Canaries, Ran, Stand};
 use crate::ecosystem::runner::Runner;
+use crate::proof::census::Census;
+use crate::proof::findings::Finding;
 use crate::proof::{Colour, Doubt};
 use crate::results::place;
 use crate::results::table::{Movement, Row, Seen, Table};
@@ -71,7 +73,9 @@ impl Pair<'_> {
     }
 
     pub(super) fn reproducers(&self, is_about_the_build: bool) -> impl Iterator<Item = String> {
-        let counts_builds = is_about_the_build && self.without.1.iter().all(|ran| ran.is_broken());
+        // Tests that fail once they are built are no mended build, though nothing knew of them before.
+        let is_mended = || self.with.1.iter().all(|ran| ran.colour() == Colour::Green);
+        let counts_builds = is_about_the_build && self.without.1.iter().all(|ran| ran.is_broken()) && is_mended();
         let moved = self.table.iter().flat_map(move |table| {
             let built = table.moved(Movement::New).filter(move |row| counts_builds && row.head == Some(Seen::Passed));
             table.moved(Movement::Mended).chain(built)
@@ -134,11 +138,21 @@ impl Pair<'_> {
         (laid(&self.without.1), laid(&self.with.1))
     }
 
-    /// Whether tests that must fail were reported so, where they are on a tree without the code.
-    pub(super) fn is_runner_honest(&self) -> Option<bool> {
+    /// Whether tests that must fail were reported so, where they are on a tree without the code. On one that does not build no test
+    /// is reported at all, so that they have to be with the code wherever they could be laid.
+    pub(super) fn is_runner_honest(&self, is_about_the_build: bool) -> Option<bool> {
         let (control, patched) = self.canaries();
         let (control, patched) = (control?, patched?);
+        if is_about_the_build {
+            return (patched.n_laid > 0).then_some(patched.is_of_use());
+        }
         control.is_of_use().then_some(patched.n_laid == control.n_laid && patched.is_of_use())
+    }
+
+    /// The tests of the base's sources that are not run with the code.
+    pub(super) fn missing(&self, census: &Census) -> Vec<Finding> {
+        let reported = self.with.1.iter().find_map(|ran| ran.reported());
+        reported.map(|results| census.missing(results)).unwrap_or_default()
     }
 
     /// Whether there are tests of the patch on the tree without its code, and tests that must fail are not reported so there.

@@ -47,12 +47,14 @@ impl Patch {
     /// Runs what is asked for until there is a verdict, and says in which order that was.
     fn judged(&self, says: Says) -> (Verdict, Vec<Stand>) {
         let plan = Plan { runner: Some(self.runner), ..plan() };
+        let mut census = Census::default();
+        census.add(self.runner, "tests/it.rs", "#[test]\nfn names() {}\n");
         let inquiry = Inquiry {
             plan: &plan,
             changes: &self.changes,
             n_runs: self.n_runs,
             has_canaries: self.canaries.is_some(),
-            is_about_the_build: self.is_about_the_build,
+            build: self.is_about_the_build.then_some(&census),
             mixed: &self.mixed,
             test_files: &TestFiles::default(),
             has_inline_tests: false,
@@ -65,7 +67,10 @@ impl Patch {
                 Next::Judged(verdict) => return (*verdict, runs.iter().map(|ran| ran.stand).collect()),
                 Next::Run { stand, has_canaries } => {
                     let n_before = runs.iter().filter(|ran| ran.stand == stand).count();
-                    runs.push(self.ran(stand, has_canaries, says(stand, n_before)));
+                    let ran = self.ran(stand, has_canaries, says(stand, n_before));
+                    // The first run on the base is that of the preparation, which nobody looks at.
+                    let rewritten = ran.rewritten.clone().filter(|_| !runs.is_empty());
+                    runs.push(Ran { rewritten, ..ran });
                 }
             }
         }
@@ -82,7 +87,7 @@ impl Patch {
         let exit = if canaries.is_some_and(|canaries| canaries.n_failed > 0) { RED } else { exit };
         let is_rewriting = self.rewrites.is_some_and(|rewrites| rewrites(stand));
         let rewritten = is_rewriting.then(|| "tests/it.rs".to_owned()).into_iter().collect();
-        Ran { stand, evidence: ended(exit), results, canaries, rewritten }
+        Ran { stand, evidence: ended(exit), results, canaries, rewritten: Some(rewritten) }
     }
 
     fn doubt(&self, says: Says) -> Option<Doubt> {
@@ -148,8 +153,28 @@ fn a_test_that_cannot_be_built_without_the_code_shows_nothing_unless_the_build_i
         Stand::Tests => (RED, Some(&[("the build", Errored), ("names", Passed)][..])),
         Stand::Head => (GREEN, Some(&[("adds", Passed), ("names", Passed)][..])),
     };
+    let about_the_build = || Patch { is_about_the_build: true, ..Patch::of(BOTH) };
     assert_eq!(Patch::of(BOTH).doubt(imports), Some(Doubt::DoesNotBuild));
-    assert_eq!(Patch { is_about_the_build: true, ..Patch::of(BOTH) }.doubt(imports), None);
+    assert_eq!(about_the_build().doubt(imports), Some(Doubt::DoesNotBuild), "the base itself is built");
+    let mends: Says = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("the build", Errored)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("names", Passed)])),
+    };
+    assert_eq!(Patch::of(CODE).doubt(mends), Some(Doubt::DoesNotBuild));
+    assert_eq!(Patch { is_about_the_build: true, ..Patch::of(CODE) }.doubt(mends), None);
+    // What is built is run, all of it, and passes.
+    let fails: Says = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("the build", Errored)])),
+        Stand::Code | Stand::Head => (RED, Some(&[("names", Passed), ("counts", Failed)])),
+    };
+    assert_eq!(about_the_build().doubt(fails), Some(Doubt::StillRed));
+    let loses: Says = |stand: Stand, _| match stand {
+        Stand::Base | Stand::Tests => (RED, Some(&[("the build", Errored)])),
+        Stand::Code | Stand::Head => (GREEN, Some(&[("adds", Passed)])),
+    };
+    assert_eq!(about_the_build().doubt(loses), Some(Doubt::Suspect));
+    let silenced = Patch { canaries: Some(|_| 0), ..about_the_build() };
+    assert_eq!(silenced.doubt(mends), Some(Doubt::RunnerDeceives));
 }
 
 #[test]
@@ -381,7 +406,7 @@ fn without_a_test_command_nothing_is_run() {
         changes: &changes,
         n_runs: 2,
         has_canaries: false,
-        is_about_the_build: false,
+        build: None,
         mixed: &[],
         test_files: &TestFiles::default(),
         has_inline_tests: false,
@@ -479,9 +504,13 @@ fn code_that_changes_tests_while_they_run_is_not_proven() {
     let findings = &verdict.account().expect("an account").findings;
     assert_eq!(
         findings.iter().map(|found| (found.gate, found.path.as_str())).collect::<Vec<_>>(),
-        [(Gate::ReachesForTheRunner, "tests/it.rs")]
+        [(Gate::TestsRewritten, "tests/it.rs")]
     );
     // A suite that writes into its own folder does so without the code, too.
     assert_eq!(patch(|_| true).doubt(mends_an_old_test), None);
-    assert_eq!(patch(|stand| matches!(stand, Stand::Tests | Stand::Head)).doubt(brings_a_test), None);
+    let (verdict, runs) = patch(|stand| stand != Stand::Code).judged(brings_a_test);
+    assert!(matches!(verdict, Verdict::Proven { .. }), "{verdict:?}");
+    assert_eq!(runs.iter().filter(|stand| **stand == Stand::Base).count(), 2, "the base is run once more, to be looked at");
+    // What the patch's own tests change without its code is not the base's doing.
+    assert_eq!(patch(|stand| matches!(stand, Stand::Tests | Stand::Head)).doubt(brings_a_test), Some(Doubt::Suspect));
 }

@@ -12,7 +12,14 @@ const OWN: &[Own<'_>] = &[Own { name: "key of the model", value: "Grizzly-Marmal
 fn lines(path: &str, text: &str) -> Vec<Line> {
     let numbered = text.lines().zip(10..);
     numbered
-        .map(|(text, line)| Line { path: path.into(), line, text: text.into(), is_inline_test: false, depends_on_tests: false })
+        .map(|(text, line)| Line {
+            path: path.into(),
+            line,
+            text: text.into(),
+            is_inline_test: false,
+            is_of_program: false,
+            depends_on_tests: false,
+        })
         .collect()
 }
 

@@ -3,7 +3,7 @@
 //! They are looked for as they are and in the encodings that they are found in elsewhere, each as one text: what a program has
 //! spread over words of its own is not put together again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -20,20 +20,32 @@ pub struct Veil {
     finder: Option<AhoCorasick>,
     /// What stands in the place of each form that is looked for.
     shown: Vec<String>,
+    /// Whose form it is, by the name that people have for it.
+    names: Vec<String>,
+}
+
+/// Something that programs read has a secret in it, as it may where that is a word that others use. It cannot be told: without
+/// the secret it would be something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} cannot be told without the server's {names}, which is a plain word")]
+pub struct Plain {
+    what: &'static str,
+    names: String,
 }
 
 impl Veil {
     /// A veil over these.
     pub fn over(own: &[Own<'_>]) -> Self {
         let mut forms = BTreeMap::new();
-        for part in own.iter().flat_map(|own| parts(own.value)) {
+        for (name, part) in own.iter().flat_map(|own| parts(own.value).map(|part| (own.name, part))) {
             for form in self::forms(part) {
-                forms.entry(form).or_insert_with(|| shown(part.as_bytes()));
+                forms.entry(form).or_insert_with(|| (shown(part.as_bytes()), name.to_owned()));
             }
         }
-        let (forms, shown): (Vec<String>, Vec<String>) = forms.into_iter().unzip();
+        let (forms, told): (Vec<String>, Vec<(String, String)>) = forms.into_iter().unzip();
+        let (shown, names) = told.into_iter().unzip();
         let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms);
-        Self { finder: finder.ok().filter(|_| !forms.is_empty()), shown }
+        Self { finder: finder.ok().filter(|_| !forms.is_empty()), shown, names }
     }
 
     /// A text without them.
@@ -41,14 +53,34 @@ impl Veil {
         self.finder.as_ref().map_or_else(|| text.to_owned(), |finder| finder.replace_all(text, &self.shown))
     }
 
-    /// The same of every text in something that is written down; names of fields and keys of maps stay.
+    /// The same of every text in something that is written down; names of fields and keys of maps stay. `what` is what people call
+    /// it.
     ///
     /// # Errors
-    /// Where it cannot be read again without them, because one stood where no text of others does, such as in a digest.
-    pub fn value<T: Serialize + DeserializeOwned>(&self, told: &T) -> Result<T, serde_json::Error> {
-        let mut value = serde_json::to_value(told)?;
-        self.veil(&mut value);
-        serde_json::from_value(value)
+    /// [`Plain`] where it cannot be read again without them, because one stood where no text of others does, such as in the name
+    /// of a state.
+    pub fn value<T: Serialize + DeserializeOwned>(&self, what: &'static str, told: &T) -> Result<T, Plain> {
+        let Ok(before) = serde_json::to_value(told) else { return Err(self.plain(what, "")) };
+        let mut after = before.clone();
+        self.veil(&mut after);
+        serde_json::from_value(after).map_err(|_| self.plain(what, &before.to_string()))
+    }
+
+    /// Sees that none of them stands in what a program reads, so that it is told as it is.
+    ///
+    /// # Errors
+    /// [`Plain`] where one does.
+    pub fn leaves(&self, what: &'static str, text: &str) -> Result<(), Plain> {
+        let is_found = self.finder.as_ref().is_some_and(|finder| finder.is_match(text));
+        if is_found { Err(self.plain(what, text)) } else { Ok(()) }
+    }
+
+    /// That this is in the way, with the names of those that stand in it.
+    pub fn plain(&self, what: &'static str, text: &str) -> Plain {
+        let found = self.finder.iter().flat_map(|finder| finder.find_iter(text));
+        let names: BTreeSet<&str> = found.map(|found| self.names[found.pattern().as_usize()].as_str()).collect();
+        let names = if names.is_empty() { "secrets".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(" and ") };
+        Plain { what, names }
     }
 
     /// As deep as the value is, which is a type of ours and not what somebody sent.

@@ -31,6 +31,12 @@ fn a_finding_stands_where_it_was_found() {
 }
 
 #[test]
+fn what_is_about_the_tests_as_a_whole_stands_beside_no_line() {
+    let whole = Finding { path: String::new(), ..found(Gate::TestWeakened, None, "two is not run any more") };
+    assert_eq!(of(vec![whole, found(Gate::TestDeleted, None, "deleted")]).len(), 1);
+}
+
+#[test]
 fn a_verdict_without_findings_says_nothing_beside_a_line() {
     assert!(of(Vec::new()).is_empty() && annotations(&sample::proven()).is_empty());
 }

@@ -21,6 +21,8 @@ struct Seen {
     adopts: bool,
     is_claimed: bool,
     is_adopted: bool,
+    /// Whether it is known which commit it is about.
+    is_fetched: bool,
     n_solved: u32,
     has_verdict: bool,
     has_proof: bool,
@@ -43,6 +45,12 @@ impl Seen {
             EntryKind::Adopted { .. } => {
                 assert!(self.adopts && !self.is_adopted && self.planned.is_empty(), "{kind:?} out of its turn");
                 self.is_adopted = true;
+                self.is_fetched = true;
+            }
+            EntryKind::Unmerged { conclusion, .. } => {
+                assert!(self.adopts && !self.is_fetched && self.planned.is_empty(), "{kind:?} out of its turn");
+                assert!(!conclusion.outcome.is_positive(), "{kind:?} is no good end");
+                self.is_fetched = true;
             }
             EntryKind::Solved { .. } | EntryKind::TurnTaken { .. } if self.adopts => panic!("{kind:?} without an agent"),
             EntryKind::Solved { .. } => self.n_solved += 1,
@@ -58,6 +66,8 @@ impl Seen {
                 assert!(self.has_proof || conclusion.outcome != Outcome::Proven, "a proof is told that was not made");
                 let is_proof_told = |effect: &Effect| matches!(effect, Effect::SetCheck { outcome: Outcome::Proven, .. });
                 assert!(self.has_proof || !self.adopts || !effects.iter().any(is_proof_told), "a check run tells of no proof");
+                let has_check = effects.iter().any(|effect| matches!(effect, Effect::SetCheck { .. }));
+                assert!(!self.adopts || self.is_fetched || !has_check, "a check run is set on what nobody has fetched");
                 assert!(!self.adopts || !effects.iter().any(Effect::publishes), "somebody else's change is published");
                 self.planned = effects.iter().map(|effect| effect.key(&sample::spec().id())).collect();
             }
@@ -97,6 +107,8 @@ fn alphabet(spec: &JobSpec) -> Vec<Entry> {
         handed_back(),
         confined(sample::walls()),
         adopted(),
+        unmerged(Outcome::NeedsInput),
+        unmerged(Outcome::Proven),
         prepared(),
         turn(sample::usage()),
         solved(),
@@ -137,7 +149,7 @@ fn entry(kind: EntryKind) -> Entry {
 /// What the worker may write when it is told to do this step.
 fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
     match step {
-        Step::Adopt => vec![adopted(), failed(Outcome::NeedsInput)],
+        Step::Adopt => vec![adopted(), unmerged(Outcome::NeedsInput), failed(Outcome::NeedsInput)],
         Step::Prepare => vec![prepared(), failed(Outcome::EnvironmentFailed)],
         Step::Solve { .. } => {
             vec![solved(), answered(), gave_up(Outcome::NoChange), turn(sample::usage()), failed(Outcome::EnvironmentFailed)]
@@ -149,6 +161,7 @@ fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
                 conclusion: &conclusion,
                 walls: run.walls(),
                 adopted: run.adopted(),
+                proposed: run.proposed(),
                 prepared: run.prepared(),
                 judged: run.judged(),
                 finished: run.finished(),

@@ -27,6 +27,20 @@ fn tests_are_laid_beside_tests() {
 }
 
 #[test]
+fn a_script_in_a_folder_of_tests_is_a_place_where_it_has_tests() {
+    const TESTS: &str = "describe('the mean', () => {\n  it('is one', () => {});\n});\n";
+    is_at(Runner::Jest, &[("src/__tests__/calc.js", TESTS)], "src/__tests__/fjord.js");
+    is_at(Runner::Jest, &[("__tests__/deep/calc.tsx", "test.each([1])('a', () => {});\n")], "__tests__/deep/fjord.tsx");
+    is_at(
+        Runner::Node,
+        &[("test/data.js", "exports.three = 3;\n"), ("test/calc.mjs", "test('a', () => {});\n")],
+        "test/fjord.mjs",
+    );
+    assert_eq!(laid(Runner::Node, &[("test/data.js", "exports.test = 3;\n")]), None);
+    assert_eq!(laid(Runner::Node, &[("src/calc.js", TESTS), ("test/LICENSE", TESTS)]), None);
+}
+
+#[test]
 fn each_test_fails_in_another_way() {
     insta::assert_snapshot!(laid(Runner::Node, &[("a.test.js", "const x = require('x');")]).expect("a place"), @r"
     fjord.test.js (17)

@@ -53,8 +53,29 @@ fn each_line_of_a_key_is_taken_out() {
 fn every_text_of_a_value_is_looked_at() {
     let told = BTreeMap::from([("one", vec![format!("x {SECRET}"), "y".to_owned()])]);
     let told: BTreeMap<String, Vec<String>> = told.into_iter().map(|(key, texts)| (key.to_owned(), texts)).collect();
-    let veiled = veil().value(&told).expect("these are texts");
+    let veiled = veil().value("it", &told).expect("these are texts");
     assert_eq!(veiled["one"], ["x Griz…", "y"]);
     let nothing = Veil::over(&[]);
-    assert_eq!(nothing.value(&told).expect("these are texts"), told);
+    assert_eq!(nothing.value("it", &told).expect("these are texts"), told);
+}
+
+/// As a password would be that somebody has made up: it stands in names by which programs go.
+#[test]
+fn a_secret_that_is_a_plain_word_is_named_and_nothing_is_told_in_its_place() {
+    use crate::results::Status;
+    let veil = Veil::over(&[
+        Own { name: "`mcp.token`", value: "unrelated-9f2c" },
+        Own { name: "`github.webhook_secret`", value: "release-candidate" },
+        Own { name: "`model.api_key`", value: "regression" },
+    ]);
+    let told = "cannot be told without the server's `github.webhook_secret`, which is a plain word";
+    assert_eq!(
+        veil.leaves("a branch", "release-candidate-2").expect_err("it is in there").to_string(),
+        format!("a branch {told}")
+    );
+    assert_eq!(veil.leaves("a branch", "release"), Ok(()));
+    // A state's name is not a text.
+    let refused = veil.value("the journal", &crate::proof::Doubt::Regression).expect_err("there is no other such state");
+    assert_eq!(refused.to_string(), "the journal cannot be told without the server's `model.api_key`, which is a plain word");
+    assert_eq!(veil.value("the journal", &Status::Passed), Ok(Status::Passed));
 }

@@ -1,0 +1,65 @@
+//! Suites that leave things beside their tests, with the patch as without it.
+
+use super::super::{Case, PYTHON, PYTHON_FIXED, check};
+
+#[test]
+fn what_a_suite_writes_beside_its_tests_is_its_own() {
+    check(&[
+        Case {
+            name: "snapshots and temporary files",
+            base: &[
+                PYTHON[0],
+                PYTHON[2],
+                (
+                    "tests/test_calc.py",
+                    Some(
+                        "import os\nimport unittest\nfrom calc import mean\n\n\nclass Mean(unittest.TestCase):\n    def setUp(self):\n        os.makedirs('tests/__snapshots__', exist_ok=True)\n        open('tests/__snapshots__/mean.snap', 'w').write('4')\n        open('tests/scratch.tmp', 'w').write('x')\n        os.remove('tests/scratch.tmp')\n\n    def test_three(self):\n        self.assertEqual(str(int(mean([2, 4, 6]))), open('tests/__snapshots__/mean.snap').read())\n",
+                    ),
+                ),
+            ],
+            patch: &[PYTHON_FIXED],
+            doubt: None,
+        },
+        Case {
+            name: "a folder among the tests",
+            base: &[
+                PYTHON[0],
+                PYTHON[2],
+                (
+                    "tests/test_calc.py",
+                    Some(
+                        "import os\nimport shutil\nimport unittest\nfrom calc import mean\n\n\nclass Mean(unittest.TestCase):\n    def setUp(self):\n        os.makedirs('tests/out/deep')\n        self.addCleanup(shutil.rmtree, 'tests/out')\n\n    def test_three(self):\n        self.assertEqual(mean([2, 4, 6]), 4)\n",
+                    ),
+                ),
+            ],
+            patch: &[PYTHON_FIXED],
+            doubt: None,
+        },
+        Case {
+            name: "a file beside them that only code which works comes to write",
+            base: &[
+                (
+                    "keep.py",
+                    Some(
+                        "def keep(path, values):\n    text = ','.join(values)\n    with open(path, 'w') as file:\n        file.write(text)\n",
+                    ),
+                ),
+                PYTHON[2],
+                ("tests/out/.gitkeep", Some("")),
+                (
+                    "tests/test_keep.py",
+                    Some(
+                        "import unittest\nfrom keep import keep\n\n\nclass Keep(unittest.TestCase):\n    def test_numbers(self):\n        keep('tests/out/kept.txt', [1, 2])\n        self.assertEqual(open('tests/out/kept.txt').read(), '1,2')\n",
+                    ),
+                ),
+            ],
+            patch: &[(
+                "keep.py",
+                Some(
+                    "def keep(path, values):\n    text = ','.join(str(value) for value in values)\n    with open(path, 'w') as file:\n        file.write(text)\n",
+                ),
+            )],
+            doubt: None,
+        },
+    ]);
+}
