@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use patchwright::store::postgres::address::Address;
 use patchwright::store::postgres::schema::{Kind, Migration, Schema};
 use patchwright::store::postgres::{PostgresStore, Settings, migrate};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgListener};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::support::uml::is_required;
@@ -148,8 +148,11 @@ impl Cluster {
     }
 
     async fn connect(&self, database: &str) -> PgConnection {
-        let options = PgConnectOptions::new().socket(&self.server.folder).username(USER).password(PASSWORD).database(database);
-        PgConnection::connect_with(&options).await.unwrap()
+        PgConnection::connect_with(&self.options(database)).await.unwrap()
+    }
+
+    fn options(&self, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new().socket(&self.server.folder).username(USER).password(PASSWORD).database(database)
     }
 
     async fn execute_in(&self, database: &str, sql: &str) {
@@ -211,6 +214,20 @@ impl Database<'_> {
         while sqlx::query_scalar::<_, i64>(sql).bind(&self.name).fetch_one(&mut connection).await.unwrap() < n_waiting {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Hears of every row that comes into a table, once it is committed.
+    pub(crate) async fn told_of(&self, table: &str) -> PgListener {
+        let trigger = format!(
+            "CREATE OR REPLACE FUNCTION tell_{table}() RETURNS trigger LANGUAGE plpgsql AS \
+             $$BEGIN PERFORM pg_notify('{table}', ''); RETURN NULL; END$$; \
+             DROP TRIGGER IF EXISTS tell ON {table}; CREATE TRIGGER tell AFTER INSERT ON {table} EXECUTE FUNCTION tell_{table}()"
+        );
+        self.tamper(&trigger).await;
+        let pool = PgPool::connect_lazy_with(self.cluster.options(&self.name));
+        let mut listener = PgListener::connect_with(&pool).await.unwrap();
+        listener.listen(table).await.unwrap();
+        listener
     }
 
     /// What somebody reads from the rows.
