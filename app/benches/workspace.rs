@@ -137,7 +137,8 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
     let config = Config::default();
     let deployment = Deployment { app_id: APP_ID, mention: config.github.mention.clone(), budget: config.limits.budget() };
     github.send_webhooks_to(&format!("http://{}/webhooks/github", listener.local_addr()?));
-    let service = Service::start(listener, Arc::clone(&tools), Staffing { deployment, n_workers: 1, sweep_interval: None });
+    let service =
+        Service::start(listener, Arc::clone(&tools), Staffing { deployment, n_workers: 1, sweep_interval: None, kept_for: None });
     // What the worker sees comes from the webhook, and so must what is asked for here.
     let repo = seen(&github, id)?;
     let stage = Stage { github, id, repo, tools, watch, folder: folder.to_owned() };

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::store::Store;
 use crate::store::Lanes;
 use crate::store::ledger::{self, Quantity, Scope};
 
@@ -24,6 +25,7 @@ pub mod example;
 pub mod kubernetes;
 pub mod mcp;
 pub mod sandbox;
+pub mod store;
 
 /// The prefix of the environment's variables.
 const PREFIX: &str = "PATCHWRIGHT";
@@ -261,30 +263,6 @@ pub struct Agent {
     pub attempt_models: Vec<String>,
     /// How much the models of those attempts should think, in the same order; `model.reasoning_effort` where there is none.
     pub attempt_efforts: Vec<String>,
-}
-
-/// Where deliveries, jobs and journals are kept.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Store {
-    /// `sqlite:PATH`, or `memory:` for a store that forgets everything at the end, or, for several processes and machines,
-    /// `postgres://USER@HOST:PORT/DATABASE` with PostgreSQL 13 or newer: over a network its certificate must hold
-    /// (`?sslrootcert=FILE` names the authority) unless `?sslmode=require` or `?sslmode=disable` says otherwise.
-    pub url: String,
-    /// The password of PostgreSQL's user. Where it is not set, libpq's variables and password file are asked (`PGPASSWORD`,
-    /// `PGPASSFILE`). It may not stand in the address.
-    #[serde(skip_serializing)]
-    #[schemars(with = "Option<String>")]
-    pub password: Option<SecretString>,
-    /// Whether `serve` and `work` bring PostgreSQL's schema up to date at the start, by steps beside which servers of the version
-    /// before go on. Where the role may not change the schema, run `patchwright migrate` with one that may.
-    pub migrate: bool,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { url: "sqlite:patchwright.db".into(), password: None, migrate: true }
-    }
 }
 
 /// Where repositories are mirrored and scratch trees are written.
@@ -532,6 +510,7 @@ impl Config {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError(format!("`{key}` must be at least 1")));
         }
+        self.store.check().map_err(ConfigError)?;
         if self.limits.proof_runs > PROOF_RUNS_MAX {
             return Err(ConfigError(format!("`limits.proof_runs` must be at most {PROOF_RUNS_MAX}")));
         }

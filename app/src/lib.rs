@@ -18,6 +18,7 @@ pub mod rehearsal;
 mod removal;
 pub mod replay;
 pub mod results;
+pub mod retention;
 pub mod sandbox;
 pub mod server;
 pub mod service;

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
+use crate::retention::Retention;
 use crate::server::{self, Server};
 use crate::sweep::Sweep;
 use crate::worker::{Tools, Worker};
@@ -24,6 +25,8 @@ pub struct Staffing {
     pub n_workers: u32,
     /// The pause between looking for deliveries that did not arrive; nobody looks without.
     pub sweep_interval: Option<Duration>,
+    /// For how long is kept what has ended; for ever without.
+    pub kept_for: Option<Duration>,
 }
 
 /// A service that runs; it ends when told to, not when dropped by accident of a long-lived process.
@@ -36,7 +39,7 @@ pub struct Service {
 impl Service {
     /// Starts to serve on a listener, and to work.
     pub fn start(listener: TcpListener, tools: Arc<Tools>, staffing: Staffing) -> Self {
-        let Staffing { deployment, n_workers, sweep_interval } = staffing;
+        let Staffing { deployment, n_workers, sweep_interval, kept_for } = staffing;
         let mut service = Self::work(Arc::clone(&tools), n_workers);
         let server = Server {
             store: tools.store.clone(),
@@ -57,6 +60,11 @@ impl Service {
             let sweep = Sweep::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone());
             let stopping = service.stop.clone();
             service.tasks.spawn(async move { sweep.run(interval, stopping).await });
+        }
+        if let Some(kept_for) = kept_for {
+            let retention = Retention::new(tools.store.clone(), tools.clock.clone(), kept_for);
+            let stopping = service.stop.clone();
+            service.tasks.spawn(async move { retention.run(stopping).await });
         }
         service
     }

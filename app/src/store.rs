@@ -122,6 +122,28 @@ pub struct Lanes {
     pub installation: Option<NonZeroU32>,
 }
 
+/// How many of each thing were forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Jobs.
+    pub jobs: u64,
+    /// Artifacts.
+    pub artifacts: u64,
+    /// Deliveries.
+    pub deliveries: u64,
+}
+
+impl Forgotten {
+    /// Together with what was forgotten another time.
+    pub fn and(self, other: Self) -> Self {
+        let Self { jobs, artifacts, deliveries } = self;
+        Self { jobs: jobs + other.jobs, artifacts: artifacts + other.artifacts, deliveries: deliveries + other.deliveries }
+    }
+}
+
+/// How much longer a delivery is kept than the job that may have come of it.
+const DELIVERY_KEPT_LONGER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
@@ -260,11 +282,11 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn spending(&self, scope: Scope, day: Date) -> Result<Spending, StoreError>;
 
-    /// Keeps some bytes under their digest.
+    /// Keeps some bytes under their digest, for jobs that are there now or come later.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError>;
+    async fn put_artifact(&self, bytes: Vec<u8>, now: Timestamp) -> Result<Digest, StoreError>;
 
     /// The bytes of a digest.
     ///
@@ -284,6 +306,14 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError>;
+
+    /// Forgets what nobody needs any more: jobs that were completed before then, with their journals and what they spent;
+    /// artifacts from before then and from before every job that is left; deliveries that were decided, a day older than that. Of
+    /// each at most `count`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn forget(&self, before: Timestamp, count: u32) -> Result<Forgotten, StoreError>;
 
     /// Whether the store can be written to, for readiness checks.
     ///

@@ -25,8 +25,6 @@ use crate::support::postgres::{Cluster, Database, PASSWORD, cluster};
 
 /// How long a process may take to say what it is waited for; it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// How often a journal is looked at that is waited for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A process of the program, and what it says.
 struct Process {
@@ -151,15 +149,15 @@ impl<'c> Site<'c> {
 }
 
 /// Waits until a job's journal is as wanted.
-async fn until(store: &PostgresStore, job: &JobId, is_so: impl Fn(&[Entry]) -> bool) -> Vec<Entry> {
+async fn until(site: &Site<'_>, store: &PostgresStore, job: &JobId, is_so: impl Fn(&[Entry]) -> bool) -> Vec<Entry> {
+    let mut told = site.database.told_of("entry").await;
     let waited = async {
         loop {
             let journal = store.journal(job, 0).await.unwrap_or_default();
             if is_so(&journal) {
                 return journal;
             }
-            // Nobody tells of entries; so often that nothing is waited for in vain, and seldom enough to leave the machine alone.
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            told.recv().await.expect("the database is there");
         }
     };
     timeout(PATIENCE, waited).await.expect("the journal comes to this")
@@ -228,7 +226,7 @@ async fn of_three_workers_any_may_be_killed_after_any_entry() {
     let job = site.ask(&address).await;
     let mut n_killed = 0;
     loop {
-        let journal = until(&store, &job, |journal| n_progress(journal) > n_killed || is_over(journal)).await;
+        let journal = until(&site, &store, &job, |journal| n_progress(journal) > n_killed || is_over(journal)).await;
         if is_over(&journal) {
             break;
         }
@@ -251,11 +249,11 @@ async fn a_worker_that_was_frozen_past_its_lease_writes_nothing_when_it_wakes() 
     let (_server, address) = site.server().await;
     let (mut frozen, store) = (site.worker().await, site.database.open().await);
     let job = site.ask(&address).await;
-    until(&store, &job, |journal| n_progress(journal) >= 1).await;
+    until(&site, &store, &job, |journal| n_progress(journal) >= 1).await;
     frozen.send(Signal::STOP);
     // The lease runs out as it does for everybody: this takes a minute, in which nothing happens.
     let other = site.worker().await;
-    let journal = until(&store, &job, is_over).await;
+    let journal = until(&site, &store, &job, is_over).await;
     assert_eq!(holder(&journal), other.id());
     frozen.send(Signal::CONT);
     frozen.says("the lease is lost").await;

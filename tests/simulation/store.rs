@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
-use patchwright::store::{Claim, Decided, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
+use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
 use patchwright_domain::effect::Effect;
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
@@ -279,8 +279,8 @@ impl Store for WorldStore {
         self.ask(Kind::Store, || "look at the ledger".into(), move |state| at_once(state.store.spending(scope, day))).await
     }
 
-    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
-        self.ask(Kind::Store, || "keep an artifact".into(), move |state| at_once(state.store.put_artifact(bytes))).await
+    async fn put_artifact(&self, bytes: Vec<u8>, now: Timestamp) -> Result<Digest, StoreError> {
+        self.ask(Kind::Store, || "keep an artifact".into(), move |state| at_once(state.store.put_artifact(bytes, now))).await
     }
 
     async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
@@ -295,6 +295,10 @@ impl Store for WorldStore {
 
     async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
         self.ask(Kind::Store, || "recall".into(), move |state| at_once(state.store.flaky_tests(repo, now))).await
+    }
+
+    async fn forget(&self, before: Timestamp, count: u32) -> Result<Forgotten, StoreError> {
+        self.ask(Kind::Store, || "forget".into(), move |state| at_once(state.store.forget(before, count))).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -100,7 +100,7 @@ impl Workshop for WorldWorkshop {
 
     async fn prepare(&self, tools: &Tools, spec: &JobSpec, _run: &Run) -> Result<Answer, StepError> {
         let request = tools.forge.context(spec).await?;
-        let request = tools.store.put_artifact(serde_json::to_vec(&request).expect("it is text")).await?;
+        let request = tools.store.put_artifact(serde_json::to_vec(&request).expect("it is text"), tools.clock.now()).await?;
         self.toil(tools).await;
         let base = CommitId::parse(&"a".repeat(40)).expect("forty digits");
         let prepared = Prepared { base, plan: plan(), baseline: Some(evidence(101)), request, reach: None, notes: Vec::new() };
@@ -126,9 +126,9 @@ impl Workshop for WorldWorkshop {
             return Ok(Answer::Written);
         };
         meter.check()?;
-        let answer = tools.store.put_artifact(solution.closing.text.into_bytes()).await?;
-        let transcript = tools.store.put_artifact(solution.transcript).await?;
-        let pack = tools.store.put_artifact(b"pack".to_vec()).await?;
+        let answer = tools.store.put_artifact(solution.closing.text.into_bytes(), tools.clock.now()).await?;
+        let transcript = tools.store.put_artifact(solution.transcript, tools.clock.now()).await?;
+        let pack = tools.store.put_artifact(b"pack".to_vec(), tools.clock.now()).await?;
         let change = Change { path: "src/lib.rs".into(), kind: ChangeKind::Modified, lines_added: 3, lines_removed: 1 };
         let proposal =
             Proposal { commit: self.commit(), pack, diff: pack, answer, transcript, changes: vec![change], fingerprint: None };

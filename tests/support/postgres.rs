@@ -1,15 +1,10 @@
-//! A PostgreSQL of the tests' own: Debian's programs, a private folder, and no address but a socket in it.
+//! A PostgreSQL of the tests' own, started once, by whoever needs it first.
 //!
-//! It is started once, by whoever needs it first, as a plain user, and watched by a shell that ends it and removes the folder as
-//! soon as the tests are over, however they end. Every test has a database of its own, copied from one that is up to date, or one
+//! Every test has a database of its own, copied from one that is up to date, or one
 //! that another test has done with, emptied. A password is asked for in the first one only, since checking it takes long.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,60 +12,28 @@ use jiff::Timestamp;
 use patchwright::store::postgres::address::Address;
 use patchwright::store::postgres::schema::{Kind, Migration, Schema};
 use patchwright::store::postgres::{PostgresStore, Settings, migrate};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgListener};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::support::uml::is_required;
+use server::{INSTALL, Server, USER, programs};
 
-/// What the machine needs, in the words of the shell.
-const INSTALL: &str = "apt-get install -y --no-install-recommends postgresql";
-/// Where Debian puts the programs, of each version in a folder of its own.
-const VERSIONS: &str = "/usr/lib/postgresql";
-/// Who the databases belong to, with the password that every connection needs.
-pub(crate) const USER: &str = "patchwright";
-pub(crate) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) use server::PASSWORD;
 
-/// Makes the cluster and runs it until standard input ends, then removes what is left. Where the tests are root's it runs as the
-/// package's user, for it refuses to be root. The server outlives nobody: the shell ends it, and where the shell is killed the
-/// kernel does.
-const SERVICE: &str = r#"
-    cd / ; folder=$1; programs=$2; user=$3
-    trap 'rm -rf "$folder"' EXIT
-    # Whoever is told that it is ready may be gone already.
-    trap '' PIPE
-    plain="setpriv --pdeathsig KILL"
-    if [ "$(id -u)" = 0 ]; then
-        chown -R postgres: "$folder"
-        plain="$plain --reuid postgres --regid postgres --init-groups"
-    fi
-    $plain "$programs/initdb" --pgdata="$folder/data" --username="$user" --pwfile="$folder/password" --auth=scram-sha-256 \
-        --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
-    printf 'local now all scram-sha-256\nlocal all all trust\n' >"$folder/data/pg_hba.conf"
-    $plain "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= \
-        -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=400 >>"$folder/log" 2>&1 &
-    server=$!
-    tries=0
-    until "$programs/pg_isready" --quiet --host="$folder"; do
-        tries=$((tries + 1))
-        if [ $tries -gt 600 ] || ! kill -0 $server 2>/dev/null; then cat "$folder/log"; exit 1; fi
-        sleep 0.05
-    done
-    echo ready
-    while read -r _; do :; done
-    kill -QUIT $server; wait $server
-"#;
+pub(crate) mod server;
 
-/// A running server.
+/// What makes a server quick that nobody needs after a crash.
+const FORGETFUL: &str = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off";
+
+/// A running server, and the databases in it.
 pub(crate) struct Cluster {
-    folder: PathBuf,
+    server: Server,
     n_databases: AtomicU32,
     /// Databases that tests have done with, by what they were copied from.
     free: [std::sync::Mutex<Vec<String>>; 2],
     /// What connects to the server itself, one thing at a time: a database is copied while nobody is in it.
     copying: Mutex<()>,
-    /// Its standard input is what keeps the server up.
-    _service: Child,
 }
 
 /// A step that a later version might bring: older programs go on beside it.
@@ -104,7 +67,9 @@ pub(crate) async fn cluster() -> Option<&'static Cluster> {
                 assert!(!is_required("postgres"), "PostgreSQL is required and not installed: {INSTALL}");
                 return None;
             };
-            let cluster = tokio::task::spawn_blocking(move || start(&programs)).await.unwrap();
+            let start = move || Server::start(&std::env::temp_dir(), &programs, FORGETFUL);
+            let server = tokio::task::spawn_blocking(start).await.unwrap();
+            let cluster = Cluster { server, n_databases: AtomicU32::new(0), free: Default::default(), copying: Mutex::new(()) };
             for (template, schema) in TEMPLATES.iter().zip([Schema::default(), later()]) {
                 cluster.execute(&format!("CREATE DATABASE {template}")).await;
                 migrate(&cluster.address(template), &schema, Timestamp::UNIX_EPOCH).await.unwrap();
@@ -123,30 +88,6 @@ pub(crate) fn later() -> Schema {
     let mut schema = Schema::default();
     schema.migrations.push(NEXT);
     schema
-}
-
-/// The newest version's programs.
-fn programs() -> Option<PathBuf> {
-    let versions = fs::read_dir(VERSIONS).ok()?.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
-    versions.filter(|folder| folder.join("initdb").is_file()).max()
-}
-
-fn start(programs: &Path) -> Cluster {
-    let folder = tempfile::Builder::new().prefix("patchwright-pg-").tempdir().unwrap().keep();
-    fs::write(folder.join("password"), PASSWORD).unwrap();
-    let mut service = Command::new("sh");
-    service.args(["-c", SERVICE, "postgres"]).arg(&folder).arg(programs).arg(USER);
-    let mut service = service.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    let mut lines = BufReader::new(service.stdout.take().unwrap());
-    while !said.ends_with("ready\n") {
-        if lines.read_line(&mut said).unwrap() == 0 {
-            service.wait().unwrap();
-            panic!("PostgreSQL does not start:\n{said}");
-        }
-    }
-    let (n_databases, free, copying) = (AtomicU32::new(0), Default::default(), Mutex::new(()));
-    Cluster { folder, n_databases, free, copying, _service: service }
 }
 
 impl Cluster {
@@ -184,7 +125,7 @@ impl Cluster {
 
     /// What an operator would write for a server on the same machine.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user={USER}", self.folder.display())
+        format!("postgres:///{database}?host={}&user={USER}", self.server.folder.display())
     }
 
     pub(crate) fn address(&self, database: &str) -> Address {
@@ -198,7 +139,7 @@ impl Cluster {
     }
 
     pub(crate) fn folder(&self) -> String {
-        self.folder.display().to_string()
+        self.server.folder.display().to_string()
     }
 
     async fn execute(&self, sql: &str) {
@@ -207,8 +148,11 @@ impl Cluster {
     }
 
     async fn connect(&self, database: &str) -> PgConnection {
-        let options = PgConnectOptions::new().socket(&self.folder).username(USER).password(PASSWORD).database(database);
-        PgConnection::connect_with(&options).await.unwrap()
+        PgConnection::connect_with(&self.options(database)).await.unwrap()
+    }
+
+    fn options(&self, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new().socket(&self.server.folder).username(USER).password(PASSWORD).database(database)
     }
 
     async fn execute_in(&self, database: &str, sql: &str) {
@@ -270,6 +214,20 @@ impl Database<'_> {
         while sqlx::query_scalar::<_, i64>(sql).bind(&self.name).fetch_one(&mut connection).await.unwrap() < n_waiting {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Hears of every row that comes into a table, once it is committed.
+    pub(crate) async fn told_of(&self, table: &str) -> PgListener {
+        let trigger = format!(
+            "CREATE OR REPLACE FUNCTION tell_{table}() RETURNS trigger LANGUAGE plpgsql AS \
+             $$BEGIN PERFORM pg_notify('{table}', ''); RETURN NULL; END$$; \
+             DROP TRIGGER IF EXISTS tell ON {table}; CREATE TRIGGER tell AFTER INSERT ON {table} EXECUTE FUNCTION tell_{table}()"
+        );
+        self.tamper(&trigger).await;
+        let pool = PgPool::connect_lazy_with(self.cluster.options(&self.name));
+        let mut listener = PgListener::connect_with(&pool).await.unwrap();
+        listener.listen(table).await.unwrap();
+        listener
     }
 
     /// What somebody reads from the rows.

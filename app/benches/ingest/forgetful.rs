@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
-use patchwright::store::{Claim, Decided, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
+use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
@@ -93,7 +93,7 @@ impl Store for Forgetful {
         nothing()
     }
 
-    async fn put_artifact(&self, _: Vec<u8>) -> Result<Digest, StoreError> {
+    async fn put_artifact(&self, _: Vec<u8>, _: Timestamp) -> Result<Digest, StoreError> {
         nothing()
     }
 
@@ -107,6 +107,10 @@ impl Store for Forgetful {
 
     async fn flaky_tests(&self, _: u64, _: Timestamp) -> Result<BTreeSet<String>, StoreError> {
         nothing()
+    }
+
+    async fn forget(&self, _: Timestamp, _: u32) -> Result<Forgotten, StoreError> {
+        Ok(Forgotten::default())
     }
 
     async fn check(&self) -> Result<(), StoreError> {

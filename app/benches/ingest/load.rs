@@ -49,6 +49,8 @@ pub(crate) struct Load {
     pub(crate) n_connections: usize,
     pub(crate) n_requests: usize,
     pub(crate) time_max: Duration,
+    /// How the answer begins where a delivery was taken.
+    pub(crate) taken: &'static str,
 }
 
 /// How long each answer took, shortest first, and all of them together.
@@ -73,7 +75,7 @@ impl Measured {
 }
 
 impl Load {
-    /// Opens the connections, then sends until the requests or the time are used up. Any answer but 202 is an error.
+    /// Opens the connections, then sends until the requests or the time are used up. Any other answer than that it was taken is an error.
     pub(crate) async fn run(self, payloads: Arc<Vec<Payload>>) -> anyhow::Result<Measured> {
         let mut connections = Vec::with_capacity(self.n_connections);
         for _ in 0..self.n_connections {
@@ -112,7 +114,7 @@ impl Load {
             write_request(&mut request, &payloads[number % payloads.len()]);
             let sent = Instant::now();
             connection.write_all(&request).await.context("sending a delivery")?;
-            read_accepted(&mut connection, &mut answer).await?;
+            read_taken(&mut connection, &mut answer, self.taken).await?;
             latencies.push(sent.elapsed());
         }
         Ok(latencies)
@@ -136,8 +138,8 @@ fn write_request(request: &mut Vec<u8>, payload: &Payload) {
     request.extend_from_slice(&payload.body);
 }
 
-/// Reads one whole answer, which must be 202.
-async fn read_accepted(connection: &mut TcpStream, answer: &mut [u8]) -> anyhow::Result<()> {
+/// Reads one whole answer, which must begin so.
+async fn read_taken(connection: &mut TcpStream, answer: &mut [u8], taken: &str) -> anyhow::Result<()> {
     let mut n_read = 0;
     loop {
         let n = connection.read(&mut answer[n_read..]).await.context("reading an answer")?;
@@ -145,11 +147,17 @@ async fn read_accepted(connection: &mut TcpStream, answer: &mut [u8]) -> anyhow:
         n_read += n;
         let text = std::str::from_utf8(&answer[..n_read]).context("reading an answer")?;
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        if !head.starts_with("HTTP/1.1 202 ") {
+        if !head.starts_with(taken) {
             bail!("a delivery was answered with {text}");
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).context("an answer has no length")?;
-        if body.len() >= length.parse::<usize>()? {
+        let field = |name: &str| {
+            head.lines().filter_map(|line| line.split_once(": ")).find(|(known, _)| known.eq_ignore_ascii_case(name))
+        };
+        let is_whole = match field("content-length") {
+            Some((_, length)) => body.len() >= length.parse::<usize>()?,
+            None => body.ends_with("0\r\n\r\n"),
+        };
+        if is_whole {
             return Ok(());
         }
     }

@@ -16,6 +16,7 @@ CREATE TABLE delivery (
 -- The program has compressed it already; what the server adds to that costs more than the rest of a delivery.
 ALTER TABLE delivery ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE INDEX delivery_undecided ON delivery (received_at, number) WHERE decision IS NULL;
+CREATE INDEX delivery_decided ON delivery (received_at) WHERE decision IS NOT NULL;
 
 CREATE TABLE job (
     id           TEXT COLLATE "C" PRIMARY KEY,
@@ -31,8 +32,11 @@ CREATE TABLE job (
     lease_until  BIGINT,
     fence        BIGINT NOT NULL DEFAULT 0,
     handed_back  BOOLEAN NOT NULL DEFAULT TRUE,
-    outcome      TEXT
+    outcome      TEXT,
+    ended_at     BIGINT
 );
+CREATE INDEX job_created ON job (created_at);
+CREATE INDEX job_ended ON job (ended_at) WHERE outcome IS NOT NULL;
 -- In the order in which they are taken; `gives_way` is for how many milliseconds a job lets others go first.
 CREATE INDEX job_open ON job ((run_after + gives_way), created_at, number) WHERE outcome IS NULL;
 CREATE INDEX job_of_issue ON job (repo, issue) WHERE outcome IS NULL;
@@ -51,9 +55,12 @@ CREATE TABLE entry (
 );
 
 CREATE TABLE artifact (
-    digest TEXT COLLATE "C" PRIMARY KEY,
-    bytes  BYTEA NOT NULL
+    digest  TEXT COLLATE "C" PRIMARY KEY,
+    bytes   BYTEA NOT NULL,
+    -- When it was kept for the last time: jobs that are older do not need it.
+    kept_at BIGINT NOT NULL
 );
+CREATE INDEX artifact_kept ON artifact (kept_at);
 
 -- What jobs have used of the limits that they share: a row for each claim of a job and UTC day. The reservation is what a
 -- request under way may use at most; where there is none, both of its columns are null.

@@ -164,7 +164,7 @@ fn start(stage: &Stage, tools: Arc<Tools>) -> anyhow::Result<(Service, SocketAdd
     let mention = Config::default().github.mention;
     let deployment = Deployment { app_id: APP_ID, mention, budget: Config::default().limits.budget() };
     let address = listener.local_addr()?;
-    let service = Service::start(listener, tools, Staffing { deployment, n_workers: 1, sweep_interval: None });
+    let service = Service::start(listener, tools, Staffing { deployment, n_workers: 1, sweep_interval: None, kept_for: None });
     stage.github.send_webhooks_to(&format!("http://{address}/webhooks/github"));
     Ok((service, address))
 }

@@ -41,8 +41,12 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
     let listener = server::listen(address).with_context(|| format!("listening on {address}")).map_err(Failure::environment)?;
     let n_workers = if arguments.no_work { 0 } else { config.server.workers };
     let address = listener.local_addr().context("listening").map_err(Failure::environment)?;
-    let staffing =
-        Staffing { deployment: assemble::deployment(&config), n_workers, sweep_interval: config.github.sweep_interval() };
+    let staffing = Staffing {
+        deployment: assemble::deployment(&config),
+        n_workers,
+        sweep_interval: config.github.sweep_interval(),
+        kept_for: config.store.kept_for(),
+    };
     let service = Service::start(listener, tools, staffing);
     info!("serving webhooks on http://{address}/webhooks/github with {n_workers} workers as {slug}");
     until_the_end(service).await

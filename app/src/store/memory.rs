@@ -15,9 +15,12 @@ use patchwright_domain::policy::Decision;
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
-use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lanes, Lease, Received, Signals, Store, StoreError, records};
+use super::{
+    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, records,
+};
 
 mod ledger;
+mod retention;
 
 /// A store that forgets everything at the end of the process.
 #[derive(Debug, Default)]
@@ -30,7 +33,7 @@ pub struct MemoryStore {
 struct Tables {
     deliveries: Vec<Delivery>,
     jobs: Vec<Job>,
-    artifacts: HashMap<Digest, Vec<u8>>,
+    artifacts: HashMap<Digest, (Vec<u8>, Timestamp)>,
     flaky_tests: BTreeMap<u64, HashMap<String, Timestamp>>,
     places: BTreeMap<DeliveryId, usize>,
     ledger: Ledger,
@@ -49,6 +52,7 @@ struct Job {
     id: JobId,
     spec: JobSpec,
     journal: Vec<Entry>,
+    created_at: Timestamp,
     run_after: Timestamp,
     lease_until: Option<Timestamp>,
     fence: u32,
@@ -118,6 +122,7 @@ impl Tables {
             id,
             spec,
             journal: Vec::new(),
+            created_at: now,
             run_after: now,
             lease_until: None,
             fence: 0,
@@ -283,14 +288,15 @@ impl Store for MemoryStore {
         Ok(self.tables().ledger.spending(scope, day))
     }
 
-    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
-        let digest = Digest::of(&bytes);
-        self.tables().artifacts.insert(digest, bytes);
+    async fn put_artifact(&self, bytes: Vec<u8>, now: Timestamp) -> Result<Digest, StoreError> {
+        let (digest, mut tables) = (Digest::of(&bytes), self.tables());
+        let kept_at = tables.artifacts.get(&digest).map_or(now, |(_, kept_at)| now.max(*kept_at));
+        tables.artifacts.insert(digest, (bytes, kept_at));
         Ok(digest)
     }
 
     async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        let bytes = self.tables().artifacts.get(digest).cloned();
+        let bytes = self.tables().artifacts.get(digest).map(|(bytes, _)| bytes.clone());
         bytes.ok_or_else(|| StoreError::Unknown { what: format!("artifact {digest}") })
     }
 
@@ -311,6 +317,10 @@ impl Store for MemoryStore {
         let is_fresh =
             |at: Timestamp| now.duration_since(at) <= SignedDuration::try_from(FLAKY_FOR).unwrap_or(SignedDuration::MAX);
         Ok(known.filter(|(_, at)| is_fresh(**at)).map(|(test, _)| test.clone()).collect())
+    }
+
+    async fn forget(&self, before: Timestamp, count: u32) -> Result<Forgotten, StoreError> {
+        Ok(self.tables().forget(before, usize::try_from(count).unwrap_or(usize::MAX)))
     }
 
     async fn check(&self) -> Result<(), StoreError> {

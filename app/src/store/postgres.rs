@@ -25,7 +25,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
-use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
+use super::{
+    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+};
 use address::Address;
 use jobs::Taken;
 use schema::{Kind, Migration, Schema, State};
@@ -38,6 +40,7 @@ mod flaky;
 mod jobs;
 mod ledger;
 mod refusal;
+mod retention;
 pub mod schema;
 mod wake;
 mod writers;
@@ -349,8 +352,8 @@ impl Store for PostgresStore {
         self.ask(move |tx| Box::pin(ledger::spending(tx, scope, day))).await
     }
 
-    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
-        self.ask(|tx| Box::pin(artifacts::put(tx, bytes))).await
+    async fn put_artifact(&self, bytes: Vec<u8>, now: Timestamp) -> Result<Digest, StoreError> {
+        self.ask(move |tx| Box::pin(artifacts::put(tx, bytes, now))).await
     }
 
     async fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
@@ -366,6 +369,10 @@ impl Store for PostgresStore {
     async fn flaky_tests(&self, repo: u64, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
         let (repo, since) = (number(repo)?, earlier(now, FLAKY_FOR));
         self.ask(move |tx| Box::pin(flaky::seen(tx, repo, since))).await
+    }
+
+    async fn forget(&self, before: Timestamp, count: u32) -> Result<Forgotten, StoreError> {
+        self.run(move |tx| Box::pin(retention::forget(tx, before, count))).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

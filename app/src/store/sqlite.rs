@@ -21,12 +21,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
-use super::{Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
+use super::{
+    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+};
 
 mod checkpoint;
 mod deliveries;
 mod jobs;
 mod ledger;
+mod retention;
 
 use checkpoint::Checkpoints;
 
@@ -41,12 +44,13 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_ledger.sql"),
     include_str!("../../migrations/0003_flaky_tests.sql"),
     include_str!("../../migrations/0004_packed_deliveries.sql"),
     include_str!("../../migrations/0005_lanes.sql"),
+    include_str!("../../migrations/0006_retention.sql"),
 ];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
@@ -300,11 +304,12 @@ impl Store for SqliteStore {
         self.run(move |tx| ledger::spending(tx, scope, day)).await
     }
 
-    async fn put_artifact(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
+    async fn put_artifact(&self, bytes: Vec<u8>, now: Timestamp) -> Result<Digest, StoreError> {
         let digest = Digest::of(&bytes);
         self.run(move |tx| {
-            let sql = "INSERT INTO artifact (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-            tx.prepare_cached(sql)?.execute((digest.to_string(), bytes))?;
+            let sql = "INSERT INTO artifact (digest, bytes, kept_at) VALUES (?1, ?2, ?3)
+                       ON CONFLICT DO UPDATE SET kept_at = max(kept_at, excluded.kept_at)";
+            tx.prepare_cached(sql)?.execute((digest.to_string(), bytes, milliseconds(now)))?;
             Ok(digest)
         })
         .await
@@ -347,6 +352,10 @@ impl Store for SqliteStore {
             Ok(tests.collect::<Result<BTreeSet<String>, _>>()?)
         })
         .await
+    }
+
+    async fn forget(&self, before: Timestamp, count: u32) -> Result<Forgotten, StoreError> {
+        self.run(move |tx| retention::forget(tx, before, count)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -43,12 +43,12 @@ pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepE
 /// points by then.
 async fn kept(tools: &Tools, branch: &str, pulled: Pulled) -> Result<Adopted, StepError> {
     let Pulled { adopted: workspace::Adopted { base, head, tree, proposed, diff, changes }, pack } = pulled;
-    let nothing = tools.store.put_artifact(Vec::new()).await?;
+    let nothing = tools.store.put_artifact(Vec::new(), tools.clock.now()).await?;
     let fingerprint = Some(proof::fingerprint(&diff));
     let proposal = Proposal {
         commit: head,
-        pack: tools.store.put_artifact(pack).await?,
-        diff: tools.store.put_artifact(diff.into_bytes()).await?,
+        pack: tools.store.put_artifact(pack, tools.clock.now()).await?,
+        diff: tools.store.put_artifact(diff.into_bytes(), tools.clock.now()).await?,
         answer: nothing,
         transcript: nothing,
         changes,

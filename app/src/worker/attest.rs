@@ -37,7 +37,7 @@ pub(super) async fn of_run(tools: &Tools, spec: &JobSpec, run: &Run, journal: &[
     };
     let history = History { spec, journal, usage: run.usage(), attempt: *attempt };
     let Some(envelope) = sealed(attestor, &Statement::of_run(&facts, &history)) else { return Ok(None) };
-    let digest = tools.store.put_artifact(envelope.clone().into_bytes()).await?;
+    let digest = tools.store.put_artifact(envelope.clone().into_bytes(), tools.clock.now()).await?;
     Ok(Some(Sealed { digest, envelope }))
 }
 

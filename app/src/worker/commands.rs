@@ -80,7 +80,7 @@ pub(super) async fn ready(
 async fn keep(tools: &Tools, log: Log) -> Result<Vec<String>, StepError> {
     let denied = log.denied();
     let refused: Vec<String> = denied.into_iter().take(HOSTS_MAX).collect();
-    let artifact = tools.store.put_artifact(log.to_json_lines().into_bytes()).await?;
+    let artifact = tools.store.put_artifact(log.to_json_lines().into_bytes(), tools.clock.now()).await?;
     let n_requests = log.entries.len() as u64 + log.n_omitted;
     info!(artifact = %artifact, requests = n_requests, "what the setup asked for outside is kept");
     if !refused.is_empty() {
@@ -151,7 +151,7 @@ fn command(tools: &Tools, script: &str) -> Command {
 async fn evidence(tools: &Tools, script: &str, done: Output) -> Result<Evidence, StepError> {
     let excerpt = excerpt(&done.output, &tools.guarded().veil());
     let duration_ms = u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX);
-    let output = tools.store.put_artifact(done.output).await?;
+    let output = tools.store.put_artifact(done.output, tools.clock.now()).await?;
     Ok(Evidence { command: script.to_owned(), exit: done.exit, duration_ms, output, excerpt, results: None })
 }
 

@@ -69,13 +69,13 @@ pub struct Proof {
 pub async fn prove(tools: &Tools, spec: &JobSpec, adopted: &Adopted, about: About) -> Result<Proof, Failure> {
     let proved = async {
         let Adopted { base, head, diff, changes, .. } = adopted;
-        let request = tools.store.put_artifact(Vec::new()).await?;
+        let request = tools.store.put_artifact(Vec::new(), tools.clock.now()).await?;
         let prepared = super::prepare::prepared(tools, spec, base, request).await?;
         let nothing = Digest::of(b"");
         let proposal = Proposal {
             commit: head.clone(),
             pack: nothing,
-            diff: tools.store.put_artifact(diff.clone().into_bytes()).await?,
+            diff: tools.store.put_artifact(diff.clone().into_bytes(), tools.clock.now()).await?,
             answer: nothing,
             transcript: nothing,
             changes: changes.clone(),

@@ -67,7 +67,7 @@ pub(super) async fn test(
     let (results, canaries) = apart(results, canary);
     if let Some(results) = &results {
         let kept = serde_json::to_vec(results).expect("names and states");
-        evidence.results = Some(tools.store.put_artifact(kept).await?);
+        evidence.results = Some(tools.store.put_artifact(kept, tools.clock.now()).await?);
     }
     Ok(Tested { evidence, results, canaries, rewritten })
 }

@@ -184,8 +184,8 @@ struct Kept {
 
 impl Kept {
     async fn of(tools: &Tools, solution: &Solution) -> Result<Self, StepError> {
-        let transcript = tools.store.put_artifact(solution.transcript.clone()).await?;
-        let answer = tools.store.put_artifact(solution.closing.text.clone().into_bytes()).await?;
+        let transcript = tools.store.put_artifact(solution.transcript.clone(), tools.clock.now()).await?;
+        let answer = tools.store.put_artifact(solution.closing.text.clone().into_bytes(), tools.clock.now()).await?;
         Ok(Self { transcript, answer })
     }
 
@@ -221,8 +221,8 @@ async fn propose(
 
 async fn proposal(tools: &Tools, proposed: Proposed, kept: Kept) -> Result<Answer, StepError> {
     let fingerprint = Some(proof::fingerprint(&proposed.diff));
-    let pack = tools.store.put_artifact(proposed.pack).await?;
-    let diff = tools.store.put_artifact(proposed.diff.into_bytes()).await?;
+    let pack = tools.store.put_artifact(proposed.pack, tools.clock.now()).await?;
+    let diff = tools.store.put_artifact(proposed.diff.into_bytes(), tools.clock.now()).await?;
     let Kept { transcript, answer } = kept;
     let proposal = Proposal { commit: proposed.commit, pack, diff, answer, transcript, changes: proposed.changes, fingerprint };
     Ok(Answer::entry(EntryKind::Solved { proposal }))
@@ -240,9 +240,9 @@ async fn answer(tools: &Tools, executor: &mut dyn Executor, solution: Solution, 
     }
     let missing = gate::missing_places(executor, closing).await;
     let text = answer::text(closing, &missing);
-    let answer = tools.store.put_artifact(text.into_bytes()).await?;
+    let answer = tools.store.put_artifact(text.into_bytes(), tools.clock.now()).await?;
     let parts = serde_json::to_vec(closing).expect("an answer holds only text and numbers");
-    let closing = tools.store.put_artifact(parts).await?;
+    let closing = tools.store.put_artifact(parts, tools.clock.now()).await?;
     Ok(Answer::entry(EntryKind::Answered { answer, closing, transcript: kept.transcript }))
 }
 

@@ -1,6 +1,6 @@
 //! Jobs are claimed in order, journaled, cancelled and completed.
 
-use patchwright::store::{FLAKY_FOR, FLAKY_TESTS_MAX, JobState};
+use patchwright::store::{FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::{Digest, Outcome};
 use patchwright_domain::policy::Decision;
@@ -25,6 +25,8 @@ contract! {
     flaky_tests_are_remembered_for_a_while
     a_test_may_have_any_name
     what_is_not_there_is_unknown
+    what_ended_long_ago_is_forgotten_and_nothing_else
+    little_is_forgotten_at_a_time
 }
 
 async fn the_oldest_free_job_comes_first(store: Shared) {
@@ -153,9 +155,9 @@ async fn a_test_may_have_any_name(store: Shared) {
 
 async fn an_artifact_comes_back_whole(store: Shared) {
     for bytes in [b"".to_vec(), b"a\0b\r\n".to_vec(), vec![0xff; 3 << 20]] {
-        let digest = store.put_artifact(bytes.clone()).await.expect("the store takes it");
+        let digest = store.put_artifact(bytes.clone(), at(1)).await.expect("the store takes it");
         assert_eq!(digest, Digest::of(&bytes));
-        assert_eq!(store.put_artifact(bytes.clone()).await.expect("the store takes it"), digest);
+        assert_eq!(store.put_artifact(bytes.clone(), at(1)).await.expect("the store takes it"), digest);
         assert_eq!(store.artifact(&digest).await.expect("it is there"), bytes);
     }
 }
@@ -166,4 +168,50 @@ async fn what_is_not_there_is_unknown(store: Shared) {
     assert_unknown(store.journal(&spec(1).id(), 0).await);
     assert_unknown(store.request_cancel(&spec(1).key, "nothing", at(0)).await);
     assert_eq!(store.open_jobs(REPO, IssueNumber(3)).await.expect("the store answers"), []);
+}
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// A job that is begun, keeps an artifact and ends, each at its time.
+async fn ended(store: &Shared, comment: u64, [begun, kept, over]: [i64; 3]) -> Digest {
+    begin(store, comment, begun).await;
+    let claim = claimed(store, "one", begun).await;
+    let artifact = store.put_artifact(vec![1, u8::try_from(comment).expect("it is small")], at(kept)).await.expect("it is taken");
+    store.append(&claim.lease, 1, completed(), at(over)).await.expect("the lease holds");
+    artifact
+}
+
+async fn what_ended_long_ago_is_forgotten_and_nothing_else(store: Shared) {
+    let shared = store.put_artifact(b"shared".to_vec(), at(0)).await.expect("the store takes it");
+    let old = ended(&store, 1, [0, 1, 2]).await;
+    // It began before the time and ended behind it, so its artifact is needed.
+    let long = ended(&store, 2, [9 * DAY, 9 * DAY + 1, 11 * DAY]).await;
+    store.put_artifact(b"shared".to_vec(), at(9 * DAY + 2)).await.expect("the store takes it");
+    begin(&store, 3, 12 * DAY).await;
+    store.receive(&delivery("undecided", 0)).await.expect("the store takes it");
+    let forgotten = store.forget(at(10 * DAY), 100).await.expect("the store answers");
+    assert_eq!(forgotten, Forgotten { jobs: 1, artifacts: 1, deliveries: 1 });
+    assert_unknown(store.job(&spec(1).id()).await);
+    assert_unknown(store.journal(&spec(1).id(), 0).await);
+    assert_unknown(store.artifact(&old).await);
+    assert_unknown(store.decision(&id("delivery-1")).await);
+    for artifact in [shared, long] {
+        store.artifact(&artifact).await.expect("a job that is left may need it");
+    }
+    assert_eq!(store.job(&spec(2).id()).await.expect("it is kept").1, JobState::Done(Outcome::NoChange));
+    assert!(store.decision(&id("delivery-2")).await.expect("it is kept").is_some());
+    assert_eq!(store.undecided(at(13 * DAY), 9).await.expect("the store answers").len(), 1);
+    assert_eq!(claimed(&store, "two", 13 * DAY).await.spec, spec(3));
+    assert_eq!(store.forget(at(10 * DAY), 100).await.expect("the store answers"), Forgotten::default());
+}
+
+async fn little_is_forgotten_at_a_time(store: Shared) {
+    for comment in 1..=3 {
+        ended(&store, comment, [0, 1, i64::try_from(comment).expect("it is small")]).await;
+    }
+    let first = store.forget(at(9 * DAY), 2).await.expect("the store answers");
+    assert_eq!(first.jobs, 2, "the oldest");
+    store.job(&spec(3).id()).await.expect("it is left for the next time");
+    let second = store.forget(at(9 * DAY), 2).await.expect("the store answers");
+    assert_eq!(first.and(second), Forgotten { jobs: 3, artifacts: 2, deliveries: 2 });
 }

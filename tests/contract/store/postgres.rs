@@ -151,7 +151,7 @@ async fn tampered_rows_are_noticed_and_keep_nobody_from_the_others() {
     let database = cluster.database().await;
     let store = open(&database).await;
     begin(&store, 1, 0).await;
-    let artifact = store.put_artifact(b"bytes".to_vec()).await.expect("the store takes it");
+    let artifact = store.put_artifact(b"bytes".to_vec(), at(1)).await.expect("the store takes it");
     let first = claimed(&store, "one", 1).await;
     store.release(first.lease, at(1)).await.expect("the lease holds");
     begin(&store, 2, 2).await;

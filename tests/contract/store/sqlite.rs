@@ -53,7 +53,7 @@ async fn what_was_answered_survives_the_process() {
     store.postpone(&id("waits"), at(5)).await.expect("it is there");
     let first = claimed(&store, "one", 1).await;
     store.append(&first.lease, 1, note("looks"), at(2)).await.expect("the lease holds");
-    let artifact = store.put_artifact(b"bytes".to_vec()).await.expect("the store takes it");
+    let artifact = store.put_artifact(b"bytes".to_vec(), at(1)).await.expect("the store takes it");
     drop(store);
 
     let store = disk.open().await;
@@ -107,7 +107,7 @@ async fn tampered_rows_are_noticed() {
     let disk = Disk::new();
     let store = disk.open().await;
     begin(&store, 1, 0).await;
-    let artifact = store.put_artifact(b"bytes".to_vec()).await.expect("the store takes it");
+    let artifact = store.put_artifact(b"bytes".to_vec(), at(1)).await.expect("the store takes it");
     tamper(&disk.file, "UPDATE artifact SET bytes = x'00'; UPDATE delivery SET decision = '{}'; UPDATE job SET outcome = 'won'");
     assert_corrupt(store.artifact(&artifact).await);
     assert_corrupt(store.decision(&id("delivery-1")).await);
@@ -181,7 +181,8 @@ async fn the_log_is_moved_into_the_database_beside_the_writer() {
     let store = disk.open().await;
     let written = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).expect("files can be watched");
     inotify::add_watch(&written, &disk.file, inotify::WatchFlags::MODIFY).expect("the file is there");
-    let artifact = store.put_artifact((0..200_000_u32).flat_map(u32::to_le_bytes).collect()).await.expect("the store takes it");
+    let artifact =
+        store.put_artifact((0..200_000_u32).flat_map(u32::to_le_bytes).collect(), at(1)).await.expect("the store takes it");
     let patience = Timespec { tv_sec: PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
     while std::fs::metadata(&disk.file).expect("it is there").len() < 800_000 {
         let n_ready = poll(&mut [PollFd::new(&written, PollFlags::IN)], Some(&patience)).expect("it can be waited for");

@@ -1,5 +1,7 @@
 //! The ledger of the store in memory.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use patchwright_domain::job::{JobId, JobSpec};
@@ -41,6 +43,10 @@ impl Row {
 }
 
 impl Ledger {
+    pub(super) fn forget(&mut self, jobs: &BTreeSet<JobId>) {
+        self.rows.retain(|row| !jobs.contains(&row.job));
+    }
+
     pub(super) fn reserve(&mut self, spec: &JobSpec, fence: u32, most: Spending, limits: &Limits, now: Timestamp) -> Reserved {
         let (job, day) = (spec.id(), ledger::day(now));
         for row in self.rows.iter_mut().filter(|row| row.job == job) {

@@ -1,14 +1,17 @@
 //! The rows of what is kept under its digest.
 
+use jiff::Timestamp;
 use patchwright_domain::journal::Digest;
 use sqlx::PgConnection;
 
+use super::super::records::milliseconds;
 use super::StoreError;
 
-pub(super) async fn put(tx: &mut PgConnection, bytes: Vec<u8>) -> Result<Digest, StoreError> {
+pub(super) async fn put(tx: &mut PgConnection, bytes: Vec<u8>, now: Timestamp) -> Result<Digest, StoreError> {
     let digest = Digest::of(&bytes);
-    let sql = "INSERT INTO artifact (digest, bytes) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    sqlx::query(sql).bind(digest.to_string()).bind(bytes).execute(tx).await?;
+    let sql = "INSERT INTO artifact (digest, bytes, kept_at) VALUES ($1, $2, $3) \
+               ON CONFLICT (digest) DO UPDATE SET kept_at = greatest(artifact.kept_at, excluded.kept_at)";
+    sqlx::query(sql).bind(digest.to_string()).bind(bytes).bind(milliseconds(now)).execute(tx).await?;
     Ok(digest)
 }
 

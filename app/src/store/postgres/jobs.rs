@@ -148,8 +148,9 @@ pub(super) async fn append(
 ) -> Result<Vec<Entry>, StoreError> {
     held(tx, lease).await?;
     if let EntryKind::Completed { outcome } = &kind {
-        let sql = "UPDATE job SET outcome = $2, lease_until = NULL WHERE id = $1";
-        sqlx::query(sql).bind(lease.job.as_str()).bind(outcome.as_str()).execute(&mut *tx).await?;
+        let sql = "UPDATE job SET outcome = $2, ended_at = $3, lease_until = NULL WHERE id = $1";
+        let row = sqlx::query(sql).bind(lease.job.as_str()).bind(outcome.as_str()).bind(milliseconds(now));
+        row.execute(&mut *tx).await?;
     }
     write(tx, &lease.job, kind, now).await?;
     journal(tx, &lease.job, seen).await

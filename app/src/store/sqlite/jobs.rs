@@ -105,8 +105,8 @@ pub(super) fn append(
 ) -> Result<Vec<Entry>, StoreError> {
     held(tx, job, fence)?;
     if let EntryKind::Completed { outcome } = &kind {
-        let sql = "UPDATE job SET outcome = ?2, lease_until = NULL WHERE id = ?1";
-        tx.prepare_cached(sql)?.execute((job.as_str(), outcome.as_str()))?;
+        let sql = "UPDATE job SET outcome = ?2, ended_at = ?3, lease_until = NULL WHERE id = ?1";
+        tx.prepare_cached(sql)?.execute((job.as_str(), outcome.as_str(), milliseconds(now)))?;
     }
     write(tx, job, kind, now)?;
     journal(tx, job, seen)
