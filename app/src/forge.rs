@@ -18,6 +18,12 @@ use secrecy::SecretString;
 pub mod github;
 pub mod local;
 
+/// How long one request to a forge may take; behind that it is given up.
+///
+/// A worker relies on it: it begins none so short before its lease ends, so that what it has sent has arrived by then, or never
+/// does.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Why the forge did not do it, by what the caller should do.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ForgeError {

@@ -86,8 +86,8 @@ impl Lease {
         Self { job, fence }
     }
 
-    /// The same right, for an adapter's request that outlives its caller's.
-    fn again(&self) -> Self {
+    /// The same right, for a request that outlives its caller's, or may have to be made again.
+    pub(crate) fn again(&self) -> Self {
         Self { job: self.job.clone(), fence: self.fence }
     }
 

@@ -49,6 +49,8 @@ pub mod workshop;
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// The pause before a store that is not available is asked again to take a job back.
+const HAND_BACK_PAUSE: Duration = Duration::from_secs(5);
 /// How often in a row a job is handed back before the step counts as failed.
 const HANDED_BACK_MAX: usize = 20;
 /// The longest time for which a job is handed back, in seconds.
@@ -239,12 +241,26 @@ impl Worker {
                 }
             };
             let (tools, workshop, tenure) = (&*self.tools, self.workshop.as_ref(), Tenure::new(&self.tools, lease, now));
-            let shift = Shift { tools, workshop, tenure, spec, progress: Progress { run, journal } };
+            let mut shift = Shift { tools, workshop, tenure, spec, progress: Progress { run, journal } };
             // What a step needs is large, and every caller up to the thread's first would carry it.
-            match Box::pin(shift.work(stop)).await {
-                Ok(()) => {}
-                Err(StoreError::LeaseLost { .. }) => warn!("the lease is lost; another worker has the job"),
-                Err(error) => tracing::error!(error = %error, "the job stops here until its lease ends"),
+            let delay = match Box::pin(shift.work(stop)).await {
+                Ok(delay) => delay,
+                // The job is not to blame, as it would be for a worker's death.
+                Err(error @ StoreError::Unavailable(_)) => {
+                    warn!(error = %error, "the job is handed back as soon as the store is there");
+                    Some(shift.growing_delay())
+                }
+                Err(StoreError::LeaseLost { .. }) => {
+                    warn!("the lease is lost; another worker has the job");
+                    None
+                }
+                Err(error) => {
+                    tracing::error!(error = %error, "the job stops here until its lease ends");
+                    None
+                }
+            };
+            if let Some(seconds) = delay {
+                shift.hand_back(seconds, stop).await;
             }
         }
         .instrument(span)
@@ -289,13 +305,14 @@ impl Progress {
 }
 
 impl Shift<'_> {
-    async fn work(mut self, stop: &CancellationToken) -> Result<(), StoreError> {
+    /// Works until the job is over, or is to be handed back for so many seconds.
+    async fn work(&mut self, stop: &CancellationToken) -> Result<Option<i64>, StoreError> {
         loop {
             let now = self.tools.clock.now();
             self.tenure.check(now)?;
             let step = self.progress.run.next(now);
             if step == Step::Rest {
-                return Ok(());
+                return Ok(None);
             }
             let name = name(&step);
             let answer = self.answer(now, step, stop).instrument(info_span!("step", step = name)).await;
@@ -306,11 +323,30 @@ impl Shift<'_> {
                 Answer::Written => {}
                 Answer::Later { seconds, because } => {
                     info!(delay_s = seconds, "handed back: {because}");
-                    let not_before = self.tools.clock.now().checked_add(SignedDuration::from_secs(seconds));
-                    let lease = self.tenure.into_lease();
-                    return self.tools.store.release(lease, not_before.unwrap_or(Timestamp::MAX)).await;
+                    return Ok(Some(seconds));
                 }
             }
+        }
+    }
+
+    /// Hands the job back. A store that is not available is asked again for as long as the lease can be relied on; behind that the
+    /// job is free when its lease ends.
+    async fn hand_back(&self, seconds: i64, stop: &CancellationToken) {
+        loop {
+            let now = self.tools.clock.now();
+            let not_before = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+            let released = match self.tenure.check(now) {
+                Ok(()) => self.tools.store.release(self.tenure.lease().again(), not_before).await,
+                Err(lost) => Err(lost),
+            };
+            match released {
+                Ok(()) => return,
+                Err(error @ StoreError::Unavailable(_)) if !stop.is_cancelled() => {
+                    warn!(error = %error, "the job cannot be handed back yet");
+                }
+                Err(error) => return warn!(error = %error, "the job is not handed back; it is free when its lease ends"),
+            }
+            self.tools.clock.wait(HAND_BACK_PAUSE).await;
         }
     }
 

@@ -261,3 +261,25 @@ async fn a_worker_that_was_frozen_past_its_lease_writes_nothing_when_it_wakes() 
     assert_eq!(store.journal(&job, 0).await.expect("it is there").len(), journal.len());
     site.is_done_once();
 }
+
+/// The database is started again, or fails over: no worker is to blame for that, and no job.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_handed_back_where_the_database_was_gone_for_a_while() {
+    let Some(cluster) = cluster().await else { return };
+    let site = Site::new(cluster).await;
+    let (_server, address) = site.server().await;
+    let (mut worker, store) = (site.worker().await, site.database.open().await);
+    let job = site.ask(&address).await;
+    until(&site, &store, &job, |journal| n_progress(journal) >= 1).await;
+    site.database.shut().await;
+    worker.says("the job is handed back as soon as the store is there").await;
+    site.database.unshut().await;
+    let store = site.database.open().await;
+    let journal = until(&site, &store, &job, is_over).await;
+    let claims = journal.iter().filter_map(|entry| match &entry.kind {
+        EntryKind::Claimed { handed_back, .. } => Some(*handed_back),
+        _ => None,
+    });
+    assert_eq!(claims.collect::<Vec<_>>(), [true, true], "nobody died");
+    site.is_done_once();
+}

@@ -200,6 +200,17 @@ impl Database<'_> {
         self.cluster.execute_in(&self.name, sql).await;
     }
 
+    /// Lets nobody in any more, and ends who is in.
+    pub(crate) async fn shut(&self) {
+        self.cluster.execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name)).await;
+        self.cluster.cut(&self.name).await;
+    }
+
+    /// Lets everybody in again.
+    pub(crate) async fn unshut(&self) {
+        self.cluster.execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name)).await;
+    }
+
     /// What somebody else is about to do to the rows, and has not ended yet.
     pub(crate) async fn begin(&self, sql: &str) -> Begun {
         let mut connection = self.cluster.connect(&self.name).await;

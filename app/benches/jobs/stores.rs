@@ -72,10 +72,12 @@ impl<'e> Database<'e> {
     pub(crate) async fn fill(&self, n_deliveries: u64, n_jobs: u64) -> anyhow::Result<()> {
         match self.engine {
             Engine::Sqlite(folder) => {
-                let rows = |n: u64| {
-                    format!("(WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {n}) SELECT n FROM n)")
+                let rows = |n: u64, name: &str| {
+                    format!(
+                        "(WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {n}) SELECT n FROM n) AS {name}"
+                    )
                 };
-                let sql = rows_of(&rows(n_deliveries), &rows(n_jobs), &rows(10), "randomblob(1500)");
+                let sql = rows_of(&rows(n_deliveries, "n"), &rows(n_jobs, "n"), &rows(10, "m"), "randomblob(1500)");
                 let file = folder.join(self.name);
                 let filled = tokio::task::spawn_blocking(move || {
                     let connection = rusqlite::Connection::open(file)?;
@@ -84,9 +86,9 @@ impl<'e> Database<'e> {
                 filled.await?.context("filling the database")
             }
             Engine::Postgres(server) => {
-                let rows = |n: u64| format!("generate_series(1, {n})");
-                let random = "decode(repeat(md5(n.n::text), 47), 'hex')";
-                let sql = rows_of(&rows(n_deliveries), &rows(n_jobs), &rows(10), random);
+                let rows = |n: u64, name: &str| format!("generate_series(1, {n}) AS {name} (n)");
+                let random = "decode(repeat(md5(n.n::text), 94), 'hex')";
+                let sql = rows_of(&rows(n_deliveries, "n"), &rows(n_jobs, "n"), &rows(10, "m"), random);
                 let mut connection = connect(server, &format!("{}_store", self.name)).await?;
                 for statement in sql.split_terminator(';').chain(["VACUUM ANALYZE", "CHECKPOINT"]) {
                     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
@@ -105,12 +107,12 @@ fn rows_of(deliveries: &str, jobs: &str, entries: &str, body: &str) -> String {
     let digest = "0".repeat(64);
     format!(
         "INSERT INTO delivery (id, event, encoding, body, received_at, decide_after, decision) \
-         SELECT 'old-' || n.n, 'issue_comment', 1, {body}, -1, -1, '{{\"decision\":\"ignore\",\"because\":\"it is old\"}}' FROM {deliveries} AS n (n);\
+         SELECT 'old-' || n.n, 'issue_comment', 1, {body}, -1, -1, '{{\"decision\":\"ignore\",\"because\":\"it is old\"}}' FROM {deliveries};\
          INSERT INTO job (id, key, repo, installation, issue, spec, created_at, run_after, gives_way, outcome) \
-         SELECT 'old-' || n.n, 'old-' || n.n, 7, 1, n.n, '{{}}', -1, -1, 0, 'proven' FROM {jobs} AS n (n);\
+         SELECT 'old-' || n.n, 'old-' || n.n, 7, 1, n.n, '{{}}', -1, -1, 0, 'proven' FROM {jobs};\
          INSERT INTO entry (job, seq, at, kind, digest) \
          SELECT 'old-' || n.n, m.n, -1, '{{\"entry\":\"turn_taken\",\"note\":\"it looked at a file and ran the tests\"}}', '{digest}' \
-         FROM {jobs} AS n (n), {entries} AS m (n);"
+         FROM {jobs}, {entries};"
     )
 }
 

@@ -18,7 +18,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// How often it is renewed, whatever step is under way.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a request to the forge may be under way; nothing is begun so short before the lease's end.
-const UNDER_WAY_MAX: Duration = Duration::from_secs(30);
+const UNDER_WAY_MAX: Duration = crate::forge::REQUEST_TIMEOUT;
 
 /// A worker's time with a job.
 pub(super) struct Tenure<'a> {
@@ -37,11 +37,6 @@ impl<'a> Tenure<'a> {
     /// The lease, to write by.
     pub(super) fn lease(&self) -> &Lease {
         &self.lease
-    }
-
-    /// The lease, to hand it back.
-    pub(super) fn into_lease(self) -> Lease {
-        self.lease
     }
 
     /// Refuses where the lease may not be relied on any more, whoever has it.

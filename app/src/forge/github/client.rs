@@ -21,11 +21,9 @@ use super::refusal::{self, ASKING_FOR_TOKEN, Refusal, denied};
 use super::tokens::{Grant, Minted, Tokens};
 use super::traffic::{Account, Traffic, WAIT_HERE_MAX};
 use crate::clock::Clock;
-use crate::forge::ForgeError;
+use crate::forge::{ForgeError, REQUEST_TIMEOUT};
 use crate::http_client::chain;
 
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a request that is harmless twice is tried.
 const TRIES_MAX: u32 = 4;
 /// The first pause between tries; each further one is twice as long.
