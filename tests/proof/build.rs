@@ -16,7 +16,12 @@ const PYTHON_BROKEN: &[File] = &[UNLOADED, PYTHON[1], PYTHON[2], PYTHON[3]];
 /// A script that is not loaded, with tests whose titles have signs that stand for something in other languages' names.
 const NODE_BROKEN: &[File] = &[
     NODE[0],
-    ("calc.js", Some("const { count } = require('./counting');\nexports.mean = (values) => values.reduce((a, b) => a + b) / count(values);\n")),
+    (
+        "calc.js",
+        Some(
+            "const { count } = require('./counting');\nexports.mean = (values) => values.reduce((a, b) => a + b) / count(values);\n",
+        ),
+    ),
     ("test/calc.test.js", Some(TITLED)),
 ];
 const TITLED: &str = "const { test, describe } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = require('../calc');\n\ntest('mean of 1.5', () => {\n  assert.equal(mean([1, 2]), 1.5);\n});\n\ndescribe('of /means', () => {\n  test('GET /means: a[0] > 0', () => {\n    assert.equal(mean([2, 4, 6]), 4);\n  });\n});\n";
@@ -130,7 +135,15 @@ fn a_build_that_is_mended_by_leaving_tests_out_is_never_proven() {
         (
             "Node: a test is gone",
             NODE_BROKEN,
-            &[NODE_FIXED, ("test/calc.test.js", Some("const { test } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = require('../calc');\n\ntest('mean of 1.5', () => {\n  assert.equal(mean([1, 2]), 1.5);\n});\n"))],
+            &[
+                NODE_FIXED,
+                (
+                    "test/calc.test.js",
+                    Some(
+                        "const { test } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = require('../calc');\n\ntest('mean of 1.5', () => {\n  assert.equal(mean([1, 2]), 1.5);\n});\n",
+                    ),
+                ),
+            ],
         ),
         ("Python: the suite is emptied", PYTHON_BROKEN, &[PYTHON_FIXED, ("tests/test_calc.py", None)]),
     ] {

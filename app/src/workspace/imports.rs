@@ -148,9 +148,7 @@ impl Places<'_> {
                 self.has_lost = true;
                 Ok(None)
             }
-            Wanted::Path(path) => {
-                Ok(self.script(&format!("{folder}/{path}")).filter(|path| is_test_path(path)))
-            }
+            Wanted::Path(path) => Ok(self.script(&format!("{folder}/{path}")).filter(|path| is_test_path(path))),
             Wanted::Package(name) => {
                 // The whole path, or that within the package, for it may be the repository's own or another name for a folder.
                 let names = [Some(name.as_str()), name.split_once('/').map(|(_, rest)| rest)];

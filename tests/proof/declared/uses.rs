@@ -129,9 +129,7 @@ fn a_file_of_tests_that_the_program_comes_to_use_proves_nothing() {
             base: SUPPORTED,
             patch: &[(
                 "src/lib.rs",
-                Some(answers!(
-                    "mod answers {\n    use std::include as load;\n    load!(\"../tests/support/mod.rs\");\n}\n\n"
-                )),
+                Some(answers!("mod answers {\n    use std::include as load;\n    load!(\"../tests/support/mod.rs\");\n}\n\n")),
             )],
             doubt: SUSPECT,
         },
@@ -271,10 +269,7 @@ fn code_that_begins_to_import_a_file_of_tests_is_not_proven() {
             base: &node,
             patch: &[
                 ("lib/of.json", Some("-> ../test/expected.json")),
-                (
-                    "calc.js",
-                    Some("const { of } = require('./lib/of');\nexports.mean = (values) => of[values.length];\n"),
-                ),
+                ("calc.js", Some("const { of } = require('./lib/of');\nexports.mean = (values) => of[values.length];\n")),
             ],
             doubt: SUSPECT,
         },

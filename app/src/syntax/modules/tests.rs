@@ -55,13 +55,18 @@ fn a_name_that_is_written_raw_is_the_same_name() {
     assert_eq!(of("src/lib.rs", "r#include!(\"a.rs\");\n"), ["src/a.rs"]);
     assert_eq!(of("src/lib.rs", "r#include!(r#concat!(\"a\", \".rs\"));\n"), ["src/a.rs"]);
     assert_eq!(of("src/lib.rs", "#[r#path = \"b.rs\"]\nmod r#a;\n"), ["src/b.rs"]);
-    assert_eq!(of("src/lib.rs", "#[r#cfg(test)]\nmod a;\n#[cfg(r#all(r#test))]\nmod b;\n"), ["src/a.rs (tests)", "src/b.rs (tests)"]);
+    assert_eq!(
+        of("src/lib.rs", "#[r#cfg(test)]\nmod a;\n#[cfg(r#all(r#test))]\nmod b;\n"),
+        ["src/a.rs (tests)", "src/b.rs (tests)"]
+    );
     assert!(modules("src/lib.rs", b"r#only! { (r#test) mod b; }\n").declarations[0].by.is_empty());
 }
 
 #[test]
 fn what_is_included_by_another_name_is_uncertain() {
-    for renamed in ["use std::include as load;", "pub use core::{include_str as load, vec};", "use std::r#include_bytes as _load;"] {
+    for renamed in
+        ["use std::include as load;", "pub use core::{include_str as load, vec};", "use std::r#include_bytes as _load;"]
+    {
         assert_eq!(of("src/lib.rs", renamed), [" (either)"], "{renamed}");
     }
     assert_eq!(of("src/lib.rs", "#[cfg(test)]\nuse std::include as load;\n"), [" (tests)"]);

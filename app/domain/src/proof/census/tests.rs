@@ -30,7 +30,8 @@ fn each_test_that_the_sources_name_has_to_be_run() {
 fn a_title_may_have_any_sign() {
     let titles = ["mean of 1.5", "GET /means: all", "a[0] is first", "1 > 0", "adds"];
     let script: String = titles.iter().map(|title| format!("test('{title}', () => {{}});\n")).collect();
-    for (runner, begin) in [(Runner::Node, ""), (Runner::Node, "mean > "), (Runner::Jest, "a.test.js > "), (Runner::Vitest, "a.test.js > mean > ")]
+    for (runner, begin) in
+        [(Runner::Node, ""), (Runner::Node, "mean > "), (Runner::Jest, "a.test.js > "), (Runner::Vitest, "a.test.js > mean > ")]
     {
         let names: Vec<String> = titles.iter().map(|title| format!("{begin}{title}")).collect();
         let run: Vec<(&str, Status)> = names.iter().map(|name| (name.as_str(), Status::Passed)).collect();

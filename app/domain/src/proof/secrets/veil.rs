@@ -196,12 +196,8 @@ impl Joined {
 /// How a secret may stand in a text, where capitals are other letters.
 fn exact(secret: &str) -> Vec<String> {
     let quoted = Value::from(secret).to_string();
-    let mut forms = vec![
-        secret.to_owned(),
-        Joined::of(secret).text,
-        secret.chars().rev().collect(),
-        quoted.trim_matches('"').to_owned(),
-    ];
+    let mut forms =
+        vec![secret.to_owned(), Joined::of(secret).text, secret.chars().rev().collect(), quoted.trim_matches('"').to_owned()];
     for n_before in 0..3 {
         // What stands before it in the same text shifts it; the digits that depend on what is around are left.
         let shifted = [&[0_u8; 2][..n_before], secret.as_bytes()].concat();

@@ -66,6 +66,7 @@ fn a_file_is_had_through_links_that_lead_to_links() {
 
 #[test]
 fn what_leads_up_from_a_link_leads_up_from_where_that_leads() {
-    let sources = [("src/lib.rs", "#[path = \"in/../b.rs\"]\nmod a;\n"), ("src/b.rs", ""), ("tests/b.rs", ""), ("tests/deep/c.rs", "")];
+    let sources =
+        [("src/lib.rs", "#[path = \"in/../b.rs\"]\nmod a;\n"), ("src/b.rs", ""), ("tests/b.rs", ""), ("tests/deep/c.rs", "")];
     assert!(of(&sources, &[("src/in", "../tests/deep")]).has_program("tests/b.rs"));
 }
