@@ -34,6 +34,7 @@ mod edit;
 mod files;
 mod imports;
 mod layers;
+mod links;
 mod merged;
 mod mirror;
 mod paths;

@@ -1,8 +1,8 @@
 //! Patches that mend what does not build or load, as whoever asks for them says: what the base's files name is run with them and
 //! passes.
 
-use super::honest::RUST_FIXED;
-use super::{Case, File, PYTHON, PYTHON_FIXED, RUST, ended, judged, prove_as};
+use super::honest::{NODE_FIXED, RUST_FIXED};
+use super::{Case, File, NODE, PYTHON, PYTHON_FIXED, RUST, ended, judged, prove_as};
 
 /// Rust that is not compiled, for its types are not alike.
 const UNTYPED: File =
@@ -12,6 +12,19 @@ const RUST_BROKEN: &[File] = &[RUST[0], RUST[1], UNTYPED, RUST[3]];
 const UNLOADED: File =
     ("calc.py", Some("from counting import count\n\n\ndef mean(values):\n    return sum(values) / count(values)\n"));
 const PYTHON_BROKEN: &[File] = &[UNLOADED, PYTHON[1], PYTHON[2], PYTHON[3]];
+
+/// A script that is not loaded, with tests whose titles have signs that stand for something in other languages' names.
+const NODE_BROKEN: &[File] = &[
+    NODE[0],
+    (
+        "calc.js",
+        Some(
+            "const { count } = require('./counting');\nexports.mean = (values) => values.reduce((a, b) => a + b) / count(values);\n",
+        ),
+    ),
+    ("test/calc.test.js", Some(TITLED)),
+];
+const TITLED: &str = "const { test, describe } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = require('../calc');\n\ntest('mean of 1.5', () => {\n  assert.equal(mean([1, 2]), 1.5);\n});\n\ndescribe('of /means', () => {\n  test('GET /means: a[0] > 0', () => {\n    assert.equal(mean([2, 4, 6]), 4);\n  });\n});\n";
 
 /// A crate of two modules of which one is not compiled; both have tests.
 const RUST_OF_TWO: &[File] = &[
@@ -59,6 +72,7 @@ fn a_patch_that_mends_the_build_is_proven_where_that_is_asked_for() {
         ("Rust", RUST_BROKEN, &[RUST_FIXED][..]),
         ("Rust, one of two modules", RUST_OF_TWO, &[(named, Some(mended))]),
         ("Python", PYTHON_BROKEN, &[PYTHON_FIXED]),
+        ("Node", NODE_BROKEN, &[NODE_FIXED]),
     ] {
         let case = Case { name, base, patch, doubt: None };
         assert_eq!(judged(&case), "does_not_build", "{name}");
@@ -118,6 +132,19 @@ fn a_build_that_is_mended_by_leaving_tests_out_is_never_proven() {
         ),
         ("Python: the code has its tests skipped", PYTHON_OF_TWO, &[("spread.py", Some(skips))]),
         ("Python: what is loaded is wrong", PYTHON_OF_TWO, &[("spread.py", Some("def spread(values):\n    return 0\n"))]),
+        (
+            "Node: a test is gone",
+            NODE_BROKEN,
+            &[
+                NODE_FIXED,
+                (
+                    "test/calc.test.js",
+                    Some(
+                        "const { test } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = require('../calc');\n\ntest('mean of 1.5', () => {\n  assert.equal(mean([1, 2]), 1.5);\n});\n",
+                    ),
+                ),
+            ],
+        ),
         ("Python: the suite is emptied", PYTHON_BROKEN, &[PYTHON_FIXED, ("tests/test_calc.py", None)]),
     ] {
         let found = as_a_build(&Case { name, base, patch, doubt: None });

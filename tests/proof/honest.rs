@@ -10,7 +10,8 @@ use super::{Case, File, NODE, PYTHON, PYTHON_FIXED, RUST, check};
 
 pub(super) const RUST_FIXED: File =
     ("src/lib.rs", Some("pub fn mean(values: &[i64]) -> i64 {\n    values.iter().sum::<i64>() / values.len() as i64\n}\n"));
-const NODE_FIXED: File = ("calc.js", Some("exports.mean = (values) => values.reduce((a, b) => a + b) / values.length;\n"));
+pub(super) const NODE_FIXED: File =
+    ("calc.js", Some("exports.mean = (values) => values.reduce((a, b) => a + b) / values.length;\n"));
 
 #[test]
 fn what_mends_a_test_is_proven() {

@@ -29,6 +29,10 @@ struct File {
 #[serde(rename_all = "camelCase")]
 struct Case {
     full_name: String,
+    #[serde(default)]
+    ancestor_titles: Vec<String>,
+    #[serde(default)]
+    title: String,
     status: String,
 }
 
@@ -46,8 +50,16 @@ pub(super) fn read(text: &str) -> Result<Results, Unreadable> {
                 "failed" => Status::Failed,
                 _ => Status::Skipped,
             };
-            results.add(&format!("{name} > {}", case.full_name.trim()), status)?;
+            results.add(&format!("{name} > {}", case.name()), status)?;
         }
     }
     Ok(results)
+}
+
+impl Case {
+    /// Its own title behind those around it, told apart, which they are not in its full name.
+    fn name(&self) -> String {
+        let titles: Vec<&str> = self.ancestor_titles.iter().chain([&self.title]).map(|title| title.trim()).collect();
+        if self.title.is_empty() { self.full_name.trim().to_owned() } else { titles.join(" > ") }
+    }
 }

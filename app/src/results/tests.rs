@@ -109,10 +109,10 @@ fn go() {
 #[test]
 fn jest() {
     insta::assert_snapshot!(read(Format::Jest, fixture!("jest.json")), @r"
-    Passed: j.spec.cjs > calc adds
-    Skipped: j.spec.cjs > calc later
-    Skipped: j.spec.cjs > calc more
-    Failed: j.spec.cjs > calc subs
+    Passed: j.spec.cjs > calc > adds
+    Skipped: j.spec.cjs > calc > later
+    Skipped: j.spec.cjs > calc > more
+    Failed: j.spec.cjs > calc > subs
     complete
     ");
 }
@@ -120,9 +120,9 @@ fn jest() {
 #[test]
 fn vitest() {
     insta::assert_snapshot!(read(Format::Jest, fixture!("vitest.json")), @r"
-    Passed: a.test.js > calc adds
-    Skipped: a.test.js > calc later
-    Failed: a.test.js > calc subs
+    Passed: a.test.js > calc > adds
+    Skipped: a.test.js > calc > later
+    Failed: a.test.js > calc > subs
     Errored: b.test.js
     complete
     ");

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
 use self::attribute::Marks;
 use self::path::Told;
@@ -16,7 +16,7 @@ mod item;
 mod path;
 
 /// How large a source may be that is read, in bytes; a larger one may declare anything that it mentions.
-pub const SOURCE_BYTES_MAX: usize = 16 << 20;
+pub const SOURCE_BYTES_MAX: usize = 4 << 20;
 /// How many modules are looked into that stand inside others.
 const DEPTH_MAX: usize = 32;
 /// How many declarations of one file are kept.
@@ -90,7 +90,8 @@ pub struct Declaration {
 /// Which file a declaration means.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Meant {
-    /// Where it may be, from the repository's root; the first that is there is meant.
+    /// Where it may be, from the repository's root; the first that is there is meant. The steps of a path are as the source has them,
+    /// for what leads up from a link leads elsewhere than what leads up from its name.
     Places(Vec<String>),
     /// Its path from the folder of the source's package.
     InPackage(String),
@@ -211,8 +212,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(mut self, stream: TokenStream) -> Modules {
-        let tokens: Vec<TokenTree> = stream.clone().into_iter().collect();
-        let is_for_tests = attribute::inner(&tokens).any(|marks| marks.who == Some(Who::Tests));
+        let is_for_tests = {
+            // Gone again before the walk, which takes the tokens apart and would copy them if they were still in use here.
+            let tokens: Vec<TokenTree> = stream.clone().into_iter().collect();
+            attribute::inner(&tokens).any(|marks| marks.who == Some(Who::Tests))
+        };
         let who = if is_for_tests { Who::Tests } else { Who::Program };
         self.left.push(Inside { stream, folders: Rc::default(), who, setting: Setting::Code });
         while let Some(inside) = self.left.pop() {
@@ -267,7 +271,7 @@ impl Reader<'_> {
         let inside = |stream: TokenStream, setting| Inside { stream, folders: Rc::clone(folders), who, setting };
         match tokens {
             [TokenTree::Ident(word), TokenTree::Punct(sign), rest @ ..] if sign.as_char() == '!' => {
-                let name = word.to_string();
+                let name = self::word(word);
                 let group = rest.iter().take(2).position(|token| matches!(token, TokenTree::Group(_)));
                 let Some((n_before, TokenTree::Group(group))) = group.map(|n| (n, &rest[n])) else { return 2 };
                 if n_before == 1 && name != "macro_rules" {
@@ -288,7 +292,7 @@ impl Reader<'_> {
                     (_, Setting::Given(_)) => Setting::Given(Rc::default()),
                 };
                 if let ("macro_rules", [TokenTree::Ident(defined), ..]) = (name.as_str(), rest) {
-                    self.macros.push((defined.to_string(), calls(group.stream())));
+                    self.macros.push((self::word(defined), calls(group.stream())));
                 }
                 self.left.push(inside(group.stream(), given));
                 3 + n_before
@@ -298,6 +302,13 @@ impl Reader<'_> {
                 let n_groups = groups.map(|group| self.left.push(inside(group.stream(), Setting::Made))).count();
                 2 + n_groups
             }
+            // By another name anything may be included, here and wherever that name is taken from.
+            [TokenTree::Ident(name), TokenTree::Ident(word), TokenTree::Ident(_), ..]
+                if word == "as" && INCLUDES.contains(&self::word(name).as_str()) =>
+            {
+                self.uncertain(Meant::Like(vec![String::new()]), who);
+                3
+            }
             [TokenTree::Ident(word), TokenTree::Punct(sign), ..] if word == "mod" && sign.as_char() == '$' => {
                 self.uncertain(Meant::Like(vec![".rs".to_owned()]), who);
                 2
@@ -305,14 +316,13 @@ impl Reader<'_> {
             [TokenTree::Ident(word), TokenTree::Ident(name), TokenTree::Punct(sign), ..]
                 if word == "mod" && sign.as_char() == ';' =>
             {
-                let name = name.to_string();
-                self.declare(name.trim_start_matches("r#"), folders, who, setting, std::mem::take(marks));
+                self.declare(&self::word(name), folders, who, setting, std::mem::take(marks));
                 3
             }
             [TokenTree::Ident(word), TokenTree::Ident(name), TokenTree::Group(body), ..]
                 if word == "mod" && body.delimiter() == Delimiter::Brace =>
             {
-                self.enter(body.stream(), &name.to_string(), folders, who, setting, marks);
+                self.enter(body.stream(), &self::word(name), folders, who, setting, marks);
                 3
             }
             [TokenTree::Group(group), ..] => {
@@ -330,7 +340,7 @@ impl Reader<'_> {
             return;
         }
         let own = marks.paths.iter().map(|(told, _)| told.text().map(str::to_owned));
-        let names: Vec<Option<String>> = own.chain([Some(name.trim_start_matches("r#").to_owned())]).collect();
+        let names: Vec<Option<String>> = own.chain([Some(name.to_owned())]).collect();
         for folder in names.iter().take(if marks.has_certain_path() { 1 } else { names.len() }) {
             let Some(folder) = folder else {
                 self.uncertain(Meant::Like(vec![".rs".to_owned()]), who);
@@ -346,6 +356,7 @@ impl Reader<'_> {
         for (told, of_it) in marks.paths {
             let who = if who == Who::Tests { who } else { of_it.unwrap_or(who) };
             match told.text() {
+                Some(path) if path.starts_with('/') => self.uncertain(Meant::Like(vec![String::new()]), who),
                 Some(path) if *setting != Setting::Made => {
                     self.certain(Meant::Places(path::places(self.path, folders, name, Some(path))), who, setting);
                 }
@@ -365,11 +376,10 @@ impl Reader<'_> {
         let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         match told {
             Told::Elsewhere => {}
-            Told::Text(path) if path.starts_with('/') => {}
+            // Where the sandbox has the repository is no secret.
+            Told::Text(path) if path.starts_with('/') => self.uncertain(Meant::Like(vec![String::new()]), who),
             Told::Text(path) if *setting != Setting::Made => {
-                if let Some(place) = plain(&format!("{folder}/{path}")) {
-                    self.certain(Meant::Places(vec![place]), who, setting);
-                }
+                self.certain(Meant::Places(vec![format!("{folder}/{path}")]), who, setting);
             }
             Told::InPackage(path) if *setting != Setting::Made => self.certain(Meant::InPackage(path.clone()), who, setting),
             Told::Text(_) | Told::InPackage(_) | Told::Parts(_) => self.uncertain(told.like(), who),
@@ -392,9 +402,15 @@ impl Reader<'_> {
     }
 }
 
+/// A name as the compiler knows it: one that is written raw is the same.
+fn word(name: &Ident) -> String {
+    let name = name.to_string();
+    name.strip_prefix("r#").map_or_else(|| name.clone(), str::to_owned)
+}
+
 /// Whether a macro is given the word of a condition for tests, beside what it is given in blocks and with attributes.
 fn names_tests(given: TokenStream) -> bool {
-    let is_word = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word == "test");
+    let is_word = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if self::word(word) == "test");
     given.into_iter().any(|token| match &token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => {
             group.stream().into_iter().any(|token| is_word(&token))
@@ -413,7 +429,7 @@ fn calls(definition: TokenStream) -> Option<Vec<String>> {
             match (before, token) {
                 (_, TokenTree::Ident(word)) if word.to_string().contains("test") => return None,
                 (Some([name, TokenTree::Punct(sign)]), TokenTree::Group(_)) if sign.as_char() == '!' => match name {
-                    TokenTree::Ident(name) if calls.len() < CALLS_MAX => calls.push(name.to_string()),
+                    TokenTree::Ident(name) if calls.len() < CALLS_MAX => calls.push(word(name)),
                     // An attribute of what is around it.
                     TokenTree::Punct(sign) if sign.as_char() == '#' => {}
                     _ => return None,

@@ -19,6 +19,7 @@ use patchwright_domain::proof::is_test_path;
 use patchwright_domain::proof::test_files::{TestFiles, Use};
 
 use self::graph::{Doubtful, Graph};
+use super::links::Links;
 use super::mirror::{Entry, each_entry, git, oid, open};
 use super::{WorkspaceError, imports};
 use crate::syntax::modules::{Meant, Modules, Who, modules};
@@ -30,8 +31,6 @@ mod manifest;
 const SOURCES_MAX: usize = 50_000;
 /// How many bytes they may have together.
 const SOURCES_BYTES_MAX: usize = 256 << 20;
-/// How many links of a commit are known.
-const LINKS_MAX: usize = 10_000;
 /// How many names are looked for in all sources; a further one counts as found.
 const NAMES_MAX: usize = 20;
 /// How many places are told at which the program has a file of tests.
@@ -119,8 +118,7 @@ struct Listing {
     sources: Vec<(String, Oid)>,
     manifests: Vec<(String, Oid)>,
     packages: BTreeSet<String>,
-    /// Links, each with where it leads.
-    links: BTreeMap<String, Oid>,
+    links: Links,
     others: BTreeSet<String>,
     has_left_out: bool,
 }
@@ -131,8 +129,7 @@ impl Listing {
         let is_whole = each_entry(repository, commit, |folder, name, entry| {
             let path = || format!("{folder}{name}");
             match entry {
-                Entry::Link(id) if found.links.len() < LINKS_MAX => drop(found.links.insert(path(), id)),
-                Entry::Link(_) => found.has_left_out = true,
+                Entry::Link(id) => found.has_left_out |= !found.links.add(repository, path(), id),
                 Entry::File(id) if name.ends_with(".rs") => found.sources.push((path(), id)),
                 Entry::File(id) if name == MANIFEST => {
                     found.packages.insert(folder.to_owned());
@@ -186,11 +183,7 @@ impl<'a> Sources<'a> {
             let is_file = || tree.get_path(Path::new(path)).is_ok_and(|entry| entry.kind() == Some(ObjectType::Blob));
             files.contains_key(path) || !path.ends_with(".rs") && is_file()
         };
-        let links = links.into_iter().filter_map(|(path, id)| {
-            let target = repository.find_blob(id).ok()?.content().to_vec();
-            Some((path, String::from_utf8(target).ok()?))
-        });
-        let graph = Graph::of(&files, &packages, &links.collect(), is_there);
+        let graph = Graph::of(&files, &packages, &links, is_there);
         let ids = sources.into_iter().collect();
         Ok(Self { repository, graph, ids, others, has_left_out, named: HashMap::new() })
     }

@@ -12,7 +12,8 @@ use patchwright_domain::proof::is_test_path;
 use patchwright_domain::proof::test_files::{TestFiles, Use};
 
 use super::WorkspaceError;
-use super::mirror::{each_file, git, oid, read_from};
+use super::links::{Links, Reached};
+use super::mirror::{Entry, each_entry, each_file, git, oid, read_from};
 use crate::syntax::imports::{Import, Wanted, has_imports, imports};
 use crate::syntax::inline::Parsing;
 use crate::syntax::modules::plain;
@@ -52,10 +53,18 @@ pub(super) fn add_uses(
     found: &mut TestFiles,
 ) -> Result<(), WorkspaceError> {
     let tree = repository.find_commit(oid(head)).and_then(|commit| commit.tree()).map_err(|e| git("reading a commit", &e))?;
-    let (mut places, mut parsing) = (Places { tree, repository, head, of_tests: None }, Parsing::default());
-    let is_code =
-        |change: &&Change| change.kind != ChangeKind::Deleted && has_imports(&change.path) && !is_test_path(&change.path);
+    let (links, knows_links) = links(repository, head)?;
+    let mut places = Places { tree, repository, head, links, has_lost: !knows_links, of_tests: None };
+    let mut parsing = Parsing::default();
+    let is_code = |change: &&Change| change.kind != ChangeKind::Deleted && !is_test_path(&change.path);
     for path in changes.iter().filter(is_code).map(|change| change.path.as_str()) {
+        if places.links.has(path) {
+            add_use_of_link(&places, path, found);
+            continue;
+        }
+        if !has_imports(path) {
+            continue;
+        }
         let Some(after) = read_from(repository, head, path)? else { continue };
         let now = parsing.takes(after.len()).then(|| imports(path, &after)).flatten();
         let Some(now) = now else {
@@ -70,7 +79,13 @@ pub(super) fn add_uses(
         let before = before.and_then(|before| imports(path, &before)).unwrap_or_default();
         let known: BTreeSet<Wanted> = before.into_iter().map(|import| import.wanted).collect();
         for Import { wanted, line } in now.into_iter().filter(|import| !known.contains(&import.wanted)) {
-            let Some(of) = places.test(path, &wanted)? else { continue };
+            places.has_lost = !knows_links;
+            let of = places.test(path, &wanted)?;
+            if of.is_none() && places.has_lost {
+                let why = format!("it imports something in line {line}, and where that is cannot be told");
+                found.uncertain.entry(path.to_owned()).or_insert(why);
+            }
+            let Some(of) = of else { continue };
             let is_told = found.uses.iter().any(|told| told.path == path && told.of == of);
             if !is_told && found.uses.len() < USES_TOLD_MAX {
                 found.uses.push(Use { path: path.to_owned(), line: Some(line), of, is_certain: true });
@@ -80,11 +95,41 @@ pub(super) fn add_uses(
     Ok(())
 }
 
+/// A link of the program that leads to a file of tests, or into a folder of them, has it under another name.
+fn add_use_of_link(places: &Places<'_>, path: &str, found: &mut TestFiles) {
+    let is_there = |path: &str| path.is_empty() || places.tree.get_path(Path::new(path)).is_ok();
+    let is_of_tests = |of: &str| is_test_path(of) || is_test_path(&format!("{of}/any"));
+    match places.links.reached(path, is_there) {
+        Reached::There(of) if is_of_tests(&of) && found.uses.len() < USES_TOLD_MAX => {
+            found.uses.push(Use { path: path.to_owned(), line: None, of, is_certain: true });
+        }
+        Reached::There(_) | Reached::Nothing => {}
+        Reached::Unknown => {
+            let why = "it is a link, and where it leads is not known".to_owned();
+            found.uncertain.entry(path.to_owned()).or_insert(why);
+        }
+    }
+}
+
+/// A commit's links, and whether those are all.
+fn links(repository: &Repository, commit: &CommitId) -> Result<(Links, bool), WorkspaceError> {
+    let (mut links, mut is_whole) = (Links::default(), true);
+    is_whole &= each_entry(repository, commit, |folder, name, entry| {
+        if let Entry::Link(id) = entry {
+            is_whole &= links.add(repository, format!("{folder}{name}"), id);
+        }
+    })?;
+    Ok((links, is_whole))
+}
+
 /// Where the files of a commit are.
 struct Places<'a> {
     tree: Tree<'a>,
     repository: &'a Repository,
     head: &'a CommitId,
+    links: Links,
+    /// Whether a file was not found that may be there, behind links that are not known or by a way around the repository.
+    has_lost: bool,
     /// The tests of Python that can be imported by their own names, since a runner begins at their folder.
     of_tests: Option<Vec<String>>,
 }
@@ -97,20 +142,21 @@ impl Places<'_> {
             Wanted::Module { n_up: 0, parts } => self.module_from_a_root(folder, parts),
             Wanted::Module { n_up, parts } => {
                 let up = "../".repeat(n_up - 1);
-                Ok(plain(&format!("{folder}/{up}")).and_then(|folder| self.module(&folder, parts)))
+                Ok(self.module(&format!("{folder}/{up}"), parts))
             }
-            Wanted::Path(path) => {
-                let place = plain(&format!("{folder}/{path}"));
-                Ok(place.and_then(|place| self.script(&place)).filter(|path| is_test_path(path)))
+            Wanted::Path(path) | Wanted::Package(path) if path.starts_with('/') => {
+                self.has_lost = true;
+                Ok(None)
             }
+            Wanted::Path(path) => Ok(self.script(&format!("{folder}/{path}")).filter(|path| is_test_path(path))),
             Wanted::Package(name) => {
                 // The whole path, or that within the package, for it may be the repository's own or another name for a folder.
                 let names = [Some(name.as_str()), name.split_once('/').map(|(_, rest)| rest)];
                 let scoped = name.starts_with('@').then(|| name.splitn(3, '/').nth(2)).flatten();
                 let names: Vec<&str> = names.into_iter().flatten().chain(scoped).filter(|name| !name.is_empty()).collect();
                 let places = roots(folder).flat_map(|root| names.iter().map(move |name| format!("{root}/{name}")));
-                let found = places.filter_map(|place| plain(&place)).find_map(|place| self.script(&place));
-                Ok(found.filter(|path| is_test_path(path)))
+                let mut places = places.collect::<Vec<_>>().into_iter();
+                Ok(places.find_map(|place| self.script(&place)).filter(|path| is_test_path(path)))
             }
         }
     }
@@ -122,7 +168,7 @@ impl Places<'_> {
                 return Ok(Some(found));
             }
             let own = plain(&format!("{root}/{first}")).unwrap_or_default();
-            if self.tree.get_path(Path::new(&own)).is_ok() || self.is_file(&format!("{own}.py")) {
+            if self.tree.get_path(Path::new(&own)).is_ok() || self.file(&format!("{own}.py")).is_some() {
                 return Ok(None);
             }
         }
@@ -131,22 +177,35 @@ impl Places<'_> {
     }
 
     /// The first file of tests on the way to a module.
-    fn module(&self, root: &str, parts: &[String]) -> Option<String> {
+    fn module(&mut self, root: &str, parts: &[String]) -> Option<String> {
         (1..=parts.len()).find_map(|n_parts| {
-            let place = plain(&format!("{root}/{}", parts[..n_parts].join("/")))?;
-            let files = [format!("{place}/__init__.py"), format!("{place}.py"), format!("{place}.pyi")];
-            files.into_iter().find(|file| self.is_file(file)).filter(|file| is_test_path(file))
+            let place = format!("{root}/{}", parts[..n_parts].join("/"));
+            let ends = ["/__init__.py", ".py", ".pyi"];
+            ends.iter().find_map(|end| self.file(&format!("{place}{end}"))).filter(|file| is_test_path(file))
         })
     }
 
-    fn script(&self, place: &str) -> Option<String> {
+    fn script(&mut self, place: &str) -> Option<String> {
+        let place = place.trim_end_matches('/');
         let bare = [(".js", ".ts"), (".js", ".tsx"), (".jsx", ".tsx"), (".mjs", ".mts"), (".cjs", ".cts")];
         let compiled = bare.iter().filter_map(|(end, own)| Some(format!("{}{own}", place.strip_suffix(end)?)));
-        SCRIPT_ENDS.iter().map(|end| format!("{place}{end}")).chain(compiled).find(|path| self.is_file(path))
+        let all: Vec<String> = SCRIPT_ENDS.iter().map(|end| format!("{place}{end}")).chain(compiled).collect();
+        all.iter().find_map(|path| self.file(path))
     }
 
-    fn is_file(&self, path: &str) -> bool {
-        self.tree.get_path(Path::new(path)).is_ok_and(|entry| entry.kind() == Some(ObjectType::Blob))
+    /// The file that a path leads to, if there is one: the path itself where that is called like a test. What leads up in a path is
+    /// taken out of it first, as the tools do it.
+    fn file(&mut self, path: &str) -> Option<String> {
+        let is_file = |path: &str| self.tree.get_path(Path::new(path)).is_ok_and(|entry| entry.kind() == Some(ObjectType::Blob));
+        let named = plain(path);
+        match named.as_ref().map_or(Reached::Unknown, |path| self.links.reached(path, is_file)) {
+            Reached::There(file) => named.filter(|path| is_test_path(path)).or(Some(file)),
+            Reached::Nothing => None,
+            Reached::Unknown => {
+                self.has_lost = true;
+                None
+            }
+        }
     }
 
     fn of_tests(&mut self) -> Result<&[String], WorkspaceError> {

@@ -1,8 +1,12 @@
 //! The merge of two commits, made of their objects alone: no working tree, no configuration, no program of a driver.
 //!
 //! The same two commits give the same merge everywhere, so that whoever has both can make it again and check what was said of it.
-//! It is the one that git and the forge make. Where these go by more than both sides' files, which is where the last commits that
-//! both share do not merge themselves, or a folder has moved to which the other side adds, none is made.
+//! It is meant to be the one that git and the forge make, and where that is not certain none is made. They may make another where
+//! the ways to compare two texts lead to different merges, more has been renamed than is looked for, the last commits that both share
+//! do not merge themselves, or a folder has moved to which the other side adds.
+//!
+//! Git compares texts by the lines that are seldom in them. The library knows no such way, but one that goes by the lines that are
+//! there once, and one that looks for the shortest difference: a merge is made where both come to the same.
 
 use std::path::Path;
 
@@ -10,7 +14,7 @@ use git2::{Commit, Delta, ErrorCode, Index, MergeOptions, ObjectType, Oid, Repos
 
 /// How many paths are named that do not merge.
 const CONFLICTS_NAMED_MAX: usize = 5;
-/// How many new files are compared with those that are gone, to find what was renamed.
+/// How many files that were changed are compared with one another, to find what was renamed.
 const RENAMES_MAX: u32 = 200;
 /// How often commits that both sides share are merged with one another, so that there is one to measure both sides against.
 pub(super) const SHARED_MERGES_MAX: usize = 16;
@@ -44,15 +48,21 @@ pub(super) fn merged(here: &Repository, tip: Oid, head: Oid) -> Result<Merged, g
         Ok(base) => base,
         Err(reason) => return Ok(Merged::Doubtful(reason)),
     };
-    let mut index = index(here, base, tip, head)?;
-    if index.has_conflicts() {
-        return Ok(Merged::Conflicts(conflicts(&index)?));
-    }
+    let tree = match tree_of(here, base, tip, head)? {
+        Whole::Tree(tree) => tree,
+        Whole::Conflicts(index) if !may_miss_renames(here, base, tip, head)? => {
+            return Ok(Merged::Conflicts(conflicts(&index)?));
+        }
+        Whole::Conflicts(_) => {
+            let reason = format!("more than {RENAMES_MAX} files were changed, too many to know which of them were renamed");
+            return Ok(Merged::Doubtful(reason));
+        }
+        Whole::Differs => return Ok(Merged::Doubtful("two ways to compare their texts lead to different merges".to_owned())),
+    };
     if let Some(path) = added_to_a_folder_that_is_gone(here, base, tip, head)? {
         let reason = format!("one side adds {path} to a folder that the other has moved or removed");
         return Ok(Merged::Doubtful(reason));
     }
-    let tree = here.find_tree(index.write_tree_to(here)?)?;
     Ok(Merged::Made(commit(here, &tree, &[&here.find_commit(tip)?, &here.find_commit(head)?])?))
 }
 
@@ -84,20 +94,56 @@ fn measure(here: &Repository, shared: &[Oid], n_left: &mut usize) -> Result<Resu
                 Err(reason) => return Ok(Err(reason)),
             },
         };
-        let mut index = index(here, base, whole, *next)?;
-        if index.has_conflicts() || added_to_a_folder_that_is_gone(here, base, whole, *next)?.is_some() {
-            return Ok(Err(format!("{whole} and {next}, which both share, do not merge by themselves")));
-        }
-        let tree = here.find_tree(index.write_tree_to(here)?)?;
+        let tree = match tree_of(here, base, whole, *next)? {
+            Whole::Tree(tree) if added_to_a_folder_that_is_gone(here, base, whole, *next)?.is_none() => tree,
+            Whole::Tree(_) | Whole::Conflicts(_) | Whole::Differs => {
+                return Ok(Err(format!("{whole} and {next}, which both share, do not merge by themselves")));
+            }
+        };
         whole = commit(here, &tree, &[&here.find_commit(whole)?, &here.find_commit(*next)?])?;
     }
     Ok(Ok(whole))
 }
 
-fn index(here: &Repository, base: Oid, one: Oid, other: Oid) -> Result<Index, git2::Error> {
+/// What comes of the files of both sides.
+enum Whole<'a> {
+    Tree(Tree<'a>),
+    Conflicts(Index),
+    /// One tree or another, by how texts are compared.
+    Differs,
+}
+
+fn tree_of(here: &Repository, base: Oid, one: Oid, other: Oid) -> Result<Whole<'_>, git2::Error> {
+    let mut shortest = index(here, base, one, other, false)?;
+    if shortest.has_conflicts() {
+        return Ok(Whole::Conflicts(shortest));
+    }
+    let mut by_lines_that_are_there_once = index(here, base, one, other, true)?;
+    if by_lines_that_are_there_once.has_conflicts() {
+        return Ok(Whole::Differs);
+    }
+    let tree = shortest.write_tree_to(here)?;
+    let is_same = tree == by_lines_that_are_there_once.write_tree_to(here)?;
+    Ok(if is_same { Whole::Tree(here.find_tree(tree)?) } else { Whole::Differs })
+}
+
+fn index(here: &Repository, base: Oid, one: Oid, other: Oid, is_patient: bool) -> Result<Index, git2::Error> {
     let mut options = MergeOptions::new();
-    options.find_renames(true).target_limit(RENAMES_MAX);
+    options.find_renames(true).target_limit(RENAMES_MAX).patience(is_patient);
     here.merge_trees(&tree(here, base)?, &tree(here, one)?, &tree(here, other)?, Some(&options))
+}
+
+/// Whether a side may have renamed a file that was not looked for, since more was changed than is compared for that.
+fn may_miss_renames(here: &Repository, base: Oid, one: Oid, other: Oid) -> Result<bool, git2::Error> {
+    let base = tree(here, base)?;
+    let (mut n_changed, mut may_have_renamed) = (0, false);
+    for side in [one, other] {
+        let difference = here.diff_tree_to_tree(Some(&base), Some(&tree(here, side)?), None)?;
+        n_changed += difference.deltas().len();
+        let has = |status: Delta| difference.deltas().any(|delta| delta.status() == status);
+        may_have_renamed |= has(Delta::Added) && has(Delta::Deleted);
+    }
+    Ok(may_have_renamed && n_changed > RENAMES_MAX as usize)
 }
 
 /// A file that one side adds to a folder of the base's that the other side does not have. Where that side has moved it, git moves

@@ -23,6 +23,25 @@ const CRISS_CROSS: History = History(
     ",
 );
 
+/// More files than are compared with one another, and one of them is changed on the other side as well.
+const MANY_FILES_THAT_MOVE: History = History(
+    "
+    mkdir many; for n in $(seq 150); do echo $n > many/$n; done; put one 1; save begin
+    git checkout -q -b mine; for n in $(seq 150); do git mv many/$n many/m$n; echo more >> many/m$n; done; save mine
+    git checkout -q main; echo other > many/7; save other
+    ",
+);
+
+/// Lines that are there more than once, so that it depends on the way to compare them which of them one side has added.
+const LINES_THAT_ARE_ALIKE: History = History(
+    "
+    lines() { printf '%s\\n' \"$@\" > alike; }
+    put one 1; lines c { b b; save begin
+    git checkout -q -b mine; lines { b c { b; save mine
+    git checkout -q main; lines c { c b b; save alike
+    ",
+);
+
 /// The same, but the two commits change the same line, and each side has settled that in its own way.
 const CRISS_CROSS_THAT_CONFLICTS: History = History(
     "
@@ -132,6 +151,14 @@ async fn what_git_may_merge_in_another_way_is_not_merged() {
     let (pull, _) = both(&CRISS_CROSS_THAT_CONFLICTS).await;
     let reason = doubt(pull);
     assert!(reason.ends_with("which both share, do not merge by themselves"), "{reason}");
+
+    let (pull, tree) = both(&LINES_THAT_ARE_ALIKE).await;
+    assert!(tree.is_some(), "git makes one of them");
+    assert_eq!(doubt(pull), "two ways to compare their texts lead to different merges");
+
+    let (pull, tree) = both(&MANY_FILES_THAT_MOVE).await;
+    assert_eq!(tree, None, "git asks");
+    assert_eq!(doubt(pull), "more than 200 files were changed, too many to know which of them were renamed");
 
     let (pull, tree) = both(&FOLDER_THAT_MOVES).await;
     assert_eq!(tree, None, "git asks");

@@ -26,6 +26,10 @@ const SUPPORTED: &[File] = &[
     ("tests/support/mod.rs", FOUR),
 ];
 
+/// The same with a folder below.
+const DEEP: &[File] =
+    &[SUPPORTED[0], SUPPORTED[1], SUPPORTED[2], SUPPORTED[3], SUPPORTED[4], ("tests/support/deep/values.txt", Some("4\n"))];
+
 /// The program has a file of tests already.
 const SHARED: &[File] = &[
     RUST[0],
@@ -87,6 +91,46 @@ fn a_file_of_tests_that_the_program_comes_to_use_proves_nothing() {
             name: "a module behind a linked folder",
             base: SUPPORTED,
             patch: &[("src/answers", Some("-> ../tests/support")), ("src/lib.rs", Some(answers!("mod answers;\n\n")))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module behind a linked folder that leads to another",
+            base: SUPPORTED,
+            patch: &[
+                ("hop", Some("-> tests/support")),
+                ("src/answers", Some("-> ../hop")),
+                ("src/lib.rs", Some(answers!("mod answers;\n\n"))),
+            ],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module above what a linked folder leads to",
+            base: DEEP,
+            patch: &[
+                ("src/in", Some("-> ../tests/support/deep")),
+                ("src/lib.rs", Some(answers!("#[path = \"in/../mod.rs\"]\nmod answers;\n\n"))),
+            ],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "an included file by a raw name",
+            base: SUPPORTED,
+            patch: &[("src/lib.rs", Some(answers!("mod answers {\n    r#include!(\"../tests/support/mod.rs\");\n}\n\n")))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module by a path in a raw attribute",
+            base: SUPPORTED,
+            patch: &[("src/lib.rs", Some(answers!("#[r#path = \"../tests/support/mod.rs\"]\nmod r#answers;\n\n")))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "an included file by another name of the macro",
+            base: SUPPORTED,
+            patch: &[(
+                "src/lib.rs",
+                Some(answers!("mod answers {\n    use std::include as load;\n    load!(\"../tests/support/mod.rs\");\n}\n\n")),
+            )],
             doubt: SUSPECT,
         },
         Case {
@@ -156,6 +200,8 @@ macro_rules! beside_tests {
 
 const EXPECTED: File = ("tests/expected.py", Some("OF = {3: 4.0, 2: 3.0}\n"));
 
+const ANSWERS: File = ("tests/answers.py", Some("def mean(values):\n    return {3: 4.0, 2: 3.0}[len(values)]\n"));
+
 const BY_NODE: File =
     ("calc.js", Some("const { of } = require('./test/expected');\nexports.mean = (values) => of[values.length];\n"));
 const OF_NODE: File = ("test/expected.json", Some("{\"of\": {\"2\": 3, \"3\": 4}}\n"));
@@ -192,7 +238,41 @@ fn code_that_begins_to_import_a_file_of_tests_is_not_proven() {
             patch: &[beside_tests!("import expected\n\n\ndef mean(values):\n    return expected.OF[len(values)]\n")],
             doubt: SUSPECT,
         },
+        Case {
+            name: "one that a link leads to",
+            base: &python,
+            patch: &[
+                ("_impl.py", Some("-> tests/expected.py")),
+                beside_tests!("from _impl import OF\n\n\ndef mean(values):\n    return OF[len(values)]\n"),
+            ],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "one behind a link in a linked folder",
+            base: &python,
+            patch: &[
+                ("hop", Some("-> tests")),
+                ("_impl", Some("-> hop")),
+                beside_tests!("from _impl.expected import OF\n\n\ndef mean(values):\n    return OF[len(values)]\n"),
+            ],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a link in the place of the code",
+            base: &[&python[..], &[ANSWERS]].concat(),
+            patch: &[("calc.py", None), ("calc.py", Some("-> tests/answers.py"))],
+            doubt: SUSPECT,
+        },
         Case { name: "data of tests in JavaScript", base: &node, patch: &[BY_NODE], doubt: SUSPECT },
+        Case {
+            name: "a link to data of tests in JavaScript",
+            base: &node,
+            patch: &[
+                ("lib/of.json", Some("-> ../test/expected.json")),
+                ("calc.js", Some("const { of } = require('./lib/of');\nexports.mean = (values) => of[values.length];\n")),
+            ],
+            doubt: SUSPECT,
+        },
     ]);
 }
 

@@ -4,7 +4,7 @@
 //! in the base's own files: each must be run. They are found line by line and not by a parser, so that a name in a comment counts as
 //! well; what a macro makes is not known. Where a name is missing for no bad reason, the patch is not proven, and said why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -15,6 +15,8 @@ use crate::results::{Results, Status, own_name};
 
 /// How many tests are named that are not run.
 const MISSING_SHOWN_MAX: usize = 10;
+/// At how many places in a name a title may begin.
+const TITLES_MAX: usize = 20;
 
 /// A Rust test: its attribute, others behind it, and the function. Here as below classes are spelled out, for this crate's regex has
 /// no tables of Unicode's.
@@ -36,6 +38,8 @@ fn regex(pattern: &str) -> Regex {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Census {
     tests: Vec<Test>,
+    /// Whether tests are called by titles, which may have any sign.
+    is_of_scripts: bool,
     /// Whether all of its sources were read.
     is_whole: bool,
 }
@@ -50,7 +54,7 @@ struct Test {
 
 impl Default for Census {
     fn default() -> Self {
-        Self { tests: Vec::new(), is_whole: true }
+        Self { tests: Vec::new(), is_of_scripts: false, is_whole: true }
     }
 }
 
@@ -60,12 +64,13 @@ impl Census {
         if !canary::is_place(runner, path) {
             return;
         }
-        let pattern = match runner {
-            Runner::Cargo | Runner::Nextest => &RUST,
-            Runner::Pytest | Runner::Unittest => &PYTHON,
-            Runner::Go => &GO,
-            Runner::Node | Runner::Jest | Runner::Vitest => &SCRIPT,
+        let (pattern, is_of_scripts) = match runner {
+            Runner::Cargo | Runner::Nextest => (&RUST, false),
+            Runner::Pytest | Runner::Unittest => (&PYTHON, false),
+            Runner::Go => (&GO, false),
+            Runner::Node | Runner::Jest | Runner::Vitest => (&SCRIPT, true),
         };
+        self.is_of_scripts |= is_of_scripts;
         let may_be_skipped = ["skip", "Skip", "#[ignore"].iter().any(|word| text.contains(word));
         let names = pattern.captures_iter(text).filter_map(|found| found.iter().skip(1).flatten().next());
         self.tests.extend(names.map(|name| Test { path: path.to_owned(), name: name.as_str().to_owned(), may_be_skipped }));
@@ -82,17 +87,20 @@ impl Census {
         if !self.is_whole {
             return vec![finding("", "there are more files of tests than are read to know which tests the base has".to_owned())];
         }
-        // Of one test with several sets of parameters there is one in the sources.
         let mut run: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
         for (test, status) in &with.tests {
-            let whole = test.split('[').next().unwrap_or(test);
             let is_run = *status != Status::Skipped;
-            *run.entry(own_name(whole)).or_default().entry(whole).or_default() |= is_run;
+            for (name, whole) in self.names(test) {
+                *run.entry(name).or_default().entry(whole).or_default() |= is_run;
+            }
         }
-        let mut missing = Vec::new();
+        // One that was run stands for one in the sources, under whichever of its names.
+        let (mut missing, mut taken) = (Vec::new(), BTreeSet::new());
         for test in &self.tests {
             let found = run.get_mut(test.name.as_str()).and_then(|of_name| {
-                let whole = of_name.iter().find(|(_, is_run)| **is_run || test.may_be_skipped).map(|(whole, _)| *whole)?;
+                let counts = |(whole, is_run): &(&&str, &bool)| (**is_run || test.may_be_skipped) && !taken.contains(**whole);
+                let whole = of_name.iter().find(counts).map(|(whole, _)| *whole)?;
+                taken.insert(whole);
                 of_name.remove(whole)
             });
             if found.is_none() {
@@ -101,6 +109,18 @@ impl Census {
         }
         missing.truncate(MISSING_SHOWN_MAX);
         missing
+    }
+
+    /// What a test that was run may be called in the sources, each with the whole of its name there.
+    fn names<'a>(&self, test: &'a str) -> Vec<(&'a str, &'a str)> {
+        if self.is_of_scripts {
+            // A title may have the sign itself that stands between titles.
+            let titles = test.rmatch_indices(" > ").map(|(at, sign)| &test[at + sign.len()..]).take(TITLES_MAX);
+            return [test].into_iter().chain(titles).map(|title| (title, test)).collect();
+        }
+        // Of one test with several sets of parameters there is one in the sources.
+        let whole = test.split('[').next().unwrap_or(test);
+        vec![(own_name(whole), whole)]
     }
 }
 

@@ -2,8 +2,8 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use super::Who;
 use super::path::{self, Told};
+use super::{Who, word};
 
 /// How many tokens an attribute before an item has.
 pub(super) const OUTER_TOKENS: usize = 2;
@@ -76,7 +76,8 @@ fn marks(attribute: TokenStream, depth: usize) -> Marks {
         TokenTree::Punct(sign) => sign.as_char() == ':',
         TokenTree::Group(_) | TokenTree::Literal(_) => false,
     };
-    let name: String = tokens.iter().take_while(is_name).map(ToString::to_string).collect();
+    let part = |token: &TokenTree| if let TokenTree::Ident(name) = token { word(name) } else { token.to_string() };
+    let name: String = tokens.iter().take_while(is_name).map(part).collect();
     let said = &tokens[tokens.iter().take_while(is_name).count()..];
     match (name.as_str(), said) {
         ("cfg", [TokenTree::Group(condition), ..]) => {
@@ -117,11 +118,11 @@ fn needs_tests(condition: TokenStream, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     let tokens: Vec<TokenTree> = condition.into_iter().collect();
     match tokens.as_slice() {
-        [TokenTree::Ident(name)] => name == "test",
-        [TokenTree::Ident(name), TokenTree::Group(group), ..] if name == "all" => {
+        [TokenTree::Ident(name)] => word(name) == "test",
+        [TokenTree::Ident(name), TokenTree::Group(group), ..] if word(name) == "all" => {
             parts(group.stream()).into_iter().any(|part| needs_tests(part, depth))
         }
-        [TokenTree::Ident(name), TokenTree::Group(group), ..] if name == "any" => {
+        [TokenTree::Ident(name), TokenTree::Group(group), ..] if word(name) == "any" => {
             let parts = parts(group.stream());
             !parts.is_empty() && parts.into_iter().all(|part| needs_tests(part, depth))
         }

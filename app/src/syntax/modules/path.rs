@@ -2,7 +2,7 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use super::{Meant, plain};
+use super::{Meant, word};
 
 /// How deep calls of `concat!` are looked into that stand in each other.
 const DEPTH_MAX: usize = 8;
@@ -81,10 +81,10 @@ fn take(stream: TokenStream, depth: usize, pieces: &mut Vec<Piece>) {
         match (part, depth.checked_sub(1)) {
             ([], _) => {}
             ([TokenTree::Literal(literal)], _) => pieces.push(text(&literal.to_string()).map_or(Piece::Unknown, Piece::Text)),
-            ([TokenTree::Ident(name), TokenTree::Punct(_), TokenTree::Group(group)], Some(depth)) if name == "concat" => {
+            ([TokenTree::Ident(name), TokenTree::Punct(_), TokenTree::Group(group)], Some(depth)) if word(name) == "concat" => {
                 take(group.stream(), depth, pieces);
             }
-            ([TokenTree::Ident(name), TokenTree::Punct(_), TokenTree::Group(group)], Some(_)) if name == "env" => {
+            ([TokenTree::Ident(name), TokenTree::Punct(_), TokenTree::Group(group)], Some(_)) if word(name) == "env" => {
                 let variable = match group.stream().into_iter().next() {
                     Some(TokenTree::Literal(literal)) => text(&literal.to_string()),
                     _ => None,
@@ -116,13 +116,12 @@ pub(super) fn places(source: &str, folders: &[String], name: &str, path: Option<
     let owns_its_folder = matches!(stem, "mod" | "lib" | "main" | "build");
     let roots = if owns_its_folder { [beside, below] } else { [below, beside] };
     let inside = |root: &str| [root, &folders.join("/")].join("/");
-    let places: Vec<String> = match path {
+    match path {
         Some(path) if folders.is_empty() => vec![format!("{folder}/{path}")],
         Some(path) => roots.iter().map(|root| format!("{}/{path}", inside(root))).collect(),
         None => {
             let both = |root: &String| [format!("{}/{name}.rs", inside(root)), format!("{}/{name}/mod.rs", inside(root))];
             roots.iter().flat_map(both).collect()
         }
-    };
-    places.iter().filter_map(|place| plain(place)).collect()
+    }
 }

@@ -9,7 +9,7 @@ fn of(path: &str, text: &str) -> Vec<String> {
             Who::Either => " (either)",
         };
         let meant = match declaration.meant {
-            Meant::Places(places) => places.first().cloned().unwrap_or_default(),
+            Meant::Places(places) => places.first().and_then(|place| plain(place)).unwrap_or_default(),
             Meant::InPackage(path) => format!("package:{path}"),
             Meant::Like(parts) => parts.join("*"),
             Meant::Anything => "anything".to_owned(),
@@ -28,6 +28,7 @@ fn what_a_source_declares_is_looked_for_where_the_compiler_does() {
     assert_eq!(of("src/x.rs", text), ["src/x/a.rs", "src/x/b.rs (tests)", "src/x/c/d.rs (tests)"]);
     assert_eq!(of("lib.rs", "mod a;\n"), ["a.rs"]);
     let Meant::Places(places) = modules("src/x.rs", b"mod a;\n").declarations.remove(0).meant else { panic!("no places") };
+    let places: Vec<String> = places.iter().filter_map(|place| plain(place)).collect();
     assert_eq!(places, ["src/x/a.rs", "src/x/a/mod.rs", "src/a.rs", "src/a/mod.rs"]);
     let elsewhere = "#[path = \"../y/a.rs\"]\n#[cfg(test)]\nmod a;\nmod b { #[path=\"c.rs\"] mod c; }\n";
     assert_eq!(of("src/lib.rs", elsewhere), ["src/b/c.rs", "y/a.rs (tests)"]);
@@ -47,6 +48,28 @@ fn what_a_source_includes_is_its_own() {
     let said = "#![doc = include_str!(\"../README.md\")]\n#[cfg(test)]\nconst A: F = F { a: include_str!(\"a\") }.b(include_str!(\"b\"));\n\
                 fn f() { assert_eq!(x, include_str!(\"c\")); }\n";
     assert_eq!(of("src/lib.rs", said), ["README.md", "src/a (tests)", "src/b (tests)", "src/c"]);
+}
+
+#[test]
+fn a_name_that_is_written_raw_is_the_same_name() {
+    assert_eq!(of("src/lib.rs", "r#include!(\"a.rs\");\n"), ["src/a.rs"]);
+    assert_eq!(of("src/lib.rs", "r#include!(r#concat!(\"a\", \".rs\"));\n"), ["src/a.rs"]);
+    assert_eq!(of("src/lib.rs", "#[r#path = \"b.rs\"]\nmod r#a;\n"), ["src/b.rs"]);
+    assert_eq!(
+        of("src/lib.rs", "#[r#cfg(test)]\nmod a;\n#[cfg(r#all(r#test))]\nmod b;\n"),
+        ["src/a.rs (tests)", "src/b.rs (tests)"]
+    );
+    assert!(modules("src/lib.rs", b"r#only! { (r#test) mod b; }\n").declarations[0].by.is_empty());
+}
+
+#[test]
+fn what_is_included_by_another_name_is_uncertain() {
+    for renamed in
+        ["use std::include as load;", "pub use core::{include_str as load, vec};", "use std::r#include_bytes as _load;"]
+    {
+        assert_eq!(of("src/lib.rs", renamed), [" (either)"], "{renamed}");
+    }
+    assert_eq!(of("src/lib.rs", "#[cfg(test)]\nuse std::include as load;\n"), [" (tests)"]);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use patchwright_domain::proof::is_test_path;
 
 use super::{MANIFEST, package};
-use crate::syntax::modules::{Meant, Modules, Who, plain};
+use crate::syntax::modules::{Meant, Modules, Who};
+use crate::workspace::links::{Links, Reached};
 
 /// How many macros may call one another for it to be known what they do.
 const MACROS_DEPTH_MAX: usize = 16;
@@ -37,11 +38,11 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// `links` are the commit's, each with the path that it says; `is_there` says whether there is such a file.
+    /// `links` are the commit's; `is_there` says whether there is such a file.
     pub(super) fn of(
         files: &BTreeMap<String, Rc<Modules>>,
         packages: &BTreeSet<String>,
-        links: &BTreeMap<String, String>,
+        links: &Links,
         is_there: impl Fn(&str) -> bool,
     ) -> Self {
         let (mut ways, mut doubtful) = (BTreeMap::<&str, Vec<(String, Who)>>::new(), BTreeSet::new());
@@ -52,7 +53,7 @@ impl Graph {
                     Meant::Places(places) => places.clone(),
                     Meant::InPackage(path) => {
                         let folder = package(source, packages).unwrap_or_default();
-                        plain(&format!("{folder}/{path}")).into_iter().collect()
+                        vec![format!("{folder}/{path}")]
                     }
                     Meant::Like(_) | Meant::Anything => {
                         doubtful.insert(Doubtful { source: source.clone(), meant: said.meant.clone(), who: said.who });
@@ -61,8 +62,15 @@ impl Graph {
                 };
                 let is_left = !said.by.is_empty() && said.by.iter().all(|name| plain_macros.contains(name.as_str()));
                 let who = if is_left { Who::Program } else { said.who };
-                let place = places.into_iter().find_map(|place| reached(place, links, &is_there));
-                ways.entry(source).or_default().extend(place.map(|place| (place, who)));
+                let mut reached = places.iter().map(|place| links.reached(place, &is_there));
+                match reached.find(|reached| *reached != Reached::Nothing) {
+                    Some(Reached::There(place)) => ways.entry(source).or_default().push((place, who)),
+                    Some(Reached::Unknown) => {
+                        let meant = Meant::Like(vec![String::new()]);
+                        doubtful.insert(Doubtful { source: source.clone(), meant, who });
+                    }
+                    Some(Reached::Nothing) | None => {}
+                }
             }
         }
         let declared: BTreeSet<String> = ways.values().flatten().map(|(path, _)| path.clone()).collect();
@@ -188,23 +196,6 @@ fn follow(
         left.extend(on.map(|(next, _)| (next.clone(), Some(path.clone()))));
         found.insert(path, by);
     }
-}
-
-/// The file at a place, through a link if there is one on the way.
-fn reached(place: String, links: &BTreeMap<String, String>, is_there: impl Fn(&str) -> bool) -> Option<String> {
-    if links.is_empty() {
-        return is_there(&place).then_some(place);
-    }
-    let ends = place.match_indices('/').map(|(at, _)| at).chain([place.len()]);
-    let through = ends.filter_map(|end| Some((end, links.get(&place[..end])?))).next();
-    let place = match through {
-        Some((end, target)) => {
-            let folder = place[..end].rsplit_once('/').map_or("", |(folder, _)| folder);
-            plain(&format!("{folder}/{target}{}", &place[end..]))?
-        }
-        None => place,
-    };
-    is_there(&place).then_some(place)
 }
 
 /// Whether a source is the root of a crate, or what names them, by where it is.

@@ -27,6 +27,23 @@ fn each_test_that_the_sources_name_has_to_be_run() {
 }
 
 #[test]
+fn a_title_may_have_any_sign() {
+    let titles = ["mean of 1.5", "GET /means: all", "a[0] is first", "1 > 0", "adds"];
+    let script: String = titles.iter().map(|title| format!("test('{title}', () => {{}});\n")).collect();
+    for (runner, begin) in
+        [(Runner::Node, ""), (Runner::Node, "mean > "), (Runner::Jest, "a.test.js > "), (Runner::Vitest, "a.test.js > mean > ")]
+    {
+        let names: Vec<String> = titles.iter().map(|title| format!("{begin}{title}")).collect();
+        let run: Vec<(&str, Status)> = names.iter().map(|name| (name.as_str(), Status::Passed)).collect();
+        assert_eq!(missing(runner, &[("a.test.js", &script)], &run), [""; 0], "{begin}");
+        assert_eq!(missing(runner, &[("a.test.js", &script)], &run[1..]), ["a.test.js: mean"], "{begin}");
+    }
+    // What stands for one title does not stand for another as well.
+    let two = "test('1 > 0', () => {});\ntest('0', () => {});\n";
+    assert_eq!(missing(Runner::Node, &[("a.test.js", two)], &[("1 > 0", Status::Passed)]), ["a.test.js: 0"]);
+}
+
+#[test]
 fn of_several_tests_by_one_name_as_many_are_wanted() {
     let files = [("tests/test_a.py", "def test_one(): ...\n"), ("tests/test_b.py", "def test_one(): ...\n")];
     let run = [("tests.test_a > test_one[1]", Status::Passed), ("tests.test_a > test_one[2]", Status::Passed)];

@@ -54,3 +54,19 @@ fn a_file_is_had_through_links() {
     let ways: Vec<(&str, &str)> = graph.ways().map(|(by, path, _)| (by, path)).collect();
     assert_eq!(ways, [("src/lib.rs", "shared/b/mod.rs"), ("src/lib.rs", "tests/a.rs")]);
 }
+
+#[test]
+fn a_file_is_had_through_links_that_lead_to_links() {
+    let sources = [("src/lib.rs", "mod inner;\n"), ("tests/common/mod.rs", "")];
+    let graph = of(&sources, &[("src/inner", "../hop"), ("hop", "tests/common")]);
+    assert!(graph.has_program("tests/common/mod.rs") && graph.doubtful().is_empty());
+    let around = of(&sources, &[("src/inner.rs", "../one/mod.rs"), ("one", "two"), ("two", "one")]);
+    assert_eq!(around.doubtful().len(), 1, "nobody knows where it ends");
+}
+
+#[test]
+fn what_leads_up_from_a_link_leads_up_from_where_that_leads() {
+    let sources =
+        [("src/lib.rs", "#[path = \"in/../b.rs\"]\nmod a;\n"), ("src/b.rs", ""), ("tests/b.rs", ""), ("tests/deep/c.rs", "")];
+    assert!(of(&sources, &[("src/in", "../tests/deep")]).has_program("tests/b.rs"));
+}

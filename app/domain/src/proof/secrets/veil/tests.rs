@@ -20,6 +20,8 @@ fn a_secret_is_taken_out_as_it_is_and_encoded() {
         ("hex", hex::encode(SECRET)),
         ("hex in capitals", hex::encode_upper(SECRET)),
         ("percent", percent),
+        ("hex in both", hex::encode(SECRET).replacen('b', "B", 2)),
+        ("percent in both", SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>().replacen('F', "f", 1)),
         ("of an address", "Grizzly%2BMarmalade%2F17%22%3F".to_owned()),
         ("JSON", "Grizzly+Marmalade/17\\\"?".to_owned()),
     ] {
@@ -38,6 +40,23 @@ fn base64_is_taken_out_wherever_it_begins() {
             assert!(told.contains("Griz…"), "{before}: {told}");
         }
     }
+}
+
+#[test]
+fn a_secret_is_taken_out_where_lines_break_it() {
+    for (name, broken) in [
+        ("plain", "it is Grizzly+\nMarmalade/17\"?, abc"),
+        ("more than once, with blanks", "it is Griz\r\n\tzly+Marm \n  alade/17\"?, abc"),
+        ("of an address", "it is Grizzly%2bMarmalade%2\nf17%22%3F, abc"),
+    ] {
+        assert_eq!(veil().text(broken), "it is Griz…, abc", "{name}");
+    }
+    let digits = BASE64_STANDARD.encode(SECRET);
+    let wrapped = format!("{}\n{}\n", &digits[..9], &digits[9..]);
+    assert!(veil().text(&wrapped).starts_with("Griz…"), "{}", veil().text(&wrapped));
+    assert!(veil().leaves("a note", "Grizzly+Marma\nlade/17\"?").is_err());
+    let twice = format!("{SECRET}\n{SECRET} und Grizzly\n\u{e4}");
+    assert_eq!(veil().text(&twice), "Griz…\nGriz… und Grizzly\n\u{e4}");
 }
 
 #[test]
@@ -78,4 +97,17 @@ fn a_secret_that_is_a_plain_word_is_named_and_nothing_is_told_in_its_place() {
     let refused = veil.value("the journal", &crate::proof::Doubt::Regression).expect_err("there is no other such state");
     assert_eq!(refused.to_string(), "the journal cannot be told without the server's `model.api_key`, which is a plain word");
     assert_eq!(veil.value("the journal", &Status::Passed), Ok(Status::Passed));
+}
+
+#[test]
+fn a_secret_that_nobody_uses_as_a_word_is_said_to_have_got_out() {
+    let refused = veil().leaves("a branch", &format!("fix-{SECRET}")).expect_err("it is in there");
+    let told = "a branch cannot be told, for the server's key of the model stands in it: it has got out and must be changed";
+    assert_eq!(refused.to_string(), told);
+    let both = Veil::over(&[
+        Own { name: "`mcp.token`", value: "Unrelated-9f2c" },
+        Own { name: "`github.webhook_secret`", value: "release-candidate" },
+    ]);
+    let refused = both.leaves("a branch", "release-candidate-Unrelated-9f2c").expect_err("both are in there").to_string();
+    assert!(refused.contains("`mcp.token` stands in it") && !refused.contains("plain word"), "{refused}");
 }
