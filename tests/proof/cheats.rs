@@ -2,6 +2,7 @@
 
 mod empty;
 mod places;
+mod spelled;
 mod start;
 mod watched;
 

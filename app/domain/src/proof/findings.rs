@@ -73,6 +73,8 @@ pub enum Gate {
     AsksTheEnvironment,
     /// Code reaches for the test runner or its assertions, or changes tests while they run.
     ReachesForTheRunner,
+    /// Code runs a text that is put together, or is in letters that are not those that are shown.
+    CannotBeRead,
     /// The program has a file of tests that it did not have.
     UsesTests,
     /// A file may be a test or code, and nothing tells which.
@@ -116,6 +118,7 @@ impl Gate {
             | Self::KnowsItIsTested
             | Self::AsksTheEnvironment
             | Self::ReachesForTheRunner
+            | Self::CannotBeRead
             | Self::UsesTests
             | Self::MayBeATest
             | Self::TestsRewritten
@@ -146,6 +149,9 @@ impl Gate {
             Self::KnowsItIsTested => "The code asks whether it is being tested.",
             Self::AsksTheEnvironment => "The code asks for its environment, which differs between a test and its use.",
             Self::ReachesForTheRunner => "The code reaches for the test runner, or for the tests while they run.",
+            Self::CannotBeRead => {
+                "The code runs a text that is put together, or is written in letters of its own, so that it cannot be read."
+            }
             Self::UsesTests => "The program now uses a file of tests, which is not looked through as its code is.",
             Self::MayBeATest => "It cannot be told whether this is code or a test, so nothing shows what the tests say about it.",
             Self::TestsRewritten => "A file of tests is changed while the tests run, so what they say is not what was read.",
@@ -170,7 +176,7 @@ pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit], fa
     findings.extend(files::of_files(changes, difference, fallbacks));
     findings.extend(kept_tests::of_tests(changes, difference));
     findings.extend(difference.test_files.findings());
-    findings.extend(difference.added.iter().filter_map(signs::of_line));
+    findings.extend(signs::of_lines(&difference.added));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.gate.weight()));
     findings.truncate(FINDINGS_MAX);
     for finding in &mut findings {
