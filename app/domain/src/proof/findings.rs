@@ -89,6 +89,8 @@ pub enum Gate {
     Binary,
     /// What is locked differs, though what it is made from is the same.
     LockFileAlone,
+    /// Code is in a language in which nothing is known by which it would ask whether it is being tested.
+    NotLookedFor,
     /// A file can be started, or is a link, and was not.
     ModeChanged,
 }
@@ -127,7 +129,7 @@ impl Gate {
             | Self::Binary
             | Self::LockFileAlone => Weight::ForbidsProof,
             Self::TestWeakened => Weight::WantsTheBasesTests,
-            Self::TestMoved | Self::ModeChanged => Weight::Told,
+            Self::TestMoved | Self::NotLookedFor | Self::ModeChanged => Weight::Told,
         }
     }
 
@@ -159,6 +161,9 @@ impl Gate {
             Self::Artefact => "This is made by a build, or is somebody else's code; no test speaks about where it comes from.",
             Self::Binary => "This is not text, so that nobody can read what it changes.",
             Self::LockFileAlone => "A lock file is changed, and nothing that it is made from.",
+            Self::NotLookedFor => {
+                "Whether code of this language asks if it is being tested, or reaches for the runner, was not looked for."
+            }
             Self::ModeChanged => "This is another kind of file than before.",
         }
     }
@@ -168,7 +173,8 @@ impl Gate {
 /// their instructions from beside those that all do.
 pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit], fallbacks: &[String]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = secrets.iter().map(Hit::finding).collect();
-    if !difference.is_whole || secrets::is_too_much(&difference.added) {
+    let is_too_much = secrets::is_too_much(&difference.added);
+    if !difference.is_whole || is_too_much {
         let path = changes.first().map(|change| change.path.clone()).unwrap_or_default();
         let told = format!("{} files are changed", changes.len());
         findings.push(Finding { gate: Gate::NotLookedThrough, path, line: None, told });
@@ -176,7 +182,10 @@ pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit], fa
     findings.extend(files::of_files(changes, difference, fallbacks));
     findings.extend(kept_tests::of_tests(changes, difference));
     findings.extend(difference.test_files.findings());
-    findings.extend(signs::of_lines(&difference.added));
+    // What is not looked through is shown to nobody, and would take long.
+    if !is_too_much {
+        findings.extend(signs::of_lines(&difference.added));
+    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.gate.weight()));
     findings.truncate(FINDINGS_MAX);
     for finding in &mut findings {

@@ -1,6 +1,7 @@
 //! What stands in the lines that a patch adds.
 
 use super::{Finding, Gate, found};
+use crate::ecosystem;
 use crate::proof::difference::Line;
 use spelling::tokens;
 use table::{Language, SKIPS};
@@ -20,7 +21,15 @@ const ENDS_OF_LINES: [char; 3] = ['\r', '\u{2028}', '\u{2029}'];
 /// What is found on lines that follow each other as a patch adds them.
 pub(super) fn of_lines(added: &[Line]) -> Vec<Finding> {
     let at = |nth: usize| gate(&added[nth..]).map(|gate| found(gate, &added[nth]));
-    (0..added.len()).filter_map(at).collect()
+    (0..added.len()).filter_map(at).chain(not_looked_for(added)).collect()
+}
+
+/// The first file of code in a language whose signs are not known.
+fn not_looked_for(added: &[Line]) -> Option<Finding> {
+    let language = |line: &Line| ecosystem::language(&line.path).filter(|_| Language::of(&line.path).is_none());
+    let (line, language) = added.iter().filter(|line| !line.is_test()).find_map(|line| Some((line, language(line)?)))?;
+    let (path, told) = (line.path.clone(), language.to_owned());
+    Some(Finding { gate: Gate::NotLookedFor, path, line: None, told })
 }
 
 /// What is found on the first of these lines, which the others follow.
@@ -87,19 +96,20 @@ fn behind(language: Language, lines: &[Line]) -> impl Iterator<Item = String> {
 fn followed(language: Language, text: &str, lines: &[Line]) -> String {
     const BEGINS: [&str; 10] = ["import", "from", "use", "const", "let", "var", "exec", "eval", "__import__", "import_module"];
     const WANTS: [&str; 5] = ["import", "from", "use", "as", "await"];
-    let is_open = |text: &str| {
-        let opens = text.matches(['(', '{', '[']).count();
-        let ends = text.ends_with(['\\', '=', ',', ':']) || WANTS.iter().any(|word| text.ends_with(word));
-        opens > text.matches([')', '}', ']']).count() || ends
-    };
+    let opened = |text: &str| (text.matches(['(', '{', '[']).count(), text.matches([')', '}', ']']).count());
+    let wants_more = |text: &str| text.ends_with(['\\', '=', ',', ':']) || WANTS.iter().any(|word| text.ends_with(word));
     let mut statement = text.to_owned();
     if !BEGINS.iter().any(|word| contains_word(text, word)) {
         return statement;
     }
+    let (mut n_opened, mut n_closed) = opened(text);
     for next in behind(language, lines) {
-        if !is_open(&statement) || statement.len() + next.len() > STATEMENT_BYTES_MAX {
+        let is_open = n_opened > n_closed || wants_more(&statement);
+        if !is_open || statement.len() + next.len() > STATEMENT_BYTES_MAX {
             break;
         }
+        let (opens, closes) = opened(&next);
+        (n_opened, n_closed) = (n_opened + opens, n_closed + closes);
         statement.truncate(statement.trim_end_matches('\\').len());
         statement.push(' ');
         statement.push_str(&next);

@@ -75,7 +75,8 @@ pub(super) fn tokens(language: Language, text: &str) -> Vec<Token<'_>> {
         Language::Rust | Language::Go => matches!(c, '"' | '`'),
     };
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$' && language == Language::Script;
-    let (mut found, mut at) = (Vec::new(), 0);
+    // A quote that nothing closes is looked behind once.
+    let (mut found, mut at, mut open) = (Vec::new(), 0, Vec::new());
     // Each turn takes at least one character.
     while let Some(first) = text[at..].chars().next() {
         let rest = &text[at..];
@@ -92,8 +93,12 @@ pub(super) fn tokens(language: Language, text: &str) -> Vec<Token<'_>> {
         } else if is_part(first) {
             let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
             (Some(Kind::Word(&rest[..end])), end)
-        } else if let Some(end) = is_quote(first).then(|| closing(rest, first)).flatten() {
-            (Some(Kind::Text(&rest[1..end])), end + 1)
+        } else if is_quote(first) && !open.contains(&first) {
+            let end = closing(rest, first);
+            if end.is_none() {
+                open.push(first);
+            }
+            end.map_or((Some(Kind::Mark(first)), 1), |end| (Some(Kind::Text(&rest[1..end])), end + 1))
         } else {
             ((!first.is_whitespace()).then_some(Kind::Mark(first)), first.len_utf8())
         };

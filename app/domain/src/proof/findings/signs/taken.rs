@@ -1,5 +1,7 @@
 //! What a line takes from elsewhere: a module by another name, or names out of one.
 
+use std::collections::HashMap;
+
 use super::spelling::{Kind, Token};
 use super::table::Language;
 use Kind::{Mark, Text, Word};
@@ -45,12 +47,14 @@ impl Taken<'_> {
 pub(super) fn of<'a>(language: Language, tokens: &[Token<'a>], begins_before: usize) -> Vec<Taken<'a>> {
     let kinds: Vec<Kind<'a>> = tokens.iter().map(|token| token.kind).collect();
     let n_begin = tokens.partition_point(|token| token.at < begins_before);
+    // Each is looked at from one place alone, so that a long line takes no longer than its length.
+    let braces = if language == Language::Script { closing(&kinds) } else { HashMap::new() };
     let mut taken = Vec::new();
     for at in 0..n_begin {
         let (before, rest) = kinds.split_at(at);
         match language {
             Language::Python => taken.extend(in_python(before, rest)),
-            Language::Script => taken.extend(in_a_script(before, rest)),
+            Language::Script => taken.extend(in_a_script(before, rest, braces.get(&at).map(|end| end - at))),
             Language::Rust => taken.extend(in_rust(before, rest)),
             Language::Go => taken.extend(in_go(before, rest)),
         }
@@ -65,6 +69,7 @@ fn in_python<'a>(before: &[Kind<'a>], rest: &[Kind<'a>]) -> Vec<Taken<'a>> {
     if !matches!(before, [] | [.., Mark(';' | ':')]) {
         return Vec::new();
     }
+    let rest = rest.split(|kind| matches!(kind, Mark(';' | ':'))).next().unwrap_or_default();
     let (module, names) = match rest {
         // A module of its own.
         [Word("from"), Mark('.'), ..] => return Vec::new(),
@@ -76,7 +81,6 @@ fn in_python<'a>(before: &[Kind<'a>], rest: &[Kind<'a>]) -> Vec<Taken<'a>> {
         [Word("import"), names @ ..] => (Vec::new(), names),
         _ => return Vec::new(),
     };
-    let names = names.split(|kind| *kind == Mark(';')).next().unwrap_or_default();
     let of_name = |name: &[Kind<'a>]| {
         let (name, renamed) = renamed(name);
         Taken { path: [module.clone(), name].concat(), renamed }
@@ -100,15 +104,16 @@ fn words<'a>(kinds: &[Kind<'a>]) -> Vec<&'a str> {
     kinds.iter().filter_map(word).collect()
 }
 
-fn in_a_script<'a>(before: &[Kind<'a>], rest: &[Kind<'a>]) -> Vec<Taken<'a>> {
+fn in_a_script<'a>(before: &[Kind<'a>], rest: &[Kind<'a>], n_to_end: Option<usize>) -> Vec<Taken<'a>> {
     match rest {
         [Word("import" | "export"), rest @ ..] => imported(rest),
-        [Mark('{'), rest @ ..] => {
-            let Some(end) = closing(rest) else { return Vec::new() };
-            let [Mark('='), value @ ..] = &rest[end + 1..] else { return Vec::new() };
+        [Mark('{'), ..] => {
+            let Some((inside, [Mark('}'), Mark('='), value @ ..])) = n_to_end.map(|end| rest.split_at(end)) else {
+                return Vec::new();
+            };
             let Some(module) = value_of_a_script(value) else { return Vec::new() };
-            let is_rest = rest[..end].windows(2).any(|pair| pair == [Mark('.'), Mark('.')]);
-            let names = words(&rest[..end]).into_iter().chain(is_rest.then_some("*"));
+            let is_rest = inside.windows(2).any(|pair| pair == [Mark('.'), Mark('.')]);
+            let names = words(inside).into_iter().chain(is_rest.then_some("*"));
             names.map(|name| Taken { path: vec![module, name], renamed: None }).collect()
         }
         [Word(name), Mark('='), value @ ..] if matches!(before, [.., Word("const" | "let" | "var")]) => {
@@ -121,7 +126,8 @@ fn in_a_script<'a>(before: &[Kind<'a>], rest: &[Kind<'a>]) -> Vec<Taken<'a>> {
 
 /// What an import of JavaScript takes.
 fn imported<'a>(rest: &[Kind<'a>]) -> Vec<Taken<'a>> {
-    let Some(at) = rest.iter().position(|kind| *kind == Word("from")) else { return Vec::new() };
+    let ends = |kind: &Kind<'_>| matches!(kind, Word("from" | "import" | "export") | Mark(';'));
+    let Some(at) = rest.iter().position(ends).filter(|at| rest[*at] == Word("from")) else { return Vec::new() };
     let Some(Text(module)) = rest.get(at + 1) else { return Vec::new() };
     let module = module.trim_start_matches("node:");
     let brace = rest[..at].iter().position(|kind| *kind == Mark('{')).unwrap_or(at);
@@ -136,17 +142,17 @@ fn imported<'a>(rest: &[Kind<'a>]) -> Vec<Taken<'a>> {
     wholes.chain(names.split(|kind| *kind == Mark(',')).filter_map(of_name)).take(TAKEN_MAX).collect()
 }
 
-/// Where the brace closes behind which these stand.
-fn closing(kinds: &[Kind<'_>]) -> Option<usize> {
-    let mut depth = 0_usize;
-    kinds.iter().position(|kind| match kind {
-        Mark('{') => {
-            depth += 1;
-            false
+/// Where each brace closes.
+fn closing(kinds: &[Kind<'_>]) -> HashMap<usize, usize> {
+    let (mut open, mut closed) = (Vec::new(), HashMap::new());
+    for (at, kind) in kinds.iter().enumerate() {
+        match kind {
+            Mark('{') => open.push(at),
+            Mark('}') => closed.extend(open.pop().map(|begin| (begin, at))),
+            Word(_) | Text(_) | Mark(_) => {}
         }
-        Mark('}') => depth.checked_sub(1).map(|less| depth = less).is_none(),
-        Word(_) | Text(_) | Mark(_) => false,
-    })
+    }
+    closed
 }
 
 /// The module that is a value by itself: `process`, `globalThis.process`, `await import("process")`, `require("node:process")`.
@@ -186,7 +192,7 @@ fn in_go<'a>(before: &[Kind<'a>], rest: &[Kind<'a>]) -> Vec<Taken<'a>> {
 fn in_rust<'a>(before: &[Kind<'a>], rest: &[Kind<'a>]) -> Vec<Taken<'a>> {
     let is_of_list = |kind: &Kind<'_>| matches!(kind, Word(_) | Mark(':' | ',' | '{' | '}' | '*' | '#'));
     let items = match rest {
-        [Word("use"), items @ ..] => items.split(|kind| *kind == Mark(';')).next().unwrap_or_default(),
+        [Word("use"), items @ ..] => items.split(|kind| matches!(kind, Mark(';') | Word("use"))).next().unwrap_or_default(),
         _ if before.is_empty() && rest.iter().all(is_of_list) => rest,
         _ => return Vec::new(),
     };

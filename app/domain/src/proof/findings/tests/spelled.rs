@@ -306,3 +306,15 @@ fn honest_code_that_looks_like_it_is_not_found() {
         ],
     );
 }
+
+#[test]
+fn a_language_whose_signs_are_not_known_is_told() {
+    let added = ["lib/calc.rb", "calc.py", "lib/other.rb", "run.sh"].map(|path| lines_of(path, "x")).to_vec();
+    let found = findings(&[], &Difference { added, ..Difference::default() }, &[], &[]);
+    let told: Vec<_> = found.iter().map(|found| (found.gate, found.path.as_str(), found.told.as_str())).collect();
+    assert_eq!(told, [(Gate::NotLookedFor, "lib/calc.rb", "Ruby")]);
+    assert_eq!(Gate::NotLookedFor.weight(), Weight::Told);
+    for path in ["calc.py", "calc.go", "src/lib.rs", "ui/calc.tsx", "README.md", "tests/calc_test.rb", "data.json"] {
+        assert_eq!(first(path, "x"), None, "{path}");
+    }
+}
