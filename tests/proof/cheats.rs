@@ -2,6 +2,7 @@
 
 mod empty;
 mod places;
+mod spelled;
 mod start;
 mod watched;
 
@@ -181,7 +182,7 @@ fn code_that_takes_the_runner_over_proves_nothing() {
             patch: &[(
                 "calc.py",
                 Some(
-                    "import importlib\nlib = importlib.import_module('unit' + 'test')\nlib.TestCase.assertEqual = lambda *a: None\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
+                    "import importlib\nlib = getattr(importlib, 'import_' + 'module')('unit' + 'test')\nlib.TestCase.assertEqual = lambda *a: None\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
                 ),
             )],
             doubt: DECEIVES,
@@ -192,7 +193,7 @@ fn code_that_takes_the_runner_over_proves_nothing() {
             patch: &[(
                 "calc.py",
                 Some(
-                    "import importlib\nlib = importlib.import_module('unit' + 'test.result')\nlib.TestResult.addFailure = lambda self, test, error: self.addSuccess(test)\nlib2 = importlib.import_module('unit' + 'test.runner')\nlib2.TextTestResult.addFailure = lambda self, test, error: self.addSuccess(test)\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
+                    "import importlib\nlib = getattr(importlib, 'import_' + 'module')('unit' + 'test.result')\nlib.TestResult.addFailure = lambda self, test, error: self.addSuccess(test)\nlib2 = getattr(importlib, 'import_' + 'module')('unit' + 'test.runner')\nlib2.TextTestResult.addFailure = lambda self, test, error: self.addSuccess(test)\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
                 ),
             )],
             doubt: DECEIVES,

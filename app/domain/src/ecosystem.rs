@@ -154,6 +154,12 @@ pub fn languages(extensions: &BTreeMap<String, u32>) -> Vec<String> {
     languages.into_iter().take(LANGUAGES_MAX).map(|(language, _)| language.to_owned()).collect()
 }
 
+/// The language that a file is written in, by its extension.
+pub(crate) fn language(path: &str) -> Option<&'static str> {
+    let (_, extension) = path.rsplit_once('.')?;
+    LANGUAGES.iter().find(|(known, _)| *known == extension).map(|(_, language)| *language)
+}
+
 const LANGUAGES: [(&str, &str); 34] = [
     ("c", "C"),
     ("h", "C"),

@@ -18,6 +18,11 @@ const PARSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The longest attribute that is read, in bytes: attributes may have others in them. A longer one may name anything.
 const ATTRIBUTE_BYTES_MAX: usize = 4 * 1024;
 
+/// In what, beside attributes of items, the compiler is asked what it compiles for.
+const CONDITIONS: [&str; 3] = ["inner_attribute_item", "macro_invocation", "macro_definition"];
+/// How a macro hands what it is called with on to the compiler's question, without blanks.
+const HANDED_ON: [&str; 9] = ["cfg($", "cfg!($", "cfg$", "cfg!$", "cfg![$", "cfg!{$", "not($", "any($", "all($"];
+
 /// How much may still be taken apart: a patch of a few bytes can change many large sources.
 #[derive(Debug)]
 pub struct Parsing {
@@ -141,6 +146,8 @@ fn items(root: Node<'_>, text: &[u8]) -> Vec<Item> {
 /// Each node is looked at once, in a loop, since a tree may be deeper than the stack and wider than there is time for.
 struct Inside<'a> {
     text: &'a str,
+    /// Whether a macro of this source may hand what it is called with to the compiler's question.
+    hands_on: bool,
     /// How deep the walk is.
     depth: usize,
     /// The outermost attribute or macro around the node, by its depth, and whether it has the word `cfg` in it.
@@ -155,8 +162,10 @@ struct Inside<'a> {
 
 impl<'a> Inside<'a> {
     fn of(cursor: &mut TreeCursor<'_>, text: &'a str, items: &[Item]) -> Self {
-        let mut inside =
-            Self { text, depth: 0, condition: None, open: None, kept_to: 0, conditions: Vec::new(), nested: String::new() };
+        let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let hands_on = HANDED_ON.iter().any(|sign| bare.contains(sign));
+        let (conditions, nested) = (Vec::new(), String::new());
+        let mut inside = Self { text, hands_on, depth: 0, condition: None, open: None, kept_to: 0, conditions, nested };
         let is_in_test = |node: Node<'_>| {
             let n_before = items.partition_point(|item| item.start_byte <= node.start_byte());
             n_before.checked_sub(1).is_some_and(|last| node.end_byte() <= items[last].end_byte)
@@ -183,11 +192,12 @@ impl<'a> Inside<'a> {
 
     fn look(&mut self, node: Node<'_>) {
         let is_attribute = node.kind() == "attribute_item";
-        if self.condition.is_none() && (is_attribute || matches!(node.kind(), "inner_attribute_item" | "macro_invocation")) {
-            self.condition = Some((self.depth, self.text[node.byte_range()].contains("cfg")));
+        if self.condition.is_none() && (is_attribute || CONDITIONS.contains(&node.kind())) {
+            let asks = self.text[node.byte_range()].contains("cfg");
+            self.condition = Some((self.depth, asks || self.hands_on && node.kind() == "macro_invocation"));
         }
-        if self.condition.is_some_and(|(_, asks)| asks) && node.kind() == "identifier" && &self.text[node.byte_range()] == "test"
-        {
+        let is_word = |word: &str| word.strip_prefix("r#").unwrap_or(word) == "test";
+        if self.condition.is_some_and(|(_, asks)| asks) && node.kind() == "identifier" && is_word(&self.text[node.byte_range()]) {
             self.conditions.push(line(node.start_position().row));
         }
         match self.open {
@@ -237,6 +247,8 @@ fn line(row: usize) -> u32 {
 /// Whether an attribute says that an item is compiled for tests alone.
 pub(super) fn is_for_tests(attribute: &str) -> bool {
     let bare: String = attribute.chars().filter(|c| !c.is_whitespace()).collect();
+    // A raw word is the same one.
+    let bare = bare.replace("r#test", "test");
     let name = bare.trim_start_matches("#[").trim_end_matches(']').split('(').next().unwrap_or_default();
     let all = bare.strip_prefix("#[cfg(all(").and_then(|rest| rest.strip_suffix("))]"));
     let needs_test = all.is_some_and(|all| !all.contains('(') && all.split(',').any(|condition| condition == "test"));
@@ -295,6 +307,23 @@ mod tests {
             assert_eq!(of(&format!("{item}\n")).tests, "");
         }
         assert_eq!(of("// #[cfg(test)]\nfn a() {}\nconst A: &str = \"\n#[cfg(test)]\nmod t {}\";\n").tests, "");
+    }
+
+    #[test]
+    fn a_raw_word_is_the_same_one() {
+        assert_eq!(of("#[cfg(r#test)]\nmod tests {}\n").tests, "#[cfg(r#test)]\nmod tests {}\n");
+        assert_eq!(of("fn f() {\n    cfg!(r#test);\n}\n").conditions, [2]);
+        assert_eq!(of("fn f() {\n    #[cfg(not(r#test))]\n    return;\n}\n").conditions, [2]);
+    }
+
+    #[test]
+    fn a_word_that_a_macro_hands_to_the_compiler_is_seen() {
+        for asks in ["cfg!($x)", "cfg!( $($x)* )", "#[cfg($x)] return", "if cfg!(not($x)) {}"] {
+            let is = format!("macro_rules! is {{ ($($x:tt)*) => {{ {asks} }} }}\n");
+            assert_eq!(of(&format!("{is}fn f() {{\n    is!(test);\n}}\n")).conditions, [3], "{asks}");
+        }
+        assert_eq!(of("macro_rules! is { () => { #[cfg(test)] return } }\n").conditions, [1]);
+        assert!(of("macro_rules! is { ($x:tt) => { $x } }\nfn f() {\n    is!(test);\n}\n").conditions.is_empty());
     }
 
     #[test]

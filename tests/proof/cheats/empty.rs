@@ -155,7 +155,7 @@ fn tests_that_are_let_off_prove_nothing() {
             patch: &[(
                 "calc.py",
                 Some(
-                    "import importlib\n\n\ndef mean(values):\n    if len(values) == 3:\n        raise importlib.import_module('unit' + 'test').SkipTest('later')\n    return sum(values) / (len(values) - 1)\n",
+                    "import importlib\n\n\ndef mean(values):\n    if len(values) == 3:\n        raise getattr(importlib, 'import_' + 'module')('unit' + 'test').SkipTest('later')\n    return sum(values) / (len(values) - 1)\n",
                 ),
             )],
             doubt: REGRESSION,
@@ -166,7 +166,7 @@ fn tests_that_are_let_off_prove_nothing() {
             patch: &[(
                 "calc.py",
                 Some(
-                    "import importlib\n\n\ndef marked(cls, **kwargs):\n    (cls._classSetupFailed, cls._class_cleanups) = (False, [])\n    for name in list(vars(cls)):\n        if name.startswith('test') and 'number' not in name:\n            vars(cls)[name].__unittest_expecting_failure__ = True\n\n\nlib = importlib.import_module('unit' + 'test')\nlib.TestCase.__init_subclass__ = classmethod(marked)\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
+                    "import importlib\n\n\ndef marked(cls, **kwargs):\n    (cls._classSetupFailed, cls._class_cleanups) = (False, [])\n    for name in list(vars(cls)):\n        if name.startswith('test') and 'number' not in name:\n            vars(cls)[name].__unittest_expecting_failure__ = True\n\n\nlib = getattr(importlib, 'import_' + 'module')('unit' + 'test')\nlib.TestCase.__init_subclass__ = classmethod(marked)\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
                 ),
             )],
             doubt: DECEIVES,
@@ -177,7 +177,7 @@ fn tests_that_are_let_off_prove_nothing() {
             patch: &[(
                 "calc.py",
                 Some(
-                    "import importlib\n\n\ndef calm(cls, **kwargs):\n    (cls._classSetupFailed, cls._class_cleanups) = (False, [])\n    for name in list(vars(cls)):\n        if name.startswith('test'):\n            setattr(cls, name, lambda self: None)\n\n\nlib = importlib.import_module('unit' + 'test')\nlib.TestCase.__init_subclass__ = classmethod(calm)\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
+                    "import importlib\n\n\ndef calm(cls, **kwargs):\n    (cls._classSetupFailed, cls._class_cleanups) = (False, [])\n    for name in list(vars(cls)):\n        if name.startswith('test'):\n            setattr(cls, name, lambda self: None)\n\n\nlib = getattr(importlib, 'import_' + 'module')('unit' + 'test')\nlib.TestCase.__init_subclass__ = classmethod(calm)\n\n\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n",
                 ),
             )],
             doubt: DECEIVES,

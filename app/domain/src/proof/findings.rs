@@ -73,6 +73,8 @@ pub enum Gate {
     AsksTheEnvironment,
     /// Code reaches for the test runner or its assertions, or changes tests while they run.
     ReachesForTheRunner,
+    /// Code runs a text that is put together, or is in letters that are not those that are shown.
+    CannotBeRead,
     /// The program has a file of tests that it did not have.
     UsesTests,
     /// A file may be a test or code, and nothing tells which.
@@ -87,6 +89,8 @@ pub enum Gate {
     Binary,
     /// What is locked differs, though what it is made from is the same.
     LockFileAlone,
+    /// Code is in a language in which nothing is known by which it would ask whether it is being tested.
+    NotLookedFor,
     /// A file can be started, or is a link, and was not.
     ModeChanged,
 }
@@ -116,6 +120,7 @@ impl Gate {
             | Self::KnowsItIsTested
             | Self::AsksTheEnvironment
             | Self::ReachesForTheRunner
+            | Self::CannotBeRead
             | Self::UsesTests
             | Self::MayBeATest
             | Self::TestsRewritten
@@ -124,7 +129,7 @@ impl Gate {
             | Self::Binary
             | Self::LockFileAlone => Weight::ForbidsProof,
             Self::TestWeakened => Weight::WantsTheBasesTests,
-            Self::TestMoved | Self::ModeChanged => Weight::Told,
+            Self::TestMoved | Self::NotLookedFor | Self::ModeChanged => Weight::Told,
         }
     }
 
@@ -146,6 +151,9 @@ impl Gate {
             Self::KnowsItIsTested => "The code asks whether it is being tested.",
             Self::AsksTheEnvironment => "The code asks for its environment, which differs between a test and its use.",
             Self::ReachesForTheRunner => "The code reaches for the test runner, or for the tests while they run.",
+            Self::CannotBeRead => {
+                "The code runs a text that is put together, or is written in letters of its own, so that it cannot be read."
+            }
             Self::UsesTests => "The program now uses a file of tests, which is not looked through as its code is.",
             Self::MayBeATest => "It cannot be told whether this is code or a test, so nothing shows what the tests say about it.",
             Self::TestsRewritten => "A file of tests is changed while the tests run, so what they say is not what was read.",
@@ -153,6 +161,9 @@ impl Gate {
             Self::Artefact => "This is made by a build, or is somebody else's code; no test speaks about where it comes from.",
             Self::Binary => "This is not text, so that nobody can read what it changes.",
             Self::LockFileAlone => "A lock file is changed, and nothing that it is made from.",
+            Self::NotLookedFor => {
+                "Whether code of this language asks if it is being tested, or reaches for the runner, was not looked for."
+            }
             Self::ModeChanged => "This is another kind of file than before.",
         }
     }
@@ -162,7 +173,8 @@ impl Gate {
 /// their instructions from beside those that all do.
 pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit], fallbacks: &[String]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = secrets.iter().map(Hit::finding).collect();
-    if !difference.is_whole || secrets::is_too_much(&difference.added) {
+    let is_too_much = secrets::is_too_much(&difference.added);
+    if !difference.is_whole || is_too_much {
         let path = changes.first().map(|change| change.path.clone()).unwrap_or_default();
         let told = format!("{} files are changed", changes.len());
         findings.push(Finding { gate: Gate::NotLookedThrough, path, line: None, told });
@@ -170,7 +182,10 @@ pub fn findings(changes: &[Change], difference: &Difference, secrets: &[Hit], fa
     findings.extend(files::of_files(changes, difference, fallbacks));
     findings.extend(kept_tests::of_tests(changes, difference));
     findings.extend(difference.test_files.findings());
-    findings.extend(difference.added.iter().filter_map(signs::of_line));
+    // What is not looked through is shown to nobody, and would take long.
+    if !is_too_much {
+        findings.extend(signs::of_lines(&difference.added));
+    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.gate.weight()));
     findings.truncate(FINDINGS_MAX);
     for finding in &mut findings {

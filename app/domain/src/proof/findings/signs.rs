@@ -1,41 +1,160 @@
-//! What stands in single lines that a patch adds.
+//! What stands in the lines that a patch adds.
 
 use super::{Finding, Gate, found};
+use crate::ecosystem;
 use crate::proof::difference::Line;
+use spelling::tokens;
+use table::{Language, SKIPS};
 
-pub(super) fn of_line(added: &Line) -> Option<Finding> {
+mod computed;
+mod spelling;
+mod table;
+mod taken;
+
+/// Over how many lines one statement is followed.
+const STATEMENT_LINES_MAX: usize = 60;
+/// How long it may be, in bytes.
+const STATEMENT_BYTES_MAX: usize = 16 * 1024;
+/// What ends a line for a language, though not for git.
+const ENDS_OF_LINES: [char; 3] = ['\r', '\u{2028}', '\u{2029}'];
+
+/// What is found on lines that follow each other as a patch adds them.
+pub(super) fn of_lines(added: &[Line]) -> Vec<Finding> {
+    let at = |nth: usize| gate(&added[nth..]).map(|gate| found(gate, &added[nth]));
+    (0..added.len()).filter_map(at).chain(not_looked_for(added)).collect()
+}
+
+/// The first file of code in a language whose signs are not known.
+fn not_looked_for(added: &[Line]) -> Option<Finding> {
+    let language = |line: &Line| ecosystem::language(&line.path).filter(|_| Language::of(&line.path).is_none());
+    let (line, language) = added.iter().filter(|line| !line.is_test()).find_map(|line| Some((line, language(line)?)))?;
+    let (path, told) = (line.path.clone(), language.to_owned());
+    Some(Finding { gate: Gate::NotLookedFor, path, line: None, told })
+}
+
+/// What is found on the first of these lines, which the others follow.
+fn gate(lines: &[Line]) -> Option<Gate> {
+    let added = lines.first()?;
+    if added.depends_on_tests {
+        return Some(Gate::KnowsItIsTested);
+    }
     let language = Language::of(&added.path);
-    let text = language.map_or(added.text.trim(), |language| language.without_comment(added.text.trim()));
-    let bare = without_blanks(text);
-    let says = |signs: &[&str]| {
-        signs.iter().any(|sign| {
-            // However it is spelled.
-            let is_spelled = sign.contains(['(', '!']) && contains_word(&bare, &without_blanks(sign));
-            is_spelled || contains_word(text, sign)
-        })
+    let Some(language) = language.filter(|_| !added.is_test()) else {
+        let text = language.map_or(added.text.trim(), |language| language.without_comment(added.text.trim()));
+        return (added.is_test() && says(&forms(text.to_owned(), None), SKIPS)).then_some(Gate::TestSkipped);
     };
-    let gate = if added.depends_on_tests {
-        Some(Gate::KnowsItIsTested)
-    } else if added.is_test() {
-        says(SKIPS).then_some(Gate::TestSkipped)
-    } else {
-        let language = language.filter(|_| !text.is_empty())?;
-        let signs = language.signs();
-        let by_gate = [
-            (Gate::ReachesForTheRunner, signs.runner),
-            (Gate::KnowsItIsTested, signs.tested),
-            (Gate::EndsTheProcess, signs.ends),
-            (Gate::AsksTheEnvironment, signs.environment),
-        ];
-        // The name is on another line.
-        let hides_a_name = matches!(language, Language::Rust) && bare.ends_with("macro_rules!");
-        let named = hides_a_name.then_some(Gate::ReachesForTheRunner);
-        named.or_else(|| by_gate.into_iter().find(|(_, signs)| says(signs)).map(|(gate, _)| gate)).or_else(|| {
-            // Inline tests stand in the code.
-            says(SKIPS).then_some(Gate::TestSkipped)
-        })
-    }?;
-    Some(found(gate, added))
+    if language == Language::Python && added.line <= 2 && computed::is_of_other_letters(&added.text) {
+        return Some(Gate::CannotBeRead);
+    }
+    added.text.split(ENDS_OF_LINES).find_map(|text| of_code(language, text.trim(), lines))
+}
+
+fn of_code(language: Language, text: &str, lines: &[Line]) -> Option<Gate> {
+    let text = spelling::plain(language, language.without_comment(text));
+    if text.is_empty() {
+        return None;
+    }
+    let signs = language.signs();
+    let by_gate = [
+        (Gate::ReachesForTheRunner, signs.runner),
+        (Gate::KnowsItIsTested, signs.tested),
+        (Gate::EndsTheProcess, signs.ends),
+        (Gate::AsksTheEnvironment, signs.environment),
+    ];
+    let statement = followed(language, &text, lines);
+    let tokens = tokens(language, &statement);
+    let begins = text.len();
+    let chained = followed_by_links(language, &text, lines);
+    let forms = forms(chained, Some(language));
+    // The name is on another line.
+    let hides_a_name = language == Language::Rust && without_blanks(&text).ends_with("macro_rules!");
+    let named = hides_a_name.then_some(Gate::ReachesForTheRunner);
+    let taken = || {
+        let taken = taken::of(language, &tokens, begins);
+        let is_taken = |signs: &[&str]| signs.iter().any(|sign| taken.iter().any(|taken| taken.is_of(sign, language)));
+        // A whole module is told by what it is taken for most.
+        let likely = [by_gate[3], by_gate[1], by_gate[0], by_gate[2]];
+        likely.into_iter().find(|(_, signs)| is_taken(signs)).map(|(gate, _)| gate)
+    };
+    named
+        .or_else(|| by_gate.into_iter().find(|(_, signs)| says(&forms, signs)).map(|(gate, _)| gate))
+        .or_else(taken)
+        .or_else(|| computed::is_computed(language, &tokens, begins).then_some(Gate::CannotBeRead))
+        // Inline tests stand in the code.
+        .or_else(|| says(&forms, SKIPS).then_some(Gate::TestSkipped))
+}
+
+/// The lines behind the first one that follow it in its file.
+fn behind(language: Language, lines: &[Line]) -> impl Iterator<Item = String> {
+    let next =
+        lines.windows(2).take_while(|pair| pair[0].path == pair[1].path && pair[0].line.checked_add(1) == Some(pair[1].line));
+    let text = move |pair: &[Line]| spelling::plain(language, language.without_comment(pair[1].text.trim()));
+    next.take(STATEMENT_LINES_MAX).map(text).filter(|text| !text.is_empty())
+}
+
+/// A line with those that its brackets and its last word want, where it may take a name from elsewhere or run a text.
+fn followed(language: Language, text: &str, lines: &[Line]) -> String {
+    const BEGINS: [&str; 10] = ["import", "from", "use", "const", "let", "var", "exec", "eval", "__import__", "import_module"];
+    const WANTS: [&str; 5] = ["import", "from", "use", "as", "await"];
+    let opened = |text: &str| (text.matches(['(', '{', '[']).count(), text.matches([')', '}', ']']).count());
+    let wants_more = |text: &str| text.ends_with(['\\', '=', ',', ':']) || WANTS.iter().any(|word| text.ends_with(word));
+    let mut statement = text.to_owned();
+    if !BEGINS.iter().any(|word| contains_word(text, word)) {
+        return statement;
+    }
+    let (mut n_opened, mut n_closed) = opened(text);
+    for next in behind(language, lines) {
+        let is_open = n_opened > n_closed || wants_more(&statement);
+        if !is_open || statement.len() + next.len() > STATEMENT_BYTES_MAX {
+            break;
+        }
+        let (opens, closes) = opened(&next);
+        (n_opened, n_closed) = (n_opened + opens, n_closed + closes);
+        statement.truncate(statement.trim_end_matches('\\').len());
+        statement.push(' ');
+        statement.push_str(&next);
+    }
+    statement
+}
+
+/// A line with those that go on with a name of what it ends with.
+fn followed_by_links(language: Language, text: &str, lines: &[Line]) -> String {
+    const LINKS: [&str; 3] = [".", "?.", "::"];
+    let is_link = |text: &str| LINKS.iter().any(|link| text.starts_with(link));
+    let mut chain = text.to_owned();
+    if is_link(text) {
+        return chain;
+    }
+    for next in behind(language, lines) {
+        let goes_on = is_link(&next) || LINKS.iter().any(|link| chain.trim_end_matches('\\').ends_with(link));
+        if !goes_on || chain.len() + next.len() > STATEMENT_BYTES_MAX {
+            break;
+        }
+        chain.truncate(chain.trim_end_matches('\\').trim_end().len());
+        chain.push_str(&next);
+    }
+    chain
+}
+
+/// The ways in which a text is looked at: as it stands, with nothing between its words but what has to be, and without blanks.
+struct Forms {
+    text: String,
+    squeezed: String,
+    bare: String,
+}
+
+fn forms(text: String, language: Option<Language>) -> Forms {
+    let squeezed = language.map(|language| spelling::squeezed(language, &tokens(language, &text))).unwrap_or_default();
+    let bare = without_blanks(&text);
+    Forms { text, squeezed, bare }
+}
+
+fn says(forms: &Forms, signs: &[&str]) -> bool {
+    signs.iter().any(|sign| {
+        // However it is spelled.
+        let is_spelled = sign.contains(['(', '!']) && contains_word(&forms.bare, &without_blanks(sign));
+        is_spelled || contains_word(&forms.text, sign) || contains_word(&forms.squeezed, sign)
+    })
 }
 
 fn without_blanks(text: &str) -> String {
@@ -52,189 +171,3 @@ fn contains_word(text: &str, sign: &str) -> bool {
         !(begins && before || ends && after)
     })
 }
-
-#[derive(Clone, Copy)]
-enum Language {
-    Python,
-    Script,
-    Rust,
-    Go,
-}
-
-/// By what a gate is known in one language.
-struct Signs {
-    runner: &'static [&'static str],
-    tested: &'static [&'static str],
-    ends: &'static [&'static str],
-    environment: &'static [&'static str],
-}
-
-impl Language {
-    fn of(path: &str) -> Option<Self> {
-        let extension = path.rsplit_once('.')?.1;
-        Some(match extension {
-            "py" | "pyx" | "pyi" | "pth" => Self::Python,
-            "js" | "cjs" | "mjs" | "ts" | "mts" | "cts" | "jsx" | "tsx" => Self::Script,
-            "rs" => Self::Rust,
-            "go" => Self::Go,
-            _ => return None,
-        })
-    }
-
-    /// A line without the comment that it begins with; nothing where it is no more than one.
-    fn without_comment(self, line: &str) -> &str {
-        match (self, line.strip_prefix("/*")) {
-            (Self::Python, _) => line.strip_prefix('#').map_or(line, |_| ""),
-            (_, Some(comment)) => comment.split_once("*/").map_or("", |(_, behind)| behind.trim()),
-            (_, None) => line.strip_prefix("//").map_or(line, |_| ""),
-        }
-    }
-
-    fn signs(self) -> Signs {
-        match self {
-            Self::Python => Signs {
-                runner: &[
-                    "unittest",
-                    "pytest",
-                    "_pytest",
-                    "doctest",
-                    "pluggy",
-                    "builtins",
-                    "__builtins__",
-                    "AssertionError.__",
-                    "gc.get_objects",
-                    "gc.get_referrers",
-                    "ctypes",
-                    "sys.settrace",
-                    "sys.setprofile",
-                    "sys.meta_path",
-                    "sys.path_hooks",
-                    "excepthook",
-                    "sys.stdout",
-                    "sys.stderr",
-                    "__subclasses__",
-                ],
-                tested: &[
-                    "inspect.stack",
-                    "inspect.currentframe",
-                    "_getframe",
-                    "traceback.extract_stack",
-                    "f_back",
-                    "sys.modules",
-                    "sys.argv",
-                    "__main__",
-                    "orig_argv",
-                ],
-                ends: &[
-                    "os._exit",
-                    "sys.exit",
-                    "atexit",
-                    "SystemExit",
-                    "os.kill",
-                    "os.abort",
-                    "signal.raise_signal",
-                    "exit()",
-                    "quit()",
-                ],
-                environment: &["os.environ", "os.getenv", "getenv", "environb", "socket.gethostname", "platform.node", "getpass"],
-            },
-            Self::Script => Signs {
-                runner: &[
-                    "node:test",
-                    "node:assert",
-                    "require('assert",
-                    "require(\"assert",
-                    "from 'assert",
-                    "from \"assert",
-                    "jest",
-                    "vitest",
-                    "mocha",
-                    "expect.extend",
-                    "process.stdout.write",
-                    "process.on",
-                    "process.once",
-                    "Module._load",
-                    "require.cache",
-                    "globalThis.test",
-                    "globalThis.expect",
-                    "global.test",
-                    "global.expect",
-                ],
-                tested: &[
-                    "new Error().stack",
-                    ".stack",
-                    "captureStackTrace",
-                    "prepareStackTrace",
-                    "process.argv",
-                    "require.main",
-                    "execArgv",
-                ],
-                ends: &["process.exit", "process.exitCode", "process.kill", "process.abort", "process.reallyExit"],
-                environment: &["process.env", "import.meta.env", "os.hostname"],
-            },
-            Self::Rust => Signs {
-                runner: &[
-                    "macro_rules! assert",
-                    "macro_rules! assert_eq",
-                    "macro_rules! assert_ne",
-                    "macro_rules! panic",
-                    "as assert",
-                    "as assert_eq",
-                    "as assert_ne",
-                    "as panic",
-                    "panic::set_hook",
-                    "panic::catch_unwind",
-                    "global_allocator",
-                ],
-                tested: &[
-                    "cfg!(test)",
-                    "not(test)",
-                    "any(test",
-                    "all(test",
-                    "cfg_attr(test",
-                    "debug_assertions",
-                    "env::args",
-                    "current_exe",
-                    "Backtrace",
-                    "thread::current().name",
-                ],
-                ends: &["process::exit", "process::abort", "libc::_exit", "libc::exit", "intrinsics::abort", "ctor"],
-                environment: &["env::var", "env::var_os", "env::vars", "env::vars_os", "option_env!", "env!"],
-            },
-            Self::Go => Signs {
-                runner: &["\"testing\"", "go:linkname"],
-                tested: &["testing.Testing", "flag.Lookup(\"test", "runtime.Caller", "debug.Stack", "os.Args"],
-                ends: &["os.Exit", "syscall.Exit", "runtime.Goexit", "syscall.Kill", "log.Fatal"],
-                environment: &["os.Getenv", "os.LookupEnv", "os.Environ", "os.Hostname"],
-            },
-        }
-    }
-}
-
-/// How the common test runners are told to leave a test out.
-const SKIPS: &[&str] = &[
-    "#[ignore",
-    "pytest.mark.skip",
-    "pytest.mark.skipif",
-    "pytest.mark.xfail",
-    "pytest.skip",
-    "pytest.importorskip",
-    "unittest.skip",
-    "unittest.skipIf",
-    "unittest.expectedFailure",
-    "skipTest",
-    "SkipTest",
-    "it.skip",
-    "test.skip",
-    "test.todo",
-    "describe.skip",
-    "xit(",
-    "xdescribe(",
-    "it.only",
-    "test.only",
-    "describe.only",
-    "t.Skip",
-    "t.SkipNow",
-    "@Disabled",
-    "@Ignore",
-];

@@ -4,6 +4,8 @@ use crate::proof::difference::{Mode, ModeChange};
 use crate::proof::test_files::{TestFiles, Use};
 use crate::sample::changed;
 
+mod spelled;
+
 fn line(path: &str, text: &str) -> Option<Gate> {
     let added = Line {
         path: path.into(),
