@@ -47,7 +47,7 @@ pub(super) async fn test(
         let laid = executor.write(&[(canary.path.clone(), Some(file))]).await;
         laid.map_err(|error| conclusions::sandbox(&error))?;
     }
-    watch::make_folders(executor, plan).await?;
+    watch::make_way(executor, plan).await?;
     let before = watch::stamps(executor, &Look { is_first: true, ..look.clone() }).await?;
     let reporting = plan.runner.and_then(|runner| Reporting::of(runner, test));
     let script = reporting.as_ref().map_or(test, |reporting| &reporting.command);

@@ -10,8 +10,9 @@
 //!   away and back leaves. What is made in a folder changes that folder alone;
 //! - a file is new that a runner would load in the place of a test, or before it. Whatever else tests leave is theirs.
 //!
-//! What runners make in the workspace itself is made for them before, so that it does not change with every run.
+//! What a runner does to the workspace itself in every run is done before, so that its change says something.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -38,8 +39,9 @@ const FOUND_FIRST: [&str; 3] = ["sitecustomize.py", "usercustomize.py", "package
 const MODULES: [&str; 3] = [".py", ".pyc", ".so"];
 /// How sources of Rust end.
 const RUST: &str = ".rs";
-/// How long making the runner's folders may take.
-const FOLDERS_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long making way for the runner may take, and how much it may print, in bytes.
+const WAY_TIMEOUT: Duration = Duration::from_secs(60);
+const WAY_OUTPUT_BYTES_MAX: usize = 4 * 1024;
 
 /// What decides a run of the tests.
 #[derive(Clone, Copy, Debug)]
@@ -89,18 +91,19 @@ pub(super) async fn stamps(executor: &mut dyn Executor, look: &Look) -> Result<S
     Ok(executor.stamps(look).await.map_err(|error| conclusions::sandbox(&error))?)
 }
 
-/// Makes what the runner would make in the workspace itself. Where that fails, the workspace is changed by every run.
-pub(super) async fn make_folders(executor: &mut dyn Executor, plan: &Plan) -> Result<(), StepError> {
-    let folders = match plan.runner {
-        Some(Runner::Cargo | Runner::Nextest) => "target",
-        Some(Runner::Pytest) => ".pytest_cache",
+/// Does to the workspace itself what the runner would do to it. Where that fails, every run changes it.
+pub(super) async fn make_way(executor: &mut dyn Executor, plan: &Plan) -> Result<(), StepError> {
+    let script = match plan.runner {
+        // Where the tree lies over another one, a file that is written for the first time changes the folder that it is in.
+        Some(Runner::Cargo | Runner::Nextest) => "mkdir -p target; test ! -f Cargo.lock || : >> Cargo.lock",
+        Some(Runner::Pytest) => "mkdir -p .pytest_cache",
         Some(Runner::Unittest | Runner::Go | Runner::Node | Runner::Jest | Runner::Vitest) | None => return Ok(()),
     };
     let command = Command {
-        script: format!("mkdir -p {folders}"),
+        script: script.to_owned(),
         directory: String::new(),
-        timeout: FOLDERS_TIMEOUT,
-        output_bytes_max: 0,
+        timeout: WAY_TIMEOUT,
+        output_bytes_max: WAY_OUTPUT_BYTES_MAX,
     };
     executor.execute(&command).await.map_err(|error| conclusions::sandbox(&error))?;
     Ok(())
@@ -111,16 +114,17 @@ pub(super) fn changed(before: &Stamps, after: &Stamps, watched: Watched<'_>) -> 
     if !before.is_whole || !after.is_whole {
         return None;
     }
-    let folders = watched_folders(before, watched);
+    // Seldom is any folder like one that was moved.
+    let folders = LazyCell::new(|| watched_folders(before, watched));
     let is_moved = |path: &str, stamp: &Stamp| {
         let is_changed = |path: &str| before.entries.get(path) != after.entries.get(path);
         let inode = after.entries.get(path).map(|after| after.inode);
         inode != Some(stamp.inode) || is_changed(path) && is_changed(around(path))
     };
     let is_changed = |path: &str, stamp: &Stamp| match stamp.kind {
-        Kind::Folder => folders.contains(path) && is_moved(path, stamp),
+        Kind::Folder => is_moved(path, stamp) && folders.contains(path),
         Kind::Link => after.entries.get(path) != Some(stamp),
-        Kind::File | Kind::Other => watched.has(path) && after.entries.get(path) != Some(stamp),
+        Kind::File | Kind::Other => after.entries.get(path) != Some(stamp) && watched.has(path),
     };
     let old = before.entries.iter().filter(|(path, stamp)| is_changed(path, stamp));
     let is_new = |path: &str, stamp: &Stamp| {
