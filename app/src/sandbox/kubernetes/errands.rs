@@ -41,8 +41,8 @@ impl Errands {
     /// Does one that has no tree.
     pub(super) async fn run(&self, life: &Life, context: &str, errand: Errand) -> Result<Answer, SandboxError> {
         // A look that takes too long ends by itself, and says so.
-        let look = matches!(errand, Errand::Stamp(_)).then_some(LOOK_TIMEOUT).unwrap_or_default();
-        let time = ERRAND_TIMEOUT + look;
+        let is_look = matches!(errand, Errand::Stamp(_));
+        let time = if is_look { LOOK_TIMEOUT + ERRAND_TIMEOUT } else { ERRAND_TIMEOUT };
         let answer = self.start(life, context, time, errand, |_| Ok(())).await?;
         answered(context, answer)
     }
