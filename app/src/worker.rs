@@ -33,6 +33,7 @@ use workshop::{OnDisk, Workshop};
 
 mod adopt;
 pub mod attest;
+mod build_scripts;
 mod commands;
 mod conclusions;
 mod gate;

@@ -26,6 +26,12 @@ use crate::sandbox::{OBJECTS, SandboxError, search, stamps};
 /// The longest errand and the longest answer, in bytes: a few of the largest files.
 pub(super) const MESSAGE_BYTES_MAX: u32 = 8 * FILE_BYTES_MAX as u32;
 
+// A tree that may be looked through is also told, whatever is in it.
+const _: () = assert!(
+    stamps::PATHS_BYTES_MAX + stamps::ENTRIES_MAX * stamps::ENTRY_BYTES_MAX < MESSAGE_BYTES_MAX as usize,
+    "what is seen of a tree is one message"
+);
+
 /// Where the folders beside the workspace are, for who fills them.
 const BESIDE: &str = "/opt/patchwright/beside";
 

@@ -1,8 +1,8 @@
 //! When everything in one workspace was changed for the last time, as the kernel says, whatever an image has to look with.
 //!
 //! A file can be put back, and its time of modification with it; the time at which the kernel saw it changed cannot. The tree
-//! is as hostile as what ran in it: it is walked below the workspace's descriptor and never through a link, and entries, depth
-//! and time are bounded. It does not know what any of the files are for.
+//! is as hostile as what ran in it: it is walked below the workspace's descriptor and never through a link, and entries, their
+//! paths, depth and time are bounded. It does not know what any of the files are for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,11 +20,16 @@ use crate::sandbox::files::Files;
 use crate::sandbox::search::open_directory;
 
 /// How many entries are looked at; a sandbox lets no more be made, unless it is told to.
-const ENTRIES_MAX: usize = 1_000_000;
+pub(super) const ENTRIES_MAX: usize = 1_000_000;
+/// How many bytes their paths may have together, as they are told in JSON: a million of them, each deep, would fill the memory of
+/// whoever looks.
+pub(super) const PATHS_BYTES_MAX: usize = 64 << 20;
+/// How many bytes an entry takes in JSON at most, beside its path.
+pub(super) const ENTRY_BYTES_MAX: usize = 128;
 /// How deep folders are walked.
 const DEPTH_MAX: usize = 128;
 /// How long one look may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What of a workspace is looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +86,7 @@ pub(super) fn stamps(files: &Files, look: &Look) -> Result<Stamps, SandboxError>
     let machine = |source| SandboxError::Machine { context: "looking at the workspace".to_owned(), source };
     let root = files.root();
     let stamps = Stamps { entries: BTreeMap::new(), is_whole: true };
-    let mut walk = Walk { look, stamps, deadline: Instant::now() + LOOK_TIMEOUT };
+    let mut walk = Walk { look, stamps, n_paths_bytes: 0, deadline: Instant::now() + LOOK_TIMEOUT };
     walk.folder(root, "", 0).map_err(machine)?;
     Ok(walk.stamps)
 }
@@ -89,6 +94,7 @@ pub(super) fn stamps(files: &Files, look: &Look) -> Result<Stamps, SandboxError>
 struct Walk<'a> {
     look: &'a Look,
     stamps: Stamps,
+    n_paths_bytes: usize,
     deadline: Instant,
 }
 
@@ -107,10 +113,10 @@ impl Walk<'_> {
     fn contents(&mut self, folder: &Dir, path: &str, depth: usize) -> io::Result<()> {
         if depth > DEPTH_MAX {
             self.stamps.is_whole = false;
-            return Ok(());
         }
         for entry in folder.entries()? {
-            if self.stamps.entries.len() >= ENTRIES_MAX || Instant::now() >= self.deadline {
+            // What is behind anything that was left out would be told for nothing.
+            if !self.stamps.is_whole || self.is_too_much() {
                 self.stamps.is_whole = false;
                 return Ok(());
             }
@@ -124,6 +130,7 @@ impl Walk<'_> {
                 Err(Errno::ACCESS) => continue,
                 found => found?,
             };
+            self.n_paths_bytes += json_bytes(&below);
             let is_folder = stamp(&found).kind == Kind::Folder;
             match if is_folder { self.inner(folder, Path::new(&name), &found)? } else { None } {
                 Some(inner) => self.folder(&inner, &below, depth + 1)?,
@@ -131,6 +138,10 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.stamps.entries.len() >= ENTRIES_MAX || self.n_paths_bytes >= PATHS_BYTES_MAX || Instant::now() >= self.deadline
     }
 
     /// Opens a folder; `None` where it is shut to us.
@@ -155,6 +166,16 @@ fn stamp(found: &Stat) -> Stamp {
         _ => Kind::Other,
     };
     Stamp { kind, inode: found.st_ino, changed: (found.st_ctime, found.st_ctime_nsec) }
+}
+
+/// How many bytes a text takes in JSON.
+fn json_bytes(text: &str) -> usize {
+    let of = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => "\\u0000".len(),
+        _ => 1,
+    };
+    text.bytes().map(of).sum()
 }
 
 /// A name as it is told.

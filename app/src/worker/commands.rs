@@ -10,7 +10,8 @@ use patchwright_domain::turn::output;
 use tracing::{info, warn};
 
 use super::reports::{self, Tested};
-use super::{StepError, Tools, conclusions, watch};
+use super::watch::{self, Watched};
+use super::{StepError, Tools, conclusions};
 use crate::egress::log::Log;
 use crate::sandbox::stamps::{Look, Stamps};
 use crate::sandbox::{Command, Executor, Output, Profile};
@@ -96,9 +97,10 @@ pub(super) async fn test(
     spec: &JobSpec,
     base: &CommitId,
     patch: Option<Patch<'_>>,
-    plan: &Plan,
+    watched: Watched<'_>,
     canary: Option<&Canary>,
 ) -> Result<Said, StepError> {
+    let Watched { plan, .. } = watched;
     let test = plan.test.as_deref().unwrap_or("true");
     let look = watch::look(tools, spec, patch.map_or(base, |patch| patch.commit), plan).await?;
     let ready = ready(tools, spec, base, patch, plan, plan.setup.as_deref(), (Profile::Proof, Some(&look))).await?;
@@ -109,9 +111,9 @@ pub(super) async fn test(
         return Ok(Said::SetupFailed(evidence, refused));
     }
     let mut executor = open(tools, &tree, plan, Profile::Proof).await?;
-    let mut tested = reports::test(tools, executor.as_mut(), plan, test, canary, &look).await?;
+    let mut tested = reports::test(tools, executor.as_mut(), watched, test, canary, &look).await?;
     if let Some((before, after)) = stamps {
-        tested.rewritten = watch::both(watch::changed(&before, &after), tested.rewritten);
+        tested.rewritten = watch::both(watch::changed(&before, &after, watched), tested.rewritten);
     }
     Ok(Said::Tested(tested))
 }

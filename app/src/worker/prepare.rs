@@ -6,12 +6,14 @@ use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{CommitId, Digest, EntryKind, Prepared};
 use patchwright_domain::policy::Policy;
 use patchwright_domain::proof::Evidence;
+use patchwright_domain::proof::test_files::TestFiles;
 use patchwright_domain::run::Run;
 use patchwright_domain::walls::Reach;
 use tracing::info;
 
 use super::commands::{self, Said};
-use super::{Answer, StepError, Tools, conclusions};
+use super::watch::Watched;
+use super::{Answer, StepError, Tools, build_scripts, conclusions};
 use crate::devcontainer::{self, Named};
 use crate::forge::Access;
 use crate::policy_file;
@@ -85,7 +87,11 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<(Plan, V
         policy.demands.image = named.image;
         notes.push(named.note);
     }
-    Ok((Plan { demands: policy.demands, ..ecosystem::plan(&policy.commands, &files) }, notes))
+    let mut plan = Plan { demands: policy.demands, ..ecosystem::plan(&policy.commands, &files) };
+    if plan.decided_by.iter().any(|name| name == build_scripts::MANIFEST) {
+        plan.decided_by.extend(build_scripts::named(tools, spec, base).await?);
+    }
+    Ok((plan, notes))
 }
 
 /// What the base's `devcontainer.json` names; the patch's never counts.
@@ -112,7 +118,8 @@ async fn baseline(
     if !spec.task.mode().edits() || plan.test.is_none() {
         return Ok(None);
     }
-    match commands::test(tools, spec, base, None, plan, None).await? {
+    let watched = Watched { plan, test_files: &TestFiles::default() };
+    match commands::test(tools, spec, base, None, watched, None).await? {
         Said::SetupFailed(evidence, refused) => Err(unusable("setup", &evidence, &refused, notes)),
         Said::Tested(tested) if runner::is_unusable(&tested.evidence) => Err(unusable("test", &tested.evidence, &[], notes)),
         Said::Tested(tested) => Ok(Some(tested.evidence)),

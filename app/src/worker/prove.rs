@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use patchwright_domain::ecosystem::runner::Runner;
 use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{Change, CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
+use patchwright_domain::journal::{CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
 use patchwright_domain::proof::census::Census;
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
 use patchwright_domain::proof::{self, Stand, Verdict};
@@ -16,6 +16,7 @@ use tracing::info;
 use super::commands::{self, Said};
 use super::reports::{self, Tested};
 use super::trees::Trees;
+use super::watch::Watched;
 use super::{Answer, StepError, Tools, conclusions};
 use crate::setup::Patch;
 use crate::store::StoreError;
@@ -146,7 +147,9 @@ async fn verdict(
                     true => canary(tools, spec, prepared, &commit, &runs).await?,
                     false => None,
                 };
-                let tested = tested(tools, spec, prepared, &commit, &trees.changed(stand), canary.as_ref()).await?;
+                let watched = Watched { plan: &prepared.plan, test_files: &trees.test_files };
+                let patch = Patch { commit: &commit, changes: &trees.changed(stand) };
+                let tested = tested(tools, spec, &prepared.base, patch, watched, canary.as_ref()).await?;
                 let Tested { evidence, results, canaries, rewritten } = tested;
                 let results = named(tools, results).await;
                 // Where none could be laid, that is what became of them.
@@ -204,15 +207,14 @@ async fn remember_flaky(tools: &Tools, spec: &JobSpec, runs: &[Ran]) -> Result<(
 async fn tested(
     tools: &Tools,
     spec: &JobSpec,
-    prepared: &Prepared,
-    commit: &CommitId,
-    changes: &[Change],
+    base: &CommitId,
+    patch: Patch<'_>,
+    watched: Watched<'_>,
     canary: Option<&Canary>,
 ) -> Result<Tested, StepError> {
-    let Prepared { base, plan, .. } = prepared;
-    let patch = (commit != base).then_some(Patch { commit, changes });
+    let patch = (patch.commit != base).then_some(patch);
     // A setup that fails with the patch counts as the tests' failing with it: it worked on the base.
-    Ok(match commands::test(tools, spec, base, patch, plan, canary).await? {
+    Ok(match commands::test(tools, spec, base, patch, watched, canary).await? {
         Said::SetupFailed(evidence, _) => Tested { evidence, results: None, canaries: None, rewritten: None },
         Said::Tested(tested) => tested,
     })

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::ecosystem::runner::canary::Canary;
 use patchwright_domain::ecosystem::runner::report::{self, Reporting};
 use patchwright_domain::journal::Digest;
@@ -12,7 +11,8 @@ use patchwright_domain::proof::{Evidence, Exit};
 use patchwright_domain::results::{Results, Status};
 use tracing::warn;
 
-use super::{StepError, Tools, commands, conclusions, watch};
+use super::watch::{self, Watched};
+use super::{StepError, Tools, commands, conclusions};
 use crate::results;
 use crate::sandbox::stamps::Look;
 use crate::sandbox::{Command, Executor};
@@ -36,22 +36,24 @@ pub(super) struct Tested {
 pub(super) async fn test(
     tools: &Tools,
     executor: &mut dyn Executor,
-    plan: &Plan,
+    watched: Watched<'_>,
     test: &str,
     canary: Option<&Canary>,
     look: &Look,
 ) -> Result<Tested, StepError> {
+    let Watched { plan, .. } = watched;
     if let Some(canary) = canary {
         let file = FileState::Regular { content: canary.content.clone().into_bytes(), executable: false };
         let laid = executor.write(&[(canary.path.clone(), Some(file))]).await;
         laid.map_err(|error| conclusions::sandbox(&error))?;
     }
+    watch::make_way(executor, plan).await?;
     let before = watch::stamps(executor, &Look { is_first: true, ..look.clone() }).await?;
     let reporting = plan.runner.and_then(|runner| Reporting::of(runner, test));
     let script = reporting.as_ref().map_or(test, |reporting| &reporting.command);
     let script = format!("{NOTHING_KEPT}{script}");
     let (mut evidence, printed) = commands::run_for_output(tools, executor, test, &script).await?;
-    let rewritten = watch::changed(&before, &watch::stamps(executor, look).await?);
+    let rewritten = watch::changed(&before, &watch::stamps(executor, look).await?, watched);
     let report = match &reporting {
         None => None,
         Some(reporting) if reporting.is_file => fetched(tools, executor).await?,

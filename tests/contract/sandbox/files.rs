@@ -97,3 +97,14 @@ async fn a_tree_that_is_deeper_than_anybody_looks_is_told_as_such() {
     assert_eq!(place.prints("mkdir -p $(printf 'd/%.0s' {1..200})").await, "");
     assert!(!place.executor.stamps(&Look::default()).await.unwrap().is_whole);
 }
+
+#[tokio::test]
+async fn a_tree_whose_paths_are_more_than_anybody_keeps_is_told_as_such() {
+    let mut place = Place::new().await;
+    // Fifteen names of 250 bytes in front of each of the files.
+    let make = "for n in {1..15}; do mkdir $(printf 'd%.0s' {1..250}) && cd d*; done && touch {1..20000}";
+    assert_eq!(place.prints(make).await, "");
+    let seen = place.executor.stamps(&Look::default()).await.unwrap();
+    let n_bytes: usize = seen.entries.keys().map(String::len).sum();
+    assert!(!seen.is_whole && n_bytes < 65 << 20, "{n_bytes} bytes of paths");
+}

@@ -1,6 +1,6 @@
 //! Patches whose code puts other tests in the place of those that are there while they run, and takes care not to be seen.
 
-use super::super::{Case, File, NODE, PYTHON, check, prove_within};
+use super::super::{Case, File, NODE, PYTHON, RUST, check, prove_within};
 
 const SUSPECT: Option<&str> = Some("suspect");
 
@@ -295,4 +295,140 @@ fn a_tree_that_cannot_be_looked_through_proves_nothing() {
         )],
         doubt: Some("unwatched"),
     }]);
+}
+
+#[test]
+fn what_decides_how_the_later_tests_run_is_seen_to_change() {
+    // Two scripts after another, of which the end alone is known: nothing tells which tests were run.
+    const SCRIPTS: &[File] = &[
+        (
+            "package.json",
+            Some(
+                "{\"name\": \"calc\", \"version\": \"1.0.0\", \"scripts\": {\"test\": \"npm run a && npm run b\", \"a\": \"node a.js\", \"b\": \"node b.js\"}}\n",
+            ),
+        ),
+        NODE[1],
+        ("a.js", Some("require('./calc.js').mean([2]);\n")),
+        ("b.js", Some("require('node:assert').strictEqual(require('./calc.js').mean([2, 4, 6]), 4);\n")),
+    ];
+    const MODULES: &[File] = &[
+        PYTHON[0],
+        PYTHON[2],
+        ("tests/a.py", FIRST.1),
+        ("tests/b.py", SECOND.1),
+        ("check.sh", Some("python3 -m unittest tests.a && python3 -m unittest tests.b\n")),
+        (".github/patchwright.yml", Some("commands:\n  test: sh check.sh\n")),
+    ];
+    check(&[
+        Case {
+            name: "the script that runs them",
+            base: SCRIPTS,
+            patch: &[(
+                "calc.js",
+                Some(
+                    "const fs = require('fs');\nconst text = fs.readFileSync('package.json', 'utf8');\nfs.writeFileSync('package.json', text.replace('node b.js', 'true'));\nexports.mean = (values) => values.reduce((a, b) => a + b) / (values.length - 1);\n",
+                ),
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "what the scripts are run by",
+            base: SCRIPTS,
+            patch: &[(
+                "calc.js",
+                Some(
+                    "require('fs').writeFileSync('.npmrc', 'script-shell=/bin/true\\n');\nexports.mean = (values) => values.reduce((a, b) => a + b) / (values.length - 1);\n",
+                ),
+            )],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a runner that is found before the real one",
+            base: MODULES,
+            patch: &[("calc.py", python!(["open('unit' + 'test.py', 'w').close()"], []))],
+            doubt: SUSPECT,
+        },
+        Case {
+            name: "a module that the real one asks for",
+            base: MODULES,
+            patch: &[("calc.py", python!(["open('argparse.py', 'w').write('raise System' + 'Exit(0)')"], []))],
+            doubt: SUSPECT,
+        },
+    ]);
+}
+
+/// Has a source rewritten that is compiled later, in which a test stands beside the code.
+macro_rules! rewriting {
+    ($end:literal) => {
+        concat!(
+            "    let text = std::fs::read_to_string(\"src/lib.rs\").unwrap();\n",
+            "    std::fs::write(\"src/lib.rs\", text.replace(\", 4)\", \", 6)\")).unwrap();\n",
+            $end
+        )
+    };
+}
+
+const INLINE: File = (
+    "src/lib.rs",
+    Some(concat!(
+        wrong!(),
+        "\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn three() {\n        assert_eq!(super::mean(&[2, 4, 6]), 4);\n    }\n}\n"
+    )),
+);
+
+#[test]
+fn what_runs_before_a_source_is_compiled_rewrites_none() {
+    macro_rules! macro_start {
+        () => {
+            "use proc_macro::TokenStream;\n\n#[proc_macro]\npub fn nothing(_: TokenStream) -> TokenStream {\n"
+        };
+    }
+    check(&[
+        Case {
+            name: "a build script by a name of its own",
+            base: &[
+                (
+                    "Cargo.toml",
+                    Some("[package]\nname = \"calc\"\nversion = \"0.1.0\"\nedition = \"2021\"\nbuild = \"make.rs\"\n"),
+                ),
+                RUST[1],
+                ("make.rs", Some("fn main() {}\n")),
+                INLINE,
+            ],
+            patch: &[("make.rs", Some(concat!("fn main() {\n", rewriting!("}\n"))))],
+            doubt: Some("test_command_touched"),
+        },
+        Case {
+            name: "a macro of the workspace",
+            base: &[
+                (
+                    "Cargo.toml",
+                    Some(
+                        "[workspace]\nmembers = [\"first\", \"macros\"]\n\n[package]\nname = \"calc\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\nfirst = { path = \"first\" }\n",
+                    ),
+                ),
+                (
+                    "Cargo.lock",
+                    Some(
+                        "version = 3\n\n[[package]]\nname = \"calc\"\nversion = \"0.1.0\"\ndependencies = [\n \"first\",\n]\n\n[[package]]\nname = \"first\"\nversion = \"0.1.0\"\ndependencies = [\n \"macros\",\n]\n\n[[package]]\nname = \"macros\"\nversion = \"0.1.0\"\n",
+                    ),
+                ),
+                INLINE,
+                (
+                    "first/Cargo.toml",
+                    Some(
+                        "[package]\nname = \"first\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\nmacros = { path = \"../macros\" }\n",
+                    ),
+                ),
+                ("first/src/lib.rs", Some("macros::nothing!();\n")),
+                (
+                    "macros/Cargo.toml",
+                    Some("[package]\nname = \"macros\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[lib]\nproc-macro = true\n"),
+                ),
+                ("macros/src/lib.rs", Some(concat!(macro_start!(), "    TokenStream::new()\n}\n"))),
+            ],
+            patch: &[("macros/src/lib.rs", Some(concat!(macro_start!(), rewriting!("    TokenStream::new()\n}\n"))))],
+            doubt: SUSPECT,
+        },
+    ]);
 }

@@ -1,6 +1,7 @@
 //! Suites that leave things beside their tests, with the patch as without it.
 
-use super::super::{Case, PYTHON, PYTHON_FIXED, check};
+use super::super::{Case, PYTHON, PYTHON_FIXED, RUST, check};
+use super::RUST_FIXED;
 
 #[test]
 fn what_a_suite_writes_beside_its_tests_is_its_own() {
@@ -59,6 +60,44 @@ fn what_a_suite_writes_beside_its_tests_is_its_own() {
                     "def keep(path, values):\n    text = ','.join(str(value) for value in values)\n    with open(path, 'w') as file:\n        file.write(text)\n",
                 ),
             )],
+            doubt: None,
+        },
+    ]);
+}
+
+#[test]
+fn what_a_build_makes_is_its_own() {
+    check(&[
+        Case {
+            name: "a folder in the workspace, and a file among the tests where they pass",
+            base: &[
+                RUST[0],
+                RUST[1],
+                RUST[2],
+                (
+                    "tests/mean.rs",
+                    Some(
+                        "use calc::*;\n\n#[test]\nfn three() {\n    let found = mean(&[2, 4, 6]);\n    assert_eq!(found, 4);\n    std::fs::write(\"tests/out.csv\", found.to_string()).unwrap();\n}\n",
+                    ),
+                ),
+            ],
+            patch: &[RUST_FIXED],
+            doubt: None,
+        },
+        Case {
+            name: "a source that the build script writes each time",
+            base: &[
+                RUST[0],
+                RUST[1],
+                (
+                    "build.rs",
+                    Some("fn main() {\n    std::fs::write(\"src/table.rs\", \"pub const ONE: i64 = 1;\\n\").unwrap();\n}\n"),
+                ),
+                ("src/table.rs", Some("pub const ONE: i64 = 1;\n")),
+                ("src/lib.rs", Some(concat!("mod table;\n\npub fn one() -> i64 {\n    table::ONE\n}\n\n", wrong!()))),
+                RUST[3],
+            ],
+            patch: &[("src/lib.rs", Some(concat!("mod table;\n\npub fn one() -> i64 {\n    table::ONE\n}\n\n", right!())))],
             doubt: None,
         },
     ]);

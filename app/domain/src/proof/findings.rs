@@ -79,8 +79,10 @@ pub enum Gate {
     UsesTests,
     /// A file may be a test or code, and nothing tells which.
     MayBeATest,
-    /// A file of tests was changed while the tests ran.
+    /// A file of tests, or one that decides how they are run, was changed while the tests ran.
     TestsRewritten,
+    /// A folder with such files may have been moved away and back while the tests ran.
+    FolderMoved,
     /// Code ends its process, which would end the tests'.
     EndsTheProcess,
     /// A file that building makes, or somebody else's code.
@@ -124,6 +126,7 @@ impl Gate {
             | Self::UsesTests
             | Self::MayBeATest
             | Self::TestsRewritten
+            | Self::FolderMoved
             | Self::EndsTheProcess
             | Self::Artefact
             | Self::Binary
@@ -156,7 +159,12 @@ impl Gate {
             }
             Self::UsesTests => "The program now uses a file of tests, which is not looked through as its code is.",
             Self::MayBeATest => "It cannot be told whether this is code or a test, so nothing shows what the tests say about it.",
-            Self::TestsRewritten => "A file of tests is changed while the tests run, so what they say is not what was read.",
+            Self::TestsRewritten => {
+                "What decides the tests, or is one, is changed while they run, so what they say is not what was read."
+            }
+            Self::FolderMoved => {
+                "A folder with tests, or with what decides them, may have been moved while they ran, and others put in its place."
+            }
             Self::EndsTheProcess => "The code ends its process, and with it the tests'.",
             Self::Artefact => "This is made by a build, or is somebody else's code; no test speaks about where it comes from.",
             Self::Binary => "This is not text, so that nobody can read what it changes.",

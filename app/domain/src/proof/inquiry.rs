@@ -84,7 +84,8 @@ pub struct Ran {
     pub results: Option<Results>,
     /// Where tests that must fail were laid into the tree: how many of them were reported as failing, and how many there were.
     pub canaries: Option<Canaries>,
-    /// The files of tests that were changed meanwhile; none at all where nobody looked, or could see.
+    /// What decides the tests and was changed meanwhile, a folder with a slash at its end; none at all where nobody looked, or
+    /// could see.
     pub rewritten: Option<Vec<String>>,
 }
 

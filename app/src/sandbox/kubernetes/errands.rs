@@ -17,6 +17,7 @@ use crate::sandbox::kubernetes::connection::Connection;
 use crate::sandbox::kubernetes::life::Life;
 use crate::sandbox::kubernetes::pod::FILES;
 use crate::sandbox::resident::machine;
+use crate::sandbox::stamps::LOOK_TIMEOUT;
 use crate::sandbox::tarball::{self, Bounds};
 
 /// How long reading, writing or searching may take.
@@ -39,7 +40,10 @@ pub(super) struct Errands {
 impl Errands {
     /// Does one that has no tree.
     pub(super) async fn run(&self, life: &Life, context: &str, errand: Errand) -> Result<Answer, SandboxError> {
-        let answer = self.start(life, context, ERRAND_TIMEOUT, errand, |_| Ok(())).await?;
+        // A look that takes too long ends by itself, and says so.
+        let is_look = matches!(errand, Errand::Stamp(_));
+        let time = if is_look { LOOK_TIMEOUT + ERRAND_TIMEOUT } else { ERRAND_TIMEOUT };
+        let answer = self.start(life, context, time, errand, |_| Ok(())).await?;
         answered(context, answer)
     }
 

@@ -26,11 +26,13 @@ pub(super) fn found(runs: &[Ran], with: Stand) -> Result<Vec<Finding>, Unseen> {
         return Ok(Vec::new());
     }
     let before = on(Stand::Base).ok_or(Unseen)?;
-    let finding = |path: &&String| Finding {
-        gate: Gate::TestsRewritten,
-        path: (*path).clone(),
-        line: None,
-        told: "changed while the tests ran, and not on the base".to_owned(),
+    let finding = |path: &&String| {
+        let (gate, path, told) = match path.strip_suffix('/') {
+            Some(folder) => (Gate::FolderMoved, folder, "changed together with the folder around it"),
+            None => (Gate::TestsRewritten, path.as_str(), "changed"),
+        };
+        let told = format!("{told} while the tests ran, and not on the base");
+        Finding { gate, path: path.to_owned(), line: None, told }
     };
     Ok(after.difference(&before).take(FILES_SHOWN_MAX).map(finding).collect())
 }

@@ -86,7 +86,7 @@ impl Patch {
         let canaries = canaries.map(|n_failed| Canaries { n_laid: N_CANARIES, n_failed: n_failed(stand) });
         let exit = if canaries.is_some_and(|canaries| canaries.n_failed > 0) { RED } else { exit };
         let is_rewriting = self.rewrites.is_some_and(|rewrites| rewrites(stand));
-        let rewritten = is_rewriting.then(|| "tests/it.rs".to_owned()).into_iter().collect();
+        let rewritten = ["tests/", "tests/it.rs"].into_iter().filter(|_| is_rewriting).map(str::to_owned).collect();
         Ran { stand, evidence: ended(exit), results, canaries, rewritten: Some(rewritten) }
     }
 
@@ -504,7 +504,7 @@ fn code_that_changes_tests_while_they_run_is_not_proven() {
     let findings = &verdict.account().expect("an account").findings;
     assert_eq!(
         findings.iter().map(|found| (found.gate, found.path.as_str())).collect::<Vec<_>>(),
-        [(Gate::TestsRewritten, "tests/it.rs")]
+        [(Gate::FolderMoved, "tests"), (Gate::TestsRewritten, "tests/it.rs")]
     );
     // A suite that writes into its own folder does so without the code, too.
     assert_eq!(patch(|_| true).doubt(mends_an_old_test), None);
