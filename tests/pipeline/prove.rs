@@ -77,6 +77,10 @@ async fn an_honest_pull_request_is_proven() {
             | base | ❌ ❌ |
             | patch under the base's tests | ✅ ✅ |
 
+            To look at, though no proof hangs on it:
+
+            - Whether code of this language asks if it is being tested, or reaches for the runner, was not looked for. `mean.sh`: `Shell`
+
             Sandbox: `namespaces`, by the executor `local`; LIMITS.
 
             <details><summary>How to reproduce</summary>

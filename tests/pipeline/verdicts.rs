@@ -84,6 +84,10 @@ async fn tests_that_still_fail_after_all_rounds_make_a_draft_that_says_so() {
 
             Each ran in a fresh tree, without network, by the harness. Existing test files were put back to the base's before the run on the patch.
 
+            To look at, though no proof hangs on it:
+
+            - Whether code of this language asks if it is being tested, or reaches for the runner, was not looked for. `mean.sh`: `Shell`
+
             Sandbox: `namespaces`, by the executor `local`; LIMITS.
 
             <details><summary>How to reproduce</summary>

@@ -132,19 +132,6 @@ fn a_build_that_is_mended_by_leaving_tests_out_is_never_proven() {
         ),
         ("Python: the code has its tests skipped", PYTHON_OF_TWO, &[("spread.py", Some(skips))]),
         ("Python: what is loaded is wrong", PYTHON_OF_TWO, &[("spread.py", Some("def spread(values):\n    return 0\n"))]),
-        (
-            "Node: a test is gone",
-            NODE_BROKEN,
-            &[
-                NODE_FIXED,
-                (
-                    "test/calc.test.js",
-                    Some(
-                        "const { test } = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = require('../calc');\n\ntest('mean of 1.5', () => {\n  assert.equal(mean([1, 2]), 1.5);\n});\n",
-                    ),
-                ),
-            ],
-        ),
         ("Python: the suite is emptied", PYTHON_BROKEN, &[PYTHON_FIXED, ("tests/test_calc.py", None)]),
     ] {
         let found = as_a_build(&Case { name, base, patch, doubt: None });

@@ -14,7 +14,9 @@ const FIRST_LINE: u32 = 1;
 /// file, so that failing tests have none.
 pub fn annotations(verdict: &Verdict) -> Vec<Annotation> {
     let findings = verdict.account().map(|account| account.findings.as_slice()).unwrap_or_default();
-    findings.iter().filter(|finding| !finding.path.is_empty()).map(annotation).collect()
+    // What was not looked for is said beside the result; no line is to blame for it.
+    let has_a_place = |finding: &&Finding| !finding.path.is_empty() && finding.gate != Gate::NotLookedFor;
+    findings.iter().filter(has_a_place).map(annotation).collect()
 }
 
 /// The forge shows titles and messages as plain text: no Markdown, no mentions.
