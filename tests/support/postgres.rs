@@ -12,12 +12,12 @@ use jiff::Timestamp;
 use patchwright::store::postgres::address::Address;
 use patchwright::store::postgres::schema::{Kind, Migration, Schema};
 use patchwright::store::postgres::{PostgresStore, Settings, migrate};
-use sqlx::postgres::{PgConnectOptions, PgListener};
+use sqlx::postgres::PgListener;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::support::uml::is_required;
-use server::{INSTALL, Server, USER, programs};
+use server::{INSTALL, Server, programs};
 
 pub(crate) use server::PASSWORD;
 
@@ -125,7 +125,7 @@ impl Cluster {
 
     /// What an operator would write for a server on the same machine.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user={USER}", self.server.folder.display())
+        self.server.url(database)
     }
 
     pub(crate) fn address(&self, database: &str) -> Address {
@@ -148,11 +148,7 @@ impl Cluster {
     }
 
     async fn connect(&self, database: &str) -> PgConnection {
-        PgConnection::connect_with(&self.options(database)).await.unwrap()
-    }
-
-    fn options(&self, database: &str) -> PgConnectOptions {
-        PgConnectOptions::new().socket(&self.server.folder).username(USER).password(PASSWORD).database(database)
+        PgConnection::connect_with(&self.server.options(database)).await.unwrap()
     }
 
     async fn execute_in(&self, database: &str, sql: &str) {
@@ -235,7 +231,7 @@ impl Database<'_> {
              DROP TRIGGER IF EXISTS tell ON {table}; CREATE TRIGGER tell AFTER INSERT ON {table} EXECUTE FUNCTION tell_{table}()"
         );
         self.tamper(&trigger).await;
-        let pool = PgPool::connect_lazy_with(self.cluster.options(&self.name));
+        let pool = PgPool::connect_lazy_with(self.cluster.server.options(&self.name));
         let mut listener = PgListener::connect_with(&pool).await.unwrap();
         listener.listen(table).await.unwrap();
         listener

@@ -18,7 +18,6 @@ use patchwright::store::postgres::schema::Schema;
 use patchwright::store::postgres::{PostgresStore, Settings};
 use patchwright::store::sqlite::SqliteStore;
 use secrecy::SecretString;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
 
@@ -141,20 +140,15 @@ fn address(url: &str) -> anyhow::Result<Address> {
     Address::parse(url, Some(&postgres::PASSWORD.into())).map_err(anyhow::Error::msg)
 }
 
-fn url(server: &postgres::Server, database: &str) -> String {
-    format!("postgres:///{database}?host={}&user={}", server.folder.display(), postgres::USER)
-}
-
 async fn connect(server: &postgres::Server, database: &str) -> anyhow::Result<PgConnection> {
-    let options = PgConnectOptions::new().socket(&server.folder).username(postgres::USER).password(postgres::PASSWORD);
-    Ok(PgConnection::connect_with(&options.database(database)).await?)
+    Ok(PgConnection::connect_with(&server.options(database)).await?)
 }
 
 /// Makes an empty database and says its address.
 pub(crate) async fn create_database(server: &postgres::Server, name: &str) -> anyhow::Result<String> {
     let mut connection = connect(server, "postgres").await?;
     sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
-    Ok(url(server, name))
+    Ok(server.url(name))
 }
 
 pub(crate) async fn drop_database(server: &postgres::Server, name: &str) -> anyhow::Result<()> {

@@ -11,7 +11,6 @@ use patchwright::store::postgres::address::Address;
 use patchwright::store::postgres::schema::Schema;
 use patchwright::store::postgres::{PostgresStore, Settings};
 use patchwright::store::sqlite::SqliteStore;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::postgres;
@@ -56,7 +55,7 @@ impl<'e> Database<'e> {
             Engine::Postgres(server) => {
                 let made = format!("CREATE DATABASE {name}_store");
                 sqlx::raw_sql(AssertSqlSafe(made)).execute(&mut connect(server, "postgres").await?).await?;
-                let url = format!("postgres:///{name}_store?host={}&user={}", server.folder.display(), postgres::USER);
+                let url = server.url(&format!("{name}_store"));
                 let address = Address::parse(&url, Some(&postgres::PASSWORD.into())).map_err(anyhow::Error::msg)?;
                 Arc::new(PostgresStore::open(Settings { address, migrate: true, schema: Schema::default() }, NOW).await?)
             }
@@ -117,6 +116,5 @@ fn rows_of(deliveries: &str, jobs: &str, entries: &str, body: &str) -> String {
 }
 
 async fn connect(server: &postgres::Server, database: &str) -> anyhow::Result<PgConnection> {
-    let options = PgConnectOptions::new().socket(&server.folder).username(postgres::USER).password(postgres::PASSWORD);
-    Ok(PgConnection::connect_with(&options.database(database)).await?)
+    Ok(PgConnection::connect_with(&server.options(database)).await?)
 }

@@ -8,12 +8,14 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use sqlx::postgres::PgConnectOptions;
+
 /// What the machine needs, in the words of the shell.
 pub(crate) const INSTALL: &str = "apt-get install -y --no-install-recommends postgresql";
 /// Where Debian puts the programs, of each version in a folder of its own.
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// Who the databases belong to, with the password that every connection needs.
-pub(crate) const USER: &str = "patchwright";
+const USER: &str = "patchwright";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Makes the cluster and runs it until standard input ends, then removes what is left. Where the tests are root's it runs as the
@@ -77,5 +79,15 @@ impl Server {
             }
         }
         Self { folder, _service: service }
+    }
+
+    /// What an operator would write for a server on the same machine.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres:///{database}?host={}&user={USER}", self.folder.display())
+    }
+
+    /// How anybody but the program connects.
+    pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new().socket(&self.folder).username(USER).password(PASSWORD).database(database)
     }
 }
