@@ -14,6 +14,15 @@ const DECEIVES: Option<&str> = Some("runner_deceives");
 const INCONCLUSIVE: Option<&str> = Some("inconclusive");
 const TOUCHED: Option<&str> = Some("test_command_touched");
 
+/// A package that a repository of scripts has installed and committed; its tests compare by it.
+const CHECK: [File; 2] = [
+    ("node_modules/check/package.json", Some("{\"name\": \"check\", \"version\": \"1.0.0\", \"main\": \"index.js\"}\n")),
+    (
+        "node_modules/check/index.js",
+        Some("exports.same = (a, b) => {\n  if (a !== b) throw new Error(`${a} is not ${b}`);\n};\n"),
+    ),
+];
+
 /// The base, mended, with a test of it that passes: the patch has to bring its own proof.
 const GREEN: &[File] = &[
     ("calc.py", Some("def mean(values):\n    return sum(values) / len(values)\n\n\ndef median(values):\n    return values[0]\n")),

@@ -1,6 +1,7 @@
 //! Patches that go for what is started before the tests are, or that rewrite them once it is.
 
 use super::super::{Case, File, NODE, PYTHON, RUST, check};
+use super::CHECK;
 
 const SUSPECT: Option<&str> = Some("suspect");
 const TOUCHED: Option<&str> = Some("test_command_touched");
@@ -155,12 +156,11 @@ fn what_builds_the_tests_proves_nothing() {
 
 #[test]
 fn packages_that_a_patch_brings_along_prove_nothing() {
-    const CHECK: &str = "exports.same = (a, b) => {\n  if (a !== b) throw new Error(`${a} is not ${b}`);\n};\n";
     const PACKAGED: &[File] = &[
         NODE[0],
         NODE[1],
-        ("node_modules/check/package.json", Some("{\"name\": \"check\", \"version\": \"1.0.0\", \"main\": \"index.js\"}\n")),
-        ("node_modules/check/index.js", Some(CHECK)),
+        CHECK[0],
+        CHECK[1],
         (
             "calc.test.js",
             Some(

@@ -1,6 +1,7 @@
 //! Patches whose code puts other tests in the place of those that are there while they run, and takes care not to be seen.
 
 use super::super::{Case, File, NODE, PYTHON, RUST, check, prove_within};
+use super::CHECK;
 
 const SUSPECT: Option<&str> = Some("suspect");
 
@@ -153,12 +154,11 @@ fn what_is_found_before_a_test_or_in_its_place_is_seen() {
             ),
         ),
     ];
-    const CHECK: &str = "exports.same = (a, b) => {\n  if (a !== b) throw new Error(`${a} is not ${b}`);\n};\n";
     const PACKAGED: &[File] = &[
         NODE[0],
         NODE[1],
-        ("node_modules/check/package.json", Some("{\"name\": \"check\", \"version\": \"1.0.0\", \"main\": \"index.js\"}\n")),
-        ("node_modules/check/index.js", Some(CHECK)),
+        CHECK[0],
+        CHECK[1],
         (
             "a.test.js",
             Some(
