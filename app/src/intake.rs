@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use patchwright_domain::delay;
 use patchwright_domain::effect::{Effect, Subject};
 use patchwright_domain::event::{Event, EventKind, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
@@ -22,10 +23,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const BATCH: u32 = 4;
 /// How often a decision is put off before it is given up.
 const POSTPONED_MAX: u32 = 12;
-/// The delay of a decision that cannot be made yet, where nobody says how long to wait.
-const DELAY_SECONDS: i64 = 60;
-/// The longest delay; a limit's own wish is cut to it.
-const DELAY_SECONDS_MAX: i64 = 60 * 60;
+/// For how long a decision that cannot be made yet is put off: for as long as its delivery has waited already, but for so long
+/// at least and at most, so that the last try comes hours behind the first. A limit's own wish is cut to it, too.
+const PAUSE_MIN: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Decides on deliveries, one after the other.
 pub struct Intake {
@@ -139,6 +140,7 @@ impl Intake {
 
     /// Puts a decision off, or gives it up where that cannot help or was done too often.
     async fn postpone(&self, delivery: &RawDelivery, error: &Undecided) -> Result<Option<Decision>, StoreError> {
+        let now = self.clock.now();
         let wait = match error {
             // What cannot be stored of this one must not keep the others waiting.
             Undecided::Store(StoreError::Corrupt(problem)) => {
@@ -154,15 +156,17 @@ impl Intake {
                 warn!(error = %error, "a delivery cannot be decided");
                 return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}"))));
             }
-            Undecided::Forge(ForgeError::RateLimited { retry_after }) => i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX),
-            Undecided::Forge(ForgeError::Unavailable(_)) => DELAY_SECONDS,
+            Undecided::Forge(ForgeError::RateLimited { retry_after }) => *retry_after,
+            Undecided::Forge(ForgeError::Unavailable(_)) => {
+                Duration::try_from(now.duration_since(delivery.received_at)).unwrap_or(PAUSE_MIN).max(PAUSE_MIN)
+            }
         };
-        let now = self.clock.now();
-        let delay = wait.min(DELAY_SECONDS_MAX);
-        if self.store.postpone(&delivery.id, after(now, delay)).await? > POSTPONED_MAX {
+        let pause = delay::spread(wait.min(PAUSE_MAX), delivery.id.as_str(), 0);
+        let until = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        if self.store.postpone(&delivery.id, until).await? > POSTPONED_MAX {
             return Ok(Some(Decision::ignore(format!("given up after {POSTPONED_MAX} tries: {error}"))));
         }
-        warn!(error = %error, delay_s = delay, "a decision is put off");
+        warn!(error = %error, pause_s = pause.as_secs(), "a decision is put off");
         Ok(None)
     }
 
@@ -191,8 +195,4 @@ enum Undecided {
     Forge(#[from] ForgeError),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-fn after(now: Timestamp, seconds: i64) -> Timestamp {
-    now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }

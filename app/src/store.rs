@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use ledger::{Limits, Reserved, Scope, Spending};
 
+mod chain;
 pub mod ledger;
 pub mod memory;
 mod packed;

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use patchwright_domain::delay;
 use patchwright_domain::effect::Effect;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Entry, EntryKind, Failure};
@@ -54,8 +55,11 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const HAND_BACK_PAUSE: Duration = Duration::from_secs(5);
 /// How often in a row a job is handed back before the step counts as failed.
 const HANDED_BACK_MAX: usize = 20;
-/// The longest time for which a job is handed back, in seconds.
-const HANDED_BACK_SECONDS_MAX: i64 = 60 * 60;
+/// The longest time for which a job is handed back because the forge asks for it.
+const LIMITED_MAX: Duration = Duration::from_secs(60 * 60);
+/// For how long a job is handed back at first where something is not available, and at most.
+const UNAVAILABLE: Duration = Duration::from_secs(5);
+const UNAVAILABLE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// What a worker works with.
 pub struct Tools {
@@ -147,7 +151,7 @@ pub enum Answer {
     /// Nothing yet: hand the job back for so long.
     Later {
         /// How long.
-        seconds: i64,
+        pause: Duration,
         /// Why, for the log.
         because: String,
     },
@@ -244,12 +248,12 @@ impl Worker {
             let (tools, workshop, tenure) = (&*self.tools, self.workshop.as_ref(), Tenure::new(&self.tools, lease, now));
             let mut shift = Shift { tools, workshop, tenure, spec, progress: Progress { run, journal } };
             // What a step needs is large, and every caller up to the thread's first would carry it.
-            let delay = match Box::pin(shift.work(stop)).await {
-                Ok(delay) => delay,
+            let pause = match Box::pin(shift.work(stop)).await {
+                Ok(pause) => pause,
                 // The job is not to blame, as it would be for a worker's death.
                 Err(error @ StoreError::Unavailable(_)) => {
                     warn!(error = %error, "the job is handed back as soon as the store is there");
-                    Some(shift.growing_delay())
+                    Some(shift.growing_pause())
                 }
                 Err(StoreError::LeaseLost { .. }) => {
                     warn!("the lease is lost; another worker has the job");
@@ -260,8 +264,8 @@ impl Worker {
                     None
                 }
             };
-            if let Some(seconds) = delay {
-                shift.hand_back(seconds, stop).await;
+            if let Some(pause) = pause {
+                shift.hand_back(pause, stop).await;
             }
         }
         .instrument(span)
@@ -306,8 +310,8 @@ impl Progress {
 }
 
 impl Shift<'_> {
-    /// Works until the job is over, or is to be handed back for so many seconds.
-    async fn work(&mut self, stop: &CancellationToken) -> Result<Option<i64>, StoreError> {
+    /// Works until the job is over, or is to be handed back for so long.
+    async fn work(&mut self, stop: &CancellationToken) -> Result<Option<Duration>, StoreError> {
         loop {
             let now = self.tools.clock.now();
             self.tenure.check(now)?;
@@ -322,9 +326,9 @@ impl Shift<'_> {
                     self.progress.record(self.tools, self.tenure.lease(), *kind).await?;
                 }
                 Answer::Written => {}
-                Answer::Later { seconds, because } => {
-                    info!(delay_s = seconds, "handed back: {because}");
-                    return Ok(Some(seconds));
+                Answer::Later { pause, because } => {
+                    info!(pause_s = pause.as_secs(), "handed back: {because}");
+                    return Ok(Some(pause));
                 }
             }
         }
@@ -332,10 +336,10 @@ impl Shift<'_> {
 
     /// Hands the job back. A store that is not available is asked again for as long as the lease can be relied on; behind that the
     /// job is free when its lease ends.
-    async fn hand_back(&self, seconds: i64, stop: &CancellationToken) {
+    async fn hand_back(&self, pause: Duration, stop: &CancellationToken) {
         loop {
             let now = self.tools.clock.now();
-            let not_before = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+            let not_before = now.checked_add(pause).unwrap_or(Timestamp::MAX);
             let released = match self.tenure.check(now) {
                 Ok(()) => self.tools.store.release(self.tenure.lease().again(), not_before).await,
                 Err(lost) => Err(lost),
@@ -383,7 +387,7 @@ impl Shift<'_> {
     /// What to do about an answer: an error is an answer too.
     fn reaction(&self, answer: Result<Answer, StepError>) -> Result<Answer, StoreError> {
         let error = match answer {
-            Ok(Answer::Later { seconds, because }) => return Ok(self.later(seconds, because)),
+            Ok(Answer::Later { pause, because }) => return Ok(self.later(pause, because)),
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
@@ -392,11 +396,11 @@ impl Shift<'_> {
             StepError::Store(error) => Err(error),
             StepError::Failed(failure) => Ok(Answer::entry(EntryKind::Failed { failure: *failure, effect: None })),
             StepError::Forge(ForgeError::RateLimited { retry_after }) => {
-                let seconds = i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX).min(HANDED_BACK_SECONDS_MAX);
-                Ok(self.later(seconds, "the forge limits the rate of requests".into()))
+                let pause = self.spread(retry_after.min(LIMITED_MAX));
+                Ok(self.later(pause, "the forge limits the rate of requests".into()))
             }
             StepError::Forge(ForgeError::Unavailable(reason))
-            | StepError::Workspace(WorkspaceError::Unavailable { reason, .. }) => Ok(self.later(self.growing_delay(), reason)),
+            | StepError::Workspace(WorkspaceError::Unavailable { reason, .. }) => Ok(self.later(self.growing_pause(), reason)),
             StepError::Forge(error @ (ForgeError::Denied { .. } | ForgeError::Rejected { .. })) => {
                 Ok(Answer::entry(EntryKind::Failed { failure: conclusions::forge(&error), effect: None }))
             }
@@ -406,9 +410,9 @@ impl Shift<'_> {
         }
     }
 
-    fn later(&self, seconds: i64, because: String) -> Answer {
+    fn later(&self, pause: Duration, because: String) -> Answer {
         if self.n_claims_without_progress() <= HANDED_BACK_MAX {
-            return Answer::Later { seconds, because };
+            return Answer::Later { pause, because };
         }
         let effect = match self.progress.run.next(self.tools.clock.now()) {
             Step::Perform { effect } => Some(effect.key(self.tenure.lease().job())),
@@ -436,8 +440,15 @@ impl Shift<'_> {
             .count()
     }
 
-    fn growing_delay(&self) -> i64 {
-        5_i64.saturating_mul(1 << self.n_claims_without_progress().min(10)).min(600)
+    fn growing_pause(&self) -> Duration {
+        let n_tries = u32::try_from(self.n_claims_without_progress()).unwrap_or(u32::MAX);
+        self.spread(delay::growing(UNAVAILABLE, n_tries, UNAVAILABLE_MAX))
+    }
+
+    /// Jobs that were stopped by the same thing do not all come back at once.
+    fn spread(&self, pause: Duration) -> Duration {
+        let n_tries = u32::try_from(self.progress.journal.len()).unwrap_or(u32::MAX);
+        delay::spread(pause, self.tenure.lease().job().as_str(), n_tries)
     }
 }
 
@@ -464,7 +475,7 @@ async fn unless(
 }
 
 fn stopped() -> Answer {
-    Answer::Later { seconds: 0, because: "this worker is being stopped".into() }
+    Answer::Later { pause: Duration::ZERO, because: "this worker is being stopped".into() }
 }
 
 /// Does a step that sends nothing to the forge.

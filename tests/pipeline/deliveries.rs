@@ -91,6 +91,27 @@ async fn a_delivery_that_is_stored_is_not_asked_for_and_runs_once_even_if_it_com
         .await;
 }
 
+/// GitHub takes webhooks out of its queue also while it answers nobody.
+#[tokio::test]
+async fn a_request_is_heard_whose_decision_was_not_possible_for_hours() {
+    Setup::default()
+        .play(async |world| {
+            world.decide().await;
+            world.github.fault(Fault::refuse("GET", "/repos/*", 503, "No server is available").times(u32::MAX));
+            world.comment(MAINTAINER, "@codex fix this");
+            for _minute in 0..5 * 60 {
+                world.decide().await;
+                world.clock.pass(60);
+            }
+            assert_eq!(world.jobs().await.len(), 0, "nobody knows who may ask");
+            world.github.heal();
+            world.clock.pass(2 * 60 * 60);
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Proven);
+        })
+        .await;
+}
+
 /// The first is sent again, and the sweep does not hear so.
 #[tokio::test]
 async fn a_sweep_that_breaks_off_is_gone_on_with() {

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod attestation;
 pub mod brief;
+pub mod delay;
 pub mod demands;
 pub mod ecosystem;
 pub mod effect;

@@ -64,7 +64,7 @@ impl Job {
     fn write(&mut self, kind: EntryKind, now: Timestamp) {
         let previous = match self.journal.last() {
             Some(entry) => entry.digest,
-            None => records::root(&serde_json::to_string(&self.spec).expect("a specification holds only what JSON can hold")),
+            None => Digest::of(&serde_json::to_vec(&self.spec).expect("a specification holds only what JSON can hold")),
         };
         let seq = u32::try_from(self.journal.len()).expect("a journal is short");
         self.journal.push(Entry::write(seq, now, previous, kind).0);

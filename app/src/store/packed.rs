@@ -3,10 +3,13 @@
 //! A payload of GitHub is JSON full of addresses and shrinks to a tenth. Compressing it takes ten microseconds and spares the
 //! store writing it twice, which is most of what a delivery costs.
 
+use std::cell::RefCell;
 use std::io;
 
 use jiff::Timestamp;
 use patchwright_domain::event::{DeliveryId, RawDelivery};
+
+use zstd::bulk::Compressor;
 
 use super::{DELIVERY_BYTES_MAX, StoreError};
 
@@ -49,10 +52,26 @@ impl New {
     }
 }
 
+thread_local! {
+    /// Its tables are larger than most payloads: making them anew costs as much as compressing.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Makes a body as small as it quickly can be.
 fn pack(body: &[u8]) -> (i64, Vec<u8>) {
-    match zstd::bulk::compress(body, LEVEL) {
-        Ok(smaller) if smaller.len() < body.len() => (ZSTANDARD, smaller),
+    let packed = COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(Compressor::new(LEVEL)?),
+        };
+        compressor.compress(body)
+    });
+    match packed {
+        Ok(mut smaller) if smaller.len() < body.len() => {
+            // Room was made for what cannot be compressed.
+            smaller.shrink_to_fit();
+            (ZSTANDARD, smaller)
+        }
         // What cannot be compressed is kept all the same.
         Ok(_) | Err(_) => (PLAIN, body.to_vec()),
     }

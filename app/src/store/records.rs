@@ -52,8 +52,3 @@ pub(super) fn duplicate(spec: &JobSpec) -> (Decision, Decided) {
     let job = spec.id();
     (Decision::ignore(format!("the same request has started job {job} before")), Decided::Duplicate { job })
 }
-
-/// What the first entry of a job's journal is chained to.
-pub(super) fn root(spec_text: &str) -> Digest {
-    Digest::of(spec_text.as_bytes())
-}

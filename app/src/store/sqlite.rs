@@ -91,14 +91,22 @@ impl SqliteStore {
         Ok(Self { requests, signals: Signals::default() })
     }
 
-    /// Does a piece of work inside the writer's transaction and answers once that is committed.
+    /// Does a piece of work inside the writer's transaction and answers once that is committed. Nothing is left of one that fails.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Savepoint<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.ask(move |transaction| in_savepoint(transaction, work)).await
+    }
+
+    /// The same for a single statement, of which nothing is left in any case.
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut rusqlite::Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let piece: Piece = Box::new(move |transaction| {
-            let result = in_savepoint(transaction, work);
+            let result = work(transaction);
             Box::new(move |committed| {
                 let result = committed.map_err(unavailable_ref).and(result);
                 let _ = answer.send(result);
@@ -219,7 +227,7 @@ impl From<rusqlite::Error> for StoreError {
 impl Store for SqliteStore {
     async fn receive(&self, delivery: &RawDelivery) -> Result<Received, StoreError> {
         let new = New::of(delivery).await?;
-        let received = self.run(move |tx| deliveries::receive(tx, &new)).await?;
+        let received = self.ask(move |tx| deliveries::receive(tx, &new)).await?;
         self.signals.deliveries.notify_one();
         Ok(received)
     }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
-use patchwright_domain::journal::{Digest, Entry, EntryKind};
+use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use sqlx::PgConnection;
 
-use super::super::records::{later, length, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
+use super::super::chain::{self, End, Row};
+use super::super::records::{later, length, milliseconds, number, read_outcome, read_spec};
 use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
 /// Adds a job and says whether it is new.
@@ -78,7 +79,7 @@ pub(super) async fn claim(
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(Taken::Overtaken),
         taken => taken?,
     };
-    let (job, spec) = match sound(tx, &id, &text).await {
+    let (job, spec, mut journal, end) = match sound(tx, &id, &text).await {
         Ok(sound) => sound,
         Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => {
             let aside = "UPDATE job SET lease_until = NULL, run_after = $2 WHERE id = $1";
@@ -87,8 +88,7 @@ pub(super) async fn claim(
         }
         Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost { .. })) => return Err(error),
     };
-    write(tx, &job, EntryKind::Claimed { worker: worker.to_owned(), handed_back }, now).await?;
-    let journal = journal(tx, &job, 0).await?;
+    journal.push(add(tx, &job, end, EntryKind::Claimed { worker: worker.to_owned(), handed_back }, now).await?);
     Ok(Taken::Claim(Some(Box::new(Claim { lease: Lease { job, fence }, spec, journal }))))
 }
 
@@ -112,14 +112,14 @@ async fn is_full(tx: &mut PgConnection, id: &str, lanes: Lanes) -> Result<bool, 
 }
 
 /// A job's name and specification, where they and the journal hold together.
-async fn sound(tx: &mut PgConnection, id: &str, text: &str) -> Result<(JobId, JobSpec), StoreError> {
+async fn sound(tx: &mut PgConnection, id: &str, text: &str) -> Result<(JobId, JobSpec, Vec<Entry>, End), StoreError> {
     let spec = read_spec(text)?;
     let job = spec.id();
     if job.as_str() != id {
         return Err(StoreError::Corrupt(format!("job {id} has the specification of job {job}")));
     }
-    journal(tx, &job, 0).await?;
-    Ok((job, spec))
+    let (journal, end) = End::before_all(text).read(&job, rows(tx, &job, 0).await?)?;
+    Ok((job, spec, journal, end))
 }
 
 pub(super) async fn renew(tx: &mut PgConnection, lease: &Lease, until: i64) -> Result<(), StoreError> {
@@ -146,14 +146,23 @@ pub(super) async fn append(
     kind: EntryKind,
     now: Timestamp,
 ) -> Result<Vec<Entry>, StoreError> {
-    held(tx, lease).await?;
     if let EntryKind::Completed { outcome } = &kind {
-        let sql = "UPDATE job SET outcome = $2, ended_at = $3, lease_until = NULL WHERE id = $1";
-        let row = sqlx::query(sql).bind(lease.job.as_str()).bind(outcome.as_str()).bind(milliseconds(now));
-        row.execute(&mut *tx).await?;
+        complete(tx, lease, *outcome, now).await?;
+    } else {
+        held(tx, lease).await?;
     }
-    write(tx, &lease.job, kind, now).await?;
-    journal(tx, &lease.job, seen).await
+    let (mut entries, end) = since(tx, &lease.job, seen).await?;
+    entries.push(add(tx, &lease.job, end, kind, now).await?);
+    Ok(entries)
+}
+
+/// Ends a job, unless its lease is lost.
+async fn complete(tx: &mut PgConnection, lease: &Lease, outcome: Outcome, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE job SET outcome = $3, ended_at = $4, lease_until = NULL \
+               WHERE id = $1 AND fence = $2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let row = sqlx::query(sql).bind(lease.job.as_str()).bind(i64::from(lease.fence));
+    let row = row.bind(outcome.as_str()).bind(milliseconds(now));
+    of_one(lease, row.execute(tx).await?.rows_affected())
 }
 
 pub(super) async fn request_cancel(tx: &mut PgConnection, id: &JobId, because: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -162,7 +171,10 @@ pub(super) async fn request_cancel(tx: &mut PgConnection, id: &JobId, because: &
     if is_done.ok_or_else(|| unknown(id))? {
         return Ok(());
     }
-    write(tx, id, EntryKind::CancelRequested { because: because.to_owned() }, now).await
+    let sql = "SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE job = $1";
+    let n_entries = small(sqlx::query_scalar(sql).bind(id.as_str()).fetch_one(&mut *tx).await?)?;
+    let (_, end) = since(tx, id, n_entries).await?;
+    add(tx, id, end, EntryKind::CancelRequested { because: because.to_owned() }, now).await.map(drop)
 }
 
 pub(super) async fn release(tx: &mut PgConnection, lease: &Lease, not_before: Timestamp) -> Result<(), StoreError> {
@@ -186,41 +198,33 @@ pub(super) async fn job(tx: &mut PgConnection, job: &JobId) -> Result<(JobSpec, 
 }
 
 pub(super) async fn journal(tx: &mut PgConnection, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
-    let mut previous = link_before(tx, job, seen).await?;
-    let sql = "SELECT seq, at, kind, digest FROM entry WHERE job = $1 AND seq >= $2 ORDER BY seq";
-    let rows = sqlx::query_as::<_, (i64, i64, String, String)>(sql).bind(job.as_str()).bind(i64::from(seen));
-    let rows = rows.fetch_all(tx).await?.into_iter();
-    rows.map(|(seq, at, text, digest)| {
-        let entry = Entry::read(small(seq)?, timestamp(at)?, previous, &text, read_digest(&digest)?)
-            .map_err(|e| StoreError::Corrupt(format!("job {job}: {e}")))?;
-        previous = entry.digest;
-        Ok(entry)
-    })
-    .collect()
+    Ok(since(tx, job, seen).await?.0)
 }
 
-async fn write(tx: &mut PgConnection, job: &JobId, kind: EntryKind, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE job = $1";
-    let seq = small(sqlx::query_scalar(sql).bind(job.as_str()).fetch_one(&mut *tx).await?)?;
-    let (entry, text) = Entry::write(seq, now, link_before(tx, job, seq).await?, kind);
-    let sql = "INSERT INTO entry (job, seq, at, kind, digest) VALUES ($1, $2, $3, $4, $5)";
-    let row = sqlx::query(sql).bind(job.as_str()).bind(i64::from(seq)).bind(milliseconds(now)).bind(text);
-    row.bind(entry.digest.to_string()).execute(tx).await?;
-    Ok(())
-}
-
-/// What the entry at `seq` is chained to.
-async fn link_before(tx: &mut PgConnection, job: &JobId, seq: u32) -> Result<Digest, StoreError> {
-    if let Some(before) = seq.checked_sub(1) {
-        let sql = "SELECT digest FROM entry WHERE job = $1 AND seq = $2";
-        let row = sqlx::query_scalar(sql).bind(job.as_str()).bind(i64::from(before));
-        let digest: Option<String> = row.fetch_optional(tx).await?;
-        let digest = digest.ok_or_else(|| StoreError::Unknown { what: format!("entry {before} of job {job}") })?;
-        return read_digest(&digest);
+/// The entries from `seen` on, and where they end.
+async fn since(tx: &mut PgConnection, job: &JobId, seen: u32) -> Result<(Vec<Entry>, End), StoreError> {
+    if let Some(known) = seen.checked_sub(1) {
+        return chain::read_on(job, known, rows(tx, job, known).await?);
     }
     let row = sqlx::query_scalar("SELECT spec FROM job WHERE id = $1").bind(job.as_str());
-    let text: Option<String> = row.fetch_optional(tx).await?;
-    text.map(|text| root(&text)).ok_or_else(|| unknown(job))
+    let text: Option<String> = row.fetch_optional(&mut *tx).await?;
+    End::before_all(&text.ok_or_else(|| unknown(job))?).read(job, rows(tx, job, 0).await?)
+}
+
+async fn rows(tx: &mut PgConnection, job: &JobId, first: u32) -> Result<Vec<Row>, StoreError> {
+    let sql = "SELECT seq, at, kind, digest FROM entry WHERE job = $1 AND seq >= $2 ORDER BY seq";
+    let rows = sqlx::query_as::<_, (i64, i64, String, String)>(sql).bind(job.as_str()).bind(i64::from(first));
+    let rows = rows.fetch_all(tx).await?.into_iter();
+    rows.map(|(seq, at, kind, digest)| Ok(Row { seq: small(seq)?, at, kind, digest })).collect()
+}
+
+/// Adds an entry at the end.
+async fn add(tx: &mut PgConnection, job: &JobId, end: End, kind: EntryKind, now: Timestamp) -> Result<Entry, StoreError> {
+    let (entry, row) = end.write(now, kind);
+    let sql = "INSERT INTO entry (job, seq, at, kind, digest) VALUES ($1, $2, $3, $4, $5)";
+    let row = sqlx::query(sql).bind(job.as_str()).bind(i64::from(row.seq)).bind(row.at).bind(row.kind).bind(row.digest);
+    row.execute(tx).await?;
+    Ok(entry)
 }
 
 fn unknown(job: &JobId) -> StoreError {

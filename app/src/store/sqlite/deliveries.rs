@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use patchwright_domain::event::{DeliveryId, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Decision;
-use rusqlite::Savepoint;
+use rusqlite::{Connection, Savepoint};
 
 use super::super::records::{duplicate, milliseconds, timestamp};
 use super::{Decided, Received, StoreError, jobs, optional};
 use crate::store::packed::{New, unpack};
 
-pub(super) fn receive(tx: &Savepoint<'_>, new: &New) -> Result<Received, StoreError> {
+pub(super) fn receive(tx: &Connection, new: &New) -> Result<Received, StoreError> {
     let sql = "INSERT INTO delivery (id, event, encoding, body, received_at, decide_after) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
                ON CONFLICT DO NOTHING";
     let row = (new.id.as_str(), &new.event, new.encoding, &new.body, milliseconds(new.received_at));

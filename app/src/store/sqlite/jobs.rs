@@ -6,10 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
-use patchwright_domain::journal::{Digest, Entry, EntryKind};
+use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use rusqlite::Savepoint;
 
-use super::super::records::{later, length, milliseconds, number, read_digest, read_outcome, read_spec, root, timestamp};
+use super::super::chain::{self, End, Row};
+use super::super::records::{later, length, milliseconds, number, read_outcome, read_spec};
 use super::{Claim, JobState, Lanes, Lease, StoreError, optional};
 
 /// Adds a job and says whether it is new.
@@ -57,7 +58,7 @@ pub(super) fn claim(
     let Some((id, text, fence, handed_back)) = optional(row)? else { return Ok(Ok(None)) };
     let take = "UPDATE job SET lease_until = ?2, fence = ?3, handed_back = 0 WHERE id = ?1";
     tx.prepare_cached(take)?.execute((&id, later(now, lease), fence))?;
-    let (job, spec) = match sound(tx, &id, &text) {
+    let (job, spec, mut journal, end) = match sound(tx, &id, &text) {
         Ok(sound) => sound,
         Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => {
             let aside = "UPDATE job SET lease_until = NULL, run_after = ?2 WHERE id = ?1";
@@ -66,20 +67,19 @@ pub(super) fn claim(
         }
         Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost { .. })) => return Err(error),
     };
-    write(tx, &job, EntryKind::Claimed { worker, handed_back }, now)?;
-    let journal = journal(tx, &job, 0)?;
+    journal.push(add(tx, &job, end, EntryKind::Claimed { worker, handed_back }, now)?);
     Ok(Ok(Some(Claim { lease: Lease { job, fence }, spec, journal })))
 }
 
 /// A job's name and specification, where they and the journal hold together.
-fn sound(tx: &Savepoint<'_>, id: &str, text: &str) -> Result<(JobId, JobSpec), StoreError> {
+fn sound(tx: &Savepoint<'_>, id: &str, text: &str) -> Result<(JobId, JobSpec, Vec<Entry>, End), StoreError> {
     let spec = read_spec(text)?;
     let job = spec.id();
     if job.as_str() != id {
         return Err(StoreError::Corrupt(format!("job {id} has the specification of job {job}")));
     }
-    journal(tx, &job, 0)?;
-    Ok((job, spec))
+    let (journal, end) = End::before_all(text).read(&job, rows(tx, &job, 0)?)?;
+    Ok((job, spec, journal, end))
 }
 
 pub(super) fn renew(tx: &Savepoint<'_>, job: &JobId, fence: u32, until: i64) -> Result<(), StoreError> {
@@ -103,20 +103,32 @@ pub(super) fn append(
     kind: EntryKind,
     now: Timestamp,
 ) -> Result<Vec<Entry>, StoreError> {
-    held(tx, job, fence)?;
     if let EntryKind::Completed { outcome } = &kind {
-        let sql = "UPDATE job SET outcome = ?2, ended_at = ?3, lease_until = NULL WHERE id = ?1";
-        tx.prepare_cached(sql)?.execute((job.as_str(), outcome.as_str(), milliseconds(now)))?;
+        complete(tx, job, fence, *outcome, now)?;
+    } else {
+        held(tx, job, fence)?;
     }
-    write(tx, job, kind, now)?;
-    journal(tx, job, seen)
+    let (mut entries, end) = since(tx, job, seen)?;
+    entries.push(add(tx, job, end, kind, now)?);
+    Ok(entries)
+}
+
+/// Ends a job, unless its lease is lost.
+fn complete(tx: &Savepoint<'_>, job: &JobId, fence: u32, outcome: Outcome, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE job SET outcome = ?3, ended_at = ?4, lease_until = NULL \
+               WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let updated = tx.prepare_cached(sql)?.execute((job.as_str(), fence, outcome.as_str(), milliseconds(now)))?;
+    if updated == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
 }
 
 pub(super) fn request_cancel(tx: &Savepoint<'_>, id: &JobId, because: String, now: Timestamp) -> Result<(), StoreError> {
     let (_, state) = job(tx, id)?;
     match state {
         JobState::Done(_) => Ok(()),
-        JobState::Ready | JobState::Running => write(tx, id, EntryKind::CancelRequested { because }, now),
+        JobState::Ready | JobState::Running => {
+            let (_, end) = since(tx, id, length_of(tx, id)?)?;
+            add(tx, id, end, EntryKind::CancelRequested { because }, now).map(drop)
+        }
     }
 }
 
@@ -142,39 +154,38 @@ pub(super) fn job(tx: &Savepoint<'_>, job: &JobId) -> Result<(JobSpec, JobState)
 }
 
 pub(super) fn journal(tx: &Savepoint<'_>, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
-    let mut previous = link_before(tx, job, seen)?;
-    let mut statement = tx.prepare_cached("SELECT seq, at, kind, digest FROM entry WHERE job = ?1 AND seq >= ?2 ORDER BY seq")?;
-    let rows = statement.query_map((job.as_str(), seen), |row| {
-        Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
-    })?;
-    rows.map(|row| {
-        let (seq, at, text, digest) = row?;
-        let entry = Entry::read(seq, timestamp(at)?, previous, &text, read_digest(&digest)?)
-            .map_err(|e| StoreError::Corrupt(format!("job {job}: {e}")))?;
-        previous = entry.digest;
-        Ok(entry)
-    })
-    .collect()
+    Ok(since(tx, job, seen)?.0)
 }
 
-fn write(tx: &Savepoint<'_>, job: &JobId, kind: EntryKind, now: Timestamp) -> Result<(), StoreError> {
-    let mut statement = tx.prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE job = ?1")?;
-    let seq: u32 = statement.query_row([job.as_str()], |row| row.get(0))?;
-    let (entry, text) = Entry::write(seq, now, link_before(tx, job, seq)?, kind);
-    let sql = "INSERT INTO entry (job, seq, at, kind, digest) VALUES (?1, ?2, ?3, ?4, ?5)";
-    tx.prepare_cached(sql)?.execute((job.as_str(), seq, milliseconds(now), text, entry.digest.to_string()))?;
-    Ok(())
-}
-
-/// What the entry at `seq` is chained to.
-fn link_before(tx: &Savepoint<'_>, job: &JobId, seq: u32) -> Result<Digest, StoreError> {
-    if let Some(before) = seq.checked_sub(1) {
-        let mut statement = tx.prepare_cached("SELECT digest FROM entry WHERE job = ?1 AND seq = ?2")?;
-        let digest: Option<String> = optional(statement.query_row((job.as_str(), before), |row| row.get(0)))?;
-        let digest = digest.ok_or_else(|| StoreError::Unknown { what: format!("entry {before} of job {job}") })?;
-        return read_digest(&digest);
+/// The entries from `seen` on, and where they end.
+fn since(tx: &Savepoint<'_>, job: &JobId, seen: u32) -> Result<(Vec<Entry>, End), StoreError> {
+    if let Some(known) = seen.checked_sub(1) {
+        return chain::read_on(job, known, rows(tx, job, known)?);
     }
     let mut statement = tx.prepare_cached("SELECT spec FROM job WHERE id = ?1")?;
     let text: Option<String> = optional(statement.query_row([job.as_str()], |row| row.get(0)))?;
-    text.map(|text| root(&text)).ok_or_else(|| StoreError::Unknown { what: format!("job {job}") })
+    let text = text.ok_or_else(|| StoreError::Unknown { what: format!("job {job}") })?;
+    End::before_all(&text).read(job, rows(tx, job, 0)?)
+}
+
+fn rows(tx: &Savepoint<'_>, job: &JobId, first: u32) -> Result<Vec<Row>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT seq, at, kind, digest FROM entry WHERE job = ?1 AND seq >= ?2 ORDER BY seq")?;
+    let rows = statement.query_map((job.as_str(), first), |row| {
+        Ok(Row { seq: row.get(0)?, at: row.get(1)?, kind: row.get(2)?, digest: row.get(3)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many entries there are.
+fn length_of(tx: &Savepoint<'_>, job: &JobId) -> Result<u32, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE job = ?1")?;
+    Ok(statement.query_row([job.as_str()], |row| row.get(0))?)
+}
+
+/// Adds an entry at the end.
+fn add(tx: &Savepoint<'_>, job: &JobId, end: End, kind: EntryKind, now: Timestamp) -> Result<Entry, StoreError> {
+    let (entry, row) = end.write(now, kind);
+    let sql = "INSERT INTO entry (job, seq, at, kind, digest) VALUES (?1, ?2, ?3, ?4, ?5)";
+    tx.prepare_cached(sql)?.execute((job.as_str(), row.seq, row.at, row.kind, row.digest))?;
+    Ok(entry)
 }
