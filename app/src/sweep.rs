@@ -81,6 +81,7 @@ impl Sweep {
         loop {
             let (now, since) = (self.clock.now(), looked_until.and_then(|until: Timestamp| until.checked_sub(OVERLAP).ok()));
             let swept = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 swept = self.sweep(since) => swept,
             };
@@ -93,8 +94,9 @@ impl Sweep {
                 }
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(interval) => {}
+                () = self.clock.wait(interval) => {}
             }
         }
     }

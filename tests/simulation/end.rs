@@ -69,18 +69,33 @@ fn unexpected(state: &State, spec: &JobSpec, outcome: Outcome, journal: &[Entry]
         if outcome != Outcome::Failed || !is_told {
             return Some(format!("{job} kills whoever works on it and ends as {outcome}"));
         }
-        let n_most = CLAIMS_MAX + state.books.n_faults;
+        let n_most = CLAIMS_MAX + state.books.n_blows;
         return (n_deaths > n_most).then(|| format!("{job} has killed {n_deaths} workers, and may {n_most}"));
+    }
+    if n_deaths > state.books.n_blows {
+        return Some(format!("{job} is said to have killed {n_deaths} workers, and {} may have died", state.books.n_blows));
+    }
+    if is_heard_late(journal) {
+        return Some(format!("{job} was cancelled, and went on as if nobody had said so"));
     }
     let closed_at_ms = state.books.closed_at_ms.get(&issue.0);
     let may_be_cancelled = closed_at_ms.is_some_and(|closed_at_ms| spec.requested_at.as_millisecond() <= *closed_at_ms);
-    let may_fail = state.books.n_faults >= CLAIMS_MAX;
+    let may_fail = state.books.n_blows >= CLAIMS_MAX;
     let is_explained = match outcome {
         Outcome::Proven => true,
         Outcome::Cancelled => may_be_cancelled,
         _ => outcome == Outcome::Failed && may_fail,
     };
     (!is_explained).then(|| format!("{job} ends as {outcome}, which nothing that happened explains"))
+}
+
+/// Whether more was done behind a cancel than what was under way when it came, before the end was planned.
+fn is_heard_late(journal: &[Entry]) -> bool {
+    let is_plan = |entry: &&Entry| matches!(entry.kind, EntryKind::PublishPlanned { .. });
+    let is_cancel = |entry: &&Entry| matches!(entry.kind, EntryKind::CancelRequested { .. });
+    let is_work = |entry: &&Entry| !matches!(entry.kind, EntryKind::Claimed { .. } | EntryKind::CancelRequested { .. });
+    let before_the_plan = journal.iter().take_while(|entry| !is_plan(entry));
+    before_the_plan.skip_while(|entry| !is_cancel(entry)).filter(is_work).count() > 1
 }
 
 /// Exactly what was planned is there, once, and says what was planned.

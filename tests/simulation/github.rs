@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright::forge::{
@@ -10,17 +11,21 @@ use patchwright::forge::{
 use patchwright::store::Store as _;
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, MARKER_START, Receipt};
-use patchwright_domain::event::{Actor, Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role, Untrusted};
+use patchwright_domain::event::{Actor, DeliveryId, Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role, Untrusted};
 use patchwright_domain::job::{JobId, JobSpec};
 use patchwright_domain::journal::{CommitId, EntryKind};
 use patchwright_domain::policy::Policy;
+use tokio_util::sync::CancellationToken;
 
 use super::guards::Guard;
 use super::store::at_once;
-use super::world::{Kind, State, World};
+use super::without;
+use super::world::{Kind, State, Unanswered, World};
 
 /// How often an effect is looked for and tried, as the real adapter does.
 const ROUNDS_MAX: u32 = 3;
+/// For how long GitHub wants to hear nothing, where there were too many requests.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// What is there.
 #[derive(Default)]
@@ -30,6 +35,10 @@ pub(super) struct GitHub {
     pub(super) comments: Vec<Comment>,
     pub(super) checks: Vec<Check>,
     pub(super) reactions: BTreeSet<String>,
+    /// What it has sent, in its order; numbers begin with 1.
+    pub(super) attempts: Vec<Attempt>,
+    /// Deliveries that somebody wants to have once more.
+    pub(super) wanted_again: Vec<DeliveryId>,
 }
 
 pub(super) struct Pull {
@@ -86,10 +95,18 @@ pub(super) fn arrived(state: &mut State, job: &JobId, effect: &Effect) {
 pub(super) struct WorldForge {
     pub(super) world: Arc<World>,
     pub(super) process: usize,
+    pub(super) stop: CancellationToken,
 }
 
 fn no_answer() -> ForgeError {
     ForgeError::Unavailable("no answer within 30 s".into())
+}
+
+fn refusal(unanswered: Unanswered) -> ForgeError {
+    match unanswered {
+        Unanswered::Lost => no_answer(),
+        Unanswered::Limited => ForgeError::RateLimited { retry_after: RETRY_AFTER },
+    }
 }
 
 impl WorldForge {
@@ -98,7 +115,7 @@ impl WorldForge {
         what: impl FnOnce() -> String,
         arrival: impl FnOnce(&mut State) -> R + Send + 'static,
     ) -> Result<R, ForgeError> {
-        self.world.call(self.process, Kind::GitHub, what, arrival).await.ok_or_else(no_answer)
+        self.world.call(self.process, Kind::GitHub, what, arrival).await.map_err(refusal)
     }
 
     /// Sends something that changes GitHub. It must be the job's worker who sends it, and still be when it arrives.
@@ -109,13 +126,13 @@ impl WorldForge {
         arrival: impl FnOnce(&mut State) -> R + Send + 'static,
     ) -> Result<R, ForgeError> {
         let (process, name, effect) = (self.process, effect.name(), effect.clone());
-        let sent_by = {
+        let (sent_by, is_waited_for) = {
             let mut state = self.world.state();
             let holder = state.books.holders.get(&job).copied();
             if holder.is_none_or(|holder| holder.process != process) {
                 state.violate(format!("p{process} sends `{name}` of {job}, which another worker has"));
             }
-            holder.map(|holder| holder.fence)
+            (holder.map(|holder| holder.fence), state.removed != Some(Guard::StoppedWorkersWait))
         };
         let what = || format!("change `{name}` of {job}");
         let changed = self.world.call(process, Kind::GitHub, what, {
@@ -128,7 +145,12 @@ impl WorldForge {
                 arrival(state)
             }
         });
-        changed.await.ok_or_else(no_answer)
+        let changed = tokio::select! {
+            biased;
+            changed = changed => changed,
+            () = self.stop.cancelled(), if !is_waited_for => Err(Unanswered::Lost),
+        };
+        changed.map_err(refusal)
     }
 
     /// Finds it and brings it up to date, or makes it.
@@ -151,8 +173,10 @@ impl WorldForge {
                 self.change(job, effect, move |state| update(&mut state.github, found)).await?;
                 return Ok(found);
             }
-            if let Ok(Some(made)) = self.change(job.clone(), effect, move |state| make(&mut state.github)).await {
-                return Ok(made);
+            match self.change(job.clone(), effect, move |state| make(&mut state.github)).await {
+                Ok(Some(made)) => return Ok(made),
+                Err(limited @ ForgeError::RateLimited { .. }) => return Err(limited),
+                Ok(None) | Err(_) => {}
             }
         }
         Err(no_answer())
@@ -276,15 +300,22 @@ impl Forge for WorldForge {
     }
 
     async fn attempts(&self, _from: Option<&Cursor>) -> Result<Attempts, ForgeError> {
-        Ok(Attempts::default())
+        let list = |state: &mut State| match state.removed {
+            Some(Guard::MissedDeliveriesAreAskedFor) => Attempts::default(),
+            _ => Attempts { attempts: state.github.attempts.iter().rev().cloned().collect(), next: None },
+        };
+        self.look(|| "list the deliveries".into(), list).await
     }
 
     async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError> {
-        let what = format!("asking for delivery {} again", attempt.delivery);
-        Err(ForgeError::Rejected { what, reason: "the schedule sends them".into() })
+        let delivery = attempt.delivery.clone();
+        self.look(|| format!("send {} again", attempt.delivery), move |state| state.github.wanted_again.push(delivery)).await
     }
 
     async fn perform(&self, _repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {
+        if without::publishing_to_its_end(&self.world.state(), &job_of(key.as_str())) {
+            return Ok(Receipt { url: None });
+        }
         match effect {
             Effect::PushBranch { .. } => {
                 Err(ForgeError::Rejected { what: "pushing the branch".into(), reason: "branches are pushed by git".into() })
@@ -302,7 +333,7 @@ impl Forge for WorldForge {
                         state.github.reactions.insert(subject);
                     },
                 );
-                reacted.await.ok_or_else(no_answer)?;
+                reacted.await.map_err(refusal)?;
                 Ok(Receipt { url: None })
             }
         }

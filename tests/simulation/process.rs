@@ -4,13 +4,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use patchwright::clock::Clock;
 use patchwright::forge::Forge;
 use patchwright::guarded::Guarded;
 use patchwright::intake::Intake;
 use patchwright::store::ledger;
 use patchwright::store::{Lanes, Signals, Store};
+use patchwright::sweep::Sweep;
 use patchwright::worker::workshop::Workshop;
 use patchwright::worker::{Settings, Tools, Worker};
 use patchwright::workspace::Workspaces;
@@ -25,6 +28,10 @@ use super::store::WorldStore;
 use super::workshop::{NoSandbox, WorldWorkshop};
 use super::world::{World, WorldClock};
 
+/// The pause between looking for deliveries that did not arrive.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How long GitHub waits for an answer to a delivery.
+const DELIVERY_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 /// How many workers a job may kill.
 pub(super) const CLAIMS_MAX: u32 = 3;
 
@@ -60,7 +67,7 @@ pub(super) struct Process {
 
 fn settings() -> Settings {
     Settings {
-        test_timeout: std::time::Duration::from_secs(60),
+        test_timeout: Duration::from_secs(60),
         proof_runs: 1,
         model: "simulated".into(),
         is_priced: false,
@@ -80,7 +87,8 @@ fn settings() -> Settings {
 impl Process {
     pub(super) fn start(world: &Arc<World>, number: usize, n_workers: usize, workspaces: &Arc<Workspaces>) -> Self {
         let store = Arc::new(WorldStore { world: Arc::clone(world), process: number, signals: Signals::default() });
-        let forge = Arc::new(WorldForge { world: Arc::clone(world), process: number });
+        let stop = CancellationToken::new();
+        let forge = Arc::new(WorldForge { world: Arc::clone(world), process: number, stop: stop.clone() });
         let clock: Arc<dyn Clock> = Arc::new(WorldClock { world: Arc::clone(world), process: number });
         let workshop: Arc<dyn Workshop> =
             Arc::new(WorldWorkshop { world: Arc::clone(world), process: number, forge: Arc::clone(&forge) });
@@ -106,7 +114,6 @@ impl Process {
         };
         let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
-        let stop = CancellationToken::new();
         let mut process = Self {
             number,
             world: Arc::clone(world),
@@ -118,9 +125,12 @@ impl Process {
             frozen_until_ms: None,
             ends_at_ms: None,
         };
-        let intake = Intake::new(tools.store.clone(), tools.forge.clone(), clock, deployment);
+        let intake = Intake::new(tools.store.clone(), tools.forge.clone(), Arc::clone(&clock), deployment);
         let stopping = stop.clone();
         process.spawn(async move { intake.run(stopping).await });
+        let sweep = Sweep::new(tools.store.clone(), tools.forge.clone(), clock);
+        let stopping = stop.clone();
+        process.spawn(async move { sweep.run(SWEEP_INTERVAL, stopping).await });
         for worker in 1..=n_workers {
             let worker = Worker::in_workshop(format!("p{number}-{worker}"), Arc::clone(&tools), Arc::clone(&workshop));
             let stopping = stop.clone();
@@ -133,14 +143,19 @@ impl Process {
         self.tasks.push(Task { future: Box::pin(future), wish: Arc::new(Wish(AtomicBool::new(true))) });
     }
 
-    /// Takes a delivery, and acknowledges it once it is durable.
+    /// Takes a delivery, and acknowledges it once it is durable; GitHub has sent it with the last of its attempts.
     pub(super) fn take(&mut self, name: &str, body: &str) {
         let (store, world, name) = (Arc::clone(&self.store), Arc::clone(&self.world), name.to_owned());
+        let attempt = world.state().github.attempts.len() - 1;
         let id = DeliveryId::new(&*name).expect("a plain name");
         let raw = RawDelivery { id, event: "issues".into(), body: body.as_bytes().to_vec(), received_at: self.clock.now() };
         self.spawn(async move {
             if store.receive(&raw).await.is_ok() {
-                world.state().books.accepted.insert(name);
+                let mut state = world.state();
+                state.books.accepted.insert(name);
+                let now = state.now();
+                let attempt = &mut state.github.attempts[attempt];
+                attempt.is_taken = now.duration_since(attempt.at) <= DELIVERY_TIMEOUT;
             }
         });
     }

@@ -6,14 +6,23 @@ use super::books::Books;
 use super::workshop::POISONED;
 use super::world::BEGINNING_MS;
 
-/// Something that GitHub tells until it is acknowledged, and now and then once more.
+/// Something that GitHub tells once, again when it is asked to, and now and then once more by itself.
 pub(super) struct Delivery {
     pub(super) name: String,
     pub(super) body: String,
-    pub(super) due_ms: i64,
+    /// When it is told next, as far as that is known.
+    pub(super) due_ms: Option<i64>,
     /// How often it is told again when it was acknowledged.
     pub(super) n_again: u32,
+    /// How often it was told.
+    pub(super) n_told: usize,
     pub(super) is_done: bool,
+}
+
+impl Delivery {
+    pub(super) fn new(name: String, body: String, due_ms: i64, n_again: u32) -> Self {
+        Self { name, body, due_ms: Some(due_ms), n_again, n_told: 0, is_done: false }
+    }
 }
 
 /// Processes with their workers, and deliveries.
@@ -35,7 +44,7 @@ fn later(rng: &mut fastrand::Rng, at_ms: i64, seconds: std::ops::Range<i64>) -> 
 
 impl Scene {
     pub(super) fn of(rng: &mut fastrand::Rng, books: &mut Books) -> Self {
-        const SHAPES: [&[usize]; 6] = [&[1], &[2], &[1, 1], &[1, 1], &[1, 1, 1], &[1, 2]];
+        const SHAPES: [&[usize]; 7] = [&[1], &[2], &[1, 1], &[1, 1], &[1, 1, 1], &[1, 2], &[0, 1]];
         let mut scene = Self {
             n_workers: SHAPES[rng.usize(..SHAPES.len())],
             deliveries: Vec::new(),
@@ -49,6 +58,13 @@ impl Scene {
             if rng.u8(..3) == 0 {
                 // The same happening under another name.
                 scene.told(rng, format!("{issue}-asked-too"), format!("asked {issue} {issue}01 {asked_at}"), asked_at);
+            }
+            if issue != POISONED.0 && rng.u8(..4) == 0 {
+                // Somebody else asks for it too, and both are told of at almost the same time.
+                let (asked_at, told_at) = (asked_at + 1, scene.deliveries.last().and_then(|delivery| delivery.due_ms));
+                scene.told(rng, format!("{issue}-asked-by-two"), format!("asked {issue} {issue}03 {asked_at}"), asked_at);
+                let due_ms = told_at.map(|told_at| later(rng, told_at, -1..1));
+                scene.deliveries.last_mut().expect("it was told").due_ms = due_ms;
             }
             if issue != POISONED.0 && rng.u8(..5) == 0 {
                 let closed_at = later(rng, asked_at, 1..60);
@@ -67,6 +83,6 @@ impl Scene {
         // What is told late is told in another order than it happened.
         let seconds = if rng.u8(..4) == 0 { 0..90 } else { 0..3 };
         let (due_ms, n_again) = (later(rng, at_ms, seconds), rng.u32(0..=2));
-        self.deliveries.push(Delivery { name, body, due_ms, n_again, is_done: false });
+        self.deliveries.push(Delivery::new(name, body, due_ms, n_again));
     }
 }

@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 
+use patchwright::forge::Attempt;
 use patchwright::store::{Lease, Store as _};
 use patchwright::workspace::Workspaces;
+use patchwright_domain::event::DeliveryId;
 
 use super::books::Holder;
 use super::end;
 use super::guards::Guard;
 use super::process::Process;
-use super::scene::Scene;
+use super::scene::{Delivery, Scene};
 use super::store::at_once;
-use super::world::World;
+use super::world::{Answer, World};
 
 /// How many moves a schedule may have; one that needs more does not come to an end.
-const MOVES_MAX: u32 = 20_000;
+const MOVES_MAX: u32 = 10_000;
 /// How long a process that was told to stop may take, as `service` has it.
 const STOP_TIMEOUT_MS: i64 = 8_000;
+
+/// How often a delivery is told that nobody takes before a sweep gives it up, and somebody sends it by hand.
+const TOLD_MAX: usize = 5;
 
 /// Where a process runs, or from when on it runs again.
 enum Place {
@@ -95,6 +100,7 @@ impl Schedule<'_> {
     /// Makes one move, where anything moves without the time.
     fn move_something(&mut self) -> bool {
         self.bury();
+        self.deliver_what_is_due();
         self.grant_a_wish() || self.go_wrong() || self.move_a_call()
     }
 
@@ -114,6 +120,7 @@ impl Schedule<'_> {
         let books = &state.books;
         state.is_quiet()
             && books.accepted.is_subset(&books.decided)
+            && books.stored.is_subset(&books.decided)
             && books.jobs.len() == books.completed.len()
             && self.places.iter().all(is_idle)
     }
@@ -185,14 +192,14 @@ impl Schedule<'_> {
         self.n_faults_left -= 1;
         match self.rng.u8(..8) {
             0..3 => {
-                self.world.state().books.n_faults += 1;
+                self.world.state().books.fault(true);
                 self.end(number, "dies");
             }
             3..6 => {
                 let until_ms = now_ms + self.rng.i64(5_000..150_000);
                 process.frozen_until_ms = Some(until_ms);
                 let mut state = self.world.state();
-                state.books.n_faults += 1;
+                state.books.fault(true);
                 if state.removed == Some(Guard::ClocksGoOn) {
                     state.behind_ms[number] += until_ms - now_ms;
                 }
@@ -202,7 +209,7 @@ impl Schedule<'_> {
                 self.world.state().tell(|| format!("p{number} is told to stop"));
                 process.stop(now_ms + STOP_TIMEOUT_MS);
                 // A stop that takes too long is a death.
-                self.world.state().books.n_faults += 1;
+                self.world.state().books.fault(true);
             }
         }
         true
@@ -234,22 +241,30 @@ impl Schedule<'_> {
             state.forget(index);
             return true;
         }
-        if self.n_faults_left > 0 && draw < 12 {
-            self.n_faults_left -= 1;
-            state.books.n_faults += 1;
-            if draw < 6 {
+        let kind = pending.kind;
+        let is_fault = self.n_faults_left > 0 && draw < if kind.is_to_github() && !pending.has_arrived { 16 } else { 12 };
+        self.n_faults_left -= u32::from(is_fault);
+        match draw {
+            0..6 if is_fault => {
+                state.books.fault(!kind.is_to_github());
                 state.hold(index);
-            } else {
+            }
+            6..12 if is_fault => {
+                state.books.fault(kind.keeps_the_job());
                 if draw < 9 {
                     state.arrive(index);
                 }
-                state.answer(index, true);
+                state.answer(index, Answer::Lost);
             }
-        } else if draw < 40 && !pending.has_arrived {
-            state.arrive(index);
-        } else {
-            state.arrive(index);
-            state.answer(index, false);
+            _ if is_fault => {
+                state.books.fault(false);
+                state.answer(index, Answer::Limited);
+            }
+            0..40 if !pending.has_arrived => state.arrive(index),
+            _ => {
+                state.arrive(index);
+                state.answer(index, Answer::Result);
+            }
         }
         drop(state);
         self.move_spawned();
@@ -269,7 +284,7 @@ impl Schedule<'_> {
                 Place::Down { until_ms } => due.push(*until_ms),
             }
         }
-        due.extend(self.scene.deliveries.iter().filter(|delivery| !delivery.is_done).map(|delivery| delivery.due_ms));
+        due.extend(self.scene.deliveries.iter().filter(|delivery| !delivery.is_done).filter_map(|delivery| delivery.due_ms));
         let to_ms = due.into_iter().min().unwrap_or(now_ms + 1_000).max(now_ms);
         let overdue = self.world.state().overdue(to_ms);
         if let Some(index) = overdue {
@@ -286,7 +301,7 @@ impl Schedule<'_> {
         let mut state = self.world.state();
         state.arrive(index);
         if state.pending(index).is_awaited {
-            state.answer(index, false);
+            state.answer(index, Answer::Result);
         } else {
             state.forget(index);
         }
@@ -312,16 +327,40 @@ impl Schedule<'_> {
         }
     }
 
+    /// Deliveries come whatever else is under way.
+    fn deliver_what_is_due(&mut self) {
+        let now_ms = self.now_ms();
+        let is_due = |delivery: &Delivery| !delivery.is_done && delivery.due_ms.is_some_and(|due_ms| due_ms <= now_ms);
+        if self.scene.deliveries.iter().any(is_due) {
+            self.deliver(now_ms);
+        }
+    }
+
     fn deliver(&mut self, now_ms: i64) {
-        let accepted = self.world.state().books.accepted.clone();
+        let mut state = self.world.state();
+        let wanted = std::mem::take(&mut state.github.wanted_again);
         for delivery in self.scene.deliveries.iter_mut().filter(|delivery| !delivery.is_done) {
-            let is_accepted = accepted.contains(&delivery.name);
+            let is_accepted = state.books.has(&delivery.name);
             delivery.is_done = is_accepted && delivery.n_again == 0;
-            if delivery.is_done || delivery.due_ms > now_ms {
+            if delivery.is_done {
                 continue;
             }
-            delivery.n_again -= u32::from(is_accepted);
-            delivery.due_ms = now_ms + self.rng.i64(1_000..120_000);
+            if wanted.iter().any(|wanted| wanted.as_str() == delivery.name) {
+                delivery.due_ms = Some(now_ms + self.rng.i64(100..10_000));
+            }
+            let is_told_again = is_accepted || delivery.n_told >= TOLD_MAX;
+            if delivery.due_ms.is_none() && is_told_again {
+                delivery.n_again -= u32::from(is_accepted);
+                delivery.due_ms = Some(now_ms + self.rng.i64(1_000..120_000));
+            }
+            if delivery.due_ms.is_none_or(|due_ms| due_ms > now_ms) {
+                continue;
+            }
+            (delivery.due_ms, delivery.n_told) = (None, delivery.n_told + 1);
+            let (number, at) = (state.github.attempts.len() as u64 + 1, state.now());
+            let id = DeliveryId::new(&*delivery.name).expect("a plain name");
+            state.github.attempts.push(Attempt { number, delivery: id, at, is_taken: false });
+            state.tell(|| format!("GitHub tells {}: {}", delivery.name, delivery.body));
             let open = self.places.iter_mut().filter_map(|place| match place {
                 Place::Running(process) if process.ends_at_ms.is_none() => Some(process),
                 Place::Running(_) | Place::Down { .. } => None,
@@ -331,8 +370,9 @@ impl Schedule<'_> {
                 continue;
             }
             let chosen = self.rng.usize(..open.len());
-            self.world.state().tell(|| format!("GitHub tells {}: {}", delivery.name, delivery.body));
+            drop(state);
             open[chosen].take(&delivery.name, &delivery.body);
+            state = self.world.state();
         }
     }
 }

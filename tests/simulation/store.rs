@@ -10,15 +10,14 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
 use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
-use patchwright_domain::effect::Effect;
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use patchwright_domain::policy::Decision;
 
 use super::books::Holder;
-use super::github;
 use super::guards::Guard;
+use super::without;
 use super::world::{Kind, State, World};
 
 /// The store as one process reaches it.
@@ -53,7 +52,7 @@ impl WorldStore {
         arrival: impl FnOnce(&mut State) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
         let answer = self.world.call(self.process, kind, what, arrival).await;
-        answer.unwrap_or_else(|| Err(StoreError::Unavailable("no answer".into())))
+        answer.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer".into())))
     }
 }
 
@@ -66,7 +65,11 @@ impl Store for WorldStore {
             Kind::Store,
             || what,
             move |state| {
+                if state.does_without(Guard::DeliveriesAreDurable, 64) {
+                    return Ok(Received::Stored);
+                }
                 let received = at_once(state.store.receive(&delivery))?;
+                state.books.stored.insert(delivery.id.as_str().to_owned());
                 if received == Received::Known && state.removed == Some(Guard::DeliveriesAreStoredOnce) {
                     delivery.id = DeliveryId::new(format!("{}-{}", delivery.id, state.rng.u64(..))).expect("a plain name");
                     return at_once(state.store.receive(&delivery));
@@ -89,7 +92,15 @@ impl Store for WorldStore {
 
     async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
         let delivery = delivery.clone();
-        self.ask(Kind::Store, || "put a decision off".into(), move |state| at_once(state.store.postpone(&delivery, until))).await
+        let postponed = self.ask(
+            Kind::Store,
+            || "put a decision off".into(),
+            move |state| {
+                let n_times = at_once(state.store.postpone(&delivery, until))?;
+                Ok(if state.removed == Some(Guard::DecisionsArePutOff) { u32::MAX } else { n_times })
+            },
+        );
+        postponed.await
     }
 
     async fn decide(&self, delivery: &DeliveryId, decision: &Decision, now: Timestamp) -> Result<Decided, StoreError> {
@@ -99,13 +110,11 @@ impl Store for WorldStore {
             Kind::Store,
             || what,
             move |state| {
-                if let Decision::Start { spec, .. } = &mut decision
-                    && state.removed == Some(Guard::JobsAreNamedByTheirKey)
-                {
-                    let issue = spec.task.issue().expect("all tasks are about issues");
-                    spec.key = JobKey::of_comment(&spec.repo, issue, state.rng.u64(..));
-                }
+                without::guards_of_a_decision(state, &mut decision);
                 let decided = at_once(state.store.decide(&delivery, &decision, now))?;
+                if decided == Decided::Before {
+                    without::decided_once(state, &decision, now)?;
+                }
                 state.books.decided.insert(delivery.as_str().to_owned());
                 if let (Decision::Start { spec, .. }, Decided::Stored) = (decision, &decided) {
                     state.books.jobs.push(*spec);
@@ -129,8 +138,13 @@ impl Store for WorldStore {
     }
 
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
-        self.ask(Kind::Store, || format!("look for jobs of #{issue}"), move |state| at_once(state.store.open_jobs(repo, issue)))
-            .await
+        let open = move |state: &mut State| {
+            if state.removed == Some(Guard::IssuesHaveOneWorker) {
+                return Ok(without::open_jobs_wherever(state, issue));
+            }
+            at_once(state.store.open_jobs(repo, issue))
+        };
+        self.ask(Kind::Store, || format!("look for jobs of #{issue}"), open).await
     }
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {
@@ -150,10 +164,15 @@ impl Store for WorldStore {
                 // Who looks from behind all leases sees none.
                 let is_blind = state.removed == Some(Guard::LeasesAreExclusive);
                 let seen_from = if is_blind { now + SignedDuration::from_hours(1) } else { now };
+                without::reservations_that_outlive(state);
                 let claim = at_once(state.store.claim(&worker, seen_from, lease, lanes))?;
                 if let Some(claim) = &claim {
                     let (job, holder) = (claim.lease.job().clone(), Holder { fence: claim.lease.fence(), process, until_ms });
                     state.tell(|| format!("p{process} has job {job} as claim {}", holder.fence));
+                    if let Some(other) = state.books.beside(&job, state.now_ms()) {
+                        let rule = format!("{job} has a worker while {other}, of the same issue, has one");
+                        state.violate(rule);
+                    }
                     state.books.held.insert(job.clone(), holder);
                     state.books.holders.insert(job, holder);
                 }
@@ -166,9 +185,12 @@ impl Store for WorldStore {
     async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError> {
         let lease = copy(lease);
         self.ask(
-            Kind::Store,
+            Kind::Tenure,
             || "renew the lease".into(),
             move |state| {
+                if state.removed == Some(Guard::LeasesAreRenewed) {
+                    return Ok(());
+                }
                 let renewed = at_once(state.store.renew(&lease, now, duration));
                 if renewed.is_ok()
                     && let Some(holder) = state.books.held.get_mut(lease.job())
@@ -189,24 +211,13 @@ impl Store for WorldStore {
             || what,
             move |state| {
                 let job = lease.job().clone();
-                if state.removed == Some(Guard::EffectsAreJournaledFirst)
-                    && let EntryKind::PublishPlanned { effects, .. } = &kind
-                {
-                    for effect in effects {
-                        if let Effect::PushBranch { branch, commit, .. } = effect {
-                            github::arrived(state, &job, effect);
-                            state.github.branches.insert(branch.clone(), commit.clone());
-                        }
-                    }
-                }
-                let is_forgotten = state.removed == Some(Guard::EntriesAreDurable)
-                    && matches!(kind, EntryKind::PublishPlanned { .. })
-                    && state.rng.u8(..) < 64;
-                if is_forgotten {
-                    return forgotten(state, &lease, seen, kind, now);
+                without::effects_that_are_journaled_first(state, &job, &kind);
+                if matches!(kind, EntryKind::PublishPlanned { .. }) && state.does_without(Guard::EntriesAreDurable, 64) {
+                    return without::durable_entries(state, &job, seen, kind, now);
                 }
                 let is_end = matches!(kind, EntryKind::Completed { .. });
-                let entries = at_once(state.store.append(&counted(state, &lease), seen, kind, now))?;
+                let mut entries = at_once(state.store.append(&counted(state, &lease), seen, kind, now))?;
+                without::cancels_that_are_heard(state, &mut entries);
                 if state.books.holders.get(&job).is_some_and(|holder| holder.fence != lease.fence()) {
                     state.violate(format!("a worker without the lease wrote to the journal of {job}"));
                 }
@@ -228,9 +239,12 @@ impl Store for WorldStore {
     async fn release(&self, lease: Lease, not_before: Timestamp) -> Result<(), StoreError> {
         let job = lease.job().clone();
         let released = self.ask(
-            Kind::Store,
+            Kind::Tenure,
             || "hand the job back".into(),
             move |state| {
+                if state.removed == Some(Guard::JobsAreHandedBack) {
+                    return Err(StoreError::LeaseLost { job });
+                }
                 let released = at_once(state.store.release(counted(state, &lease), not_before));
                 if released.is_ok() {
                     state.books.held.remove(&job);
@@ -247,7 +261,13 @@ impl Store for WorldStore {
         let job = job.clone();
         self.ask(Kind::Store, || format!("look at job {job}"), {
             let job = job.clone();
-            move |state| at_once(state.store.job(&job))
+            move |state| {
+                let (mut spec, job) = at_once(state.store.job(&job))?;
+                if state.removed == Some(Guard::ClosesStopWhatWasAskedForBefore) {
+                    spec.requested_at = Timestamp::MIN;
+                }
+                Ok((spec, job))
+            }
         })
         .await
     }
@@ -308,13 +328,4 @@ impl Store for WorldStore {
     fn signals(&self) -> &Signals {
         &self.signals
     }
-}
-
-/// Acknowledges an entry and keeps nothing of it.
-fn forgotten(state: &mut State, lease: &Lease, seen: u32, kind: EntryKind, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
-    let mut entries = at_once(state.store.journal(lease.job(), 0))?;
-    let last = entries.last().expect("a claim is there");
-    let (entry, _) = Entry::write(last.seq + 1, now, last.digest, kind);
-    entries.push(entry);
-    Ok(entries.into_iter().filter(|entry| entry.seq >= seen).collect())
 }

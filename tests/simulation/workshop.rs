@@ -12,7 +12,8 @@ use patchwright::worker::solve::{self, Solve};
 use patchwright::worker::workshop::Workshop;
 use patchwright::worker::{Answer, Progress, StepError, Tools};
 use patchwright::workspace::WorkspaceError;
-use patchwright_domain::demands::Isolation;
+use patchwright_domain::demands::{Demands, Isolation};
+use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::effect::Effect;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobSpec, Usage};
@@ -23,8 +24,8 @@ use patchwright_domain::turn::Closing;
 use tokio::sync::mpsc;
 
 use super::github::WorldForge;
+use super::without;
 use super::world::World;
-use crate::attestation::plan;
 
 /// What a turn uses, in tokens, and the most that is reserved for it.
 const TURN_TOKENS: u64 = 300;
@@ -47,6 +48,19 @@ fn evidence(code: i32) -> Evidence {
         output: Digest::of(said.as_bytes()),
         excerpt: said.into(),
         results: None,
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        source: "cargo".into(),
+        setup: None,
+        test: Some("cargo test".into()),
+        runner: None,
+        checks: Vec::new(),
+        decided_by: Vec::new(),
+        droppings: Vec::new(),
+        demands: Demands::default(),
     }
 }
 
@@ -153,6 +167,9 @@ impl Workshop for WorldWorkshop {
         commit: &CommitId,
         _pack: Vec<u8>,
     ) -> Result<(), StepError> {
+        if without::publishing_to_its_end(&self.world.state(), &spec.id()) {
+            return Ok(());
+        }
         let (branch, commit) = (branch.to_owned(), commit.clone());
         let effect = Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: Digest::of(b"pack") };
         let is_ours = self.forge.change(spec.id(), &effect, move |state| {

@@ -55,6 +55,8 @@ pub(super) struct State {
 pub(super) enum Kind {
     /// A look for work in the store.
     Idle,
+    /// What a worker keeps its job by, or gives it back.
+    Tenure,
     /// Anything else that the store is asked.
     Store,
     /// A request to GitHub.
@@ -66,12 +68,39 @@ pub(super) enum Kind {
 impl Kind {
     /// How long such a call may be under way; behind that it has arrived or never does. The store refuses what comes too late;
     /// GitHub does not, and there half of a lease must be enough.
-    pub(super) fn under_way_max_ms(self) -> i64 {
+    fn under_way_max_ms(self, removed: Option<Guard>) -> i64 {
         match self {
-            Self::Idle | Self::Store => 150_000,
-            Self::GitHub | Self::Beside => 30_000,
+            Self::GitHub | Self::Beside if removed != Some(Guard::RequestsEndInTime) => 30_000,
+            Self::Idle | Self::Tenure | Self::Store | Self::GitHub | Self::Beside => 150_000,
         }
     }
+
+    /// Whether a worker may lose its job where no answer comes to such a call; behind any other it hands it back.
+    pub(super) fn keeps_the_job(self) -> bool {
+        match self {
+            Self::Idle | Self::Tenure => true,
+            Self::Store | Self::GitHub | Self::Beside => false,
+        }
+    }
+
+    /// Whether it goes to GitHub, which may want to be asked later.
+    pub(super) fn is_to_github(self) -> bool {
+        match self {
+            Self::GitHub | Self::Beside => true,
+            Self::Idle | Self::Tenure | Self::Store => false,
+        }
+    }
+}
+
+/// What a caller is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// What came of it.
+    Result,
+    /// Nothing: nobody knows what came of it.
+    Lost,
+    /// That there were too many requests: nothing came of it.
+    Limited,
 }
 
 /// What happens when a call arrives.
@@ -88,8 +117,8 @@ struct Call {
     held_until_ms: i64,
     /// What happens when it arrives; none once it has.
     arrival: Option<Arrival>,
-    /// Whether the answer is there, and whether it was lost.
-    answer: Option<bool>,
+    /// The answer, once it is there.
+    answer: Option<Answer>,
     /// Who waits for the answer; nobody where the caller is gone.
     waker: Option<Waker>,
 }
@@ -102,6 +131,7 @@ struct Timer {
 
 /// What may be done next with a call.
 pub(super) struct Pending {
+    pub(super) kind: Kind,
     pub(super) has_arrived: bool,
     pub(super) is_awaited: bool,
 }
@@ -131,7 +161,7 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a call; its answer is `None` where nobody knows what became of it.
+    /// Sends a call.
     pub(super) fn call<R: Send + 'static>(
         self: &Arc<Self>,
         process: usize,
@@ -161,6 +191,11 @@ impl State {
     fn id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// Whether this guard is taken away and is missing now, in so many of 256 cases.
+    pub(super) fn does_without(&mut self, guard: Guard, of_256: u8) -> bool {
+        self.removed == Some(guard) && self.rng.u8(..) < of_256
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -197,12 +232,13 @@ impl State {
 
     pub(super) fn pending(&self, index: usize) -> Pending {
         let call = &self.calls[index];
-        Pending { has_arrived: call.arrival.is_none(), is_awaited: call.waker.is_some() }
+        Pending { kind: call.kind, has_arrived: call.arrival.is_none(), is_awaited: call.waker.is_some() }
     }
 
     /// The first call that must arrive or be lost before this moment.
     pub(super) fn overdue(&self, by_ms: i64) -> Option<usize> {
-        self.calls.iter().position(|call| call.answer.is_none() && call.sent_ms + call.kind.under_way_max_ms() <= by_ms)
+        let ends_ms = |call: &Call| call.sent_ms + call.kind.under_way_max_ms(self.removed);
+        self.calls.iter().position(|call| call.answer.is_none() && ends_ms(call) <= by_ms)
     }
 
     /// The calls that may move now; those that are answered wait for their caller alone.
@@ -214,7 +250,7 @@ impl State {
     /// Keeps a call on its way for a part of the longest time that it may take.
     pub(super) fn hold(&mut self, index: usize) {
         let call = &mut self.calls[index];
-        let end_ms = call.sent_ms + call.kind.under_way_max_ms();
+        let end_ms = call.sent_ms + call.kind.under_way_max_ms(self.removed);
         if call.held_until_ms > call.sent_ms || end_ms <= self.now_ms {
             return;
         }
@@ -240,12 +276,17 @@ impl State {
         }
     }
 
-    pub(super) fn answer(&mut self, index: usize, is_lost: bool) {
+    pub(super) fn answer(&mut self, index: usize, answer: Answer) {
         let call = &mut self.calls[index];
-        call.answer = Some(is_lost);
+        call.answer = Some(answer);
         let (process, kind, what, waker) = (call.process, call.kind, call.what.clone(), call.waker.take());
-        if kind != Kind::Idle || is_lost {
-            self.tell(|| format!("p{process} {}: {what}", if is_lost { "gets no answer" } else { "is answered" }));
+        if kind != Kind::Idle || answer != Answer::Result {
+            let how = match answer {
+                Answer::Result => "is answered",
+                Answer::Lost => "gets no answer",
+                Answer::Limited => "is told to come back later",
+            };
+            self.tell(|| format!("p{process} {how}: {what}"));
         }
         if let Some(waker) = waker {
             waker.wake();
@@ -274,6 +315,15 @@ impl State {
     }
 }
 
+/// Why a call has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// Nobody knows what came of it.
+    Lost,
+    /// There were too many requests; nothing came of it.
+    Limited,
+}
+
 /// Waits for the answer to a call.
 pub(super) struct Answering<R> {
     world: Arc<World>,
@@ -283,20 +333,24 @@ pub(super) struct Answering<R> {
 }
 
 impl<R> Future for Answering<R> {
-    type Output = Option<R>;
+    type Output = Result<R, Unanswered>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<R>> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<R, Unanswered>> {
         let world = Arc::clone(&self.world);
         let mut state = world.state();
         let index = state.calls.iter().position(|call| call.id == self.id).expect("a call stays until it is answered");
-        let Some(is_lost) = state.calls[index].answer else {
+        let Some(answer) = state.calls[index].answer else {
             state.calls[index].waker = Some(context.waker().clone());
             return Poll::Pending;
         };
         state.calls.remove(index);
         self.is_done = true;
         let result = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Poll::Ready(result.filter(|_| !is_lost))
+        Poll::Ready(match answer {
+            Answer::Result => result.ok_or(Unanswered::Lost),
+            Answer::Lost => Err(Unanswered::Lost),
+            Answer::Limited => Err(Unanswered::Limited),
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! that a budget is used up would be false, and would be published; so the job is taken up again once its lease is over,
 //! as after every other failure of the store.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -105,8 +106,19 @@ impl Meter for LedgerMeter<'_> {
     }
 
     async fn settle(&self, _reserved: Reservation, used: Reservation) {
-        let used = spending(used);
-        self.patiently(|| self.store.settle(self.lease, used)).await;
+        let (used, n_tries) = (spending(used), AtomicU32::new(0));
+        let settle = || -> BoxFuture<'_, Result<(), StoreError>> {
+            let is_repeated = n_tries.fetch_add(1, Ordering::Relaxed) > 0;
+            let settled = self.store.settle(self.lease, used);
+            Box::pin(async move {
+                match settled.await {
+                    // An earlier try has arrived, and its answer has not.
+                    Err(StoreError::Unknown { .. }) if is_repeated => Ok(()),
+                    settled => settled,
+                }
+            })
+        };
+        self.patiently(settle).await;
     }
 }
 
