@@ -29,6 +29,7 @@ use super::{
     Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
 };
 use address::Address;
+use deliveries::Waiting;
 use jobs::Taken;
 use schema::{Kind, Migration, Schema, State};
 use writers::Writers;
@@ -255,7 +256,11 @@ impl Store for PostgresStore {
     }
 
     async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-        self.run(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await
+        let Waiting { sound, broken } = self.ask(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await?;
+        if !broken.is_empty() {
+            self.run(move |tx| Box::pin(deliveries::give_up(tx, broken, now))).await?;
+        }
+        Ok(sound)
     }
 
     async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {

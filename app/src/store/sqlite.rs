@@ -307,6 +307,7 @@ impl Store for SqliteStore {
     async fn put_artifact(&self, bytes: Vec<u8>, now: Timestamp) -> Result<Digest, StoreError> {
         let digest = Digest::of(&bytes);
         self.run(move |tx| {
+            // Of a row that is there SQLite writes the pages that differ: the last one, and the index's.
             let sql = "INSERT INTO artifact (digest, bytes, kept_at) VALUES (?1, ?2, ?3)
                        ON CONFLICT DO UPDATE SET kept_at = max(kept_at, excluded.kept_at)";
             tx.prepare_cached(sql)?.execute((digest.to_string(), bytes, milliseconds(now)))?;

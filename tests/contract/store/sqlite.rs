@@ -267,3 +267,24 @@ async fn a_store_that_cannot_write_promises_nothing() {
     store.check().await.expect("the store can be written to again");
     store.decide(&id("a"), &Decision::ignore("nothing"), at(1)).await.expect("it is there");
 }
+
+/// What the log of what is written grows by, as long as nobody lets it begin anew.
+#[tokio::test]
+async fn bytes_that_are_kept_again_are_not_written_again() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    let bytes: Vec<u8> = (0..1_u32 << 20).flat_map(u32::to_le_bytes).collect();
+    let reader = rusqlite::Connection::open(&disk.file).expect("the file is a database");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM artifact").expect("the statement is well-formed");
+    let log = || std::fs::metadata(disk.file.with_extension("db-wal")).expect("it is there").len();
+    let mut grown = Vec::new();
+    for seconds in [1, 2] {
+        let before = log();
+        store.put_artifact(bytes.clone(), at(seconds)).await.expect("the store takes it");
+        grown.push(log() - before);
+    }
+    assert!(grown[0] > 4 << 20 && grown[1] < 64 << 10, "{grown:?}");
+    let seen = reader.query_row("SELECT count(*) FROM artifact", [], |row| row.get::<_, i64>(0));
+    assert_eq!(seen.expect("it can be read"), 0, "what was read is of before, so the log was not begun anew");
+    assert_eq!(counted(&disk.file, &format!("SELECT count(*) FROM artifact WHERE kept_at = {}", at(2).as_millisecond())), 1);
+}
