@@ -13,6 +13,7 @@ use crate::support::pipeline::{SAMPLE, mends};
 mod bare;
 mod interrupted;
 mod killed;
+mod listing;
 mod modes;
 mod ownership;
 mod sandbox;

@@ -55,7 +55,7 @@ pub(super) async fn undecided(tx: &mut PgConnection, now: Timestamp, count: u32)
 pub(super) async fn give_up(tx: &mut PgConnection, broken: Vec<(DeliveryId, String)>, now: Timestamp) -> Result<(), StoreError> {
     for (id, because) in broken {
         tracing::error!(delivery.id = %id, "a delivery is given up: {because}");
-        decide(tx, &id, Decision::ignore(because), now).await?;
+        decide(tx, &id, Decision::give_up(because), now).await?;
     }
     Ok(())
 }
@@ -103,7 +103,7 @@ pub(super) async fn decide(
             cancel(tx, &keys, &because, now).await?;
             (Decision::Cancel { keys, because }, Decided::Stored)
         }
-        Decision::Ignore { because } => (Decision::Ignore { because }, Decided::Stored),
+        ignored @ Decision::Ignore { .. } => (ignored, Decided::Stored),
     };
     settle(tx, id, &decision).await?;
     Ok(decided)
