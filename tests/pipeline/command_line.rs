@@ -19,6 +19,7 @@ mod ownership;
 mod sandbox;
 mod schema;
 mod service;
+mod survives;
 
 /// What a command left: exit code, standard output, standard error.
 struct Ended {
