@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use patchwright::sandbox::kubernetes::cluster::Access;
 use patchwright::sandbox::kubernetes::{KubernetesSandbox, KubernetesSettings};
+use patchwright::sandbox::stamps::{Kind, Look};
 use patchwright::sandbox::{Command, Executor, Limits, Output, Profile, Refusal, Sandbox, SandboxError, Tree};
 use patchwright_domain::excerpt::search::Search;
 use patchwright_domain::patch::FileState;
@@ -126,6 +127,30 @@ async fn a_workspace_goes_in_commands_run_and_it_comes_out() {
     place.run("rm -r made").await;
     assert!(!place.executor.collect().await.unwrap().join("made").exists());
     assert_eq!(fs::read_dir(place.workspace.path()).unwrap().count(), 1);
+    check_objects(&place.double);
+}
+
+/// What a command has changed and put back, seen by this program in the Pod; nothing of it is carried out for that.
+#[tokio::test]
+async fn what_was_changed_in_a_pod_is_seen_there() {
+    let mut place = Place::new().await;
+    place.run("mkdir -p made/deep target .git; echo x > made/deep/file; echo x > target/built; echo x > .git/config").await;
+    let look = Look { left_out: ["target".to_owned()].into(), ..Look::default() };
+    let before = place.executor.stamps(&look).await.unwrap();
+    assert!(before.is_whole);
+    let kinds: Vec<_> = before.entries.iter().map(|(path, stamp)| (path.as_str(), stamp.kind)).collect();
+    use Kind::{File, Folder, Link};
+    let src = [("run.sh", File), ("src", Folder), ("src/lib.rs", File)];
+    assert_eq!(kinds[..5], [("", Folder), ("link", Link), ("made", Folder), ("made/deep", Folder), ("made/deep/file", File)]);
+    assert_eq!(kinds[5..], src);
+    assert_eq!(place.executor.stamps(&look).await.unwrap(), before, "looking changes nothing");
+    place.run("cp -p run.sh kept; echo 'exit 0' > run.sh; cat kept > run.sh; touch -r kept run.sh; rm kept").await;
+    let after = place.executor.stamps(&look).await.unwrap();
+    let changed: Vec<_> = after.entries.iter().filter(|(path, stamp)| before.entries.get(*path) != Some(stamp)).collect();
+    assert_eq!(changed.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["", "run.sh"]);
+    place.double.faults.lock().unwrap().says = Some(b"\0\0\0\x06\"done\"".to_vec());
+    let unexpected = place.executor.stamps(&look).await.unwrap_err();
+    assert!(format!("{:#}", anyhow::Error::from(unexpected)).contains("this is no answer to what was asked"));
     check_objects(&place.double);
 }
 

@@ -12,6 +12,7 @@ mod apply_patch;
 mod assemble;
 mod demo;
 mod doctor;
+mod explain;
 mod giving;
 mod in_pod;
 mod interruption;
@@ -92,6 +93,12 @@ enum Command {
     /// Look at what a server has kept of its jobs
     #[command(subcommand)]
     Jobs(jobs::Arguments),
+    /// Say what became of a delivery or a job, or which deliveries nobody could decide on
+    ///
+    /// A delivery that could not be read, or that GitHub did not answer for in many tries, is given up: nothing comes of it, and
+    /// nobody is told. Without an ID these are listed, newest first, each with the reason; who mends that can have GitHub deliver
+    /// it again, under another ID.
+    Explain(explain::Arguments),
     /// Drive a run again from what was recorded of it, and compare the files that it comes to
     ///
     /// The model is not asked: its recorded replies are played. Edits and commands are real, in the same sandbox. Exit code 1
@@ -200,6 +207,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Prove(arguments) => interruptible(prove::prove(arguments)),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Jobs(arguments) => interruptible(jobs::jobs(arguments)),
+        Command::Explain(arguments) => interruptible(explain::explain(arguments)),
         Command::Replay(arguments) => interruptible(replay::replay(arguments)),
         Command::Doctor(arguments) => interruptible(doctor::doctor(arguments)),
         Command::Sandbox(arguments) => interruptible(sandbox::sandbox(arguments)),

@@ -104,7 +104,7 @@ impl Intake {
     async fn decision(&self, delivery: &RawDelivery) -> Result<Decision, Undecided> {
         let event = match self.forge.parse(delivery) {
             Ok(event) => event,
-            Err(because) => return Ok(Decision::Ignore { because }),
+            Err(because) => return Ok(Decision::ignore(because)),
         };
         if let Err(decision) = policy::glance(&event, &self.deployment) {
             return Ok(*decision);
@@ -145,16 +145,16 @@ impl Intake {
             // What cannot be stored of this one must not keep the others waiting.
             Undecided::Store(StoreError::Corrupt(problem)) => {
                 tracing::error!("a delivery cannot be decided: {problem}");
-                return Ok(Some(Decision::ignore(format!("it cannot be decided: {problem}"))));
+                return Ok(Some(Decision::give_up(format!("it cannot be decided: {problem}"))));
             }
             Undecided::Store(error) => return Err(StoreError::Unavailable(error.to_string())),
             Undecided::Forge(ForgeError::Denied { remedy, .. }) => {
                 warn!(error = %error, remedy, "a delivery cannot be decided");
-                return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}; {remedy}"))));
+                return Ok(Some(Decision::give_up(format!("what is needed to decide cannot be fetched: {error}; {remedy}"))));
             }
             Undecided::Forge(ForgeError::Rejected { .. }) => {
                 warn!(error = %error, "a delivery cannot be decided");
-                return Ok(Some(Decision::ignore(format!("what is needed to decide cannot be fetched: {error}"))));
+                return Ok(Some(Decision::give_up(format!("what is needed to decide cannot be fetched: {error}"))));
             }
             Undecided::Forge(ForgeError::RateLimited { retry_after }) => *retry_after,
             Undecided::Forge(ForgeError::Unavailable(_)) => {
@@ -164,7 +164,7 @@ impl Intake {
         let pause = delay::spread(wait.min(PAUSE_MAX), delivery.id.as_str(), 0);
         let until = now.checked_add(pause).unwrap_or(Timestamp::MAX);
         if self.store.postpone(&delivery.id, until).await? > POSTPONED_MAX {
-            return Ok(Some(Decision::ignore(format!("given up after {POSTPONED_MAX} tries: {error}"))));
+            return Ok(Some(Decision::give_up(format!("given up after {POSTPONED_MAX} tries: {error}"))));
         }
         warn!(error = %error, pause_s = pause.as_secs(), "a decision is put off");
         Ok(None)

@@ -132,7 +132,7 @@ async fn ready(State(server): State<Server>) -> (StatusCode, String) {
         Ok(Ok(())) => (StatusCode::OK, "ready\n".into()),
         Ok(Err(error)) => {
             tracing::error!(error = %error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written to; its error is in the log\n".into())
+            (StatusCode::SERVICE_UNAVAILABLE, format!("the store cannot be written to; {}\n", error.told()))
         }
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n".into()),
     }

@@ -18,9 +18,11 @@ use patchwright_domain::policy::Decision;
 use tokio::sync::Notify;
 
 use ledger::{Limits, Reserved, Scope, Spending};
+use listing::{GivenUp, Listed, Wanted};
 
 mod chain;
 pub mod ledger;
+pub mod listing;
 pub mod memory;
 mod packed;
 pub mod postgres;
@@ -48,6 +50,19 @@ pub enum StoreError {
     /// What is stored does not hold together: an operator must look.
     #[error("the store is corrupt: {0}")]
     Corrupt(String),
+}
+
+/// What [`StoreError::Unavailable`] says where there is no room on a disk.
+pub const FULL: &str = "the disk of its database is full";
+
+impl StoreError {
+    /// What everybody may hear who asks whether there is a store; the rest may name hosts and roles.
+    pub fn told(&self) -> &'static str {
+        match self {
+            Self::Unavailable(reason) if reason == FULL => FULL,
+            Self::LeaseLost { .. } | Self::Unknown { .. } | Self::Unavailable(_) | Self::Corrupt(_) => "its error is in the log",
+        }
+    }
 }
 
 /// What became of a delivery that was handed in.
@@ -255,6 +270,19 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unknown`] for no such job.
     async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError>;
 
+    /// The newest of the wanted jobs, newest first: at most `count`, and never more than [`listing::LISTED_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError>;
+
+    /// The newest of the deliveries that nobody could decide on, newest first: at most `count`, and never more than
+    /// [`listing::LISTED_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError>;
+
     /// A job's journal from `seen` on.
     ///
     /// # Errors
@@ -316,7 +344,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn forget(&self, before: Timestamp, count: u32) -> Result<Forgotten, StoreError>;
 
-    /// Whether the store can be written to, for readiness checks.
+    /// Whether the store can be written to, for readiness checks; where it is a file of this machine, by writing to it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -16,6 +16,7 @@ mod deliveries;
 mod jobs;
 mod leases;
 mod ledger;
+mod listing;
 mod postgres;
 mod sqlite;
 

@@ -13,11 +13,13 @@ use crate::support::pipeline::{SAMPLE, mends};
 mod bare;
 mod interrupted;
 mod killed;
+mod listing;
 mod modes;
 mod ownership;
 mod sandbox;
 mod schema;
 mod service;
+mod survives;
 
 /// What a command left: exit code, standard output, standard error.
 struct Ended {

@@ -13,7 +13,7 @@ use crate::support::pipeline::{ISSUE, MAINTAINER, Setup, World};
 const ASKING: &str = "/app/hook/deliveries/*/attempts";
 
 fn sweep(world: &World) -> Sweep {
-    Sweep::new(world.tools.store.clone(), world.tools.forge.clone(), world.clock.clone())
+    Sweep::new(world.tools.store.clone(), world.tools.forge.clone(), world.tools.clock.clone())
 }
 
 async fn swept(world: &World) -> Swept {

@@ -262,18 +262,39 @@ async fn a_worker_that_was_frozen_past_its_lease_writes_nothing_when_it_wakes() 
     site.is_done_once();
 }
 
+/// Waits until the server that takes webhooks at this address says of itself that it is ready, or not, with words that begin so.
+async fn until_ready(server: &mut Process, address: &str, status: u16, words: &str) {
+    let page = address.replace("/webhooks/github", "/readyz");
+    let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
+    let ready = timeout(PATIENCE, async {
+        loop {
+            let answer = client.get(&page).send().await.expect("it serves");
+            let (found, text) = (answer.status().as_u16(), answer.text().await.expect("it is text"));
+            if found == status && text.starts_with(words) {
+                return;
+            }
+            assert!(server.child.try_wait().expect("it is ours").is_none(), "it runs");
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(ready.await.is_ok(), "it does not come to {status}");
+}
+
 /// The database is started again, or fails over: no worker is to blame for that, and no job.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_handed_back_where_the_database_was_gone_for_a_while() {
     let Some(cluster) = cluster().await else { return };
     let site = Site::new(cluster).await;
-    let (_server, address) = site.server().await;
+    let (mut server, address) = site.server().await;
     let (mut worker, store) = (site.worker().await, site.database.open().await);
     let job = site.ask(&address).await;
     until(&site, &store, &job, |journal| n_progress(journal) >= 1).await;
+    until_ready(&mut server, &address, 200, "ready\n").await;
     site.database.shut().await;
+    until_ready(&mut server, &address, 503, "the store ").await;
     worker.says("the job is handed back as soon as the store is there").await;
     site.database.unshut().await;
+    until_ready(&mut server, &address, 200, "ready\n").await;
     let store = site.database.open().await;
     let journal = until(&site, &store, &job, is_over).await;
     let claims = journal.iter().filter_map(|entry| match &entry.kind {

@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
+use patchwright::store::listing::{GivenUp, Listed, Wanted};
 use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
@@ -270,6 +271,15 @@ impl Store for WorldStore {
             }
         })
         .await
+    }
+
+    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+        let wanted = wanted.clone();
+        self.ask(Kind::Store, || "list jobs".into(), move |state| at_once(state.store.jobs(&wanted, count))).await
+    }
+
+    async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {
+        self.ask(Kind::Store, || "list deliveries".into(), move |state| at_once(state.store.given_up(count))).await
     }
 
     async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {

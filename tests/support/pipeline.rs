@@ -13,6 +13,7 @@ use patchwright::agent::toolbox::{NoTools, Toolbox};
 use patchwright::agent::turns::{Backoff, Turns};
 use patchwright::agent::{Agent, Assignment, Solution};
 use patchwright::attestation::Attestor;
+use patchwright::clock::SteadyClock;
 use patchwright::egress::Egress;
 use patchwright::forge::github::{GitHub, GitHubSettings};
 use patchwright::intake::Intake;
@@ -41,7 +42,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::github::APP_ID;
-use clock::{TestClock, WallClock};
+use clock::{Machine, TestClock, WallClock};
 
 pub(crate) mod clock;
 mod elsewhere;
@@ -306,7 +307,7 @@ impl World {
             sandbox: Arc::new(sandbox),
             egress: setup.egress,
             agents,
-            clock: clock.clone(),
+            clock: Arc::new(SteadyClock::over(Machine(clock.clone()))),
             attestor: setup.attestor.map(Arc::new),
             settings: Settings {
                 devcontainer_images: setup.reads_devcontainer.then(|| ["node:*".to_owned()].into()),
@@ -318,11 +319,11 @@ impl World {
         let stop = CancellationToken::new();
         let attestation_key = tools.attestor.as_ref().map(|attestor| attestor.key.public().to_pem().into());
         let (store, forge) = (tools.store.clone(), tools.forge.clone());
-        let server = Server { store, forge, clock: clock.clone(), attestation_key };
+        let server = Server { store, forge, clock: tools.clock.clone(), attestation_key };
         let serving = tokio::spawn(server::serve(listener, server, stop.clone()));
         let deployment = Deployment { app_id: APP_ID, mention: "@codex".into(), budget: setup.budget };
         let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
-        let intake = Intake::new(tools.store.clone(), tools.forge.clone(), clock.clone(), deployment);
+        let intake = Intake::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone(), deployment);
         github.send_webhooks_to(&format!("{url}/webhooks/github"));
         let (title, text) = setup.issue;
         assert_eq!(github.open_issue(repo, REPORTER, title, text).expect("the repository is there"), ISSUE);

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
+use patchwright::store::listing::{GivenUp, Listed, Wanted};
 use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
@@ -74,6 +75,14 @@ impl Store for Forgetful {
     }
 
     async fn job(&self, _: &JobId) -> Result<(JobSpec, JobState), StoreError> {
+        nothing()
+    }
+
+    async fn jobs(&self, _: &Wanted, _: u32) -> Result<Vec<Listed>, StoreError> {
+        nothing()
+    }
+
+    async fn given_up(&self, _: u32) -> Result<Vec<GivenUp>, StoreError> {
         nothing()
     }
 

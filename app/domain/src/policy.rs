@@ -88,6 +88,9 @@ pub enum Decision {
     Ignore {
         /// Why.
         because: String,
+        /// Whether that is for want of a decision: nobody could make one, so that an operator may have to look.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_given_up: bool,
     },
 }
 
@@ -95,13 +98,18 @@ impl Decision {
     /// The reason, for the record.
     pub fn because(&self) -> &str {
         match self {
-            Self::Start { because, .. } | Self::Cancel { because, .. } | Self::Ignore { because } => because,
+            Self::Start { because, .. } | Self::Cancel { because, .. } | Self::Ignore { because, .. } => because,
         }
     }
 
     /// Nothing happens, for this reason.
     pub fn ignore(because: impl Into<String>) -> Self {
-        Self::Ignore { because: because.into() }
+        Self::Ignore { because: because.into(), is_given_up: false }
+    }
+
+    /// Nothing happens, since nobody could decide on it for this reason.
+    pub fn give_up(because: impl Into<String>) -> Self {
+        Self::Ignore { because: because.into(), is_given_up: true }
     }
 }
 
@@ -110,14 +118,14 @@ impl Decision {
 /// # Errors
 /// The decision, where none of the facts could change it.
 pub fn glance(event: &Event, deployment: &Deployment) -> Result<(), Box<Decision>> {
-    trigger::wish(event, deployment).map(|_| ()).map_err(|because| Box::new(Decision::Ignore { because }))
+    trigger::wish(event, deployment).map(|_| ()).map_err(|because| Box::new(Decision::ignore(because)))
 }
 
 /// Decides.
 pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision {
     let wish = match trigger::wish(event, deployment) {
         Ok(wish) => wish,
-        Err(because) => return Decision::Ignore { because },
+        Err(because) => return Decision::ignore(because),
     };
     match wish {
         trigger::Wish::Stop => stop(event, facts),

@@ -12,9 +12,16 @@ use patchwright_domain::turn::output::plain;
 
 use super::{ConfigArguments, Failure, signing, store, terminal};
 
+pub(super) mod list;
+
 /// What is asked.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Arguments {
+    /// List jobs, newest first: who asked for each, where it stands, and why
+    ///
+    /// `--outcome failed` lists those that ended for good without a result of their own. A job that waits is told with what it
+    /// waits for. Deliveries of which nobody could say what they ask for made no job: `patchwright explain` lists them.
+    List(list::Arguments),
     /// Bring out the attestation of what a job has published
     ///
     /// It is the envelope whose digest the pull request names, for `patchwright verify`, also where it is too long for the
@@ -59,6 +66,7 @@ pub(super) struct Attestation {
 pub(super) async fn jobs(arguments: Arguments) -> Result<ExitCode, Failure> {
     terminal::log("warn");
     match arguments {
+        Arguments::List(arguments) => list::list(arguments).await,
         Arguments::Attestation(arguments) => attestation(arguments).await,
         Arguments::Logs(arguments) => logs(arguments).await,
     }

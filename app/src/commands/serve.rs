@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use patchwright::clock::SystemClock;
+use patchwright::clock::{SteadyClock, SystemClock};
 use patchwright::config::Config;
 use patchwright::forge::github::GitHub;
 use patchwright::sandbox::Isolation;
@@ -86,7 +86,7 @@ pub(super) async fn prepare(config: &Config) -> Result<(Arc<Tools>, String), Fai
         sandbox,
         egress: assemble::egress(&config.sandbox.egress)?,
         agents,
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(SteadyClock::over(SystemClock)),
         attestor: attestor.map(Arc::new),
         settings: assemble::settings(config, &slug),
     };

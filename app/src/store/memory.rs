@@ -15,11 +15,13 @@ use patchwright_domain::policy::Decision;
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
+use super::listing::{GivenUp, LISTED_MAX, Listed, Wanted};
 use super::{
     Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, records,
 };
 
 mod ledger;
+mod listing;
 mod retention;
 
 /// A store that forgets everything at the end of the process.
@@ -258,12 +260,15 @@ impl Store for MemoryStore {
     async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
         let mut tables = self.tables();
         let job = tables.job(job)?;
-        let state = match (job.outcome, job.lease_until) {
-            (Some(outcome), _) => JobState::Done(outcome),
-            (None, Some(_)) => JobState::Running,
-            (None, None) => JobState::Ready,
-        };
-        Ok((job.spec.clone(), state))
+        Ok((job.spec.clone(), job.state()))
+    }
+
+    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+        Ok(self.tables().list(wanted, count.min(LISTED_MAX) as usize))
+    }
+
+    async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {
+        Ok(self.tables().given_up(count.min(LISTED_MAX) as usize))
     }
 
     async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {

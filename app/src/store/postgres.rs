@@ -23,12 +23,14 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ledger::{Limits, Reserved, Scope, Spending};
+use super::listing::{GivenUp, LISTED_MAX, Listed, Wanted};
 use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
 use super::{
-    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, FULL, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
 };
 use address::Address;
+use deliveries::Waiting;
 use jobs::Taken;
 use schema::{Kind, Migration, Schema, State};
 use writers::Writers;
@@ -39,6 +41,7 @@ mod deliveries;
 mod flaky;
 mod jobs;
 mod ledger;
+mod listing;
 mod refusal;
 mod retention;
 pub mod schema;
@@ -224,6 +227,7 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
+            error if refusal::is_full(&error) => Self::Unavailable(FULL.to_owned()),
             error => Self::Unavailable(refusal::told(&error)),
         }
     }
@@ -255,7 +259,11 @@ impl Store for PostgresStore {
     }
 
     async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-        self.run(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await
+        let Waiting { sound, broken } = self.ask(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await?;
+        if !broken.is_empty() {
+            self.run(move |tx| Box::pin(deliveries::give_up(tx, broken, now))).await?;
+        }
+        Ok(sound)
     }
 
     async fn postpone(&self, delivery: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
@@ -331,6 +339,15 @@ impl Store for PostgresStore {
     async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
         let job = job.clone();
         self.ask(|tx| Box::pin(async move { jobs::job(tx, &job).await })).await
+    }
+
+    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+        let wanted = wanted.clone();
+        self.ask(move |tx| Box::pin(async move { listing::jobs(tx, &wanted, count.min(LISTED_MAX)).await })).await
+    }
+
+    async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {
+        self.ask(move |tx| Box::pin(listing::deliveries_given_up(tx, count.min(LISTED_MAX)))).await
     }
 
     async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {

@@ -9,6 +9,18 @@ use patchwright_domain::policy::Decision;
 
 use super::{Decided, StoreError};
 
+/// The other jobs that have a worker and share these columns with a `job`: the text is the same for every database.
+macro_rules! beside {
+    ($column:literal $(, $further:literal)*) => {
+        concat!(
+            "FROM job AS other WHERE other.", $column, " = job.", $column,
+            $(" AND other.", $further, " = job.", $further,)*
+            " AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id"
+        )
+    };
+}
+pub(super) use beside;
+
 pub(super) fn milliseconds(at: Timestamp) -> i64 {
     at.as_millisecond()
 }

@@ -19,16 +19,18 @@ use rusqlite::{Connection, Savepoint};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ledger::{Limits, Reserved, Scope, Spending};
+use super::listing::{GivenUp, LISTED_MAX, Listed, Wanted};
 use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
 use super::{
-    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, FULL, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
 };
 
 mod checkpoint;
 mod deliveries;
 mod jobs;
 mod ledger;
+mod listing;
 mod retention;
 
 use checkpoint::Checkpoints;
@@ -214,7 +216,8 @@ fn stopped() -> StoreError {
 }
 
 fn unavailable_ref(error: &rusqlite::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    let is_full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+    StoreError::Unavailable(if is_full { FULL.to_owned() } else { error.to_string() })
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -293,6 +296,15 @@ impl Store for SqliteStore {
         self.run(move |tx| jobs::job(tx, &job)).await
     }
 
+    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+        let wanted = wanted.clone();
+        self.run(move |tx| listing::jobs(tx, &wanted, count.min(LISTED_MAX))).await
+    }
+
+    async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {
+        self.run(move |tx| listing::deliveries_given_up(tx, count.min(LISTED_MAX))).await
+    }
+
     async fn journal(&self, job: &JobId, seen: u32) -> Result<Vec<Entry>, StoreError> {
         let job = job.clone();
         self.run(move |tx| jobs::journal(tx, &job, seen)).await
@@ -315,6 +327,7 @@ impl Store for SqliteStore {
     async fn put_artifact(&self, bytes: Vec<u8>, now: Timestamp) -> Result<Digest, StoreError> {
         let digest = Digest::of(&bytes);
         self.run(move |tx| {
+            // Of a row that is there SQLite writes the pages that differ: the last one, and the index's.
             let sql = "INSERT INTO artifact (digest, bytes, kept_at) VALUES (?1, ?2, ?3)
                        ON CONFLICT DO UPDATE SET kept_at = max(kept_at, excluded.kept_at)";
             tx.prepare_cached(sql)?.execute((digest.to_string(), bytes, milliseconds(now)))?;
@@ -367,7 +380,13 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.run(|tx| Ok(tx.execute_batch("UPDATE delivery SET postponed = postponed WHERE 0")?)).await
+        self.run(|tx| {
+            tx.execute_batch("UPDATE delivery SET postponed = postponed WHERE 0")?;
+            // That writes no page, and on a disk that is full it succeeds; this writes one, with what is in it.
+            let applied: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok(tx.pragma_update(None, "user_version", applied)?)
+        })
+        .await
     }
 
     fn signals(&self) -> &Signals {

@@ -1,8 +1,11 @@
 //! From what went wrong to what the user and the operator are told.
 
+use std::io;
+
 use patchwright_domain::journal::{Conclusion, Failure, Outcome};
 use patchwright_domain::proof::secrets::Plain;
 use patchwright_domain::report::neutral::plain;
+use rustix::io::Errno;
 
 use super::StepError;
 use crate::forge::ForgeError;
@@ -32,21 +35,31 @@ pub(super) fn refusal(refusal: &Refusal) -> Failure {
     environment(&sentence(&refusal.to_string()), &sentence(&refusal.remedy), refusal.to_string())
 }
 
-/// A sandbox that was promised and broke.
-pub(super) fn sandbox(error: &SandboxError) -> Failure {
+/// A sandbox that was promised and broke. Where the server had no file descriptors left, the job is not to blame: there will be
+/// some again.
+pub(super) fn sandbox(error: &SandboxError) -> StepError {
     match error {
-        SandboxError::Refused(refused) => refusal(refused),
+        SandboxError::Refused(refused) => refusal(refused).into(),
+        SandboxError::Machine { source, .. } if is_out_of_descriptors(source) => {
+            WorkspaceError::Unavailable { what: "running a command", reason: format!("{error}: {source}") }.into()
+        }
         SandboxError::Path { .. } | SandboxError::Machine { .. } => {
-            environment(&format!("The sandbox broke: {error}."), "Run `patchwright doctor` on the server.", format!("{error:?}"))
+            let cause = format!("The sandbox broke: {error}.");
+            environment(&cause, "Run `patchwright doctor` on the server.", format!("{error:?}")).into()
         }
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(Errno::MFILE.raw_os_error()) || code == Some(Errno::NFILE.raw_os_error())
 }
 
 /// No tree is ready for the setup.
 pub(super) fn setup(error: SetupError) -> StepError {
     match error {
         SetupError::Workspace(error) => error.into(),
-        SetupError::Sandbox(error) => sandbox(&error).into(),
+        SetupError::Sandbox(error) => sandbox(&error),
         SetupError::Gate(source) => {
             let cause = format!("The way out for the setup cannot be opened: {source}.");
             environment(&cause, "An operator should see that the server can write to its temporary folder.", cause.clone()).into()
@@ -90,3 +103,6 @@ pub(super) fn given_up(n_tries: usize, because: &str) -> Failure {
     let cause = format!("The same step did not succeed in {n_tries} tries: {}.", because.trim_end_matches('.'));
     failure(Outcome::Failed, &cause, "An operator should look at the server's log, then ask again.", because.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ pub(super) async fn look(tools: &Tools, spec: &JobSpec, commit: &CommitId, plan:
 
 /// Looks at the tree.
 pub(super) async fn stamps(executor: &mut dyn Executor, look: &Look) -> Result<Stamps, StepError> {
-    Ok(executor.stamps(look).await.map_err(|error| conclusions::sandbox(&error))?)
+    executor.stamps(look).await.map_err(|error| conclusions::sandbox(&error))
 }
 
 /// Does to the workspace itself what the runner would do to it. Where that fails, every run changes it.

@@ -73,7 +73,10 @@ async fn one_wish_starts_one_job(store: Shared) {
     let job = spec(1).id();
     assert_eq!(store.decide(&id("b"), &start(1), at(2)).await.expect("it is there"), Decided::Duplicate { job: job.clone() });
     let decision = store.decision(&id("b")).await.expect("it is there").expect("it is decided");
-    assert!(matches!(&decision, Decision::Ignore { because } if because.contains(job.as_str())), "{decision:?}");
+    assert!(
+        matches!(&decision, Decision::Ignore { because, is_given_up: false } if because.contains(job.as_str())),
+        "{decision:?}"
+    );
     let first = claimed(&store, "one", 3).await;
     assert_eq!(first.spec, spec(1));
     assert!(claim(&store, "two", 3).await.is_none());

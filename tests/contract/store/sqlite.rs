@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use patchwright::store::ledger::{self, Limits, Reserved, Scope, Spending};
+use patchwright::store::listing::Wanted;
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::store::{Decided, JobState, Lanes, StoreError};
 use patchwright_domain::event::RawDelivery;
@@ -168,7 +169,9 @@ async fn a_body_that_cannot_be_read_does_not_block_the_others() {
     assert_eq!(waiting.iter().map(|delivery| delivery.id.as_str()).collect::<Vec<_>>(), ["whole"]);
     for name in ["broken", "odd"] {
         match store.decision(&id(name)).await.expect("it is there") {
-            Some(Decision::Ignore { because }) => assert!(because.contains("body cannot be read"), "{because}"),
+            Some(Decision::Ignore { because, is_given_up: true }) => {
+                assert!(because.contains("body cannot be read"), "{because}")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -266,4 +269,51 @@ async fn a_store_that_cannot_write_promises_nothing() {
     tamper(&disk.file, "ALTER TABLE gone RENAME TO delivery");
     store.check().await.expect("the store can be written to again");
     store.decide(&id("a"), &Decision::ignore("nothing"), at(1)).await.expect("it is there");
+}
+
+/// What the log of what is written grows by, as long as nobody lets it begin anew.
+#[tokio::test]
+async fn bytes_that_are_kept_again_are_not_written_again() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    let bytes: Vec<u8> = (0..1_u32 << 20).flat_map(u32::to_le_bytes).collect();
+    let reader = rusqlite::Connection::open(&disk.file).expect("the file is a database");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM artifact").expect("the statement is well-formed");
+    let log = || std::fs::metadata(disk.file.with_extension("db-wal")).expect("it is there").len();
+    let mut grown = Vec::new();
+    for seconds in [1, 2] {
+        let before = log();
+        store.put_artifact(bytes.clone(), at(seconds)).await.expect("the store takes it");
+        grown.push(log() - before);
+    }
+    assert!(grown[0] > 4 << 20 && grown[1] < 64 << 10, "{grown:?}");
+    let seen = reader.query_row("SELECT count(*) FROM artifact", [], |row| row.get::<_, i64>(0));
+    assert_eq!(seen.expect("it can be read"), 0, "what was read is of before, so the log was not begun anew");
+    assert_eq!(counted(&disk.file, &format!("SELECT count(*) FROM artifact WHERE kept_at = {}", at(2).as_millisecond())), 1);
+}
+
+/// Who looks for what went wrong sees it all the more.
+#[tokio::test]
+async fn a_job_that_cannot_be_read_is_in_the_list() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    begin(&store, 1, 0).await;
+    begin(&store, 2, 1).await;
+    tamper(&disk.file, &format!("UPDATE job SET spec = 'nothing' WHERE id = '{}'", spec(1).id()));
+    let listed = store.jobs(&Wanted::default(), 9).await.expect("the store answers");
+    assert_eq!(listed.iter().map(|listed| listed.job.is_ok()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(listed[1].id, spec(1).id().as_str());
+}
+
+/// A look that writes nothing succeeds on a disk on which nothing can be written.
+#[tokio::test]
+async fn the_look_whether_it_can_be_written_to_writes() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    let reader = rusqlite::Connection::open(&disk.file).expect("the file is a database");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM artifact").expect("the statement is well-formed");
+    let log = || std::fs::metadata(disk.file.with_extension("db-wal")).expect("it is there").len();
+    let before = log();
+    store.check().await.expect("it can be written to");
+    assert!(log() > before, "{before} bytes");
 }

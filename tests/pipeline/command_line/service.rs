@@ -17,28 +17,30 @@ use crate::support::github::APP_ID;
 use crate::support::pipeline::{ISSUE, MAINTAINER, WEBHOOK_SECRET};
 
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The entries of a journal that are progress, in their order: after each of them the process is killed.
 const PROGRESS: [&str; 8] =
     ["prepared", "solved", "verified", "publish_planned", "performed", "performed", "performed", "performed"];
 
 /// A rehearsed GitHub with a request, a model, and the folder of a service.
-struct Outside {
-    folder: TempDir,
-    github: Rehearsal,
-    repo: RepositoryId,
+pub(super) struct Outside {
+    pub(super) folder: TempDir,
+    pub(super) github: Rehearsal,
+    pub(super) repo: RepositoryId,
     model: ScriptedModel,
 }
 
 /// The service, as long as it runs.
-struct Running {
-    process: Child,
+pub(super) struct Running {
+    pub(super) process: Child,
+    /// The address that it listens on, as it tells it.
+    address: String,
     /// What it says; it must be read, or the process would wait.
     said: Lines<BufReader<ChildStderr>>,
 }
 
 impl Outside {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = folder();
         std::fs::write(folder.path().join("key.pem"), WORTHLESS_PRIVATE_KEY).expect("there is room");
         let mut settings = rehearsal::Settings::new(Arc::new(|| SystemClock.now()));
@@ -54,8 +56,14 @@ impl Outside {
 
     /// Starts the service, and has GitHub send its webhooks there.
     async fn serve(&self) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_patchwright"));
-        command.args(["serve", "--without-sandbox"]).current_dir(self.folder.path()).env_clear().envs(bare::CONFIG);
+        self.serve_in(&["env"], "sqlite:store.db").await
+    }
+
+    /// The same as the program that these words start with, and with a store there.
+    pub(super) async fn serve_in(&self, words: &[&str], store: &str) -> Running {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args([env!("CARGO_BIN_EXE_patchwright"), "serve", "--without-sandbox"]);
+        command.current_dir(self.folder.path()).env_clear().envs(bare::CONFIG);
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", self.folder.path());
         let app_id = APP_ID.to_string();
         for (name, value) in [
@@ -67,7 +75,7 @@ impl Outside {
             ("MODEL__BASE_URL", &self.model.base_url()),
             ("SERVER__LISTEN", "127.0.0.1:0"),
             ("SERVER__WORKERS", "1"),
-            ("STORE__URL", "sqlite:store.db"),
+            ("STORE__URL", store),
             ("WORKSPACE__DIR", "state"),
         ] {
             command.env(format!("PATCHWRIGHT__{name}"), value);
@@ -86,12 +94,13 @@ impl Outside {
             None
         };
         let address = tokio::time::timeout(PATIENCE, address).await.expect("it starts in time");
-        self.github.send_webhooks_to(&address.unwrap_or_else(|| panic!("it does not serve: {before}")));
-        Running { process, said }
+        let address = address.unwrap_or_else(|| panic!("it does not serve: {before}"));
+        self.github.send_webhooks_to(&address);
+        Running { process, address, said }
     }
 
     /// The names of the journal's entries, of the one job; none before it is there.
-    fn journal(&self) -> Vec<String> {
+    pub(super) fn journal(&self) -> Vec<String> {
         let kinds = || -> rusqlite::Result<Vec<String>> {
             let store = rusqlite::Connection::open(self.folder.path().join("store.db"))?;
             store.busy_timeout(PATIENCE)?;
@@ -102,13 +111,10 @@ impl Outside {
     }
 
     /// Waits, while the service runs, until its journal is as wanted.
-    async fn until(&self, running: &mut Running, is_so: impl Fn(&[String]) -> bool) {
+    pub(super) async fn until(&self, running: &mut Running, is_so: impl Fn(&[String]) -> bool) {
         let waited = async {
             while !is_so(&self.journal()) {
-                tokio::select! {
-                    line = running.said.next_line() => assert!(line.is_ok_and(|line| line.is_some()), "it goes on until it is ended"),
-                    () = tokio::task::yield_now() => {}
-                }
+                running.goes_on().await;
             }
         };
         let waited = tokio::time::timeout(PATIENCE, waited).await;
@@ -121,14 +127,57 @@ impl Outside {
         store.execute("UPDATE job SET lease_until = 0 WHERE lease_until IS NOT NULL", ()).expect("nobody else writes");
     }
 
+    /// Lets what waits until a moment be looked at again now.
+    pub(super) fn wait_no_longer(&self) {
+        let store = rusqlite::Connection::open(self.folder.path().join("store.db")).expect("it is there");
+        store.busy_timeout(PATIENCE).expect("it is open");
+        let sql = "UPDATE delivery SET decide_after = 0; UPDATE job SET run_after = 0";
+        store.execute_batch(sql).expect("the statements are well-formed");
+    }
+
     #[track_caller]
-    fn is_done_once(&self) {
+    pub(super) fn is_done_once(&self) {
         let branches = self.github.branches(self.repo).into_keys().filter(|branch| branch.starts_with("codex/")).count();
         let (pulls, checks) = (self.github.pull_requests(self.repo).len(), self.github.check_runs(self.repo).len());
         let comments = self.github.comments(self.repo, ISSUE);
         let ours: Vec<_> = comments.iter().filter(|comment| comment.via_app).collect();
         assert_eq!((branches, pulls, checks, ours.len()), (1, 1, 1, 1), "{:?}", self.journal());
         assert!(ours[0].body.contains("**Proven.**"), "{}", ours[0].body);
+    }
+}
+
+impl Running {
+    pub(super) fn id(&self) -> u32 {
+        self.process.id().expect("it runs")
+    }
+
+    /// Where it listens.
+    pub(super) fn host(&self) -> &str {
+        let rest = self.address.strip_prefix("http://").expect("it is an address");
+        rest.split('/').next().expect("it begins with a host")
+    }
+
+    /// Reads what it says now, if it says anything.
+    pub(super) async fn goes_on(&mut self) {
+        tokio::select! {
+            line = self.said.next_line() => assert!(line.is_ok_and(|line| line.is_some()), "it goes on until it is ended"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+
+    /// Waits until it says one of these.
+    pub(super) async fn says(&mut self, words: &[&str]) {
+        let mut all = String::new();
+        let said = tokio::time::timeout(PATIENCE, async {
+            while let Some(line) = self.said.next_line().await.expect("it is text") {
+                if words.iter().any(|words| line.contains(words)) {
+                    return true;
+                }
+                all += &format!("{line}\n");
+            }
+            false
+        });
+        assert!(said.await.unwrap_or_default(), "it never says one of {words:?}:\n{all}");
     }
 }
 

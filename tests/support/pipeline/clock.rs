@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use patchwright::clock::{Clock, SystemClock};
+use patchwright::clock::{Clock, Source, SystemClock};
 use tokio::sync::Notify;
 
 /// The system's clock, and what a test lets pass on top.
 #[derive(Default)]
 pub(crate) struct TestClock {
     seconds: AtomicI64,
+    /// How far somebody has set the time of day on this machine.
+    set: AtomicI64,
     /// How often it may still be looked at before the alarm goes off; none is set below 0.
     looks_left: AtomicI64,
     pub(super) alarm: Notify,
@@ -22,7 +25,16 @@ impl TestClock {
         self.seconds.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// What it shows, without counting as a look.
+    /// Sets the time of day of this machine, and of nobody else's; no time passes by that.
+    pub(crate) fn set(&self, seconds: i64) {
+        self.set.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn time_here(&self) -> Timestamp {
+        self.time() + SignedDuration::from_secs(self.set.load(Ordering::SeqCst))
+    }
+
+    /// What time it is in the world, without counting as a look.
     pub(super) fn time(&self) -> Timestamp {
         SystemClock.now() + SignedDuration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
@@ -32,16 +44,24 @@ impl TestClock {
     }
 }
 
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        if self.looks_left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.alarm.notify_waiters();
+/// What the machine says; each look at its time of day counts.
+pub(super) struct Machine(pub(super) Arc<TestClock>);
+
+impl Source for Machine {
+    fn time_of_day(&self) -> Timestamp {
+        if self.0.looks_left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.alarm.notify_waiters();
         }
-        self.time()
+        self.0.time_here()
+    }
+
+    fn uptime(&self) -> Duration {
+        let passed = u64::try_from(self.0.seconds.load(Ordering::SeqCst)).expect("time passes forwards");
+        SystemClock.uptime() + Duration::from_secs(passed)
     }
 }
 
-/// The same clock for GitHub's side, where nobody dies when it is looked at.
+/// GitHub's time for what speaks to GitHub, where nobody dies when it is looked at.
 pub(super) struct WallClock(pub(super) Arc<TestClock>);
 
 impl Clock for WallClock {

@@ -30,23 +30,34 @@ pub(super) async fn receive(tx: &mut PgConnection, batch: &[New]) -> Result<Vec<
     Ok(batch.iter().map(became).collect())
 }
 
-pub(super) async fn undecided(tx: &mut PgConnection, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+/// Deliveries that wait, and those among them that nobody could ever decide on, each with why.
+pub(super) struct Waiting {
+    pub(super) sound: Vec<RawDelivery>,
+    pub(super) broken: Vec<(DeliveryId, String)>,
+}
+
+pub(super) async fn undecided(tx: &mut PgConnection, now: Timestamp, count: u32) -> Result<Waiting, StoreError> {
     let sql = "SELECT id, event, encoding, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= $1 \
                ORDER BY received_at, number LIMIT $2";
     let rows = sqlx::query_as::<_, (String, String, i64, Vec<u8>, i64)>(sql).bind(milliseconds(now)).bind(i64::from(count));
-    let mut waiting = Vec::new();
-    for (id, event, encoding, body, received_at) in rows.fetch_all(&mut *tx).await? {
+    let mut waiting = Waiting { sound: Vec::new(), broken: Vec::new() };
+    for (id, event, encoding, body, received_at) in rows.fetch_all(tx).await? {
         let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         match unpack(encoding, body) {
-            Ok(body) => waiting.push(RawDelivery { id, event, body, received_at: timestamp(received_at)? }),
-            // Nobody could ever decide on it, and the others would wait behind it.
-            Err(error) => {
-                tracing::error!(delivery.id = %id, "a delivery is given up: {error}");
-                settle(tx, &id, &Decision::ignore(error.to_string())).await?;
-            }
+            Ok(body) => waiting.sound.push(RawDelivery { id, event, body, received_at: timestamp(received_at)? }),
+            Err(error) => waiting.broken.push((id, error.to_string())),
         }
     }
     Ok(waiting)
+}
+
+/// Decides that nothing comes of what nobody could ever decide on: the others would wait behind it.
+pub(super) async fn give_up(tx: &mut PgConnection, broken: Vec<(DeliveryId, String)>, now: Timestamp) -> Result<(), StoreError> {
+    for (id, because) in broken {
+        tracing::error!(delivery.id = %id, "a delivery is given up: {because}");
+        decide(tx, &id, Decision::give_up(because), now).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn postpone(tx: &mut PgConnection, id: &DeliveryId, until: Timestamp) -> Result<u32, StoreError> {
@@ -92,7 +103,7 @@ pub(super) async fn decide(
             cancel(tx, &keys, &because, now).await?;
             (Decision::Cancel { keys, because }, Decided::Stored)
         }
-        Decision::Ignore { because } => (Decision::Ignore { because }, Decided::Stored),
+        ignored @ Decision::Ignore { .. } => (ignored, Decided::Stored),
     };
     settle(tx, id, &decision).await?;
     Ok(decided)

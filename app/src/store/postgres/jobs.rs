@@ -12,7 +12,7 @@ use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use sqlx::PgConnection;
 
 use super::super::chain::{self, End, Row};
-use super::super::records::{later, length, milliseconds, number, read_outcome, read_spec};
+use super::super::records::{beside, later, length, milliseconds, number, read_outcome, read_spec};
 use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
 /// Adds a job and says whether it is new.
@@ -57,15 +57,16 @@ pub(super) async fn claim(
     lease: Duration,
     lanes: Lanes,
 ) -> Result<Taken, StoreError> {
-    let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= $1 \
-                AND (lease_until IS NULL OR lease_until <= $1) \
-                AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.repo = job.repo AND other.issue = job.issue \
-                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) \
-                AND ($2::bigint IS NULL OR $2 > (SELECT count(*) FROM job AS other WHERE other.repo = job.repo \
-                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id)) \
-                AND ($3::bigint IS NULL OR $3 > (SELECT count(*) FROM job AS other WHERE other.installation = job.installation \
-                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id)) \
-                ORDER BY run_after + gives_way, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED";
+    let free = concat!(
+        "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= $1 ",
+        "AND (lease_until IS NULL OR lease_until <= $1) AND NOT EXISTS (SELECT 1 ",
+        beside!("repo", "issue"),
+        ") AND ($2::bigint IS NULL OR $2 > (SELECT count(*) ",
+        beside!("repo"),
+        ")) AND ($3::bigint IS NULL OR $3 > (SELECT count(*) ",
+        beside!("installation"),
+        ")) ORDER BY run_after + gives_way, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED"
+    );
     let row = sqlx::query_as::<_, (String, String, i64, bool)>(free).bind(milliseconds(now));
     let row = row.bind(limit(lanes.repository)).bind(limit(lanes.installation)).fetch_optional(&mut *tx).await?;
     let Some((id, text, fence, handed_back)) = row else { return Ok(Taken::Claim(None)) };
@@ -102,11 +103,14 @@ async fn is_full(tx: &mut PgConnection, id: &str, lanes: Lanes) -> Result<bool, 
     let alone = "SELECT pg_advisory_xact_lock($2, hashint8(repo)), pg_advisory_xact_lock($3, hashint8(installation)) \
                  FROM job WHERE id = $1";
     sqlx::query(alone).bind(id).bind(REPOSITORY_LOCK).bind(INSTALLATION_LOCK).execute(&mut *tx).await?;
-    let beside = "SELECT (SELECT count(*) FROM job AS other WHERE other.repo = job.repo \
-                  AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id), \
-                  (SELECT count(*) FROM job AS other WHERE other.installation = job.installation \
-                  AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) FROM job WHERE id = $1";
-    let (of_repository, of_installation) = sqlx::query_as::<_, (i64, i64)>(beside).bind(id).fetch_one(tx).await?;
+    let n_beside = concat!(
+        "SELECT (SELECT count(*) ",
+        beside!("repo"),
+        "), (SELECT count(*) ",
+        beside!("installation"),
+        ") FROM job WHERE id = $1"
+    );
+    let (of_repository, of_installation) = sqlx::query_as::<_, (i64, i64)>(n_beside).bind(id).fetch_one(tx).await?;
     let is_full = |lane, n_jobs| limit(lane).is_some_and(|limit| n_jobs >= limit);
     Ok(is_full(lanes.repository, of_repository) || is_full(lanes.installation, of_installation))
 }

@@ -75,6 +75,11 @@ pub(super) fn told(error: &sqlx::Error) -> String {
     }
 }
 
+/// Whether the server has no room on its disk, by the same codes.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "53100")
+}
+
 fn refused(problem: String, remedy: &str) -> Refused {
     Refused { problem, remedy: remedy.into() }
 }

@@ -34,7 +34,7 @@ pub(super) fn undecided(tx: &Savepoint<'_>, now: Timestamp, count: u32) -> Resul
             // Nobody could ever decide on it, and the others would wait behind it.
             Err(error) => {
                 tracing::error!(delivery.id = %id, "a delivery is given up: {error}");
-                settle(tx, &id, &Decision::ignore(error.to_string()))?;
+                settle(tx, &id, &Decision::give_up(error.to_string()))?;
             }
         }
     }
@@ -72,7 +72,7 @@ pub(super) fn decide(tx: &Savepoint<'_>, id: &DeliveryId, decision: Decision, no
             cancel(tx, &keys, &because, now)?;
             (Decision::Cancel { keys, because }, Decided::Stored)
         }
-        Decision::Ignore { because } => (Decision::Ignore { because }, Decided::Stored),
+        ignored @ Decision::Ignore { .. } => (ignored, Decided::Stored),
     };
     settle(tx, id, &decision)?;
     Ok(decided)

@@ -10,7 +10,7 @@ use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use rusqlite::Savepoint;
 
 use super::super::chain::{self, End, Row};
-use super::super::records::{later, length, milliseconds, number, read_outcome, read_spec};
+use super::super::records::{beside, later, length, milliseconds, number, read_outcome, read_spec};
 use super::{Claim, JobState, Lanes, Lease, StoreError, optional};
 
 /// Adds a job and says whether it is new.
@@ -42,15 +42,16 @@ pub(super) fn claim(
     lease: Duration,
     lanes: Lanes,
 ) -> Result<Result<Option<Claim>, StoreError>, StoreError> {
-    let free = "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= ?1 \
-                AND (lease_until IS NULL OR lease_until <= ?1) \
-                AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.repo = job.repo AND other.issue = job.issue \
-                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id) \
-                AND (?2 IS NULL OR ?2 > (SELECT count(*) FROM job AS other WHERE other.repo = job.repo \
-                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id)) \
-                AND (?3 IS NULL OR ?3 > (SELECT count(*) FROM job AS other WHERE other.installation = job.installation \
-                AND other.outcome IS NULL AND other.lease_until IS NOT NULL AND other.id <> job.id)) \
-                ORDER BY run_after + gives_way, created_at, rowid LIMIT 1";
+    let free = concat!(
+        "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= ?1 ",
+        "AND (lease_until IS NULL OR lease_until <= ?1) AND NOT EXISTS (SELECT 1 ",
+        beside!("repo", "issue"),
+        ") AND (?2 IS NULL OR ?2 > (SELECT count(*) ",
+        beside!("repo"),
+        ")) AND (?3 IS NULL OR ?3 > (SELECT count(*) ",
+        beside!("installation"),
+        ")) ORDER BY run_after + gives_way, created_at, rowid LIMIT 1"
+    );
     let limits = (lanes.repository.map(NonZeroU32::get), lanes.installation.map(NonZeroU32::get));
     let row = tx.prepare_cached(free)?.query_row((milliseconds(now), limits.0, limits.1), |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?, row.get::<_, bool>(3)?))
