@@ -64,7 +64,8 @@ const SETTLE_MAX: Duration = Duration::from_secs(15 * 60);
 /// How often it is looked whether it is.
 const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 const SAMPLE_PAUSE: Duration = Duration::from_secs(1);
-const MINUTE: u64 = 60;
+/// How often it is said how far everything is.
+const SAID_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long, how much, and what goes wrong.
 #[derive(Clone, Debug, clap::Parser)]
@@ -108,11 +109,21 @@ impl Options {
     }
 }
 
+/// How it went on behind the load.
+struct Settled {
+    is_done: bool,
+    /// How many deliveries were not decided when the load was over.
+    n_undecided: i64,
+    /// How long it took until everything was decided and ended.
+    took: Duration,
+}
+
 /// What came of a run.
 struct Soaked {
     kind: Kind,
     tally: Arc<Tally>,
     counts: Counts,
+    settled: Settled,
     watch: Watch,
     n_asked: usize,
     n_faults: usize,
@@ -191,8 +202,8 @@ async fn soak(stage: &Stage, options: &Options) -> anyhow::Result<Soaked> {
         options.seed
     ));
     run.play(&stage.url()).await?;
-    let is_settled = run.settle().await?;
-    run.end(stage.kind, is_settled).await
+    let settled = run.settle().await?;
+    run.end(stage.kind, settled).await
 }
 
 impl Run<'_> {
@@ -245,52 +256,59 @@ impl Run<'_> {
 
     /// Looks every second what the processes use, and says every minute how far everything is.
     async fn look(&self) -> anyhow::Result<()> {
-        for second in 1_u64.. {
+        let mut said = Instant::now();
+        loop {
             tokio::time::sleep(SAMPLE_PAUSE).await;
             let uses = self.fleet.look()?;
             held(&self.watch).add(&uses);
-            if second.is_multiple_of(MINUTE) {
+            if said.elapsed() >= SAID_PAUSE {
+                said = Instant::now();
                 self.site.collect(&mut held(&self.told));
                 let counts = self.books.counts().await.ok();
                 say(&held(&self.watch).line(self.tally.n_accepted(), counts, &uses));
             }
         }
-        Ok(())
     }
 
-    /// Waits until everything is stored, decided and ended; whether it is.
-    async fn settle(&self) -> anyhow::Result<bool> {
-        say(&format!("the load is over; {} requests for a fix were made", held(&self.asked).len()));
-        let begun = Instant::now();
-        let mut n_looks = 0_u64;
+    /// Waits until everything is stored, decided and ended.
+    async fn settle(&self) -> anyhow::Result<Settled> {
+        let n_undecided = self.books.counts().await?.n_undecided;
+        let n_asked = held(&self.asked).len();
+        say(&format!("the load is over; {n_asked} requests for a fix were made, and {n_undecided} deliveries are undecided"));
+        let (begun, mut said) = (Instant::now(), Instant::now());
         while begun.elapsed() < SETTLE_MAX {
             self.site.github.settle().await;
             self.site.collect(&mut held(&self.told));
             let (uses, counts) = (self.fleet.look()?, self.books.counts().await.ok());
-            let n_sent = self.tally.n_accepted() + held(&self.told).len();
-            let is_stored = counts.is_some_and(|counts| usize::try_from(counts.n_deliveries).is_ok_and(|n| n >= n_sent));
-            if is_stored && counts.is_some_and(|counts| counts.n_undecided == 0 && counts.n_open == 0) {
+            let is_done = counts.is_some_and(|counts| self.is_done(&counts));
+            if is_done || said.elapsed() >= SAID_PAUSE {
+                said = Instant::now();
                 say(&held(&self.watch).line(self.tally.n_accepted(), counts, &uses));
-                return Ok(true);
             }
-            n_looks += 1;
-            if n_looks.is_multiple_of(MINUTE / SETTLE_PAUSE.as_secs()) {
-                say(&held(&self.watch).line(self.tally.n_accepted(), counts, &uses));
+            if is_done {
+                return Ok(Settled { is_done, n_undecided, took: begun.elapsed() });
             }
             tokio::time::sleep(SETTLE_PAUSE).await;
         }
-        Ok(false)
+        Ok(Settled { is_done: false, n_undecided, took: begun.elapsed() })
+    }
+
+    /// Whether all that was sent is stored and decided, and all that came of it has ended.
+    fn is_done(&self, counts: &Counts) -> bool {
+        let n_sent = self.tally.n_accepted() + held(&self.told).len();
+        let is_stored = usize::try_from(counts.n_deliveries).is_ok_and(|n_stored| n_stored >= n_sent);
+        is_stored && counts.n_undecided == 0 && counts.n_open == 0
     }
 
     /// Looks through everything, and stops it.
-    async fn end(self, kind: Kind, is_settled: bool) -> anyhow::Result<Soaked> {
+    async fn end(self, kind: Kind, settled: Settled) -> anyhow::Result<Soaked> {
         let counts = self.books.counts().await?;
         let asked = self.asked.into_inner().unwrap_or_else(PoisonError::into_inner);
         let told = self.told.into_inner().unwrap_or_else(PoisonError::into_inner);
         let n_asked = asked.len();
         let done = Done { asked, accepted: self.tally.accepted(), told };
         let mut findings = Findings::of(&self.site, &self.books, &done).await?;
-        if !is_settled {
+        if !settled.is_done {
             findings.lost.push(format!("not all was decided and ended {} minutes behind the load", SETTLE_MAX.as_secs() / 60));
         }
         findings
@@ -306,6 +324,7 @@ impl Run<'_> {
             kind,
             tally: self.tally,
             counts,
+            settled,
             watch: self.watch.into_inner().unwrap_or_else(PoisonError::into_inner),
             n_asked,
             n_faults: self.n_faults.into_inner(),

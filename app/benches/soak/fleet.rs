@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,8 @@ use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 const STOP_MAX: Duration = Duration::from_secs(30);
 /// How long what they had started may take to go with them.
 const GONE_MAX: Duration = Duration::from_secs(10);
+/// How many shared trees a workspace keeps.
+const LAYERS_MAX: usize = 32;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A process that is to run.
@@ -143,17 +146,15 @@ impl Post {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn().context("starting the program")
     }
 
-    /// The folders that are not empty though nobody is at work.
+    /// What lies there though nobody is at work. Layers are kept for the next job, but not without a bound.
     fn left(&self) -> anyhow::Result<Vec<String>> {
         let mut notes = Vec::new();
-        for name in ["tmp", "workspace/scratch", "workspace/layers"] {
-            let folder: &Path = &self.folder.join(name);
-            if !folder.exists() {
-                continue;
-            }
-            for entry in fs::read_dir(folder).with_context(|| format!("looking into {}", folder.display()))? {
-                notes.push(format!("{} has left {name}/{}", self.name, entry?.file_name().to_string_lossy()));
-            }
+        for name in ["tmp", "workspace/scratch"] {
+            notes.extend(names(&self.folder.join(name))?.into_iter().map(|left| format!("{} has left {name}/{left}", self.name)));
+        }
+        let n_layers = names(&self.folder.join("workspace/layers"))?.iter().filter(|name| !name.ends_with(".lock")).count();
+        if n_layers > LAYERS_MAX {
+            notes.push(format!("{} has left {n_layers} layers", self.name));
         }
         Ok(notes)
     }
@@ -200,6 +201,15 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What is in a folder; nothing where there is none.
+fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("looking into {}", folder.display()))?,
+    };
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 /// The children of this process, whichever of its threads has started them.

@@ -6,6 +6,9 @@ use super::report::{Figure, print};
 use super::watch::{FLAT_MIB_PER_MINUTE, Memory};
 use super::{Options, Soaked, say};
 
+/// In a shorter run processes have not yet had everything in memory that they keep there.
+const JUDGED_MINUTES_MIN: f64 = 5.0;
+
 /// Says what was found, and prints the figures.
 pub(crate) fn report(options: &Options, all: &[Soaked]) {
     let mut notes = vec![
@@ -17,7 +20,7 @@ pub(crate) fn report(options: &Options, all: &[Soaked]) {
     ];
     for soaked in all {
         soaked.findings.told().iter().for_each(|found| say(found));
-        let verdict = verdict(soaked, &soaked.watch.memory(options.minutes));
+        let verdict = verdict(options, soaked, &soaked.watch.memory(options.minutes));
         say(&verdict);
         notes.push(verdict);
     }
@@ -27,7 +30,7 @@ pub(crate) fn report(options: &Options, all: &[Soaked]) {
 }
 
 /// One line: what is lost, doubled and left, and how memory went.
-fn verdict(soaked: &Soaked, memory: &[Memory]) -> String {
+fn verdict(options: &Options, soaked: &Soaked, memory: &[Memory]) -> String {
     let findings = &soaked.findings;
     let what = if findings.is_clean() {
         "nothing lost, nothing doubled, nothing left over".to_owned()
@@ -35,10 +38,11 @@ fn verdict(soaked: &Soaked, memory: &[Memory]) -> String {
         format!("{} LOST, {} DOUBLED, {} LEFT OVER", findings.lost.len(), findings.doubled.len(), findings.left.len())
     };
     let grown: Vec<&str> = memory.iter().filter(|memory| !memory.is_flat()).map(|memory| memory.name.as_str()).collect();
-    let flat = match (soaked.n_killed, grown.as_slice()) {
-        (0, []) => "memory flat".to_owned(),
-        (0, grown) => format!("memory GROWS in {}", grown.join(", ")),
-        (_, _) => "memory is not judged, for processes were killed".to_owned(),
+    let flat = match grown.as_slice() {
+        _ if soaked.n_killed > 0 => "memory is not judged, for processes were killed".to_owned(),
+        _ if options.minutes < JUDGED_MINUTES_MIN => "memory is not judged, for so short a run".to_owned(),
+        [] => "memory flat".to_owned(),
+        grown => format!("memory GROWS in {}", grown.join(", ")),
     };
     let ends: Vec<String> = soaked.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
     format!("{}: {what}; {flat}; {} requests, jobs: {}", soaked.kind.name(), soaked.n_asked, ends.join(", "))
@@ -61,6 +65,8 @@ fn figures(options: &Options, soaked: &Soaked) -> Vec<Figure> {
         figure("not answered", "requests", count(&tally.n_unanswered)),
         figure("sent late", "deliveries", count(&tally.n_late)),
         figure("decided", "deliveries", (soaked.counts.n_deliveries - soaked.counts.n_undecided) as f64),
+        figure("undecided when the load ended", "deliveries", soaked.settled.n_undecided as f64),
+        figure("decided and ended behind the load", "s", soaked.settled.took.as_secs_f64()),
         figure("requests for a fix", "requests", soaked.n_asked as f64),
         figure("jobs ended", "jobs", soaked.counts.n_ended as f64),
         figure("faults", "faults", soaked.n_faults as f64),
