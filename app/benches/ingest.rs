@@ -20,7 +20,8 @@ use anyhow::{Context as _, ensure};
 use tokio::runtime::{Builder, Runtime};
 
 use contender::{Contender, Kind};
-use load::{Load, Measured, Payload};
+use load::{Load, Measured};
+use payloads::Payload;
 use report::{Figure, median, milliseconds, print};
 
 #[path = "ingest/contender.rs"]
@@ -29,6 +30,8 @@ mod contender;
 mod forgetful;
 #[path = "ingest/load.rs"]
 mod load;
+#[path = "ingest/payloads.rs"]
+mod payloads;
 #[path = "../../tests/support/postgres/server.rs"]
 mod postgres;
 #[path = "ingest/probot.rs"]
@@ -82,7 +85,7 @@ fn main() -> anyhow::Result<()> {
         return contender::serve(&arguments[place + 1..]);
     }
     let client = Builder::new_multi_thread().worker_threads(1).enable_all().build().context("starting the client's runtime")?;
-    let payloads = Arc::new(load::payloads(SECRET.as_bytes())?);
+    let payloads = Arc::new(payloads::payloads(SECRET.as_bytes())?);
     // The build folder is on a disk; a temporary folder may be in memory.
     let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let postgres = postgres::programs().map(|programs| postgres::Server::start(place, &programs, ""));

@@ -6,41 +6,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use patchwright::rehearsal::hook;
-use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::payloads::Payload;
+
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 4096;
-/// The events that are sent, with their action.
-const EVENTS: [(&str, &str); 4] =
-    [("issue_comment", "created"), ("pull_request", "opened"), ("check_run", "completed"), ("workflow_run", "completed")];
 
 /// Makes every delivery's name one of its own.
 static N_SENT: AtomicU64 = AtomicU64::new(0);
-
-/// A webhook but for its name.
-pub(crate) struct Payload {
-    event: &'static str,
-    body: Vec<u8>,
-    signature: String,
-}
-
-/// Reads the payloads that GitHub publishes, and signs each once.
-pub(crate) fn payloads(secret: &[u8]) -> anyhow::Result<Vec<Payload>> {
-    let packed: &[u8] = include_bytes!("../../../tests/fixtures/webhooks/examples.json.gz");
-    let events: Vec<Value> = serde_json::from_reader(flate2::read::GzDecoder::new(packed)).context("reading the fixtures")?;
-    let find = |(event, action): (&'static str, &str)| {
-        let examples = events.iter().find(|entry| entry["name"] == event).and_then(|entry| entry["examples"].as_array());
-        let example = examples.into_iter().flatten().find(|example| example["action"] == action);
-        let body = serde_json::to_vec(example.with_context(|| format!("the fixtures have no {event}.{action}"))?)?;
-        let signature = hook::signature(secret, &body);
-        Ok(Payload { event, body, signature })
-    };
-    EVENTS.into_iter().map(find).collect()
-}
 
 /// What to send where.
 #[derive(Clone, Copy)]
