@@ -9,6 +9,7 @@ mod deliveries;
 mod devcontainer;
 mod gate;
 mod hostile;
+mod kills;
 mod limits;
 mod machines;
 mod owners;
