@@ -133,8 +133,8 @@ async fn a_worker_that_wakes_early_is_refused_by_the_store_where_another_has_its
     site.is_done_once(&asked).await;
 }
 
-/// A machine that was suspended, or swapped for so long, wakes in the middle of an effect: GitHub asks for no lease, so its own
-/// clock has to tell it that the job may be another's.
+/// A machine that was suspended, or swapped for so long, wakes in the middle of an effect, and cannot ask the store. GitHub asks
+/// for no lease, so the worker's own clock has to tell it that the job may be another's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_frozen_past_its_lease_sends_nothing_when_it_wakes() {
     let Some(cluster) = cluster().await else { return };
@@ -151,10 +151,12 @@ async fn a_worker_that_was_frozen_past_its_lease_sends_nothing_when_it_wakes() {
     site.database().tamper("UPDATE job SET lease_until = lease_until - 25000 WHERE lease_until IS NOT NULL").await;
     let journal = until(&site, &mut ear, is_over).await;
     assert_eq!(holder(&journal), other.id());
+    site.database().shut().await;
     let n_crossed = frost.n_crossed(&frozen);
     frozen.send(Signal::CONT);
     frozen.says("the lease is lost").await;
     assert_eq!(frost.n_crossed(&frozen), n_crossed, "it sends nothing more");
+    site.database().unshut().await;
     frozen.ends().await;
     assert_eq!(site.storage.journals().await, [journal]);
     site.is_done_once(&asked).await;

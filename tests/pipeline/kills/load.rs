@@ -168,7 +168,6 @@ async fn check(staff: Staff) {
     }
     storm.site.github.settle().await;
     storm.site.is_done_once(&asked).await;
-    eprintln!("LOAD kills {} jobs {}", storm.n_kills, asked.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

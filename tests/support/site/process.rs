@@ -55,7 +55,6 @@ impl Process {
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", folder).kill_on_drop(true);
         command.env("PATCHWRIGHT__GITHUB__API_URL", format!("{}/api/v3", passage.url));
         command.env("PATCHWRIGHT__GITHUB__WEB_URL", &passage.url).env("PATCHWRIGHT__MODEL__BASE_URL", passage.model_url());
-        command.envs(std::env::vars().filter(|(name, _)| name.starts_with("SCRATCH"))); // SCRATCH
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
