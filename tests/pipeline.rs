@@ -10,6 +10,7 @@ mod deliveries;
 mod devcontainer;
 mod gate;
 mod hostile;
+mod kills;
 mod limits;
 mod machines;
 mod owners;

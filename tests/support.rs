@@ -7,4 +7,5 @@ pub(crate) mod openapi;
 pub(crate) mod pipeline;
 pub(crate) mod podman;
 pub(crate) mod postgres;
+pub(crate) mod site;
 pub(crate) mod uml;

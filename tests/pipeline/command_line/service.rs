@@ -1,4 +1,4 @@
-//! The service as a process that is killed and stopped, with its store on disk and GitHub outside of it.
+//! The service as a process that is stopped, with its store on disk and GitHub outside of it.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -18,9 +18,6 @@ use crate::support::pipeline::{ISSUE, MAINTAINER, WEBHOOK_SECRET};
 
 /// How long anything may take that is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// The entries of a journal that are progress, in their order: after each of them the process is killed.
-const PROGRESS: [&str; 8] =
-    ["prepared", "solved", "verified", "publish_planned", "performed", "performed", "performed", "performed"];
 
 /// A rehearsed GitHub with a request, a model, and the folder of a service.
 pub(super) struct Outside {
@@ -121,12 +118,6 @@ impl Outside {
         assert!(waited.is_ok(), "the journal does not come to this: {:?}", self.journal());
     }
 
-    /// Lets the lease run out of a process that is no more.
-    fn expire_lease(&self) {
-        let store = rusqlite::Connection::open(self.folder.path().join("store.db")).expect("it is there");
-        store.execute("UPDATE job SET lease_until = 0 WHERE lease_until IS NOT NULL", ()).expect("nobody else writes");
-    }
-
     /// Lets what waits until a moment be looked at again now.
     pub(super) fn wait_no_longer(&self) {
         let store = rusqlite::Connection::open(self.folder.path().join("store.db")).expect("it is there");
@@ -181,34 +172,12 @@ impl Running {
     }
 }
 
-fn n_progress(journal: &[String]) -> usize {
-    journal.iter().filter(|entry| PROGRESS.contains(&entry.as_str())).count()
-}
-
-#[tokio::test]
-async fn a_service_that_is_killed_after_every_entry_does_everything_once() {
-    let outside = Outside::new().await;
-    let mut running = outside.serve().await;
-    outside.github.comment(outside.repo, ISSUE, MAINTAINER, "@codex fix this").expect("the issue is there");
-    for n_entries in 1..=PROGRESS.len() {
-        outside.until(&mut running, |journal| n_progress(journal) >= n_entries).await;
-        running.process.kill().await.expect("it runs");
-        outside.expire_lease();
-        running = outside.serve().await;
-    }
-    outside.until(&mut running, |journal| journal.last().is_some_and(|entry| entry == "completed")).await;
-    running.process.kill().await.expect("it runs");
-    let progress: Vec<_> = outside.journal().into_iter().filter(|entry| PROGRESS.contains(&entry.as_str())).collect();
-    assert_eq!(progress, PROGRESS, "nothing was written down twice");
-    outside.is_done_once();
-}
-
 #[tokio::test]
 async fn a_service_that_is_told_to_stop_hands_its_job_back_to_the_next() {
     let outside = Outside::new().await;
     let mut running = outside.serve().await;
     outside.github.comment(outside.repo, ISSUE, MAINTAINER, "@codex fix this").expect("the issue is there");
-    outside.until(&mut running, |journal| n_progress(journal) >= 1).await;
+    outside.until(&mut running, |journal| journal.iter().any(|entry| entry == "prepared")).await;
     let number = Pid::from_raw(running.process.id().expect("it runs").cast_signed()).expect("no process is 0");
     kill_process(number, Signal::TERM).expect("it runs");
     while running.said.next_line().await.is_ok_and(|line| line.is_some()) {}

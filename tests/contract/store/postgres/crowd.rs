@@ -22,6 +22,9 @@ const N_WORKERS: usize = 4;
 const REPOSITORY_JOBS: u32 = 2;
 const INSTALLATION_JOBS: u32 = 3;
 
+/// How many jobs are in the queue of which each round takes as many as there are workers.
+const N_IN_ROUNDS: u64 = 24;
+
 /// Who is at work at this moment, by the number of a lane.
 #[derive(Default)]
 struct AtWork {
@@ -49,14 +52,18 @@ impl AtWork {
 /// One repository after the other. Two of each three jobs are of an issue of their own; the third is of one that it shares.
 async fn queue(store: &Shared) {
     for n in 0..N_JOBS {
-        let name = format!("delivery-{n}");
-        store.receive(&delivery(&name, 0)).await.expect("the store takes it");
         let issue = if n % 3 == 0 { IssueNumber(1) } else { IssueNumber(1_000 + n) };
-        let (repo, mut spec) = (1 + n / (N_JOBS / N_REPOSITORIES), spec_of(issue, n));
-        spec.repo = RepoRef::new(repo, repo % 2, "octo", &format!("rocket-{repo}"), "main").expect("the names are fine");
-        let start = Decision::Start { spec: Box::new(spec), because: "ada asked".into() };
-        store.decide(&id(&name), &start, at(0)).await.expect("the store takes it");
+        ask(store, n, 1 + n / (N_JOBS / N_REPOSITORIES), issue).await;
     }
+}
+
+/// Adds one job.
+async fn ask(store: &Shared, n: u64, repo: u64, issue: IssueNumber) {
+    let (name, mut spec) = (format!("delivery-{n}"), spec_of(issue, n));
+    store.receive(&delivery(&name, 0)).await.expect("the store takes it");
+    spec.repo = RepoRef::new(repo, repo % 2, "octo", &format!("rocket-{repo}"), "main").expect("the names are fine");
+    let start = Decision::Start { spec: Box::new(spec), because: "ada asked".into() };
+    store.decide(&id(&name), &start, at(0)).await.expect("the store takes it");
 }
 
 /// Works until there is nothing to do and nobody at work, and says how many jobs that were.
@@ -102,4 +109,32 @@ async fn three_processes_work_on_five_hundred_jobs_and_keep_to_their_lanes() {
     let sql = "SELECT string_agg(DISTINCT claims::text, ' ') FROM (SELECT count(*) AS claims FROM entry \
                WHERE kind LIKE '%\"claimed\"%' GROUP BY job) AS of_each";
     assert_eq!(database.text(sql).await, "1", "each job was taken once");
+}
+
+/// Workers that look at the same moment each find a job of their own: what is done in a while grows with those who do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_times_the_workers_need_a_third_of_the_rounds() {
+    let Some(cluster) = cluster().await else { return };
+    for (n_workers, n_rounds) in [(1, 24), (3, 8), (12, 2)] {
+        let database = cluster.database().await;
+        let stores = [open(&database).await, open(&database).await, open(&database).await];
+        for n in 0..N_IN_ROUNDS {
+            ask(&stores[0], n, 1 + n % N_REPOSITORIES, IssueNumber(1_000 + n)).await;
+        }
+        let mut taken = Vec::new();
+        while taken.iter().sum::<usize>() < usize::try_from(N_IN_ROUNDS).expect("it is small") {
+            let mut looks = JoinSet::new();
+            for worker in 0..n_workers {
+                let (store, name) = (Arc::clone(&stores[worker % stores.len()]), worker.to_string());
+                looks.spawn(async move { store.claim(&name, at(1), LEASE, Lanes::default()).await.expect("the store answers") });
+            }
+            let claims: Vec<_> = looks.join_all().await.into_iter().flatten().collect();
+            for claim in &claims {
+                stores[0].append(&claim.lease, 1, completed(), at(2)).await.expect("the lease holds");
+            }
+            taken.push(claims.len());
+            assert!(!claims.is_empty(), "there is work: {taken:?}");
+        }
+        assert_eq!(taken, vec![n_workers; n_rounds]);
+    }
 }
