@@ -83,6 +83,7 @@ async fn until_proven(outside: &Outside, running: &mut Running) {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
 async fn a_service_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
     if !std::process::Command::new("unshare").args(["-Urm", "true"]).status().is_ok_and(|status| status.success()) {
         return eprintln!("left out: this machine lets nobody have a disk of his own");
