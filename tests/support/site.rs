@@ -128,7 +128,7 @@ impl<'c> Site<'c> {
         if process.duty != Duty::Working {
             self.front.lead_to(None);
         }
-        let number = process.is_killed().await;
+        let number = process.killed().await;
         self.storage.bury(number).await;
         number
     }

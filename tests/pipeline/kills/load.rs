@@ -23,8 +23,8 @@ const N_REPOSITORIES: usize = 3;
 const N_WORKERS: usize = 3;
 /// How many issues are asked for at once; behind these, kills that are left strike the next ones.
 const N_ISSUES: usize = 12;
-/// The most things that happen between two kills.
-const APART_MAX: i64 = 60;
+/// The most things that happen between two kills. With much less, jobs die more often than they get on.
+const APART_MAX: i64 = 150;
 /// One in so many writes to the store is followed by a fault.
 const FAULTS_APART: u32 = 4;
 

@@ -103,7 +103,7 @@ impl Process {
     }
 
     /// Kills it, and waits until nothing of what it has sent is under way. Gives its number.
-    pub(crate) async fn is_killed(mut self) -> u32 {
+    pub(crate) async fn killed(mut self) -> u32 {
         let number = self.id();
         self.child.kill().await.expect("it runs");
         self.passage.close().await;
