@@ -411,7 +411,7 @@ impl Shift<'_> {
     }
 
     fn later(&self, pause: Duration, because: String) -> Answer {
-        if self.n_claims_without_progress() <= HANDED_BACK_MAX {
+        if self.n_hand_backs() <= HANDED_BACK_MAX {
             return Answer::Later { pause, because };
         }
         let effect = match self.progress.run.next(self.tools.clock.now()) {
@@ -427,21 +427,17 @@ impl Shift<'_> {
         Answer::entry(EntryKind::Failed { failure: conclusions::given_up(HANDED_BACK_MAX, &because), effect })
     }
 
-    fn n_claims_without_progress(&self) -> usize {
+    /// How often the job was handed back since it got on. Workers that died meanwhile are the run's to count.
+    fn n_hand_backs(&self) -> usize {
         let is_idle = |entry: &&Entry| {
             matches!(entry.kind, EntryKind::Claimed { .. } | EntryKind::Confined { .. } | EntryKind::TurnTaken { .. })
         };
-        self.progress
-            .journal
-            .iter()
-            .rev()
-            .take_while(is_idle)
-            .filter(|entry| matches!(entry.kind, EntryKind::Claimed { .. }))
-            .count()
+        let is_hand_back = |entry: &&Entry| matches!(entry.kind, EntryKind::Claimed { handed_back: true, .. });
+        self.progress.journal.iter().rev().take_while(is_idle).filter(is_hand_back).count()
     }
 
     fn growing_pause(&self) -> Duration {
-        let n_tries = u32::try_from(self.n_claims_without_progress()).unwrap_or(u32::MAX);
+        let n_tries = u32::try_from(self.n_hand_backs()).unwrap_or(u32::MAX);
         self.spread(delay::growing(UNAVAILABLE, n_tries, UNAVAILABLE_MAX))
     }
 

@@ -1,6 +1,7 @@
 //! Workers that die.
 
 use patchwright::rehearsal::Order;
+use patchwright::rehearsal::fault::Fault;
 use patchwright_domain::journal::Outcome;
 
 use crate::support::pipeline::{LEASE_SECONDS, MAINTAINER, Setup};
@@ -73,6 +74,30 @@ async fn a_job_of_which_workers_keep_dying_is_given_up() {
 
                 <sub>No model has answered. Job JOB.</sub>
             ");
+        })
+        .await;
+}
+
+/// Where an operator allows many deaths, they are not taken for tries that GitHub has refused.
+#[tokio::test]
+async fn a_job_of_which_many_workers_died_is_still_handed_back_where_github_fails() {
+    let mut setup = Setup::default();
+    setup.budget.claims = 100;
+    setup
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            world.decide().await;
+            for n_deaths in 1..=30 {
+                assert!(!world.work_for_a_while(1).await, "it dies before its end");
+                world.clock.pass(LEASE_SECONDS + 1);
+                assert_eq!(world.journal().await.len(), n_deaths, "it comes to nothing");
+            }
+            world.github.fault(Fault::refuse("GET", "/repos/*", 503, "No server is available"));
+            world.work().await;
+            assert_eq!(world.run().await.outcome(), None, "it is handed back");
+            world.clock.pass(60 * 60);
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Proven);
         })
         .await;
 }
