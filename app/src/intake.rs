@@ -1,12 +1,14 @@
 //! From a stored delivery to a decision: parse, fetch the facts, ask the policy, store what it says and why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, TryStreamExt as _};
 use jiff::Timestamp;
 use patchwright_domain::delay;
 use patchwright_domain::effect::{Effect, Subject};
-use patchwright_domain::event::{Event, EventKind, RawDelivery};
+use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +21,8 @@ use crate::store::{Decided, Store, StoreError};
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How many deliveries are looked at in one go.
-const BATCH: u32 = 4;
+/// How many deliveries are looked at in one go, and at most decided at the same time. All of them are in memory.
+const BATCH: u32 = 10;
 /// How often a decision is put off before it is given up.
 const POSTPONED_MAX: u32 = 12;
 /// For how long a decision that cannot be made yet is put off: for as long as its delivery has waited already, but for so long
@@ -28,7 +30,8 @@ const POSTPONED_MAX: u32 = 12;
 const PAUSE_MIN: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// Decides on deliveries, one after the other.
+/// Decides on deliveries: on those about one issue one after the other, on others at the same time, so that nobody waits for what
+/// GitHub takes to answer about somebody else.
 pub struct Intake {
     store: Arc<dyn Store>,
     forge: Arc<dyn Forge>,
@@ -77,16 +80,36 @@ impl Intake {
             if waiting.is_empty() {
                 return Ok(n_decided);
             }
-            for delivery in waiting {
-                let span = info_span!("delivery", delivery.id = %delivery.id);
-                self.settle(&delivery).instrument(span).await?;
-                n_decided += 1;
-            }
+            n_decided += u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+            let lanes = stream::iter(self.lanes(waiting).into_values().map(Ok));
+            lanes.try_for_each_concurrent(None, |lane| self.settle_all(lane)).await?;
         }
     }
 
-    async fn settle(&self, delivery: &RawDelivery) -> Result<(), StoreError> {
-        let decision = match self.decision(delivery).await {
+    /// Puts those beside each other that are about the same, in their order.
+    fn lanes(&self, waiting: Vec<RawDelivery>) -> BTreeMap<Lane, Vec<Waiting>> {
+        let mut lanes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for delivery in waiting {
+            let event = self.forge.parse(&delivery);
+            let lane = match &event {
+                Ok(event) => Lane::Issue(event.repo.id, event.kind.issue()),
+                Err(_) => Lane::Alone(delivery.id.clone()),
+            };
+            lanes.entry(lane).or_default().push(Waiting { delivery, event });
+        }
+        lanes
+    }
+
+    async fn settle_all(&self, lane: Vec<Waiting>) -> Result<(), StoreError> {
+        for waiting in lane {
+            let span = info_span!("delivery", delivery.id = %waiting.delivery.id);
+            self.settle(&waiting).instrument(span).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, Waiting { delivery, event }: &Waiting) -> Result<(), StoreError> {
+        let decision = match self.decision(event).await {
             Ok(decision) => decision,
             Err(error) => match self.postpone(delivery, &error).await? {
                 None => return Ok(()),
@@ -95,22 +118,22 @@ impl Intake {
         };
         let decided = self.store.decide(&delivery.id, &decision, self.clock.now()).await?;
         info!(delivery.event = %delivery.event, "decided: {}", decision.because());
-        if let (Decision::Start { spec, .. }, Decided::Stored) = (&decision, decided) {
-            self.react(spec, delivery);
+        if let (Ok(event), Decision::Start { spec, .. }, Decided::Stored) = (event, &decision, decided) {
+            self.react(spec, &event.kind);
         }
         Ok(())
     }
 
-    async fn decision(&self, delivery: &RawDelivery) -> Result<Decision, Undecided> {
-        let event = match self.forge.parse(delivery) {
+    async fn decision(&self, event: &Result<Event, String>) -> Result<Decision, Undecided> {
+        let event = match event {
             Ok(event) => event,
-            Err(because) => return Ok(Decision::ignore(because)),
+            Err(because) => return Ok(Decision::ignore(because.clone())),
         };
-        if let Err(decision) = policy::glance(&event, &self.deployment) {
+        if let Err(decision) = policy::glance(event, &self.deployment) {
             return Ok(*decision);
         }
-        let facts = self.facts(&event).await?;
-        Ok(policy::decide(&event, &self.deployment, &facts))
+        let facts = self.facts(event).await?;
+        Ok(policy::decide(event, &self.deployment, &facts))
     }
 
     async fn facts(&self, event: &Event) -> Result<Facts, Undecided> {
@@ -171,11 +194,10 @@ impl Intake {
     }
 
     /// Shows at once that the request was heard; the work does not depend on it.
-    fn react(&self, spec: &JobSpec, delivery: &RawDelivery) {
-        let subject = match self.forge.parse(delivery).map(|event| event.kind) {
-            Ok(EventKind::CommentCreated { comment_id, .. }) => Subject::Comment(comment_id),
-            Ok(EventKind::IssueLabeled { issue, .. } | EventKind::IssueClosed { issue }) => Subject::Issue(issue),
-            Err(_) => return,
+    fn react(&self, spec: &JobSpec, event: &EventKind) {
+        let subject = match event {
+            EventKind::CommentCreated { comment_id, .. } => Subject::Comment(*comment_id),
+            EventKind::IssueLabeled { issue, .. } | EventKind::IssueClosed { issue } => Subject::Issue(*issue),
         };
         let (forge, repo, effect) = (Arc::clone(&self.forge), spec.repo.clone(), Effect::React { subject });
         let key = effect.key(&spec.id());
@@ -186,6 +208,21 @@ impl Intake {
         };
         self.reactions.spawn(react.in_current_span());
     }
+}
+
+/// What waits for a decision.
+struct Waiting {
+    delivery: RawDelivery,
+    event: Result<Event, String>,
+}
+
+/// What a delivery is about.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    /// An issue or pull request of a repository.
+    Issue(u64, IssueNumber),
+    /// Nothing that another one could be about.
+    Alone(DeliveryId),
 }
 
 /// Why there is no decision yet.

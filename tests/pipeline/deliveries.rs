@@ -5,6 +5,7 @@ use std::time::Duration;
 use patchwright::rehearsal::Order;
 use patchwright::rehearsal::fault::Fault;
 use patchwright::sweep::{Sweep, Swept};
+use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::Outcome;
 use tokio_util::sync::CancellationToken;
 
@@ -108,6 +109,31 @@ async fn a_request_is_heard_whose_decision_was_not_possible_for_hours() {
             world.clock.pass(2 * 60 * 60);
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Proven);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_request_about_which_github_does_not_answer_keeps_no_other_waiting() {
+    Setup::default()
+        .play(async |world| {
+            let other = world.open_issue("Mean 1");
+            world.decide().await;
+            world.github.fault(Fault::silence("GET", &format!("/repos/octo/rocket/issues/{ISSUE}")));
+            world.comment(MAINTAINER, "@codex fix this");
+            world.github.comment(world.repo, other, MAINTAINER, "@codex fix this").expect("the issue is there");
+            let is_decided = async {
+                while world.jobs().await.is_empty() {
+                    world.tools.store.signals().jobs.notified().await;
+                }
+            };
+            tokio::select! {
+                _ = world.decide() => panic!("GitHub answers nothing about the first"),
+                () = is_decided => {}
+            }
+            assert_eq!(world.jobs().await[0].task.issue(), Some(IssueNumber(other)));
+            world.work().await;
+            assert_eq!(world.jobs().await.len(), 2, "the first is asked about again");
         })
         .await;
 }

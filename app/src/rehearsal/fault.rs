@@ -40,6 +40,8 @@ pub enum FaultyAnswer {
     },
     /// A connection that breaks.
     Disconnect,
+    /// Nothing, until the caller gives up.
+    Silence,
     /// A push refused by a hook with these words; requests other than pushes pass.
     RefusePush(String),
 }
@@ -69,6 +71,11 @@ impl Fault {
     /// Breaks the connection of the next request, without carrying it out.
     pub fn disconnect(method: &'static str, path: &str) -> Self {
         Self { answer: FaultyAnswer::Disconnect, ..Self::refuse(method, path, 500, "") }
+    }
+
+    /// Never answers the next request, and does not carry it out.
+    pub fn silence(method: &'static str, path: &str) -> Self {
+        Self { answer: FaultyAnswer::Silence, ..Self::refuse(method, path, 500, "") }
     }
 
     /// Has a hook refuse the next push to `owner/name`.

@@ -49,6 +49,8 @@ pub(super) struct Answer {
 pub(super) enum Outcome {
     Answered(Answer),
     Disconnected,
+    /// Nothing is sent, and the connection stays.
+    Silent,
 }
 
 /// Both sides are answers: a refusal leaves the handler early.
@@ -168,6 +170,10 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Outcome {
     let answer = match (fault, served) {
         (None, Some(served)) => served,
         (Some(Fault { answer: FaultyAnswer::Response { status, headers, body }, .. }), _) => Answer { status, headers, body },
+        (Some(Fault { answer: FaultyAnswer::Silence, .. }), _) => {
+            world.record(exchange);
+            return Outcome::Silent;
+        }
         (_, _) => {
             world.record(exchange);
             return Outcome::Disconnected;

@@ -60,6 +60,7 @@ async fn handle_rest(shared: Arc<Shared>, path: String, request: Request) -> Res
     match answered {
         Ok(Outcome::Answered(answer)) => rest_response(answer),
         Ok(Outcome::Disconnected) => broken(),
+        Ok(Outcome::Silent) => std::future::pending().await,
         Err(error) => {
             tracing::error!(%error, "an operation of the rehearsal did not end well");
             response(StatusCode::INTERNAL_SERVER_ERROR, &[], Body::empty())
