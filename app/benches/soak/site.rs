@@ -131,7 +131,7 @@ impl Site {
             Twist::None | Twist::Edited | Twist::Closed | Twist::Repeated => {}
         }
         let comment = self.github.comment(repo, issue, MAINTAINER, "@codex fix this")?;
-        let reference = RepoRef::new(repo.0, 0, owner, *name, "main").context("the names are fine")?;
+        let reference = RepoRef::new(repo.0, 0, owner, name, "main").context("the names are fine")?;
         let job = JobId::of(&JobKey::of_comment(&reference, IssueNumber(issue), comment));
         match twist {
             Twist::None | Twist::Unheard => {}
