@@ -275,12 +275,15 @@ impl Run<'_> {
         let n_undecided = self.books.counts().await?.n_undecided;
         let n_asked = held(&self.asked).len();
         say(&format!("the load is over; {n_asked} requests for a fix were made, and {n_undecided} deliveries are undecided"));
-        let (begun, mut said) = (Instant::now(), Instant::now());
+        let (begun, mut said, mut was_done) = (Instant::now(), Instant::now(), false);
         while begun.elapsed() < SETTLE_MAX {
             self.site.github.settle().await;
             self.site.collect(&mut held(&self.told));
             let (uses, counts) = (self.fleet.look()?, self.books.counts().await.ok());
-            let is_done = counts.is_some_and(|counts| self.is_done(&counts));
+            // Twice in a row: what GitHub told in between is collected the second time.
+            let is_done_now = counts.is_some_and(|counts| self.is_done(&counts));
+            let is_done = is_done_now && was_done;
+            was_done = is_done_now;
             if is_done || said.elapsed() >= SAID_PAUSE {
                 said = Instant::now();
                 say(&held(&self.watch).line(self.tally.n_accepted(), counts, &uses));

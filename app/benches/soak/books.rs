@@ -37,7 +37,10 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM delivery), (SELECT count(*) F
     (SELECT count(*) FROM job WHERE outcome IS NULL), (SELECT count(*) FROM job WHERE outcome IS NOT NULL)";
 const DELIVERIES: &str = "SELECT id, decision IS NOT NULL FROM delivery";
 const JOBS: &str = "SELECT id, outcome, lease_until IS NOT NULL FROM job";
-const RESERVED: &str = "SELECT count(*) FROM spending WHERE reserved_tokens IS NOT NULL";
+/// Of the worker that ended a job. What one that was killed had reserved counts in full, and so does that of a request that was
+/// given up for a cancel.
+const RESERVED: &str = "SELECT count(*) FROM spending JOIN job ON job.id = spending.job AND job.fence = spending.fence \
+    WHERE spending.reserved_tokens IS NOT NULL AND job.outcome <> 'cancelled'";
 const MEASURES: &str = "SELECT (SELECT coalesce(sum(size), 0)::float8 FROM pg_ls_waldir()), \
     pg_database_size(current_database())::float8";
 
@@ -87,7 +90,7 @@ impl Books {
         Ok(rows.into_iter().map(|(id, outcome, is_leased)| Job { id, outcome, is_leased }).collect())
     }
 
-    /// How many requests to a model are still counted as under way.
+    /// How many requests to a model are counted as under way that are not.
     pub(crate) async fn reserved(&self) -> anyhow::Result<i64> {
         match self {
             Self::Sqlite(file) => read(file, |rows| rows.query_row(RESERVED, [], |row| row.get(0))).await,

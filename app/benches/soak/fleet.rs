@@ -134,13 +134,18 @@ impl Fleet {
 }
 
 impl Post {
-    /// What is said is kept in a file, of which nothing is read unless something went wrong.
+    /// What is said is kept in a file, of which nothing is read unless something went wrong. The kernel ends the process with the
+    /// thread that starts it, which is this program's first.
     fn spawn(&self) -> anyhow::Result<Child> {
         let temporary = self.folder.join("tmp");
         fs::create_dir_all(&temporary).context("making a folder for a process")?;
         let said: File = OpenOptions::new().create(true).append(true).open(self.folder.join("said.log"))?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_patchwright"));
-        command.args(&self.arguments).current_dir(&self.folder).env_clear();
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_patchwright")])
+            .args(&self.arguments)
+            .current_dir(&self.folder)
+            .env_clear();
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", &self.folder).env("TMPDIR", temporary);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn().context("starting the program")
@@ -196,7 +201,7 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// Whatever ends this program, none of its processes outlives it.
+    /// Where a run ends early, its processes end with it.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

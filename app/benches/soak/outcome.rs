@@ -15,6 +15,7 @@ pub(crate) fn report(options: &Options, all: &[Soaked]) {
         format!("{} minutes at {} deliveries a second, seed {}", options.minutes, options.per_second, options.seed),
         "processes, rehearsal, model, database and load generator share this machine's cores".to_owned(),
         "memory: each process's own resident memory, without its sandboxes; beside it stands the first minute's".to_owned(),
+        "what the allocator keeps behind a burst of requests counts as resident: steps need not be a leak".to_owned(),
         "flat is growth of at most ".to_owned()
             + &format!("{FLAT_MIB_PER_MINUTE} MiB a minute, by least squares over the second half"),
     ];
