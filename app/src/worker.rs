@@ -55,6 +55,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const HAND_BACK_PAUSE: Duration = Duration::from_secs(5);
 /// How often in a row a job is handed back before the step counts as failed.
 const HANDED_BACK_MAX: usize = 20;
+/// For how long a job is put aside whose journal cannot be folded.
+const ASIDE: Duration = Duration::from_secs(60 * 60);
 /// The longest time for which a job is handed back because the forge asks for it.
 const LIMITED_MAX: Duration = Duration::from_secs(60 * 60);
 /// For how long a job is handed back at first where something is not available, and at most.
@@ -240,8 +242,13 @@ impl Worker {
         async {
             let run = match Run::fold(&spec, &journal) {
                 Ok(run) => run,
+                // It would come first at every claim, and keep what waits for it waiting.
                 Err(misfit) => {
-                    tracing::error!(error = %misfit, "the journal cannot be folded; the job stays as it is until its lease ends");
+                    tracing::error!(error = %misfit, "the journal cannot be folded; the job is put aside for an hour");
+                    let not_before = now.checked_add(ASIDE).unwrap_or(Timestamp::MAX);
+                    if let Err(error) = self.tools.store.release(lease, not_before).await {
+                        warn!(error = %error, "the job is not put aside; it is free when its lease ends");
+                    }
                     return;
                 }
             };
@@ -387,7 +394,7 @@ impl Shift<'_> {
     /// What to do about an answer: an error is an answer too.
     fn reaction(&self, answer: Result<Answer, StepError>) -> Result<Answer, StoreError> {
         let error = match answer {
-            Ok(Answer::Later { pause, because }) => return Ok(self.later(pause, because)),
+            // Also where it comes later: a worker that is stopped is no try that did not succeed.
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
@@ -432,7 +439,7 @@ impl Shift<'_> {
         let is_idle = |entry: &&Entry| {
             matches!(entry.kind, EntryKind::Claimed { .. } | EntryKind::Confined { .. } | EntryKind::TurnTaken { .. })
         };
-        let is_hand_back = |entry: &&Entry| matches!(entry.kind, EntryKind::Claimed { handed_back: true, .. });
+        let is_hand_back = |entry: &&Entry| entry.seq > 0 && matches!(entry.kind, EntryKind::Claimed { handed_back: true, .. });
         self.progress.journal.iter().rev().take_while(is_idle).filter(is_hand_back).count()
     }
 

@@ -7,12 +7,12 @@ use anyhow::{Context as _, anyhow};
 use jiff::SignedDuration;
 use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::config::{self, Config};
-use patchwright::store::Store;
 use patchwright::store::memory::MemoryStore;
 use patchwright::store::postgres::address::Address;
 use patchwright::store::postgres::schema::{Kind, Schema};
 use patchwright::store::postgres::{self, PostgresStore, Settings};
 use patchwright::store::sqlite::SqliteStore;
+use patchwright::store::{Store, StoreError};
 
 use super::Failure;
 
@@ -51,15 +51,16 @@ pub(super) async fn open(config: &config::Store) -> Result<Arc<dyn Store>, Failu
     }
 }
 
-/// The store of a server as it is; one that is not there is not made.
+/// The store of a server as it is, to look at: one that is not there is not made, and one that is is not brought up to date.
 pub(super) async fn kept(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     match place(&config.store)? {
         Place::File(path) if !path.exists() => {
             let path = path.display();
             Err(Failure::usage(anyhow!("there is no database `{path}`; name the server's configuration with `--config`")))
         }
+        Place::File(path) => opened(SqliteStore::open_to_read(path.to_owned()).await),
         Place::Database(address) => database(address, false).await,
-        Place::File(_) | Place::Memory => open(&config.store).await,
+        Place::Memory => open(&config.store).await,
     }
 }
 
@@ -80,7 +81,10 @@ pub(super) async fn diagnosis(config: &config::Store) -> Result<String, Failure>
 }
 
 async fn sqlite(path: &Path) -> Result<Arc<dyn Store>, Failure> {
-    let store = SqliteStore::open(path.to_owned()).await;
+    opened(SqliteStore::open(path.to_owned()).await)
+}
+
+fn opened(store: Result<SqliteStore, StoreError>) -> Result<Arc<dyn Store>, Failure> {
     store.map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|error| Failure::environment(error.into()))
 }
 

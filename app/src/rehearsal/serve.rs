@@ -90,9 +90,15 @@ async fn handle_git(shared: Arc<Shared>, request: Request) -> Response {
         headers: parts.headers,
         body,
     };
-    match smart_http::answer(shared, request).await {
-        smart_http::Answer::Response { status, headers, body } => response(status, &headers, Body::from(body)),
-        smart_http::Answer::Disconnect => broken(),
+    // A push that has begun is done also where its sender is gone: git has moved the branch, and the world has to hear of it.
+    match tokio::spawn(smart_http::answer(shared, request)).await {
+        Ok(smart_http::Answer::Response { status, headers, body }) => response(status, &headers, Body::from(body)),
+        Ok(smart_http::Answer::Disconnect) => broken(),
+        Ok(smart_http::Answer::Silent) => std::future::pending().await,
+        Err(error) => {
+            tracing::error!(%error, "git's answer did not end well");
+            response(StatusCode::INTERNAL_SERVER_ERROR, &[], Body::empty())
+        }
     }
 }
 

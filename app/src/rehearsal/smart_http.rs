@@ -54,6 +54,7 @@ pub(super) struct Request {
 pub(super) enum Answer {
     Response { status: StatusCode, headers: Vec<(String, String)>, body: Vec<u8> },
     Disconnect,
+    Silent,
 }
 
 /// What `git http-backend` needs to know.
@@ -97,7 +98,7 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request) -> Answer {
     match fault.map(|fault| fault.answer) {
         None | Some(FaultyAnswer::RefusePush(_)) => served,
         Some(FaultyAnswer::Disconnect) => Answer::Disconnect,
-        Some(FaultyAnswer::Silence) => std::future::pending().await,
+        Some(FaultyAnswer::Silence) => Answer::Silent,
         Some(FaultyAnswer::Response { status, headers, body }) => Answer::Response {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),

@@ -95,12 +95,13 @@ impl Tables {
     }
 
     /// Whether as many other jobs have a worker as may have one beside this.
-    fn is_overtaken(&self, job: &Job, lanes: Lanes) -> bool {
+    fn is_overtaken(&self, job: &Job, lanes: Lanes, now: Timestamp) -> bool {
         let issue = |job: &Job| job.spec.task.issue().map(|issue| (job.spec.repo.id, issue));
         let has_worker = |other: &&Job| other.outcome.is_none() && other.lease_until.is_some() && other.id != job.id;
         let at_work: Vec<&Job> = self.jobs.iter().filter(has_worker).collect();
         let is_full = |lane: Option<NonZeroU32>, of: fn(&Job) -> u64| {
-            let n_jobs = at_work.iter().filter(|other| of(other) == of(job)).count();
+            let is_beside = |other: &&&Job| of(other) == of(job) && other.lease_until.is_some_and(|until| until > now);
+            let n_jobs = at_work.iter().filter(is_beside).count();
             lane.is_some_and(|lane| n_jobs >= usize::try_from(lane.get()).unwrap_or(usize::MAX))
         };
         issue(job).is_some() && at_work.iter().any(|other| issue(other) == issue(job))
@@ -215,7 +216,7 @@ impl Store for MemoryStore {
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {
         let mut tables = self.tables();
-        let free = tables.jobs.iter().enumerate().filter(|(_, job)| job.is_free(now) && !tables.is_overtaken(job, lanes));
+        let free = tables.jobs.iter().enumerate().filter(|(_, job)| job.is_free(now) && !tables.is_overtaken(job, lanes, now));
         let Some((place, _)) = free.min_by_key(|(_, job)| later(job.run_after, job.spec.gives_way())) else { return Ok(None) };
         let job = &mut tables.jobs[place];
         job.lease_until = Some(later(now, lease));

@@ -21,6 +21,14 @@ macro_rules! beside {
 }
 pub(super) use beside;
 
+/// Those of them whose leases hold at this moment: others are free, and take no place from anybody.
+macro_rules! at_work_beside {
+    ($column:literal, $now:literal) => {
+        concat!($crate::store::records::beside!($column), " AND other.lease_until > ", $now)
+    };
+}
+pub(super) use at_work_beside;
+
 pub(super) fn milliseconds(at: Timestamp) -> i64 {
     at.as_millisecond()
 }

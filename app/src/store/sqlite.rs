@@ -15,7 +15,7 @@ use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use patchwright_domain::policy::Decision;
-use rusqlite::{Connection, Savepoint};
+use rusqlite::{Connection, OpenFlags, Savepoint, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ledger::{Limits, Reserved, Scope, Spending};
@@ -46,13 +46,14 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_ledger.sql"),
     include_str!("../../migrations/0003_flaky_tests.sql"),
     include_str!("../../migrations/0004_packed_deliveries.sql"),
     include_str!("../../migrations/0005_lanes.sql"),
     include_str!("../../migrations/0006_retention.sql"),
+    include_str!("../../migrations/0007_at_work.sql"),
 ];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
@@ -72,16 +73,31 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Unavailable`] where the file cannot be opened or migrated, or was written by a newer program.
     pub async fn open(path: PathBuf) -> Result<Self, StoreError> {
+        Self::start(move || {
+            let connection = connect(&path)?;
+            Ok((Some(Checkpoints::start(&path, &connection)?), connection))
+        })
+        .await
+    }
+
+    /// Opens a file of which another process may be the writer, to look at it alone: nothing keeps that one waiting, however long
+    /// it takes, and whatever would write fails.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the file is not there or was written by another version of this program.
+    pub async fn open_to_read(path: PathBuf) -> Result<Self, StoreError> {
+        Self::start(move || Ok((None, connect_to_read(&path)?))).await
+    }
+
+    async fn start(
+        connect: impl FnOnce() -> Result<(Option<Checkpoints>, Connection), StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
         let (requests, queue) = mpsc::channel(QUEUE_LENGTH_MAX);
         let (opened, is_open) = oneshot::channel();
-        let both = move || -> Result<_, StoreError> {
-            let connection = connect(&path)?;
-            Ok((Checkpoints::start(&path, &connection)?, connection))
-        };
-        let run = move || match both() {
+        let run = move || match connect() {
             Ok((checkpoints, connection)) => {
                 let _ = opened.send(Ok(()));
-                write(connection, &checkpoints, queue);
+                write(connection, checkpoints.as_ref(), queue);
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -141,6 +157,18 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let cannot = |e| StoreError::Unavailable(format!("{} cannot be opened: {e}", path.display()));
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(cannot)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let applied: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(cannot)?;
+    if usize::try_from(applied) != Ok(MIGRATIONS.len()) {
+        let problem = "the database was written by another version of this program; look with that one, or start the server anew";
+        return Err(StoreError::Unavailable(problem.into()));
+    }
+    Ok(connection)
+}
+
 /// Payloads of private repositories are in it, so the file is its owner's alone; SQLite gives its log the same mode. A file
 /// that is there is not opened: closing it would take this process's other locks on it away.
 fn make_private(path: &Path) -> std::io::Result<()> {
@@ -165,7 +193,7 @@ fn write_ahead(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// One transaction, so that of two programs that start at once the second waits and finds it done.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let applied: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let applied = usize::try_from(applied).unwrap_or(usize::MAX);
     if applied > MIGRATIONS.len() {
@@ -178,23 +206,26 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(transaction.commit()?)
 }
 
-/// The writer's thread: until every sender is gone.
-fn write(mut connection: Connection, checkpoints: &Checkpoints, mut queue: mpsc::Receiver<Piece>) {
+/// The writer's thread: until every sender is gone. Who only looks has no log to move, and locks nobody out.
+fn write(mut connection: Connection, checkpoints: Option<&Checkpoints>, mut queue: mpsc::Receiver<Piece>) {
+    let behavior = checkpoints.map_or(TransactionBehavior::Deferred, |_| TransactionBehavior::Immediate);
     while let Some(first) = queue.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_LENGTH_MAX {
             let Ok(piece) = queue.try_recv() else { break };
             batch.push(piece);
         }
-        commit(&mut connection, batch);
-        checkpoints.committed();
+        commit(&mut connection, behavior, batch);
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.committed();
+        }
     }
 }
 
 /// Where no transaction can begin, the pieces and with them their callers' channels are dropped, which they hear as
 /// an unavailable store.
-fn commit(connection: &mut Connection, batch: Vec<Piece>) {
-    let mut transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
+fn commit(connection: &mut Connection, behavior: TransactionBehavior, batch: Vec<Piece>) {
+    let mut transaction = match connection.transaction_with_behavior(behavior) {
         Ok(transaction) => transaction,
         Err(error) => {
             tracing::error!(error = %error, "the store cannot begin a transaction");

@@ -24,6 +24,7 @@ contract! {
     many_workers_never_share_an_issue
     a_repository_and_an_installation_have_no_more_workers_than_their_lanes
     a_job_that_lost_its_worker_keeps_its_lane
+    jobs_that_lost_their_workers_are_taken_again_one_by_one_where_a_lane_was_lowered
     many_workers_never_overfill_a_lane
 }
 
@@ -203,6 +204,23 @@ async fn a_job_that_lost_its_worker_keeps_its_lane(store: Shared) {
     assert_eq!(again.spec, first);
     store.release(again.lease, at(100)).await.expect("the lease holds");
     assert_ne!(claim_in(&store, lanes, 64).await.expect("who waits has no place in a lane").spec, first);
+}
+
+async fn jobs_that_lost_their_workers_are_taken_again_one_by_one_where_a_lane_was_lowered(store: Shared) {
+    for comment in 1..=4 {
+        begin_in(&store, 1, 1, comment).await;
+    }
+    let wide = Lanes { repository: lane(3), installation: None };
+    while claim_in(&store, wide, 5).await.is_some() {}
+    for (seconds, lanes) in
+        [(70, Lanes { repository: lane(1), installation: None }), (71, Lanes { repository: None, installation: lane(1) })]
+            .repeat(2)
+    {
+        let claim = claim_in(&store, lanes, seconds).await.expect("nobody is at work");
+        assert!(claim_in(&store, lanes, seconds).await.is_none(), "there is one place");
+        let seen = u32::try_from(claim.journal.len()).expect("it is short");
+        store.append(&claim.lease, seen, completed(), at(seconds)).await.expect("the lease holds");
+    }
 }
 
 async fn many_workers_never_overfill_a_lane(store: Shared) {

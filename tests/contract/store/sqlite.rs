@@ -317,3 +317,31 @@ async fn the_look_whether_it_can_be_written_to_writes() {
     store.check().await.expect("it can be written to");
     assert!(log() > before, "{before} bytes");
 }
+
+#[tokio::test]
+async fn who_only_looks_keeps_no_writer_waiting_and_is_kept_waiting_by_none() {
+    let disk = Disk::new();
+    let store = disk.open().await;
+    begin(&store, 1, 0).await;
+    let looking: Shared = Arc::new(SqliteStore::open_to_read(disk.file.clone()).await.expect("it is there"));
+    let writer = rusqlite::Connection::open(&disk.file).expect("the file is a database");
+    writer.execute_batch("BEGIN IMMEDIATE; UPDATE job SET handed_back = 0").expect("nobody else writes");
+    let found = looking.jobs(&Wanted::default(), 10).await.expect("nobody is in its way");
+    assert_eq!(found.len(), 1);
+    writer.execute_batch("ROLLBACK").expect("it has begun");
+    let refused = looking.receive(&delivery("d", 1)).await.expect_err("it only looks");
+    assert!(refused.to_string().contains("readonly"), "{refused}");
+}
+
+#[tokio::test]
+async fn who_only_looks_at_an_older_file_leaves_it_as_it_is() {
+    let disk = Disk::new();
+    drop(disk.open().await);
+    tamper(&disk.file, "PRAGMA user_version = 4");
+    let refused = SqliteStore::open_to_read(disk.file.clone()).await.expect_err("another program wrote it");
+    assert!(refused.to_string().contains("another version of this program"), "{refused}");
+    let version: u32 = rusqlite::Connection::open(&disk.file)
+        .and_then(|file| file.pragma_query_value(None, "user_version", |row| row.get(0)))
+        .expect("the file is a database");
+    assert_eq!(version, 4);
+}

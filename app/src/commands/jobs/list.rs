@@ -11,6 +11,7 @@ use patchwright::store::listing::{LISTED_MAX, Listed, Name, Standing, Wanted};
 use patchwright::store::{JobState, Lanes, Store};
 use patchwright_domain::job::{JobId, JobSpec};
 use patchwright_domain::journal::{Conclusion, Entry, EntryKind, Outcome};
+use patchwright_domain::report::neutral;
 use patchwright_domain::turn::output::plain;
 use serde_json::{Value, json};
 
@@ -195,11 +196,7 @@ pub(in crate::commands) fn time(at: Timestamp) -> String {
 
 /// What others have written, in one line of a terminal that acts on nothing in it.
 pub(in crate::commands) fn one_line(text: &str) -> String {
-    let text = plain(text.as_bytes()).replace(['\n', '\t'], " ");
-    match text.char_indices().nth(LINE_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    neutral::plain(&plain(text.as_bytes()), LINE_CHARS_MAX)
 }
 
 fn ended(state: JobState) -> Option<Outcome> {

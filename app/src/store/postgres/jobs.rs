@@ -12,7 +12,7 @@ use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use sqlx::PgConnection;
 
 use super::super::chain::{self, End, Row};
-use super::super::records::{beside, later, length, milliseconds, number, read_outcome, read_spec};
+use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_outcome, read_spec};
 use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
 /// Adds a job and says whether it is new.
@@ -62,15 +62,15 @@ pub(super) async fn claim(
         "AND (lease_until IS NULL OR lease_until <= $1) AND NOT EXISTS (SELECT 1 ",
         beside!("repo", "issue"),
         ") AND ($2::bigint IS NULL OR $2 > (SELECT count(*) ",
-        beside!("repo"),
+        at_work_beside!("repo", "$1"),
         ")) AND ($3::bigint IS NULL OR $3 > (SELECT count(*) ",
-        beside!("installation"),
+        at_work_beside!("installation", "$1"),
         ")) ORDER BY run_after + gives_way, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED"
     );
     let row = sqlx::query_as::<_, (String, String, i64, bool)>(free).bind(milliseconds(now));
     let row = row.bind(limit(lanes.repository)).bind(limit(lanes.installation)).fetch_optional(&mut *tx).await?;
     let Some((id, text, fence, handed_back)) = row else { return Ok(Taken::Claim(None)) };
-    if lanes != Lanes::default() && is_full(tx, &id, lanes).await? {
+    if lanes != Lanes::default() && is_full(tx, &id, lanes, now).await? {
         return Ok(Taken::Overtaken);
     }
     let fence = small(fence)?;
@@ -99,18 +99,19 @@ fn limit(lane: Option<NonZeroU32>) -> Option<i64> {
 
 /// Whether there is no place for a job in its lanes, once whoever took one there before has it. Until the transaction is over
 /// nobody else takes one.
-async fn is_full(tx: &mut PgConnection, id: &str, lanes: Lanes) -> Result<bool, StoreError> {
+async fn is_full(tx: &mut PgConnection, id: &str, lanes: Lanes, now: Timestamp) -> Result<bool, StoreError> {
     let alone = "SELECT pg_advisory_xact_lock($2, hashint8(repo)), pg_advisory_xact_lock($3, hashint8(installation)) \
                  FROM job WHERE id = $1";
     sqlx::query(alone).bind(id).bind(REPOSITORY_LOCK).bind(INSTALLATION_LOCK).execute(&mut *tx).await?;
     let n_beside = concat!(
         "SELECT (SELECT count(*) ",
-        beside!("repo"),
+        at_work_beside!("repo", "$2"),
         "), (SELECT count(*) ",
-        beside!("installation"),
+        at_work_beside!("installation", "$2"),
         ") FROM job WHERE id = $1"
     );
-    let (of_repository, of_installation) = sqlx::query_as::<_, (i64, i64)>(n_beside).bind(id).fetch_one(tx).await?;
+    let (of_repository, of_installation) =
+        sqlx::query_as::<_, (i64, i64)>(n_beside).bind(id).bind(milliseconds(now)).fetch_one(tx).await?;
     let is_full = |lane, n_jobs| limit(lane).is_some_and(|limit| n_jobs >= limit);
     Ok(is_full(lanes.repository, of_repository) || is_full(lanes.installation, of_installation))
 }

@@ -10,7 +10,7 @@ use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use rusqlite::Savepoint;
 
 use super::super::chain::{self, End, Row};
-use super::super::records::{beside, later, length, milliseconds, number, read_outcome, read_spec};
+use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_outcome, read_spec};
 use super::{Claim, JobState, Lanes, Lease, StoreError, optional};
 
 /// Adds a job and says whether it is new.
@@ -47,9 +47,9 @@ pub(super) fn claim(
         "AND (lease_until IS NULL OR lease_until <= ?1) AND NOT EXISTS (SELECT 1 ",
         beside!("repo", "issue"),
         ") AND (?2 IS NULL OR ?2 > (SELECT count(*) ",
-        beside!("repo"),
+        at_work_beside!("repo", "?1"),
         ")) AND (?3 IS NULL OR ?3 > (SELECT count(*) ",
-        beside!("installation"),
+        at_work_beside!("installation", "?1"),
         ")) ORDER BY run_after + gives_way, created_at, rowid LIMIT 1"
     );
     let limits = (lanes.repository.map(NonZeroU32::get), lanes.installation.map(NonZeroU32::get));
