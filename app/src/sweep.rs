@@ -50,6 +50,8 @@ pub struct Found {
     pub given_up: Vec<DeliveryId>,
     /// Whether the list was longer than what is read of it.
     pub is_cut: bool,
+    /// When the last of them was sent, by the forge's clock.
+    pub newest: Option<Timestamp>,
 }
 
 /// What a sweep did.
@@ -77,16 +79,17 @@ impl Sweep {
     /// Sweeps now and then until told to stop. The first time, and after every time that came to no end, all that can still
     /// be sent is looked through.
     pub async fn run(&self, interval: Duration, stop: CancellationToken) {
-        let mut looked_until = None;
+        let mut looked_until: Option<Timestamp> = None;
         loop {
-            let (now, since) = (self.clock.now(), looked_until.and_then(|until: Timestamp| until.checked_sub(OVERLAP).ok()));
+            let since = looked_until.and_then(|until| until.checked_sub(OVERLAP).ok());
             let swept = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                swept = self.sweep(since) => swept,
+                swept = self.sweep_on(since) => swept,
             };
+            // By the forge's clock, for ours may be set meanwhile: then there is nothing behind a moment that is still to come.
             looked_until = match swept {
-                Ok(swept) => (swept.n_left == 0).then_some(now),
+                Ok((swept, newest)) => newest.or(looked_until).filter(|_| swept.n_left == 0),
                 Err(error) => {
                     let remedy = if let SweepError::Forge(ForgeError::Denied { remedy, .. }) = &error { remedy } else { "" };
                     warn!(error = %error, remedy, "missed deliveries cannot be asked for now");
@@ -106,6 +109,11 @@ impl Sweep {
     /// # Errors
     /// [`SweepError`]: what was not asked for yet is found again.
     pub async fn sweep(&self, since: Option<Timestamp>) -> Result<Swept, SweepError> {
+        Ok(self.sweep_on(since).await?.0)
+    }
+
+    /// Sweeps, and says when the last of what was found had been sent.
+    async fn sweep_on(&self, since: Option<Timestamp>) -> Result<(Swept, Option<Timestamp>), SweepError> {
         let found = self.look(since).await?;
         for delivery in &found.given_up {
             warn!(delivery.id = %delivery, "a delivery was sent {ATTEMPTS_MAX} times and never taken; look at it in the App's settings");
@@ -122,7 +130,7 @@ impl Sweep {
         if swept.n_asked > 0 {
             info!("{} of {} deliveries did not arrive; {} are asked for again", found.missed.len(), found.n_sent, swept.n_asked);
         }
-        Ok(swept)
+        Ok((swept, found.newest))
     }
 
     /// Looks what did not arrive, and changes nothing.
@@ -132,7 +140,8 @@ impl Sweep {
     pub async fn look(&self, since: Option<Timestamp>) -> Result<Found, SweepError> {
         let earliest = self.clock.now().checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
         let (deliveries, is_cut) = self.attempts(since.map_or(earliest, |since| since.max(earliest))).await?;
-        let mut found = Found { n_sent: deliveries.len(), is_cut, ..Found::default() };
+        let newest = deliveries.values().map(|of| of.last.at).max();
+        let mut found = Found { n_sent: deliveries.len(), is_cut, newest, ..Found::default() };
         for (delivery, attempts) in deliveries {
             if attempts.is_taken || self.has(&delivery).await? {
                 continue;

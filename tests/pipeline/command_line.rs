@@ -275,6 +275,7 @@ async fn every_command_explains_itself() {
       prove        Prove any patch, whoever made it, by running the tests without and with it
       verify       Check an attestation: that it is signed, whole, and says of git what is so
       jobs         Look at what a server has kept of its jobs
+      explain      Say what became of a delivery or a job, or which deliveries nobody could decide on
       replay       Drive a run again from what was recorded of it, and compare the files that it comes
                    to
       apply-patch  Apply a patch from standard input to the current directory, whole or not at all

@@ -82,7 +82,7 @@ async fn a_job_of_which_workers_keep_dying_is_given_up() {
 #[tokio::test]
 async fn a_job_of_which_many_workers_died_is_still_handed_back_where_github_fails() {
     let mut setup = Setup::default();
-    setup.budget.claims = 100;
+    (setup.budget.claims, setup.budget.wall_clock_ms) = (100, 24 * 60 * 60 * 1_000);
     setup
         .play(async |world| {
             world.comment(MAINTAINER, "@codex fix this");

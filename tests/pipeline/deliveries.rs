@@ -122,6 +122,7 @@ async fn a_request_about_which_github_does_not_answer_keeps_no_other_waiting() {
             world.github.fault(Fault::silence("GET", &format!("/repos/octo/rocket/issues/{ISSUE}")));
             world.comment(MAINTAINER, "@codex fix this");
             world.github.comment(world.repo, other, MAINTAINER, "@codex fix this").expect("the issue is there");
+            world.github.settle().await;
             let is_decided = async {
                 while world.jobs().await.is_empty() {
                     world.tools.store.signals().jobs.notified().await;

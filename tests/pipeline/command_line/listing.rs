@@ -25,7 +25,7 @@ fn spec(issue: u64, comment: u64) -> JobSpec {
         key: JobKey::of_comment(&repo, issue, comment),
         repo,
         task: Task::FixIssue { issue, request: None },
-        requested_by: Actor { id: 9, login: "ada\u{1b}[31m\nlovelace".into(), is_bot: false },
+        requested_by: Actor { id: 9, login: "ada\u{1b}[31m\u{202e}\nlovelace".into(), is_bot: false },
         role: Role::Write,
         delivery: DeliveryId::new(format!("delivery-{comment}")).expect("the name is well-formed"),
         requested_at: at(i64::try_from(comment).expect("it is small")),

@@ -196,7 +196,13 @@ pub(in crate::commands) fn time(at: Timestamp) -> String {
 
 /// What others have written, in one line of a terminal that acts on nothing in it.
 pub(in crate::commands) fn one_line(text: &str) -> String {
-    neutral::plain(&plain(text.as_bytes()), LINE_CHARS_MAX)
+    let columns = plain(text.as_bytes());
+    let columns: Vec<String> = columns.split("  ").map(|column| neutral::plain(column, LINE_CHARS_MAX)).collect();
+    let line = columns.join("  ");
+    match line.char_indices().nth(LINE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 fn ended(state: JobState) -> Option<Outcome> {
