@@ -92,9 +92,10 @@ async fn a_job_of_which_many_workers_died_is_still_handed_back_where_github_fail
                 world.clock.pass(LEASE_SECONDS + 1);
                 assert_eq!(world.journal().await.len(), n_deaths, "it comes to nothing");
             }
-            world.github.fault(Fault::refuse("GET", "/repos/*", 503, "No server is available"));
+            world.github.fault(Fault::refuse("GET", "/repos/*", 503, "No server is available").times(u32::MAX));
             world.work().await;
             assert_eq!(world.run().await.outcome(), None, "it is handed back");
+            world.github.heal();
             world.clock.pass(60 * 60);
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Proven);

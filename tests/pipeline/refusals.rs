@@ -9,6 +9,11 @@ const COMMENTS: &str = "/repos/octo/rocket/issues/1/comments";
 const PULLS: &str = "/repos/octo/rocket/pulls";
 const CHECKS: &str = "/repos/octo/rocket/check-runs";
 
+/// When whoever is to wait so long has come back: up to a quarter later, so that not all of them come at once.
+fn at_latest(seconds: i64) -> i64 {
+    seconds * 5 / 4 + 1
+}
+
 /// Plays one fix with faults, and gives the page and the run's notices.
 async fn with_faults(faults: Vec<Fault>, outcome: Outcome) -> String {
     Setup::default()
@@ -119,7 +124,7 @@ async fn a_rate_limit_puts_the_work_off_and_loses_nothing() {
             world.comment(MAINTAINER, "@codex fix this");
             world.work().await;
             assert_eq!((world.run().await.outcome(), world.model.requests().len()), (None, 0));
-            world.clock.pass(301);
+            world.clock.pass(at_latest(300));
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Proven);
         })
@@ -142,7 +147,7 @@ async fn a_rate_limit_puts_the_decision_off_and_loses_nothing() {
                     .expect("it can be asked"),
                 []
             );
-            world.clock.pass(121);
+            world.clock.pass(at_latest(120));
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Proven);
         })
@@ -161,7 +166,7 @@ async fn a_limit_on_writing_puts_the_effect_off_and_does_it_once() {
             world.comment(MAINTAINER, "@codex fix this, too");
             world.work().await;
             assert_eq!(world.github.exchanges().len(), n_asked, "the limit is the installation's");
-            world.clock.pass(301);
+            world.clock.pass(at_latest(300));
             world.work().await;
             assert_eq!((world.outcome().await, world.jobs().await.len()), (Outcome::Proven, 1));
             world.last_words().await;
@@ -180,7 +185,7 @@ async fn a_push_whose_answer_is_lost_is_found_done() {
             world.comment(MAINTAINER, "@codex fix this");
             world.work().await;
             assert_eq!((world.run().await.outcome(), world.own_branches().len()), (None, 1));
-            world.clock.pass(601);
+            world.clock.pass(at_latest(600));
             world.work().await;
             assert_eq!((world.outcome().await, world.own_branches().len()), (Outcome::Proven, 1));
         })
