@@ -239,7 +239,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError>;
 
-    /// Prolongs a lease to `lease` from now.
+    /// Prolongs a lease to `duration` from now. One that holds for longer is left as it is: what was asked for earlier may arrive
+    /// later.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`].

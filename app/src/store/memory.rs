@@ -228,7 +228,9 @@ impl Store for MemoryStore {
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, duration: Duration) -> Result<(), StoreError> {
-        self.tables().held(lease)?.lease_until = Some(later(now, duration));
+        let mut tables = self.tables();
+        let job = tables.held(lease)?;
+        job.lease_until = job.lease_until.max(Some(later(now, duration)));
         Ok(())
     }
 

@@ -18,6 +18,7 @@ contract! {
     a_dead_workers_job_is_taken_over
     a_zombie_writes_nothing
     a_renewed_lease_holds_longer
+    a_renewal_that_arrives_late_shortens_no_lease
     a_lease_that_ran_out_holds_until_it_is_taken
     many_workers_never_share_a_job
     jobs_of_one_issue_are_worked_on_one_after_the_other
@@ -89,6 +90,16 @@ async fn a_renewed_lease_holds_longer(store: Shared) {
     assert!(claim(&store, "two", 61).await.is_none());
     assert!(claim(&store, "two", 109).await.is_none());
     assert!(claim(&store, "two", 110).await.is_some());
+}
+
+/// What a worker has given up waiting for may arrive behind what it has asked since.
+async fn a_renewal_that_arrives_late_shortens_no_lease(store: Shared) {
+    begin(&store, 1, 0).await;
+    let first = claimed(&store, "one", 1).await;
+    store.renew(&first.lease, at(50), LEASE).await.expect("the lease holds");
+    store.renew(&first.lease, at(20), LEASE).await.expect("the lease holds");
+    assert!(claim(&store, "two", 100).await.is_none());
+    claimed(&store, "two", 110).await;
 }
 
 /// A worker that was slow and not dead goes on where nobody took its place.

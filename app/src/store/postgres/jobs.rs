@@ -128,7 +128,8 @@ async fn sound(tx: &mut PgConnection, id: &str, text: &str) -> Result<(JobId, Jo
 }
 
 pub(super) async fn renew(tx: &mut PgConnection, lease: &Lease, until: i64) -> Result<(), StoreError> {
-    let sql = "UPDATE job SET lease_until = $3 WHERE id = $1 AND fence = $2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let sql = "UPDATE job SET lease_until = greatest(lease_until, $3) \
+               WHERE id = $1 AND fence = $2 AND outcome IS NULL AND lease_until IS NOT NULL";
     let row = sqlx::query(sql).bind(lease.job.as_str()).bind(i64::from(lease.fence)).bind(until);
     of_one(lease, row.execute(tx).await?.rows_affected())
 }

@@ -84,7 +84,8 @@ fn sound(tx: &Savepoint<'_>, id: &str, text: &str) -> Result<(JobId, JobSpec, Ve
 }
 
 pub(super) fn renew(tx: &Savepoint<'_>, job: &JobId, fence: u32, until: i64) -> Result<(), StoreError> {
-    let sql = "UPDATE job SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
+    let sql = "UPDATE job SET lease_until = max(lease_until, ?3) \
+               WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
     let updated = tx.prepare_cached(sql)?.execute((job.as_str(), fence, until))?;
     if updated == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
 }
