@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use patchwright_domain::delay;
 use patchwright_domain::job::Usage;
 use patchwright_domain::turn::conversation::{Conversation, OUTPUT_TOKENS_MAX, Terms};
 use patchwright_domain::turn::tools::{self, EditForm};
@@ -49,8 +50,7 @@ impl Default for Backoff {
 
 impl Backoff {
     fn wait(&self, n_failures: u32) -> Duration {
-        let doubled = 1_u32.checked_shl(n_failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.base.saturating_mul(doubled).min(self.wait_max)
+        delay::growing(self.base, n_failures.saturating_sub(1), self.wait_max)
     }
 }
 

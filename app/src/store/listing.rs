@@ -8,7 +8,7 @@ use patchwright_domain::job::{JobId, JobSpec};
 use patchwright_domain::journal::Outcome;
 use patchwright_domain::policy::Decision;
 
-use super::records::{read_outcome, read_spec, timestamp};
+use super::records::{read_spec, read_state, timestamp};
 use super::{JobState, StoreError};
 
 /// How many are listed at most, whatever is asked for.
@@ -129,11 +129,7 @@ pub(super) type Row = (String, String, i64, i64, Option<i64>, i64, Option<String
 
 pub(super) fn listed(row: Row) -> Result<Listed, StoreError> {
     let (id, spec, made_at, free_at, leased_until, fence, outcome, ended_at) = row;
-    let state = match outcome {
-        Some(name) => read_outcome(&name).map(JobState::Done),
-        None if leased_until.is_some() => Ok(JobState::Running),
-        None => Ok(JobState::Ready),
-    };
+    let state = read_state(outcome.as_deref(), leased_until.is_some());
     Ok(Listed {
         id,
         job: read_spec(&spec).and_then(|spec| Ok((spec, state?))),

@@ -7,7 +7,7 @@ use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Digest, Outcome};
 use patchwright_domain::policy::Decision;
 
-use super::{Decided, StoreError};
+use super::{Decided, JobState, StoreError};
 
 /// The other jobs that have a worker and share these columns with a `job`: the text is the same for every database.
 macro_rules! beside {
@@ -59,8 +59,17 @@ pub(super) fn read_spec(text: &str) -> Result<JobSpec, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Corrupt(format!("a job's specification cannot be read: {e}")))
 }
 
-pub(super) fn read_outcome(name: &str) -> Result<Outcome, StoreError> {
+fn read_outcome(name: &str) -> Result<Outcome, StoreError> {
     serde_json::from_value(serde_json::Value::String(name.into())).map_err(|e| StoreError::Corrupt(e.to_string()))
+}
+
+/// Where a job stands, by the columns that say so.
+pub(super) fn read_state(outcome: Option<&str>, is_leased: bool) -> Result<JobState, StoreError> {
+    match outcome {
+        Some(name) => Ok(JobState::Done(read_outcome(name)?)),
+        None if is_leased => Ok(JobState::Running),
+        None => Ok(JobState::Ready),
+    }
 }
 
 pub(super) fn read_digest(text: &str) -> Result<Digest, StoreError> {

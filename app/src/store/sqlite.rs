@@ -1,8 +1,8 @@
 //! The store on SQLite: one file, one writer.
 //!
-//! A thread owns the connection. Whatever waits when it looks is done in one transaction, each piece in a savepoint of
-//! its own, and is answered after the commit: under load many deliveries share one fsync, alone a delivery waits for
-//! nobody. `synchronous=FULL` with a write-ahead log makes a commit durable; another thread moves the log into the database.
+//! A thread owns the connection. Whatever waits when it looks is done in one transaction, each piece of more than one
+//! statement in a savepoint of its own, and is answered after the commit: under load many deliveries share one fsync, alone a
+//! delivery waits for nobody. `synchronous=FULL` with a write-ahead log makes a commit durable; another thread moves the log into the database.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

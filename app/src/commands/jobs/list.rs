@@ -96,8 +96,14 @@ pub(in crate::commands) async fn list(arguments: Arguments) -> Result<ExitCode, 
 async fn lines(store: &dyn Store, wanted: &Wanted, limit: u32, lanes: Lanes, now: Timestamp) -> Result<Vec<Line>, Failure> {
     let unread = "reading the store";
     let listed = store.jobs(wanted, limit).await.context(unread).map_err(Failure::environment)?;
-    let running = Wanted { standing: Some(Standing::Running), ..Wanted::default() };
-    let running = store.jobs(&running, LISTED_MAX).await.context(unread).map_err(Failure::environment)?;
+    // Who waits may wait for those that are worked on; nobody else is told of them.
+    let waits = listed.iter().any(|listed| matches!(listed.job, Ok((_, JobState::Ready))));
+    let running = if waits {
+        let running = Wanted { standing: Some(Standing::Running), ..Wanted::default() };
+        store.jobs(&running, LISTED_MAX).await.context(unread).map_err(Failure::environment)?
+    } else {
+        Vec::new()
+    };
     let mut lines = Vec::new();
     for listed in listed {
         lines.push(Line::of(store, listed, &running, lanes, now).await);

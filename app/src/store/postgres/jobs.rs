@@ -12,7 +12,7 @@ use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use sqlx::PgConnection;
 
 use super::super::chain::{self, End, Row};
-use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_outcome, read_spec};
+use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_spec, read_state};
 use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
 /// Adds a job and says whether it is new.
@@ -116,7 +116,7 @@ async fn is_full(tx: &mut PgConnection, id: &str, lanes: Lanes, now: Timestamp) 
     Ok(is_full(lanes.repository, of_repository) || is_full(lanes.installation, of_installation))
 }
 
-/// A job's name and specification, where they and the journal hold together.
+/// A job's name, specification and journal, and where that ends, if they hold together.
 async fn sound(tx: &mut PgConnection, id: &str, text: &str) -> Result<(JobId, JobSpec, Vec<Entry>, End), StoreError> {
     let spec = read_spec(text)?;
     let job = spec.id();
@@ -195,11 +195,7 @@ pub(super) async fn job(tx: &mut PgConnection, job: &JobId) -> Result<(JobSpec, 
     let sql = "SELECT spec, outcome, lease_until IS NOT NULL FROM job WHERE id = $1";
     let row = sqlx::query_as::<_, (String, Option<String>, bool)>(sql).bind(job.as_str()).fetch_optional(tx).await?;
     let (text, outcome, is_leased) = row.ok_or_else(|| unknown(job))?;
-    let state = match outcome {
-        Some(name) => JobState::Done(read_outcome(&name)?),
-        None if is_leased => JobState::Running,
-        None => JobState::Ready,
-    };
+    let state = read_state(outcome.as_deref(), is_leased)?;
     Ok((read_spec(&text)?, state))
 }
 

@@ -10,7 +10,7 @@ use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use rusqlite::Savepoint;
 
 use super::super::chain::{self, End, Row};
-use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_outcome, read_spec};
+use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_spec, read_state};
 use super::{Claim, JobState, Lanes, Lease, StoreError, optional};
 
 /// Adds a job and says whether it is new.
@@ -72,7 +72,7 @@ pub(super) fn claim(
     Ok(Ok(Some(Claim { lease: Lease { job, fence }, spec, journal })))
 }
 
-/// A job's name and specification, where they and the journal hold together.
+/// A job's name, specification and journal, and where that ends, if they hold together.
 fn sound(tx: &Savepoint<'_>, id: &str, text: &str) -> Result<(JobId, JobSpec, Vec<Entry>, End), StoreError> {
     let spec = read_spec(text)?;
     let job = spec.id();
@@ -87,7 +87,11 @@ pub(super) fn renew(tx: &Savepoint<'_>, job: &JobId, fence: u32, until: i64) -> 
     let sql = "UPDATE job SET lease_until = max(lease_until, ?3) \
                WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
     let updated = tx.prepare_cached(sql)?.execute((job.as_str(), fence, until))?;
-    if updated == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
+    of_one(job, updated)
+}
+
+fn of_one(job: &JobId, n_rows: usize) -> Result<(), StoreError> {
+    if n_rows == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
 }
 
 /// Refuses who has lost the lease.
@@ -120,7 +124,7 @@ fn complete(tx: &Savepoint<'_>, job: &JobId, fence: u32, outcome: Outcome, now: 
     let sql = "UPDATE job SET outcome = ?3, ended_at = ?4, lease_until = NULL \
                WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
     let updated = tx.prepare_cached(sql)?.execute((job.as_str(), fence, outcome.as_str(), milliseconds(now)))?;
-    if updated == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
+    of_one(job, updated)
 }
 
 pub(super) fn request_cancel(tx: &Savepoint<'_>, id: &JobId, because: String, now: Timestamp) -> Result<(), StoreError> {
@@ -138,7 +142,7 @@ pub(super) fn release(tx: &Savepoint<'_>, job: &JobId, fence: u32, not_before: T
     let sql = "UPDATE job SET lease_until = NULL, run_after = ?3, handed_back = 1 \
                WHERE id = ?1 AND fence = ?2 AND outcome IS NULL AND lease_until IS NOT NULL";
     let updated = tx.prepare_cached(sql)?.execute((job.as_str(), fence, milliseconds(not_before)))?;
-    if updated == 1 { Ok(()) } else { Err(StoreError::LeaseLost { job: job.clone() }) }
+    of_one(job, updated)
 }
 
 pub(super) fn job(tx: &Savepoint<'_>, job: &JobId) -> Result<(JobSpec, JobState), StoreError> {
@@ -147,11 +151,7 @@ pub(super) fn job(tx: &Savepoint<'_>, job: &JobId) -> Result<(JobSpec, JobState)
         Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?))
     });
     let (text, outcome, is_leased) = optional(row)?.ok_or_else(|| StoreError::Unknown { what: format!("job {job}") })?;
-    let state = match outcome {
-        Some(name) => JobState::Done(read_outcome(&name)?),
-        None if is_leased => JobState::Running,
-        None => JobState::Ready,
-    };
+    let state = read_state(outcome.as_deref(), is_leased)?;
     Ok((read_spec(&text)?, state))
 }
 
