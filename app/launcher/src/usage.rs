@@ -87,10 +87,11 @@ impl Watch {
         Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: pause.subsec_nanos().into() }
     }
 
-    /// What there is too much of on the disk already. What is taken until the next look is that of whoever runs then.
+    /// What there is too much of on the disk already, before a command starts. What is taken from there on is that of whoever
+    /// runs then.
     pub(crate) fn full(&mut self) -> Full {
         let processes: Vec<&Processes> = self.commands.values().filter_map(|known| known.processes.as_ref()).collect();
-        self.disk.settle_again(&processes)
+        self.disk.settle(&processes)
     }
 
     /// Gets to know a command; so many of its first processes are copies of ourselves, and it is or is not in a control group

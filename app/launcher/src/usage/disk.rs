@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::time::ClockId;
 
 use crate::spec::Spec;
 use crate::status::Limit;
@@ -17,7 +18,8 @@ use crate::{privileges, sys};
 /// Deeper directories are not looked into, for each level holds a descriptor open; where much has gone they count as too
 /// many files.
 const DEPTH_MAX: usize = 512;
-/// A walk goes on behind the limit, so that it can be seen whether it gets better; up to so many times the limit.
+/// A walk goes on behind the limit, so that it can be seen whether it gets better; up to so many times the limit. What is
+/// behind that cannot be seen.
 const FILES_OVER: u64 = 4;
 /// A walk takes at most one part in this many of the time.
 const REST: u32 = 10;
@@ -50,6 +52,8 @@ struct Used {
     is_too_deep: bool,
     /// Whether there is a directory that the one who looks, who is the commands' own user, may not open.
     has_shut: bool,
+    /// Whether the walk was over before the files were.
+    is_cut: bool,
 }
 
 /// What there is too much of already when a command is about to start.
@@ -116,11 +120,6 @@ impl Disk {
         self.full()
     }
 
-    /// As [`Disk::settle`], but nothing is looked at before it was for another reason.
-    pub(crate) fn settle_again(&mut self, processes: &[&Processes]) -> Full {
-        if self.last.is_some() { self.settle(processes) } else { Full::default() }
-    }
-
     fn full(&self) -> Full {
         let Some(last) = &self.last else { return Full::default() };
         let is_either = |is_over: &dyn Fn(&Used) -> bool| is_over(&last.used) || is_over(&last.hidden);
@@ -146,12 +145,13 @@ impl Disk {
 
     fn look(&mut self, processes: &[&Processes], is_asked_for: bool) -> Option<Limit> {
         let free = self.free();
-        let began = Instant::now();
+        let (began, busy_before) = (Instant::now(), busy());
         let mut used = walk(&self.directories, self.n_files_max.saturating_mul(FILES_OVER));
         let unnamed = self.unnamed(processes);
         used.bytes += unnamed.bytes;
         used.n_files += unnamed.n_files;
-        let took = began.elapsed().max(Duration::from_micros(1));
+        // Where others have the processor, a walk is long and no reason for a long rest.
+        let took = busy().saturating_sub(busy_before).max(Duration::from_micros(1));
         let before = self.last.take();
         // What was used up and not found here stays in doubt, and with it the next walk near. What was found before and is no
         // longer must have been given back, or it has only gone where it cannot be seen.
@@ -162,15 +162,14 @@ impl Disk {
         let reference = before.as_ref().map_or(free, |before| Used {
             bytes: unfound(before.free.bytes, free.bytes, before.used.bytes, used.bytes),
             n_files: unfound(before.free.n_files, free.n_files, before.used.n_files, used.n_files),
-            is_too_deep: false,
-            has_shut: false,
+            ..Used::default()
         });
         let lost = Used {
             bytes: reference.bytes.saturating_sub(free.bytes),
             n_files: reference.n_files.saturating_sub(free.n_files),
             ..Used::default()
         };
-        let hidden = if used.has_shut || unnamed.has_unseen { lost } else { Used::default() };
+        let hidden = if used.has_shut || used.is_cut || unnamed.has_unseen { lost } else { Used::default() };
         self.last = Some(Walked {
             used,
             hidden,
@@ -210,10 +209,16 @@ impl Disk {
 
     fn free(&self) -> Used {
         let Some(found) = self.directories.first().and_then(|directory| rustix::fs::fstatvfs(directory).ok()) else {
-            return Used { bytes: u64::MAX, n_files: u64::MAX, is_too_deep: false, has_shut: false };
+            return Used { bytes: u64::MAX, n_files: u64::MAX, ..Used::default() };
         };
-        Used { bytes: found.f_bfree * found.f_frsize, n_files: found.f_ffree, is_too_deep: false, has_shut: false }
+        Used { bytes: found.f_bfree * found.f_frsize, n_files: found.f_ffree, ..Used::default() }
     }
+}
+
+/// For how long this thread had a processor.
+fn busy() -> Duration {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Adds up what is below, following no link, to the end or up to so many files.
@@ -242,6 +247,7 @@ fn walk(directories: &[OwnedFd], n_files_max: u64) -> Used {
             used.n_files += 1;
             used.bytes += u64::try_from(found.st_blocks).unwrap_or_default() * 512;
             if used.n_files > n_files_max {
+                used.is_cut = true;
                 return used;
             }
             if open.len() > DEPTH_MAX {
@@ -270,3 +276,6 @@ fn below(level: &Dir, name: &std::ffi::CStr) -> rustix::io::Result<Dir> {
 fn below_fd(directory: &impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<Dir> {
     Dir::new(rustix::fs::openat(directory, name, DIRECTORY, Mode::empty())?)
 }
+
+#[cfg(test)]
+mod tests;

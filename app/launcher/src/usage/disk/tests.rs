@@ -1,0 +1,52 @@
+//! What is made is seen, also where it is more than anybody walks through.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Disk, FILES_OVER};
+use crate::status::Limit;
+
+const N_FILES_MAX: u64 = 100;
+/// More than other processes of this machine are likely to remove meanwhile.
+const N_MORE: u64 = 20_000;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("patchwright-disk-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn make(&self, names: std::ops::Range<u64>) {
+        for name in names {
+            fs::File::create(self.0.join(name.to_string())).unwrap();
+        }
+    }
+
+    fn watched(&self) -> Disk {
+        Disk::of([self.0.as_path()].into_iter(), u64::MAX, N_FILES_MAX)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn files_are_seen_to_become_more_behind_the_end_of_a_walk() {
+    let folder = Folder::new("cut");
+    // Nobody counts to the end of these.
+    folder.make(0..2 * FILES_OVER * N_FILES_MAX);
+    let mut disk = folder.watched();
+    assert!(disk.settle(&[]).files);
+    folder.make(10_000_000..10_000_000 + N_MORE);
+    assert_eq!(disk.look(&[], true), Some(Limit::Files));
+    // What comes from here on is somebody else's.
+    assert!(disk.settle(&[]).files);
+    assert_eq!(disk.look(&[], true), None);
+}
