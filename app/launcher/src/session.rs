@@ -252,7 +252,8 @@ impl Session {
             }
         }
         let has_others = self.commands.iter().any(|command| !command.is_apart);
-        let has_makers = self.commands.iter().any(|command| !command.is_apart && !command.is_barred && !command.is_killed);
+        // Whoever is killed may make some more before it is gone.
+        let has_makers = self.commands.iter().any(|command| !command.is_apart && !command.is_barred);
         for command in self.commands.iter_mut().filter(|command| !command.is_killed) {
             let limit = over.iter().find(|(first, limit)| {
                 let is_spared = match limit {
