@@ -21,6 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use contender::{Contender, Kind};
 use load::{Load, Measured};
+use mimalloc::MiMalloc;
 use payloads::Payload;
 use report::{Figure, median, milliseconds, print};
 
@@ -38,6 +39,10 @@ mod postgres;
 mod probot;
 #[path = "report/figures.rs"]
 mod report;
+
+/// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const N_ROUNDS: usize = 7;
 const SECRET: &str = "a secret for benchmarks";

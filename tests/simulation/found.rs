@@ -2,7 +2,7 @@
 
 use super::scene::{Delivery, Scene};
 use super::world::BEGINNING_MS;
-use super::{Unused, fail, schedule, unused};
+use super::{Unused, schedule, story, unused};
 
 fn delivery(name: &str, what: &str, at_ms: i64, due_ms: i64) -> Delivery {
     let (body, due_ms) = (format!("{what} {}", BEGINNING_MS + at_ms), BEGINNING_MS + due_ms);
@@ -19,7 +19,7 @@ fn check(scene: impl Fn() -> Scene, n_seeds: u64) {
     let unused: Unused = unused();
     for seed in 0..n_seeds {
         if schedule::play(seed, None, Some(scene()), &unused.workspaces, false).is_err() {
-            fail(seed, Some(scene()), &unused);
+            panic!("{}", story(seed, Some(scene()), &unused));
         }
     }
 }

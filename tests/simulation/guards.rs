@@ -2,7 +2,7 @@
 
 /// A guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guard {
+pub(crate) enum Guard {
     /// The store refuses entries of a worker whose lease was taken over.
     EntriesAreFenced,
     /// A worker sees by its clock that its lease has run out while it stood still.
@@ -56,7 +56,7 @@ pub(super) enum Guard {
 }
 
 impl Guard {
-    pub(super) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::EntriesAreFenced,
         Self::ClocksGoOn,
         Self::LeasesAreExclusive,
