@@ -74,6 +74,15 @@ pub enum Received {
     Known,
 }
 
+/// A delivery that waits for its decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The delivery.
+    pub delivery: RawDelivery,
+    /// How often the decision on it was put off.
+    pub n_postponed: u32,
+}
+
 /// What became of a decision that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decided {
@@ -196,7 +205,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError>;
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError>;
 
     /// Puts off the decision on a delivery and says how often it was put off, this time included.
     ///

@@ -17,7 +17,8 @@ use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::listing::{GivenUp, LISTED_MAX, Listed, Wanted};
 use super::{
-    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, records,
+    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting,
+    records,
 };
 
 mod ledger;
@@ -161,11 +162,12 @@ impl Store for MemoryStore {
         Ok(Received::Stored)
     }
 
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError> {
         let tables = self.tables();
         let waiting = tables.deliveries.iter().filter(|d| d.decision.is_none() && d.decide_after <= now);
-        let mut waiting: Vec<RawDelivery> = waiting.map(|d| d.raw.clone()).collect();
-        waiting.sort_by_key(|raw| raw.received_at);
+        let waiting = waiting.map(|d| Waiting { delivery: d.raw.clone(), n_postponed: d.postponed });
+        let mut waiting: Vec<Waiting> = waiting.collect();
+        waiting.sort_by_key(|waiting| waiting.delivery.received_at);
         waiting.truncate(usize::try_from(count).unwrap_or(usize::MAX));
         Ok(waiting)
     }

@@ -28,9 +28,10 @@ use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
 use super::{
     Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, FULL, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+    Waiting,
 };
 use address::Address;
-use deliveries::Waiting;
+use deliveries::Found;
 use jobs::Taken;
 use schema::{Kind, Migration, Schema, State};
 use writers::Writers;
@@ -258,8 +259,8 @@ impl Store for PostgresStore {
         Ok(received)
     }
 
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-        let Waiting { sound, broken } = self.ask(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await?;
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError> {
+        let Found { sound, broken } = self.ask(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await?;
         if !broken.is_empty() {
             self.run(move |tx| Box::pin(deliveries::give_up(tx, broken, now))).await?;
         }

@@ -24,6 +24,7 @@ use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
 use super::{
     Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, FULL, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+    Waiting,
 };
 
 mod checkpoint;
@@ -266,7 +267,7 @@ impl Store for SqliteStore {
         Ok(received)
     }
 
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError> {
         self.run(move |tx| deliveries::undecided(tx, now, count)).await
     }
 

@@ -11,7 +11,8 @@ use patchwright_domain::policy::Decision;
 use tokio::time::timeout;
 
 use super::{
-    Shared, assert_chained, assert_lost, at, begin, begin_of, claim, claimed, delivery, id, note, spec, spec_of, start, told,
+    Shared, assert_chained, assert_lost, at, begin, begin_of, claim, claimed, delivery, fresh, id, note, spec, spec_of, start,
+    told,
 };
 use crate::support::postgres::{Database, cluster};
 
@@ -181,7 +182,7 @@ async fn bodies_are_kept_small_and_one_that_cannot_be_read_does_not_block_the_ot
     }
     let broken = "UPDATE delivery SET body = '\\x28b52f' WHERE id = 'broken'; UPDATE delivery SET encoding = 9 WHERE id = 'odd'";
     database.tamper(broken).await;
-    assert_eq!(store.undecided(at(2), 9).await.expect("the store answers"), [long]);
+    assert_eq!(store.undecided(at(2), 9).await.expect("the store answers"), [fresh(long)]);
     for name in ["broken", "odd"] {
         match store.decision(&id(name)).await.expect("it is there") {
             Some(Decision::Ignore { because, is_given_up: true }) => {
