@@ -280,11 +280,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unknown`] for no such job.
     async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError>;
 
-    /// The newest of the wanted jobs, newest first: at most `count`, and never more than [`listing::LISTED_MAX`].
+    /// The newest of the wanted jobs, newest first: at most `count`, and never more than [`listing::LISTED_MAX`]. Of each it is told
+    /// what a claim at this moment would find beside it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError>;
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError>;
 
     /// The newest of the deliveries that nobody could decide on, newest first: at most `count`, and never more than
     /// [`listing::LISTED_MAX`].

@@ -273,9 +273,9 @@ impl Store for WorldStore {
         .await
     }
 
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
         let wanted = wanted.clone();
-        self.ask(Kind::Store, || "list jobs".into(), move |state| at_once(state.store.jobs(&wanted, count))).await
+        self.ask(Kind::Store, || "list jobs".into(), move |state| at_once(state.store.jobs(&wanted, count, now))).await
     }
 
     async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {

@@ -78,7 +78,7 @@ impl Store for Forgetful {
         nothing()
     }
 
-    async fn jobs(&self, _: &Wanted, _: u32) -> Result<Vec<Listed>, StoreError> {
+    async fn jobs(&self, _: &Wanted, _: u32, _: Timestamp) -> Result<Vec<Listed>, StoreError> {
         nothing()
     }
 

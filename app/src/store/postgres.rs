@@ -342,9 +342,9 @@ impl Store for PostgresStore {
         self.ask(|tx| Box::pin(async move { jobs::job(tx, &job).await })).await
     }
 
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
         let wanted = wanted.clone();
-        self.ask(move |tx| Box::pin(async move { listing::jobs(tx, &wanted, count.min(LISTED_MAX)).await })).await
+        self.ask(move |tx| Box::pin(async move { listing::jobs(tx, &wanted, count.min(LISTED_MAX), now).await })).await
     }
 
     async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {

@@ -328,9 +328,9 @@ impl Store for SqliteStore {
         self.run(move |tx| jobs::job(tx, &job)).await
     }
 
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
         let wanted = wanted.clone();
-        self.run(move |tx| listing::jobs(tx, &wanted, count.min(LISTED_MAX))).await
+        self.run(move |tx| listing::jobs(tx, &wanted, count.min(LISTED_MAX), now)).await
     }
 
     async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {

@@ -303,7 +303,7 @@ async fn a_job_that_cannot_be_read_is_in_the_list() {
     begin(&store, 1, 0).await;
     begin(&store, 2, 1).await;
     tamper(&disk.file, &format!("UPDATE job SET spec = 'nothing' WHERE id = '{}'", spec(1).id()));
-    let listed = store.jobs(&Wanted::default(), 9).await.expect("the store answers");
+    let listed = store.jobs(&Wanted::default(), 9, at(9)).await.expect("the store answers");
     assert_eq!(listed.iter().map(|listed| listed.job.is_ok()).collect::<Vec<_>>(), [true, false]);
     assert_eq!(listed[1].id, spec(1).id().as_str());
 }
@@ -329,7 +329,7 @@ async fn who_only_looks_keeps_no_writer_waiting_and_is_kept_waiting_by_none() {
     let looking: Shared = Arc::new(SqliteStore::open_to_read(disk.file.clone()).await.expect("it is there"));
     let writer = rusqlite::Connection::open(&disk.file).expect("the file is a database");
     writer.execute_batch("BEGIN IMMEDIATE; UPDATE job SET handed_back = 0").expect("nobody else writes");
-    let found = looking.jobs(&Wanted::default(), 10).await.expect("nobody is in its way");
+    let found = looking.jobs(&Wanted::default(), 10, at(9)).await.expect("nobody is in its way");
     assert_eq!(found.len(), 1);
     writer.execute_batch("ROLLBACK").expect("it has begun");
     let refused = looking.receive(&delivery("d", 1)).await.expect_err("it only looks");
