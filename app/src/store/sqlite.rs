@@ -47,7 +47,7 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_ledger.sql"),
     include_str!("../../migrations/0003_flaky_tests.sql"),
@@ -55,6 +55,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/0005_lanes.sql"),
     include_str!("../../migrations/0006_retention.sql"),
     include_str!("../../migrations/0007_at_work.sql"),
+    include_str!("../../migrations/0008_given_up.sql"),
 ];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;

@@ -52,6 +52,34 @@ async fn two_processes_share_one_database() {
 }
 
 /// Waits until this process is told that there is a job.
+/// How a table of deliveries was read: by the index of those that were given up, and from its beginning to its end.
+const READ: &str = "SELECT concat((SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'delivery_given_up'), ' by index, ', \
+                    seq_scan, ' whole') FROM pg_stat_user_tables WHERE relname = 'delivery'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_found_by_its_index() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let many = "INSERT INTO delivery (id, event, body, received_at, decide_after, decision) SELECT n::text, 'ping', '', n, n, \
+                '{\"decision\":\"ignore\",\"because\":\"nobody asked\",\"is_given_up\":' || (n % 1000 = 0)::text || '}' \
+                FROM generate_series(1, 5000) AS n; ANALYZE delivery";
+    database.tamper(many).await;
+    let before = database.text(READ).await;
+    let store = open(&database).await;
+    assert_eq!(store.given_up(9).await.expect("the store answers").len(), 5);
+    // The server counts what a connection has read when that is over.
+    drop(store);
+    let counted = async {
+        loop {
+            let read = database.text(READ).await;
+            if read != before {
+                return read;
+            }
+        }
+    };
+    assert_eq!(timeout(PATIENCE, counted).await.expect("it is counted"), "1 by index, 0 whole");
+}
+
 async fn hears(store: &PostgresStore) {
     timeout(PATIENCE, store.signals().jobs.notified()).await.expect("it is told");
 }

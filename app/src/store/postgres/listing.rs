@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::super::records::milliseconds;
 use super::StoreError;
-use crate::store::listing::{GIVEN_UP, GivenUp, Listed, Row, Standing, Wanted, columns, given_up, listed};
+use crate::store::listing::{GivenUp, Listed, Row, Standing, Wanted, columns, given_up, is_given_up, listed};
 
 pub(super) async fn jobs(tx: &mut PgConnection, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
     let sql = concat!(
@@ -26,8 +26,11 @@ pub(super) async fn jobs(tx: &mut PgConnection, wanted: &Wanted, count: u32, now
 }
 
 pub(super) async fn deliveries_given_up(tx: &mut PgConnection, count: u32) -> Result<Vec<GivenUp>, StoreError> {
-    let sql = "SELECT id, event, received_at, decision FROM delivery WHERE decision IS NOT NULL AND decision LIKE $1 \
-               ORDER BY received_at DESC, number DESC LIMIT $2";
-    let rows = sqlx::query_as::<_, (String, String, i64, String)>(sql).bind(GIVEN_UP).bind(i64::from(count));
+    let sql = concat!(
+        "SELECT id, event, received_at, decision FROM delivery WHERE ",
+        is_given_up!(),
+        " ORDER BY received_at DESC, number DESC LIMIT $1"
+    );
+    let rows = sqlx::query_as::<_, (String, String, i64, String)>(sql).bind(i64::from(count));
     rows.fetch_all(tx).await?.into_iter().map(given_up).collect()
 }

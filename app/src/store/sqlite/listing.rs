@@ -6,7 +6,13 @@ use rusqlite::Savepoint;
 
 use super::super::records::milliseconds;
 use super::StoreError;
-use crate::store::listing::{GIVEN_UP, GivenUp, Listed, Row, Standing, Wanted, columns, given_up, listed};
+use crate::store::listing::{GivenUp, Listed, Row, Standing, Wanted, columns, given_up, is_given_up, listed};
+
+const DELIVERIES_GIVEN_UP: &str = concat!(
+    "SELECT id, event, received_at, decision FROM delivery WHERE ",
+    is_given_up!(),
+    " ORDER BY received_at DESC, rowid DESC LIMIT ?1"
+);
 
 pub(super) fn jobs(tx: &Savepoint<'_>, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
     let sql = concat!(
@@ -33,9 +39,10 @@ pub(super) fn jobs(tx: &Savepoint<'_>, wanted: &Wanted, count: u32, now: Timesta
 }
 
 pub(super) fn deliveries_given_up(tx: &Savepoint<'_>, count: u32) -> Result<Vec<GivenUp>, StoreError> {
-    let sql = "SELECT id, event, received_at, decision FROM delivery WHERE decision IS NOT NULL AND decision LIKE ?1 \
-               ORDER BY received_at DESC, rowid DESC LIMIT ?2";
-    let mut statement = tx.prepare_cached(sql)?;
-    let rows = statement.query_map((GIVEN_UP, count), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let mut statement = tx.prepare_cached(DELIVERIES_GIVEN_UP)?;
+    let rows = statement.query_map([count], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     rows.map(|row| given_up(row?)).collect()
 }
+
+#[cfg(test)]
+mod tests;
