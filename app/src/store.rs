@@ -355,7 +355,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn forget(&self, before: Timestamp, count: u32) -> Result<Forgotten, StoreError>;
 
-    /// Whether the store can be written to, for readiness checks; where it is a file of this machine, by writing to it.
+    /// Whether the store can be written to, for readiness checks: by a write to its disk that leaves nothing behind.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

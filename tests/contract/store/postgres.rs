@@ -17,6 +17,7 @@ use super::{
 use crate::support::postgres::{Database, cluster};
 
 mod crowd;
+mod disk;
 mod refusals;
 mod schema;
 
@@ -51,7 +52,6 @@ async fn two_processes_share_one_database() {
     assert_eq!(one.job(&spec(1).id()).await.expect("it is there").1, JobState::Running);
 }
 
-/// Waits until this process is told that there is a job.
 /// How a table of deliveries was read: by the index of those that were given up, and from its beginning to its end.
 const READ: &str = "SELECT concat((SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'delivery_given_up'), ' by index, ', \
                     seq_scan, ' whole') FROM pg_stat_user_tables WHERE relname = 'delivery'";
@@ -80,6 +80,7 @@ async fn what_was_given_up_is_found_by_its_index() {
     assert_eq!(timeout(PATIENCE, counted).await.expect("it is counted"), "1 by index, 0 whole");
 }
 
+/// Waits until this process is told that there is a job.
 async fn hears(store: &PostgresStore) {
     timeout(PATIENCE, store.signals().jobs.notified()).await.expect("it is told");
 }
