@@ -459,7 +459,8 @@ impl Shift<'_> {
 /// Whether a step looks at commits.
 fn needs_base(step: &Step) -> bool {
     match step {
-        Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } => true,
+        Step::Solve { .. } | Step::Verify => true,
+        Step::PlanPublish { conclusion } => publish::looks_at_commits(conclusion),
         Step::Perform { effect } => matches!(effect, Effect::PushBranch { .. }),
         // What these need they fetch themselves.
         Step::Adopt | Step::Prepare | Step::Fail { .. } | Step::Complete { .. } | Step::Rest => false,

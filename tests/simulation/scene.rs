@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use patchwright_domain::event::IssueNumber;
 
 use super::books::Books;
-use super::workshop::{POISONED, POISONED_PUSH, kills};
+use super::workshop::{POISONED, POISONED_PLAN, POISONED_PUSH, kills};
 use super::world::BEGINNING_MS;
 
 /// Something that GitHub tells once, again when it is asked to, and now and then once more by itself.
@@ -53,8 +53,7 @@ impl Scene {
             toil_s: 1..=25,
             n_faults: if rng.u8(..3) == 0 { 0 } else { rng.u32(1..=6) },
             issues: match rng.u8(..12) {
-                0 if rng.bool() => vec![POISONED.0],
-                0 => vec![POISONED_PUSH.0],
+                0 => vec![[POISONED, POISONED_PUSH, POISONED_PLAN][rng.usize(..3)].0],
                 _ => (1..=rng.u64(1..=2)).collect(),
             },
         };

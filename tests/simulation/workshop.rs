@@ -30,13 +30,15 @@ use super::world::World;
 /// What a turn uses, in tokens, and the most that is reserved for it.
 const TURN_TOKENS: u64 = 300;
 const TURN_TOKENS_MAX: u64 = 1_000;
-/// The issue on which whoever works dies, and the one of which whoever pushes does.
+/// The issue on which whoever works dies, the one of which whoever pushes does, and the one of which whoever looks where its base is
+/// when a patch is about to be told of.
 pub(super) const POISONED: IssueNumber = IssueNumber(66);
 pub(super) const POISONED_PUSH: IssueNumber = IssueNumber(67);
+pub(super) const POISONED_PLAN: IssueNumber = IssueNumber(68);
 
 /// Whether an issue kills workers.
 pub(super) fn kills(issue: IssueNumber) -> bool {
-    issue == POISONED || issue == POISONED_PUSH
+    [POISONED, POISONED_PUSH, POISONED_PLAN].contains(&issue)
 }
 
 pub(super) struct WorldWorkshop {
@@ -166,7 +168,8 @@ impl Workshop for WorldWorkshop {
         Ok(Answer::entry(EntryKind::Verified { verdict }))
     }
 
-    async fn base(&self, _tools: &Tools, _spec: &JobSpec) -> Option<CommitId> {
+    async fn base(&self, _tools: &Tools, spec: &JobSpec) -> Option<CommitId> {
+        self.may_die(spec, POISONED_PLAN).await;
         CommitId::parse(&"a".repeat(40))
     }
 

@@ -292,8 +292,9 @@ impl Run {
                 None => self.work(),
             },
             Phase::Planning { conclusion } => {
-                let cancelled = self.judged().and_then(|_| self.cancellation());
-                Step::PlanPublish { conclusion: cancelled.unwrap_or_else(|| conclusion.clone()) }
+                let cancelled = || self.judged().and_then(|_| self.cancellation());
+                let other = self.worn_out_by_planning().or_else(cancelled);
+                Step::PlanPublish { conclusion: other.unwrap_or_else(|| conclusion.clone()) }
             }
             Phase::Publishing { conclusion, remaining } => match remaining.first() {
                 Some(effect) => Step::Perform { effect: self.addressed(effect) },

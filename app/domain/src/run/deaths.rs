@@ -1,7 +1,8 @@
 //! What becomes of a run whose workers die: it ends, however much of it they die of.
 //!
-//! Of the work no more than `claims` may die, and as many again of planning how that is told; of planning what is told, and of each
-//! effect, no more than `claims` either. What they die of is then written down as failed, and the run goes on with what is left.
+//! Of the work no more than `claims` may die, and as many again of planning how that is told; of planning what is told of a verdict
+//! no more than `claims` either, and as many again of planning to tell of that alone; of each effect, no more than `claims`. What
+//! they die of is then written down as failed, and the run goes on with what is left.
 
 use jiff::Timestamp;
 
@@ -14,10 +15,17 @@ impl Run {
         (self.claims > self.budget.claims).then(|| self.died_in("the same step"))
     }
 
+    /// The end of a run of whose verdict nothing can be told but that: looking at the patch once more has killed too many workers.
+    pub(super) fn worn_out_by_planning(&self) -> Option<Conclusion> {
+        let is_worn_out = self.judged().is_some() && self.claims > self.budget.claims;
+        is_worn_out.then(|| self.died_in("planning what is to be told"))
+    }
+
     /// What is not tried once more, if workers have died of it too often since the run got on: the telling of an end, or an effect.
     pub(super) fn fatal(&self, now: Timestamp) -> Option<Step> {
         let claims_max = match self.phase {
             Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } => self.budget.claims.saturating_mul(2),
+            Phase::Planning { .. } if self.judged().is_some() => self.budget.claims.saturating_mul(2),
             Phase::Planning { .. } | Phase::Publishing { .. } => self.budget.claims,
             // All that is left is an entry.
             Phase::Ending { .. } | Phase::Completed { .. } => return None,

@@ -71,9 +71,17 @@ fn each_effect_may_kill_as_many_workers_as_another() {
 fn planning_that_kills_its_workers_ends_the_run() {
     let planning = judged();
     check(&[&planning[..], &deaths(2)].concat(), "plan proven");
+    // That alone is told.
     let dead = [planning, deaths(3)].concat();
+    let Step::PlanPublish { conclusion } = run(&sample::spec(), &dead).next(at(60)) else { panic!("it is told") };
+    assert_eq!(conclusion.outcome, Outcome::Failed);
+    assert_eq!(conclusion.cause, "The worker stopped 3 times in the middle of planning what is to be told.");
+    check(&[&dead[..], &[cancel()]].concat(), "plan failed");
+    check(&[&dead[..], &[planned(Outcome::Failed, &[comment()])]].concat(), "perform progress");
+    check(&[&dead[..], &deaths(2)].concat(), "plan failed");
+    let dead = [dead, deaths(3)].concat();
     let (failed, cause) = given_up(&dead);
-    assert_eq!(cause, "The worker stopped 3 times in the middle of planning what is to be told.");
+    assert_eq!(cause, "The worker stopped 6 times in the middle of planning what is to be told.");
     check(&[dead, vec![failed]].concat(), "complete failed");
     let gave_up = [vec![claimed(), prepared(), gave_up(Outcome::NoChange)], deaths(3)].concat();
     let (failed, _) = given_up(&gave_up);
