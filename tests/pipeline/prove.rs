@@ -340,6 +340,7 @@ async fn a_pull_request_that_moves_on_is_told_of() {
                 world.github.hold_webhooks();
                 assert!(!world.work_for_a_while(n_looks).await, "the worker never stops between fetching and telling");
                 world.github.release_webhooks(Order::AsHappened);
+                world.github.settle().await;
                 world.clock.pass(LEASE_SECONDS + 1);
                 let is_between = world.last_run().await.1.adopted().is_some();
                 let before = head.clone();
