@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod github;
+pub(crate) mod mounts;
 pub(crate) mod onlooker;
 pub(crate) mod openapi;
 pub(crate) mod pipeline;

@@ -8,7 +8,7 @@ use futures_util::stream::{self, TryStreamExt as _};
 use jiff::Timestamp;
 use patchwright_domain::delay;
 use patchwright_domain::effect::{Effect, Subject};
-use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, RawDelivery};
+use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::clock::Clock;
 use crate::forge::{Forge, ForgeError};
-use crate::store::{Decided, Store, StoreError};
+use crate::store::{Decided, Store, StoreError, Waiting};
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -25,8 +25,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const BATCH: u32 = 10;
 /// How often a decision is put off before it is given up.
 const POSTPONED_MAX: u32 = 12;
-/// For how long a decision that cannot be made yet is put off: for as long as its delivery has waited already, but for so long
-/// at least and at most, so that the last try comes hours behind the first. A limit's own wish is cut to it, too.
+/// For how long a decision that cannot be made yet is put off at first and at most: twice as long each time, so that the last try
+/// comes hours behind the first. It does not matter how long its delivery has waited before. A limit's own wish is cut to it, too.
 const PAUSE_MIN: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
@@ -87,31 +87,32 @@ impl Intake {
     }
 
     /// Puts those beside each other that are about the same, in their order.
-    fn lanes(&self, waiting: Vec<RawDelivery>) -> BTreeMap<Lane, Vec<Waiting>> {
+    fn lanes(&self, waiting: Vec<Waiting>) -> BTreeMap<Lane, Vec<Parsed>> {
         let mut lanes: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for delivery in waiting {
-            let event = self.forge.parse(&delivery);
+        for waiting in waiting {
+            let event = self.forge.parse(&waiting.delivery);
             let lane = match &event {
                 Ok(event) => Lane::Issue(event.repo.id, event.kind.issue()),
-                Err(_) => Lane::Alone(delivery.id.clone()),
+                Err(_) => Lane::Alone(waiting.delivery.id.clone()),
             };
-            lanes.entry(lane).or_default().push(Waiting { delivery, event });
+            lanes.entry(lane).or_default().push(Parsed { waiting, event });
         }
         lanes
     }
 
-    async fn settle_all(&self, lane: Vec<Waiting>) -> Result<(), StoreError> {
-        for waiting in lane {
-            let span = info_span!("delivery", delivery.id = %waiting.delivery.id);
-            self.settle(&waiting).instrument(span).await?;
+    async fn settle_all(&self, lane: Vec<Parsed>) -> Result<(), StoreError> {
+        for parsed in lane {
+            let span = info_span!("delivery", delivery.id = %parsed.waiting.delivery.id);
+            self.settle(&parsed).instrument(span).await?;
         }
         Ok(())
     }
 
-    async fn settle(&self, Waiting { delivery, event }: &Waiting) -> Result<(), StoreError> {
+    async fn settle(&self, Parsed { waiting, event }: &Parsed) -> Result<(), StoreError> {
+        let delivery = &waiting.delivery;
         let decision = match self.decision(event).await {
             Ok(decision) => decision,
-            Err(error) => match self.postpone(delivery, &error).await? {
+            Err(error) => match self.postpone(waiting, &error).await? {
                 None => return Ok(()),
                 Some(given_up) => given_up,
             },
@@ -162,8 +163,8 @@ impl Intake {
     }
 
     /// Puts a decision off, or gives it up where that cannot help or was done too often.
-    async fn postpone(&self, delivery: &RawDelivery, error: &Undecided) -> Result<Option<Decision>, StoreError> {
-        let now = self.clock.now();
+    async fn postpone(&self, waiting: &Waiting, error: &Undecided) -> Result<Option<Decision>, StoreError> {
+        let Waiting { delivery, n_postponed } = waiting;
         let wait = match error {
             // What cannot be stored of this one must not keep the others waiting.
             Undecided::Store(StoreError::Corrupt(problem)) => {
@@ -180,12 +181,10 @@ impl Intake {
                 return Ok(Some(Decision::give_up(format!("what is needed to decide cannot be fetched: {error}"))));
             }
             Undecided::Forge(ForgeError::RateLimited { retry_after }) => *retry_after,
-            Undecided::Forge(ForgeError::Unavailable(_)) => {
-                Duration::try_from(now.duration_since(delivery.received_at)).unwrap_or(PAUSE_MIN).max(PAUSE_MIN)
-            }
+            Undecided::Forge(ForgeError::Unavailable(_)) => delay::growing(PAUSE_MIN, *n_postponed, PAUSE_MAX),
         };
-        let pause = delay::spread(wait.min(PAUSE_MAX), delivery.id.as_str(), 0);
-        let until = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        let pause = delay::spread(wait.min(PAUSE_MAX), delivery.id.as_str(), *n_postponed);
+        let until = self.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX);
         if self.store.postpone(&delivery.id, until).await? > POSTPONED_MAX {
             return Ok(Some(Decision::give_up(format!("given up after {POSTPONED_MAX} tries: {error}"))));
         }
@@ -210,9 +209,9 @@ impl Intake {
     }
 }
 
-/// What waits for a decision.
-struct Waiting {
-    delivery: RawDelivery,
+/// What waits for a decision, and what it says.
+struct Parsed {
+    waiting: Waiting,
     event: Result<Event, String>,
 }
 

@@ -74,6 +74,15 @@ pub enum Received {
     Known,
 }
 
+/// A delivery that waits for its decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The delivery.
+    pub delivery: RawDelivery,
+    /// How often the decision on it was put off.
+    pub n_postponed: u32,
+}
+
 /// What became of a decision that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decided {
@@ -196,7 +205,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError>;
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError>;
 
     /// Puts off the decision on a delivery and says how often it was put off, this time included.
     ///
@@ -271,11 +280,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unknown`] for no such job.
     async fn job(&self, job: &JobId) -> Result<(JobSpec, JobState), StoreError>;
 
-    /// The newest of the wanted jobs, newest first: at most `count`, and never more than [`listing::LISTED_MAX`].
+    /// The newest of the wanted jobs, newest first: at most `count`, and never more than [`listing::LISTED_MAX`]. Of each it is told
+    /// what a claim at this moment would find beside it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError>;
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError>;
 
     /// The newest of the deliveries that nobody could decide on, newest first: at most `count`, and never more than
     /// [`listing::LISTED_MAX`].
@@ -345,7 +355,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn forget(&self, before: Timestamp, count: u32) -> Result<Forgotten, StoreError>;
 
-    /// Whether the store can be written to, for readiness checks; where it is a file of this machine, by writing to it.
+    /// Whether the store can be written to, for readiness checks: by a write to its disk that leaves nothing behind.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -428,6 +428,7 @@ impl Shift<'_> {
             | Step::Solve { .. }
             | Step::Verify
             | Step::PlanPublish { .. }
+            | Step::Fail { .. }
             | Step::Complete { .. }
             | Step::Rest => None,
         };
@@ -458,10 +459,11 @@ impl Shift<'_> {
 /// Whether a step looks at commits.
 fn needs_base(step: &Step) -> bool {
     match step {
-        Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } => true,
+        Step::Solve { .. } | Step::Verify => true,
+        Step::PlanPublish { conclusion } => publish::looks_at_commits(conclusion),
         Step::Perform { effect } => matches!(effect, Effect::PushBranch { .. }),
         // What these need they fetch themselves.
-        Step::Adopt | Step::Prepare | Step::Complete { .. } | Step::Rest => false,
+        Step::Adopt | Step::Prepare | Step::Fail { .. } | Step::Complete { .. } | Step::Rest => false,
     }
 }
 
@@ -499,6 +501,10 @@ async fn do_step(
         }
         Step::Verify => workshop.verify(tools, spec, &progress.run).await,
         Step::PlanPublish { conclusion } => publish::plan(tools, workshop, spec, progress, conclusion).await,
+        Step::Fail { failure, effect } => {
+            tracing::error!(error = %failure.internal, "{}", failure.conclusion.cause);
+            Ok(Answer::entry(EntryKind::Failed { failure, effect }))
+        }
         Step::Complete { outcome } => {
             info!("completed: {outcome}");
             Ok(Answer::entry(EntryKind::Completed { outcome }))
@@ -512,7 +518,12 @@ async fn do_step(
 async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<Option<Answer>, StepError> {
     let runs_code = match step {
         Step::Prepare | Step::Solve { .. } | Step::Verify => true,
-        Step::Adopt | Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => false,
+        Step::Adopt
+        | Step::PlanPublish { .. }
+        | Step::Perform { .. }
+        | Step::Fail { .. }
+        | Step::Complete { .. }
+        | Step::Rest => false,
     };
     if !runs_code {
         return Ok(None);
@@ -534,6 +545,7 @@ fn name(step: &Step) -> &'static str {
         Step::Verify => "verify",
         Step::PlanPublish { .. } => "plan",
         Step::Perform { .. } => "perform",
+        Step::Fail { .. } => "fail",
         Step::Complete { .. } => "complete",
         Step::Rest => "rest",
     }
@@ -545,7 +557,7 @@ async fn show(tools: &Tools, spec: &JobSpec, step: &Step, walls: &[Walls]) {
         Step::Adopt | Step::Prepare => Stage::Preparing,
         Step::Solve { round, .. } => Stage::Solving(*round),
         Step::Verify => Stage::Verifying,
-        Step::PlanPublish { .. } | Step::Perform { .. } | Step::Complete { .. } | Step::Rest => return,
+        Step::PlanPublish { .. } | Step::Perform { .. } | Step::Fail { .. } | Step::Complete { .. } | Step::Rest => return,
     };
     let Some(issue) = spec.task.issue() else { return };
     let effect = Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage, walls) };

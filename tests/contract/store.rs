@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use patchwright::store::memory::MemoryStore;
 use patchwright::store::sqlite::SqliteStore;
-use patchwright::store::{Claim, Lanes, Store, StoreError};
+use patchwright::store::{Claim, Lanes, Store, StoreError, Waiting};
 use patchwright_domain::event::{Actor, DeliveryId, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
 use patchwright_domain::journal::{Entry, EntryKind, Outcome};
@@ -78,6 +78,11 @@ fn id(name: &str) -> DeliveryId {
 
 fn delivery(name: &str, seconds: i64) -> RawDelivery {
     RawDelivery { id: id(name), event: "issues".into(), body: name.as_bytes().to_vec(), received_at: at(seconds) }
+}
+
+/// One that was never put off.
+fn fresh(delivery: RawDelivery) -> Waiting {
+    Waiting { delivery, n_postponed: 0 }
 }
 
 /// Each comment is on an issue of its own.

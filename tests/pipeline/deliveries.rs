@@ -113,6 +113,26 @@ async fn a_request_is_heard_whose_decision_was_not_possible_for_hours() {
         .await;
 }
 
+/// What it waited for before anybody looked at it, such as the end of a long stop, was no try.
+#[tokio::test]
+async fn a_request_that_has_waited_for_hours_is_put_off_as_briefly_as_a_new_one() {
+    Setup::default()
+        .play(async |world| {
+            world.decide().await;
+            world.comment(MAINTAINER, "@codex fix this");
+            world.github.settle().await;
+            world.clock.pass(5 * 60 * 60);
+            world.github.fault(Fault::refuse("GET", "/repos/*", 503, "No server is available").times(u32::MAX));
+            world.decide().await;
+            world.github.heal();
+            // A minute, and up to a quarter of it.
+            world.clock.pass(60 * 5 / 4 + 1);
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Proven);
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn a_request_about_which_github_does_not_answer_keeps_no_other_waiting() {
     Setup::default()

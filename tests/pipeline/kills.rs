@@ -16,6 +16,7 @@ use crate::support::site::storage::Journal;
 use crate::support::site::{Site, holder, is_over, told};
 
 mod load;
+mod poisoned;
 
 /// How often a process is killed in one place before something must be wrong with what places are called.
 const KILLS_MAX: usize = 120;

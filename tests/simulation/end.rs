@@ -2,15 +2,15 @@
 
 use patchwright::store::Store as _;
 use patchwright::store::ledger::{Scope, day};
-use patchwright_domain::effect::{Effect, MARKER_START};
+use patchwright_domain::effect::{Effect, EffectKey, MARKER_START};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{Entry, EntryKind, Outcome};
+use patchwright_domain::journal::{Entry, EntryKind, Failure, Outcome};
 use patchwright_domain::run::Run;
 
 use super::process::CLAIMS_MAX;
 use super::scene::Scene;
 use super::store::at_once;
-use super::workshop::POISONED;
+use super::workshop::{POISONED_PUSH, kills};
 use super::world::State;
 
 /// The first rule that is broken.
@@ -56,7 +56,7 @@ fn unexpected(state: &State, spec: &JobSpec, outcome: Outcome, journal: &[Entry]
     let is_dead = |entry: &&Entry| matches!(entry.kind, EntryKind::Claimed { handed_back: false, .. });
     let n_deaths = u32::try_from(journal.iter().filter(is_dead).count()).unwrap_or(u32::MAX);
     let n_claims = journal.iter().filter(|entry| matches!(entry.kind, EntryKind::Claimed { .. })).count();
-    if state.books.n_faults == 0 && issue != POISONED && n_claims > 1 {
+    if state.books.n_faults == 0 && !kills(issue) && n_claims > 1 {
         return Some(format!("nothing has gone wrong, and {job} was claimed {n_claims} times"));
     }
     let is_cancel = |entry: &&Entry| matches!(entry.kind, EntryKind::CancelRequested { .. });
@@ -64,9 +64,10 @@ fn unexpected(state: &State, spec: &JobSpec, outcome: Outcome, journal: &[Entry]
     if n_cancels > 1 {
         return Some(format!("#{issue} was closed once, and {job} was cancelled {n_cancels} times"));
     }
-    if issue == POISONED {
+    let may_fail = state.books.n_blows >= CLAIMS_MAX;
+    if kills(issue) {
         let is_told = state.github.comments.iter().any(|comment| comment.issue == issue && comment.body.contains("stopped"));
-        if outcome != Outcome::Failed || !is_told {
+        if outcome != Outcome::Failed || !(is_told || may_fail) {
             return Some(format!("{job} kills whoever works on it and ends as {outcome}"));
         }
         let n_most = CLAIMS_MAX + state.books.n_blows;
@@ -80,7 +81,6 @@ fn unexpected(state: &State, spec: &JobSpec, outcome: Outcome, journal: &[Entry]
     }
     let closed_at_ms = state.books.closed_at_ms.get(&issue.0);
     let may_be_cancelled = closed_at_ms.is_some_and(|closed_at_ms| spec.requested_at.as_millisecond() <= *closed_at_ms);
-    let may_fail = state.books.n_blows >= CLAIMS_MAX;
     let is_explained = match outcome {
         Outcome::Proven => true,
         Outcome::Cancelled => may_be_cancelled,
@@ -98,6 +98,14 @@ fn is_heard_late(journal: &[Entry]) -> bool {
     before_the_plan.skip_while(|entry| !is_cancel(entry)).filter(is_work).count() > 1
 }
 
+fn is_push(key: &EffectKey) -> bool {
+    key.as_str().ends_with("/branch")
+}
+
+fn is_fatal(failure: &Failure) -> bool {
+    failure.conclusion.cause.starts_with("The worker stopped")
+}
+
 /// Exactly what was planned is there, once, and says what was planned.
 fn of_effects(state: &State, spec: &JobSpec, journal: &[Entry]) -> Option<String> {
     let job = spec.id();
@@ -105,6 +113,12 @@ fn of_effects(state: &State, spec: &JobSpec, journal: &[Entry]) -> Option<String
     for entry in journal {
         match &entry.kind {
             EntryKind::PublishPlanned { effects, .. } => planned = effects,
+            // Nothing of it was done, and what was planned behind it is the telling.
+            EntryKind::Failed { effect: Some(key), .. } if spec.task.issue() == Some(POISONED_PUSH) && is_push(key) => {}
+            // So many have died that they may have died of this, and it may be there or not.
+            EntryKind::Failed { effect: Some(_), failure } if is_fatal(failure) && state.books.n_blows >= CLAIMS_MAX => {
+                return None;
+            }
             EntryKind::Failed { effect: Some(key), failure } => return Some(format!("{key} was refused: {}", failure.internal)),
             _ => {}
         }

@@ -2,8 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use patchwright_domain::event::IssueNumber;
+
 use super::books::Books;
-use super::workshop::POISONED;
+use super::workshop::{POISONED, POISONED_PLAN, POISONED_PUSH, kills};
 use super::world::BEGINNING_MS;
 
 /// Something that GitHub tells once, again when it is asked to, and now and then once more by itself.
@@ -50,7 +52,10 @@ impl Scene {
             deliveries: Vec::new(),
             toil_s: 1..=25,
             n_faults: if rng.u8(..3) == 0 { 0 } else { rng.u32(1..=6) },
-            issues: if rng.u8(..12) == 0 { vec![POISONED.0] } else { (1..=rng.u64(1..=2)).collect() },
+            issues: match rng.u8(..12) {
+                0 => vec![[POISONED, POISONED_PUSH, POISONED_PLAN][rng.usize(..3)].0],
+                _ => (1..=rng.u64(1..=2)).collect(),
+            },
         };
         for issue in scene.issues.clone() {
             let asked_at = later(rng, BEGINNING_MS, 0..5);
@@ -59,14 +64,14 @@ impl Scene {
                 // The same happening under another name.
                 scene.told(rng, format!("{issue}-asked-too"), format!("asked {issue} {issue}01 {asked_at}"), asked_at);
             }
-            if issue != POISONED.0 && rng.u8(..4) == 0 {
+            if !kills(IssueNumber(issue)) && rng.u8(..4) == 0 {
                 // Somebody else asks for it too, and both are told of at almost the same time.
                 let (asked_at, told_at) = (asked_at + 1, scene.deliveries.last().and_then(|delivery| delivery.due_ms));
                 scene.told(rng, format!("{issue}-asked-by-two"), format!("asked {issue} {issue}03 {asked_at}"), asked_at);
                 let due_ms = told_at.map(|told_at| later(rng, told_at, -1..1));
                 scene.deliveries.last_mut().expect("it was told").due_ms = due_ms;
             }
-            if issue != POISONED.0 && rng.u8(..5) == 0 {
+            if !kills(IssueNumber(issue)) && rng.u8(..5) == 0 {
                 let closed_at = later(rng, asked_at, 1..60);
                 books.closed_at_ms.insert(issue, closed_at);
                 scene.told(rng, format!("{issue}-closed"), format!("closed {issue} 0 {closed_at}"), closed_at);

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
 use patchwright::store::listing::{GivenUp, Listed, Wanted};
-use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
+use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
@@ -83,7 +83,7 @@ impl Store for WorldStore {
         Ok(received)
     }
 
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError> {
         // A look that finds nothing makes no difference, whenever it arrives.
         if at_once(self.world.state().store.undecided(now, 1))?.is_empty() {
             return Ok(Vec::new());
@@ -273,9 +273,9 @@ impl Store for WorldStore {
         .await
     }
 
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
         let wanted = wanted.clone();
-        self.ask(Kind::Store, || "list jobs".into(), move |state| at_once(state.store.jobs(&wanted, count))).await
+        self.ask(Kind::Store, || "list jobs".into(), move |state| at_once(state.store.jobs(&wanted, count, now))).await
     }
 
     async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {

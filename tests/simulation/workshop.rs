@@ -30,8 +30,16 @@ use super::world::World;
 /// What a turn uses, in tokens, and the most that is reserved for it.
 const TURN_TOKENS: u64 = 300;
 const TURN_TOKENS_MAX: u64 = 1_000;
-/// The issue on which whoever works dies.
+/// The issue on which whoever works dies, the one of which whoever pushes does, and the one of which whoever looks where its base is
+/// when a patch is about to be told of.
 pub(super) const POISONED: IssueNumber = IssueNumber(66);
+pub(super) const POISONED_PUSH: IssueNumber = IssueNumber(67);
+pub(super) const POISONED_PLAN: IssueNumber = IssueNumber(68);
+
+/// Whether an issue kills workers.
+pub(super) fn kills(issue: IssueNumber) -> bool {
+    [POISONED, POISONED_PUSH, POISONED_PLAN].contains(&issue)
+}
 
 pub(super) struct WorldWorkshop {
     pub(super) world: Arc<World>,
@@ -73,6 +81,14 @@ impl WorldWorkshop {
             state.rng.u64(toil_s)
         };
         tools.clock.wait(Duration::from_secs(seconds)).await;
+    }
+
+    /// Dies, where the issue is the one that kills at such a moment.
+    async fn may_die(&self, spec: &JobSpec, poisoned: IssueNumber) {
+        if spec.task.issue() == Some(poisoned) {
+            self.world.state().books.killed.push(self.process);
+            std::future::pending::<()>().await;
+        }
     }
 
     fn commit(&self) -> CommitId {
@@ -129,10 +145,7 @@ impl Workshop for WorldWorkshop {
         progress: &mut Progress,
         _solve: Solve,
     ) -> Result<Answer, StepError> {
-        if spec.task.issue() == Some(POISONED) {
-            self.world.state().books.killed.push(self.process);
-            std::future::pending::<()>().await;
-        }
+        self.may_die(spec, POISONED).await;
         let (turns, mut taken) = mpsc::unbounded_channel();
         let meter = LedgerMeter::new(tools.store.as_ref(), tools.clock.as_ref(), lease, tools.settings.limits_of_day);
         let working = self.converse(tools, &meter, &turns);
@@ -155,7 +168,8 @@ impl Workshop for WorldWorkshop {
         Ok(Answer::entry(EntryKind::Verified { verdict }))
     }
 
-    async fn base(&self, _tools: &Tools, _spec: &JobSpec) -> Option<CommitId> {
+    async fn base(&self, _tools: &Tools, spec: &JobSpec) -> Option<CommitId> {
+        self.may_die(spec, POISONED_PLAN).await;
         CommitId::parse(&"a".repeat(40))
     }
 
@@ -167,6 +181,7 @@ impl Workshop for WorldWorkshop {
         commit: &CommitId,
         _pack: Vec<u8>,
     ) -> Result<(), StepError> {
+        self.may_die(spec, POISONED_PUSH).await;
         if without::publishing_to_its_end(&self.world.state(), &spec.id()) {
             return Ok(());
         }

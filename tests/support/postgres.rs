@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -81,6 +82,16 @@ pub(crate) async fn cluster() -> Option<&'static Cluster> {
         eprintln!("PostgreSQL is not installed, so the store on it is not tried: {INSTALL}");
     }
     found.as_ref()
+}
+
+/// A server whose data lie on a disk of their own, which is so large, and the words that let it have one.
+pub(crate) async fn on_disk(words: &'static [&'static str], size: &'static str) -> Server {
+    let start = move || {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("sh");
+        Server::run(command, &std::env::temp_dir(), &programs().unwrap(), FORGETFUL, size)
+    };
+    tokio::task::spawn_blocking(start).await.unwrap()
 }
 
 /// The schema of a later version.

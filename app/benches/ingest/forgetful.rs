@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
 use patchwright::store::listing::{GivenUp, Listed, Wanted};
-use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError};
+use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
@@ -30,7 +30,7 @@ impl Store for Forgetful {
         Ok(Received::Stored)
     }
 
-    async fn undecided(&self, _: Timestamp, _: u32) -> Result<Vec<RawDelivery>, StoreError> {
+    async fn undecided(&self, _: Timestamp, _: u32) -> Result<Vec<Waiting>, StoreError> {
         nothing()
     }
 
@@ -78,7 +78,7 @@ impl Store for Forgetful {
         nothing()
     }
 
-    async fn jobs(&self, _: &Wanted, _: u32) -> Result<Vec<Listed>, StoreError> {
+    async fn jobs(&self, _: &Wanted, _: u32, _: Timestamp) -> Result<Vec<Listed>, StoreError> {
         nothing()
     }
 

@@ -9,6 +9,7 @@
 //!      |                   | GaveUp, Failed ------------------------^  ^                        |
 //!      +--------- cancel, deadline, budget, claims: PublishPlanned ----+------ Failed push -----+
 //! ```
+//! A push fails also where too many workers have died of it; so do the other effects, and what is planned (`deaths`).
 //! Where somebody else's change is proven it is Preparing -Adopted-> Preparing -Prepared-> Verifying: nobody solves. Where it does
 //! not go into its branch it is Preparing -Unmerged-> Planning.
 //! Every end passes through Planning, so that people are told of it; without a verdict only the telling can be planned.
@@ -24,6 +25,7 @@ use crate::walls::Walls;
 mod adoption;
 mod attempts;
 mod conclude;
+mod deaths;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,13 @@ pub enum Step {
     Perform {
         /// Which.
         effect: Effect,
+    },
+    /// Write down that workers die of what is to be done, and try it no more.
+    Fail {
+        /// How often they did.
+        failure: Failure,
+        /// The effect that they died of, if it was one.
+        effect: Option<EffectKey>,
     },
     /// Write the end.
     Complete {
@@ -272,16 +281,20 @@ impl Run {
     }
 
     /// Says what to do now. Until there is a verdict the deadline, the budget and too many claims end the run, and until
-    /// publishing begins a cancel does; once it has begun it goes to its end.
+    /// publishing begins a cancel does; once it has begun it goes to its end, without the effects that too many workers died of.
     pub fn next(&self, now: Timestamp) -> Step {
+        if let Some(failed) = self.fatal(now) {
+            return failed;
+        }
         match &self.phase {
             Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } => match self.interruption(now) {
                 Some(conclusion) => Step::PlanPublish { conclusion },
                 None => self.work(),
             },
             Phase::Planning { conclusion } => {
-                let cancelled = self.judged().and_then(|_| self.cancellation());
-                Step::PlanPublish { conclusion: cancelled.unwrap_or_else(|| conclusion.clone()) }
+                let cancelled = || self.judged().and_then(|_| self.cancellation());
+                let other = self.worn_out_by_planning().or_else(cancelled);
+                Step::PlanPublish { conclusion: other.unwrap_or_else(|| conclusion.clone()) }
             }
             Phase::Publishing { conclusion, remaining } => match remaining.first() {
                 Some(effect) => Step::Perform { effect: self.addressed(effect) },
@@ -469,6 +482,8 @@ impl Run {
                 let refused = remaining.remove(0);
                 if !refused.publishes() {
                     self.notices.push(failure.conclusion.cause.clone());
+                    // The effects behind it have killed nobody yet.
+                    self.claims = self.claims.min(1);
                     return true;
                 }
                 self.finished.clear();

@@ -105,6 +105,19 @@ pub struct Listed {
     pub ended_at: Option<Timestamp>,
     /// How often a worker took it.
     pub n_claims: u32,
+    /// What a claim finds beside it.
+    pub beside: Beside,
+}
+
+/// The other jobs that may keep a job from being claimed, found as a claim finds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// One of the same issue that was begun and is not over: it is first, also where its lease ran out.
+    pub of_issue: Option<String>,
+    /// How many of the same repository have a worker whose lease holds.
+    pub n_of_repository: u32,
+    /// How many of the same installation of the App do.
+    pub n_of_installation: u32,
 }
 
 /// A delivery that nobody could decide on, so that nothing comes of it.
@@ -120,15 +133,38 @@ pub struct GivenUp {
     pub because: String,
 }
 
-/// What stands in the text of such a decision, and of no other: quotes in what others have written are escaped.
-pub(super) const GIVEN_UP: &str = r#"%"is_given_up":true%"#;
+/// Which rows of deliveries are such, by what stands in the text of such a decision and of no other: quotes in what others have
+/// written are escaped. There is an index of these rows alone, which is used where a query says it in the index's own words.
+macro_rules! is_given_up {
+    () => {
+        r#"decision LIKE '%"is_given_up":true%'"#
+    };
+}
+pub(super) use is_given_up;
 
-/// A job's row: its name, its specification, when it was made, is free, is leased until, how often it was claimed, its outcome, and
-/// when it ended.
-pub(super) type Row = (String, String, i64, i64, Option<i64>, i64, Option<String>, Option<i64>);
+/// A job's row: its name, its specification, when it was made, is free, is leased until, how often it was claimed, its outcome, when
+/// it ended, and what is beside it.
+pub(super) type Row = (String, String, i64, i64, Option<i64>, i64, Option<String>, Option<i64>, Option<String>, i64, i64);
+
+/// The columns of such a row, of jobs that are called `job` in the query, at this moment: the text is the same for every database.
+macro_rules! columns {
+    ($now:literal) => {
+        concat!(
+            "job.id, spec, created_at, run_after, lease_until, fence, outcome, ended_at, (SELECT other.id ",
+            $crate::store::records::beside!("repo", "issue"),
+            " LIMIT 1), (SELECT count(*) ",
+            $crate::store::records::at_work_beside!("repo", $now),
+            "), (SELECT count(*) ",
+            $crate::store::records::at_work_beside!("installation", $now),
+            ")"
+        )
+    };
+}
+pub(super) use columns;
 
 pub(super) fn listed(row: Row) -> Result<Listed, StoreError> {
-    let (id, spec, made_at, free_at, leased_until, fence, outcome, ended_at) = row;
+    let (id, spec, made_at, free_at, leased_until, fence, outcome, ended_at, of_issue, n_of_repository, n_of_installation) = row;
+    let counted = |n_jobs: i64| u32::try_from(n_jobs).unwrap_or(u32::MAX);
     let state = read_state(outcome.as_deref(), leased_until.is_some());
     Ok(Listed {
         id,
@@ -137,7 +173,8 @@ pub(super) fn listed(row: Row) -> Result<Listed, StoreError> {
         free_at: timestamp(free_at)?,
         leased_until: leased_until.map(timestamp).transpose()?,
         ended_at: ended_at.map(timestamp).transpose()?,
-        n_claims: u32::try_from(fence).unwrap_or(u32::MAX),
+        n_claims: counted(fence),
+        beside: Beside { of_issue, n_of_repository: counted(n_of_repository), n_of_installation: counted(n_of_installation) },
     })
 }
 

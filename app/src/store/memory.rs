@@ -15,9 +15,10 @@ use patchwright_domain::policy::Decision;
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
-use super::listing::{GivenUp, LISTED_MAX, Listed, Wanted};
+use super::listing::{Beside, GivenUp, LISTED_MAX, Listed, Wanted};
 use super::{
-    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, records,
+    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting,
+    records,
 };
 
 mod ledger;
@@ -94,19 +95,30 @@ impl Tables {
         job.ok_or_else(|| StoreError::Unknown { what: format!("job {id}") })
     }
 
-    /// Whether as many other jobs have a worker as may have one beside this.
-    fn is_overtaken(&self, job: &Job, lanes: Lanes, now: Timestamp) -> bool {
+    /// The other jobs that may keep this one from being claimed.
+    fn beside(&self, job: &Job, now: Timestamp) -> Beside {
         let issue = |job: &Job| job.spec.task.issue().map(|issue| (job.spec.repo.id, issue));
         let has_worker = |other: &&Job| other.outcome.is_none() && other.lease_until.is_some() && other.id != job.id;
         let at_work: Vec<&Job> = self.jobs.iter().filter(has_worker).collect();
-        let is_full = |lane: Option<NonZeroU32>, of: fn(&Job) -> u64| {
+        let counted = |of: fn(&Job) -> u64| {
             let is_beside = |other: &&&Job| of(other) == of(job) && other.lease_until.is_some_and(|until| until > now);
-            let n_jobs = at_work.iter().filter(is_beside).count();
-            lane.is_some_and(|lane| n_jobs >= usize::try_from(lane.get()).unwrap_or(usize::MAX))
+            u32::try_from(at_work.iter().filter(is_beside).count()).unwrap_or(u32::MAX)
         };
-        issue(job).is_some() && at_work.iter().any(|other| issue(other) == issue(job))
-            || is_full(lanes.repository, |job| job.spec.repo.id)
-            || is_full(lanes.installation, |job| job.spec.repo.installation)
+        let of_issue = at_work.iter().find(|other| issue(job).is_some() && issue(other) == issue(job));
+        Beside {
+            of_issue: of_issue.map(|other| other.id.to_string()),
+            n_of_repository: counted(|job| job.spec.repo.id),
+            n_of_installation: counted(|job| job.spec.repo.installation),
+        }
+    }
+
+    /// Whether as many other jobs have a worker as may have one beside this.
+    fn is_overtaken(&self, job: &Job, lanes: Lanes, now: Timestamp) -> bool {
+        let beside = self.beside(job, now);
+        let is_full = |lane: Option<NonZeroU32>, n_jobs: u32| lane.is_some_and(|lane| n_jobs >= lane.get());
+        beside.of_issue.is_some()
+            || is_full(lanes.repository, beside.n_of_repository)
+            || is_full(lanes.installation, beside.n_of_installation)
     }
 
     fn held(&mut self, lease: &Lease) -> Result<&mut Job, StoreError> {
@@ -161,11 +173,12 @@ impl Store for MemoryStore {
         Ok(Received::Stored)
     }
 
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError> {
         let tables = self.tables();
         let waiting = tables.deliveries.iter().filter(|d| d.decision.is_none() && d.decide_after <= now);
-        let mut waiting: Vec<RawDelivery> = waiting.map(|d| d.raw.clone()).collect();
-        waiting.sort_by_key(|raw| raw.received_at);
+        let waiting = waiting.map(|d| Waiting { delivery: d.raw.clone(), n_postponed: d.postponed });
+        let mut waiting: Vec<Waiting> = waiting.collect();
+        waiting.sort_by_key(|waiting| waiting.delivery.received_at);
         waiting.truncate(usize::try_from(count).unwrap_or(usize::MAX));
         Ok(waiting)
     }
@@ -266,8 +279,8 @@ impl Store for MemoryStore {
         Ok((job.spec.clone(), job.state()))
     }
 
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
-        Ok(self.tables().list(wanted, count.min(LISTED_MAX) as usize))
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
+        Ok(self.tables().list(wanted, count.min(LISTED_MAX) as usize, now))
     }
 
     async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {

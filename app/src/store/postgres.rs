@@ -28,9 +28,10 @@ use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
 use super::{
     Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, FULL, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+    Waiting,
 };
 use address::Address;
-use deliveries::Waiting;
+use deliveries::Found;
 use jobs::Taken;
 use schema::{Kind, Migration, Schema, State};
 use writers::Writers;
@@ -54,6 +55,8 @@ const CONNECTIONS_MAX: u32 = 9;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one request of this port may take, whatever the network does.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the look whether it can be written to may take: whoever asks for it does not wait for long.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often in a row a claim may be overtaken by others before it gives way to them for now.
 const OVERTAKEN_MAX: usize = 16;
 /// The oldest PostgreSQL that still gets corrections.
@@ -71,6 +74,12 @@ const SESSION: &str = "SELECT set_config('statement_timeout', '30s', false), set
     set_config('default_transaction_isolation', 'read committed', false), \
     set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
     ELSE current_setting('synchronous_commit') END, false)";
+
+/// Whether the database can be written to, by what leaves nothing behind. A write of no row is refused where it takes no writes, and
+/// succeeds on a disk that is full; more numbers than its memory may hold go into a file of the server's, which is gone at the end.
+/// All of it is one transaction.
+const CHECK: &str = "SELECT set_config('work_mem', '64kB', true); SELECT count(*) FROM generate_series(1, 4000); \
+    UPDATE delivery SET postponed = postponed WHERE false";
 
 /// Why a database cannot be used, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -258,8 +267,8 @@ impl Store for PostgresStore {
         Ok(received)
     }
 
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-        let Waiting { sound, broken } = self.ask(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await?;
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError> {
+        let Found { sound, broken } = self.ask(move |tx| Box::pin(deliveries::undecided(tx, now, count))).await?;
         if !broken.is_empty() {
             self.run(move |tx| Box::pin(deliveries::give_up(tx, broken, now))).await?;
         }
@@ -341,9 +350,9 @@ impl Store for PostgresStore {
         self.ask(|tx| Box::pin(async move { jobs::job(tx, &job).await })).await
     }
 
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
         let wanted = wanted.clone();
-        self.ask(move |tx| Box::pin(async move { listing::jobs(tx, &wanted, count.min(LISTED_MAX)).await })).await
+        self.ask(move |tx| Box::pin(async move { listing::jobs(tx, &wanted, count.min(LISTED_MAX), now).await })).await
     }
 
     async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {
@@ -393,8 +402,9 @@ impl Store for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        let sql = "UPDATE delivery SET postponed = postponed WHERE false";
-        self.ask(move |tx| Box::pin(async move { Ok(sqlx::query(sql).execute(tx).await.map(drop)?) })).await
+        let looking = self.ask(|tx| Box::pin(async move { Ok(sqlx::raw_sql(CHECK).execute(tx).await.map(drop)?) }));
+        let silence = || StoreError::Unavailable(format!("the database did not answer within {} s", CHECK_TIMEOUT.as_secs()));
+        timeout(CHECK_TIMEOUT, looking).await.map_err(|_| silence())?
     }
 
     fn signals(&self) -> &Signals {

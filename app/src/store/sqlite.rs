@@ -24,6 +24,7 @@ use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
 use super::{
     Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, FULL, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+    Waiting,
 };
 
 mod checkpoint;
@@ -46,7 +47,7 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_ledger.sql"),
     include_str!("../../migrations/0003_flaky_tests.sql"),
@@ -54,6 +55,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/0005_lanes.sql"),
     include_str!("../../migrations/0006_retention.sql"),
     include_str!("../../migrations/0007_at_work.sql"),
+    include_str!("../../migrations/0008_given_up.sql"),
 ];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
@@ -266,7 +268,7 @@ impl Store for SqliteStore {
         Ok(received)
     }
 
-    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
+    async fn undecided(&self, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError> {
         self.run(move |tx| deliveries::undecided(tx, now, count)).await
     }
 
@@ -327,9 +329,9 @@ impl Store for SqliteStore {
         self.run(move |tx| jobs::job(tx, &job)).await
     }
 
-    async fn jobs(&self, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
+    async fn jobs(&self, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
         let wanted = wanted.clone();
-        self.run(move |tx| listing::jobs(tx, &wanted, count.min(LISTED_MAX))).await
+        self.run(move |tx| listing::jobs(tx, &wanted, count.min(LISTED_MAX), now)).await
     }
 
     async fn given_up(&self, count: u32) -> Result<Vec<GivenUp>, StoreError> {

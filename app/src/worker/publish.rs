@@ -2,7 +2,7 @@
 
 use patchwright_domain::effect::{self, Effect, Receipt};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{CommitId, Conclusion, Entry, EntryKind};
+use patchwright_domain::journal::{CommitId, Conclusion, Entry, EntryKind, Outcome};
 use patchwright_domain::proof::secrets::{Plain, Veil};
 use patchwright_domain::report::{Sealed, Story};
 use patchwright_domain::run::Run;
@@ -51,9 +51,10 @@ pub(super) async fn plan(
     };
     let moved_to = match run.proposed() {
         Some(proposed) => moved_head(tools, spec, proposed).await,
-        None => moved_base(tools, workshop, spec, run).await,
+        None if looks_at_commits(&conclusion) => moved_base(tools, workshop, spec, run).await,
+        None => None,
     };
-    let sealed = attest::of_run(tools, spec, run, &journal).await?;
+    let sealed = if looks_at_commits(&conclusion) { attest::of_run(tools, spec, run, &journal).await? } else { None };
     let story = Story {
         spec,
         conclusion: &conclusion,
@@ -76,6 +77,12 @@ pub(super) async fn plan(
     let effects = told(&veil, effect::plan(&story), sealed.as_ref()).map_err(conclusions::plain_secret)?;
     let attestation = sealed.map(|sealed| sealed.digest);
     Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects, attestation }))
+}
+
+/// Whether planning looks at commits. Where a step has failed it does not, for it may be what workers die of, and people are to be
+/// told all the same.
+pub(super) fn looks_at_commits(conclusion: &Conclusion) -> bool {
+    conclusion.outcome != Outcome::Failed
 }
 
 /// What is to be done, its texts without secrets. What programs go by is told as it is or not at all: a branch by another name would be

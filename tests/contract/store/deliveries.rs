@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use patchwright::store::{Decided, Received};
+use patchwright::store::{Decided, Received, Waiting};
 use patchwright_domain::policy::Decision;
 
-use super::{Shared, assert_unknown, at, begin, claim, claimed, completed, contract, delivery, id, spec, start, told};
+use super::{Shared, assert_unknown, at, begin, claim, claimed, completed, contract, delivery, fresh, id, spec, start, told};
 
 contract! {
     a_delivery_is_stored_once
@@ -22,7 +22,7 @@ contract! {
 
 async fn waiting(store: &Shared, seconds: i64, count: u32) -> Vec<String> {
     let waiting = store.undecided(at(seconds), count).await.expect("the store answers");
-    waiting.into_iter().map(|raw| raw.id.to_string()).collect()
+    waiting.into_iter().map(|waiting| waiting.delivery.id.to_string()).collect()
 }
 
 async fn a_delivery_is_stored_once(store: Shared) {
@@ -31,7 +31,7 @@ async fn a_delivery_is_stored_once(store: Shared) {
     let mut again = delivery("a", 9);
     again.body = b"forged".to_vec();
     assert_eq!(store.receive(&again).await.expect("the store takes it"), Received::Known);
-    assert_eq!(store.undecided(at(9), 9).await.expect("the store answers"), [first]);
+    assert_eq!(store.undecided(at(9), 9).await.expect("the store answers"), [fresh(first)]);
     store.check().await.expect("the store can be written to");
 }
 
@@ -51,6 +51,8 @@ async fn a_postponed_delivery_waits_its_time(store: Shared) {
     assert_eq!(waiting(&store, 29, 9).await.len(), 0);
     assert_eq!(waiting(&store, 30, 9).await, ["a"]);
     assert_eq!(store.postpone(&id("a"), at(60)).await.expect("it is there"), 2);
+    let put_off = Waiting { delivery: delivery("a", 0), n_postponed: 2 };
+    assert_eq!(store.undecided(at(60), 9).await.expect("the store answers"), [put_off]);
     assert_unknown(store.postpone(&id("b"), at(60)).await);
 }
 

@@ -1,16 +1,19 @@
 //! What operators are shown: jobs, newest first, by what they ask for, and deliveries that were given up.
 
-use patchwright::store::JobState;
-use patchwright::store::listing::{LISTED_MAX, Listed, Name, Standing, Wanted};
-use patchwright_domain::event::RepoRef;
+use std::num::NonZeroU32;
+
+use patchwright::store::listing::{Beside, LISTED_MAX, Listed, Name, Standing, Wanted};
+use patchwright::store::{JobState, Lanes};
+use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::journal::{EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
 
-use super::{Shared, at, begin, claimed, contract, delivery, id, spec};
+use super::{LEASE, Shared, at, begin, begin_of, claimed, contract, delivery, id, spec};
 
 contract! {
     jobs_are_listed_newest_first_with_where_they_stand
     a_list_holds_what_is_asked_for
+    a_list_tells_what_a_claim_finds_beside_a_job
     deliveries_that_were_given_up_are_listed_and_no_others
 }
 
@@ -33,7 +36,7 @@ async fn four_jobs(store: &Shared) {
 }
 
 async fn list(store: &Shared, wanted: Wanted) -> Vec<Listed> {
-    store.jobs(&wanted, 9).await.expect("the store answers")
+    store.jobs(&wanted, 9, at(250)).await.expect("the store answers")
 }
 
 /// By the numbers of the comments that asked for them.
@@ -75,8 +78,36 @@ async fn a_list_holds_what_is_asked_for(store: Shared) {
     ] {
         assert_eq!(numbers(&store, wanted.clone()).await, numbers_wanted, "{wanted:?}");
     }
-    assert_eq!(store.jobs(&Wanted::default(), 2).await.expect("the store answers").len(), 2);
-    assert_eq!(store.jobs(&Wanted::default(), LISTED_MAX + 1).await.expect("the store answers").len(), 4);
+    assert_eq!(store.jobs(&Wanted::default(), 2, at(250)).await.expect("the store answers").len(), 2);
+    assert_eq!(store.jobs(&Wanted::default(), LISTED_MAX + 1, at(250)).await.expect("the store answers").len(), 4);
+}
+
+/// Four jobs of one repository, the second and the third of one issue; the first two are worked on.
+async fn a_list_tells_what_a_claim_finds_beside_a_job(store: Shared) {
+    begin(&store, 1, 0).await;
+    begin(&store, 2, 1).await;
+    begin_of(&store, IssueNumber(102), 3, 2).await;
+    begin(&store, 4, 3).await;
+    for _ in 0..2 {
+        claimed(&store, "one", 10).await;
+    }
+    let found = async |seconds| {
+        let listed = store.jobs(&Wanted::default(), 9, at(seconds)).await.expect("the store answers");
+        listed.into_iter().map(|listed| listed.beside).collect::<Vec<_>>()
+    };
+    let beside = |of_issue: bool, n| Beside {
+        of_issue: of_issue.then(|| spec(2).id().to_string()),
+        n_of_repository: n,
+        n_of_installation: n,
+    };
+    // Whoever works on a job does not stand beside it.
+    assert_eq!(found(20).await, [beside(false, 2), beside(true, 2), beside(false, 1), beside(false, 1)]);
+    // The leases have run out: they take no place from anybody, and their jobs are still the first of their issues.
+    assert_eq!(found(70).await, [beside(false, 0), beside(true, 0), beside(false, 0), beside(false, 0)]);
+    let one = Some(NonZeroU32::MIN);
+    let lanes = Lanes { repository: one, installation: one };
+    let next = store.claim("two", at(70), LEASE, lanes).await.expect("the store answers").expect("one is free");
+    assert_eq!(next.spec.key, spec(1).key, "what the list says is what a claim finds");
 }
 
 async fn deliveries_that_were_given_up_are_listed_and_no_others(store: Shared) {

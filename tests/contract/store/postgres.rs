@@ -11,11 +11,13 @@ use patchwright_domain::policy::Decision;
 use tokio::time::timeout;
 
 use super::{
-    Shared, assert_chained, assert_lost, at, begin, begin_of, claim, claimed, delivery, id, note, spec, spec_of, start, told,
+    Shared, assert_chained, assert_lost, at, begin, begin_of, claim, claimed, delivery, fresh, id, note, spec, spec_of, start,
+    told,
 };
 use crate::support::postgres::{Database, cluster};
 
 mod crowd;
+mod disk;
 mod refusals;
 mod schema;
 
@@ -48,6 +50,34 @@ async fn two_processes_share_one_database() {
     assert_chained(&spec(1), &second.journal);
     assert_lost(one.append(&first.lease, 1, note("from the grave"), at(62)).await);
     assert_eq!(one.job(&spec(1).id()).await.expect("it is there").1, JobState::Running);
+}
+
+/// How a table of deliveries was read: by the index of those that were given up, and from its beginning to its end.
+const READ: &str = "SELECT concat((SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'delivery_given_up'), ' by index, ', \
+                    seq_scan, ' whole') FROM pg_stat_user_tables WHERE relname = 'delivery'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_found_by_its_index() {
+    let Some(cluster) = cluster().await else { return };
+    let database = cluster.database().await;
+    let many = "INSERT INTO delivery (id, event, body, received_at, decide_after, decision) SELECT n::text, 'ping', '', n, n, \
+                '{\"decision\":\"ignore\",\"because\":\"nobody asked\",\"is_given_up\":' || (n % 1000 = 0)::text || '}' \
+                FROM generate_series(1, 5000) AS n; ANALYZE delivery";
+    database.tamper(many).await;
+    let before = database.text(READ).await;
+    let store = open(&database).await;
+    assert_eq!(store.given_up(9).await.expect("the store answers").len(), 5);
+    // The server counts what a connection has read when that is over.
+    drop(store);
+    let counted = async {
+        loop {
+            let read = database.text(READ).await;
+            if read != before {
+                return read;
+            }
+        }
+    };
+    assert_eq!(timeout(PATIENCE, counted).await.expect("it is counted"), "1 by index, 0 whole");
 }
 
 /// Waits until this process is told that there is a job.
@@ -181,7 +211,7 @@ async fn bodies_are_kept_small_and_one_that_cannot_be_read_does_not_block_the_ot
     }
     let broken = "UPDATE delivery SET body = '\\x28b52f' WHERE id = 'broken'; UPDATE delivery SET encoding = 9 WHERE id = 'odd'";
     database.tamper(broken).await;
-    assert_eq!(store.undecided(at(2), 9).await.expect("the store answers"), [long]);
+    assert_eq!(store.undecided(at(2), 9).await.expect("the store answers"), [fresh(long)]);
     for name in ["broken", "odd"] {
         match store.decision(&id(name)).await.expect("it is there") {
             Some(Decision::Ignore { because, is_given_up: true }) => {

@@ -7,13 +7,13 @@ use std::time::Duration;
 use patchwright::store::ledger::{self, Limits, Reserved, Scope, Spending};
 use patchwright::store::listing::Wanted;
 use patchwright::store::sqlite::SqliteStore;
-use patchwright::store::{Decided, JobState, Lanes, StoreError};
+use patchwright::store::{Decided, JobState, Lanes, StoreError, Waiting};
 use patchwright_domain::event::RawDelivery;
 use patchwright_domain::policy::Decision;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 
-use super::{Shared, assert_chained, at, begin, claim, claimed, delivery, id, note, spec, start, told};
+use super::{Shared, assert_chained, at, begin, claim, claimed, delivery, fresh, id, note, spec, start, told};
 
 /// How long another thread may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,7 +58,10 @@ async fn what_was_answered_survives_the_process() {
     drop(store);
 
     let store = disk.open().await;
-    assert_eq!(store.undecided(at(5), 9).await.expect("the store answers"), [delivery("waits", 1)]);
+    assert_eq!(
+        store.undecided(at(5), 9).await.expect("the store answers"),
+        [Waiting { delivery: delivery("waits", 1), n_postponed: 1 }]
+    );
     assert_eq!(store.postpone(&id("waits"), at(6)).await.expect("it is there"), 2);
     assert_eq!(store.decision(&id("delivery-1")).await.expect("it is there"), Some(start(1)));
     assert_eq!(store.job(&spec(1).id()).await.expect("it is there"), (spec(1), JobState::Running));
@@ -151,7 +154,7 @@ async fn bodies_are_kept_small_and_those_of_earlier_programs_are_read() {
                    SELECT 'earlier', event, CAST('{}' AS BLOB), received_at + 1, decide_after FROM delivery";
     tamper(&disk.file, earlier);
     let waiting = store.undecided(at(9), 9).await.expect("the store answers");
-    assert_eq!((waiting.len(), &waiting[0], waiting[1].body.as_slice()), (2, &long, &b"{}"[..]));
+    assert_eq!((waiting.len(), &waiting[0].delivery, waiting[1].delivery.body.as_slice()), (2, &long, &b"{}"[..]));
 }
 
 #[tokio::test]
@@ -166,7 +169,7 @@ async fn a_body_that_cannot_be_read_does_not_block_the_others() {
         "UPDATE delivery SET body = x'28b52f' WHERE id = 'broken'; UPDATE delivery SET encoding = 9 WHERE id = 'odd'",
     );
     let waiting = store.undecided(at(2), 9).await.expect("the store answers");
-    assert_eq!(waiting.iter().map(|delivery| delivery.id.as_str()).collect::<Vec<_>>(), ["whole"]);
+    assert_eq!(waiting.iter().map(|waiting| waiting.delivery.id.as_str()).collect::<Vec<_>>(), ["whole"]);
     for name in ["broken", "odd"] {
         match store.decision(&id(name)).await.expect("it is there") {
             Some(Decision::Ignore { because, is_given_up: true }) => {
@@ -232,7 +235,7 @@ async fn an_old_database_gets_a_ledger_and_keeps_its_rows() {
 
     for seconds in [1, 100] {
         let store = disk.open().await;
-        assert_eq!(store.undecided(at(5), 9).await.expect("the store answers"), [delivery("a", 0)]);
+        assert_eq!(store.undecided(at(5), 9).await.expect("the store answers"), [fresh(delivery("a", 0))]);
         let claim = claimed(&store, "one", seconds).await;
         assert_eq!(claim.spec, spec(1));
         let most = Spending { tokens: 70, cost_microusd: 1 };
@@ -300,7 +303,7 @@ async fn a_job_that_cannot_be_read_is_in_the_list() {
     begin(&store, 1, 0).await;
     begin(&store, 2, 1).await;
     tamper(&disk.file, &format!("UPDATE job SET spec = 'nothing' WHERE id = '{}'", spec(1).id()));
-    let listed = store.jobs(&Wanted::default(), 9).await.expect("the store answers");
+    let listed = store.jobs(&Wanted::default(), 9, at(9)).await.expect("the store answers");
     assert_eq!(listed.iter().map(|listed| listed.job.is_ok()).collect::<Vec<_>>(), [true, false]);
     assert_eq!(listed[1].id, spec(1).id().as_str());
 }
@@ -326,7 +329,7 @@ async fn who_only_looks_keeps_no_writer_waiting_and_is_kept_waiting_by_none() {
     let looking: Shared = Arc::new(SqliteStore::open_to_read(disk.file.clone()).await.expect("it is there"));
     let writer = rusqlite::Connection::open(&disk.file).expect("the file is a database");
     writer.execute_batch("BEGIN IMMEDIATE; UPDATE job SET handed_back = 0").expect("nobody else writes");
-    let found = looking.jobs(&Wanted::default(), 10).await.expect("nobody is in its way");
+    let found = looking.jobs(&Wanted::default(), 10, at(9)).await.expect("nobody is in its way");
     assert_eq!(found.len(), 1);
     writer.execute_batch("ROLLBACK").expect("it has begun");
     let refused = looking.receive(&delivery("d", 1)).await.expect_err("it only looks");

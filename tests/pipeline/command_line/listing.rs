@@ -104,6 +104,35 @@ async fn jobs_are_listed_with_the_reason_and_what_they_wait_for() {
     }
 }
 
+/// A lease that has run out takes no place from anybody, as it takes none at a claim.
+#[tokio::test]
+async fn a_job_is_not_said_to_wait_for_a_place_that_is_free() {
+    let folder = folder();
+    let store = SqliteStore::open(folder.path().join("store.db")).await.expect("the file can be made");
+    begin(&store, 1, 1).await;
+    let claim = store.claim("one", at(10), Duration::from_secs(60), Lanes::default()).await.expect("the store answers");
+    claim.expect("a job is free");
+    begin(&store, 2, 2).await;
+    drop(store);
+    let limited = ("PATCHWRIGHT__LIMITS__REPOSITORY_JOBS", "1");
+    let list = async || {
+        let variables = [("PATCHWRIGHT__STORE__URL", "sqlite:store.db"), limited];
+        patchwright(folder.path(), &["jobs", "list", "--json"], &variables).await.json()
+    };
+    let told = list().await;
+    assert_eq!(told["jobs"][0]["waits_for"], "It waits for a worker.");
+    assert_eq!(told["jobs"][1]["waits_for"], "Its worker is gone, and it waits for another one.");
+    // One that is worked on takes the only place, from the one whose worker is gone, too.
+    let store = SqliteStore::open(folder.path().join("store.db")).await.expect("the file is there");
+    begin(&store, 3, 3).await;
+    store.claim("two", at(5), LEASE, Lanes::default()).await.expect("the store answers").expect("a job is free");
+    drop(store);
+    let told = list().await;
+    let full = "It waits for a place among the 1 of its repository (`limits.repository_jobs`).";
+    let waits: Vec<_> = (0..3).map(|place| told["jobs"][place]["waits_for"].clone()).collect();
+    assert_eq!(waits, [full.into(), serde_json::Value::Null, format!("Its worker is gone. {full}").into()]);
+}
+
 #[tokio::test]
 async fn what_became_of_a_delivery_is_explained() {
     let folder = folder();

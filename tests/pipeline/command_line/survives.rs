@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::service::{Outside, PATIENCE, Running};
+use crate::support::mounts;
 use crate::support::pipeline::post::Post;
 use crate::support::pipeline::{ISSUE, MAINTAINER};
 
@@ -83,13 +84,10 @@ async fn until_proven(outside: &Outside, running: &mut Running) {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tried")]
 async fn a_service_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
-    if !std::process::Command::new("unshare").args(["-Urm", "true"]).status().is_ok_and(|status| status.success()) {
-        return eprintln!("left out: this machine lets nobody have a disk of his own");
-    }
+    let Some(unshared) = mounts::own() else { return };
     let outside = Outside::new().await;
-    let wrapped = ["unshare", "-Urm", "sh", "-c", DISK, "sh"];
+    let wrapped = [unshared, &["sh", "-c", DISK, "sh"]].concat();
     let mut running = outside.serve_in(&wrapped, "sqlite:store/store.db").await;
     let mut connection = Connection::to(&running).await;
     assert!(has_status(&connection.get("/readyz").await, 200));

@@ -22,10 +22,13 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// package's user, for it refuses to be root. The server outlives nobody: the shell ends it, and where the shell is killed the
 /// kernel does.
 const SERVICE: &str = r#"
-    cd / ; folder=$1; programs=$2; user=$3 # and further settings in $4
-    trap 'rm -rf "$folder"' EXIT
+    cd / ; folder=$1; programs=$2; user=$3; disk=$5 # and further settings in $4
+    trap 'if [ -n "$disk" ]; then umount -l "$folder/data"; fi; rm -rf "$folder"' EXIT
     # Whoever is told that it is ready may be gone already.
     trap '' PIPE
+    if [ -n "$disk" ]; then
+        mkdir "$folder/data" && mount -t tmpfs -o size="$disk",mode=700 none "$folder/data" || exit 1
+    fi
     plain="setpriv --pdeathsig KILL"
     if [ "$(id -u)" = 0 ]; then
         chown -R postgres: "$folder"
@@ -65,10 +68,15 @@ pub(crate) fn programs() -> Option<PathBuf> {
 impl Server {
     /// Starts one in a fresh folder inside of this one.
     pub(crate) fn start(inside: &Path, programs: &Path, settings: &str) -> Self {
+        Self::run(Command::new("sh"), inside, programs, settings, "")
+    }
+
+    /// Starts one by a command that runs a shell. Where a size is given, its data lie on a disk of their own which is so large; the
+    /// command is then one that lets the shell mount it.
+    pub(crate) fn run(mut service: Command, inside: &Path, programs: &Path, settings: &str, size: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("patchwright-pg-").tempdir_in(inside).unwrap().keep();
         fs::write(folder.join("password"), PASSWORD).unwrap();
-        let mut service = Command::new("sh");
-        service.args(["-c", SERVICE, "postgres"]).arg(&folder).arg(programs).args([USER, settings]);
+        service.args(["-c", SERVICE, "postgres"]).arg(&folder).arg(programs).args([USER, settings, size]);
         let mut service = service.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         let mut lines = BufReader::new(service.stdout.take().unwrap());

@@ -12,10 +12,8 @@ impl Run {
         if let Some(cancelled) = self.cancellation() {
             return Some(cancelled);
         }
-        if self.claims > self.budget.claims {
-            let cause = format!("The worker stopped {} times in the middle of the same step.", self.claims - 1);
-            let next_step = "An operator should look at the server's log for the cause, then ask again.";
-            return Some(Conclusion::new(Outcome::Failed, cause, next_step));
+        if let Some(failed) = self.worn_out() {
+            return Some(failed);
         }
         if self.elapsed_ms(now) >= self.budget.wall_clock_ms {
             let cause = format!("The time limit of {} ran out.", minutes(self.budget.wall_clock_ms));

@@ -8,6 +8,7 @@ use crate::sample::{self, at, conclusion, proven, unproven};
 
 mod adoption;
 mod attempts;
+mod deaths;
 mod walk;
 
 fn claimed() -> EntryKind {
@@ -125,6 +126,8 @@ fn step(run: &Run) -> String {
         Step::Verify => "verify".into(),
         Step::PlanPublish { conclusion } => format!("plan {}", conclusion.outcome),
         Step::Perform { effect } => format!("perform {}", effect.name()),
+        Step::Fail { effect: None, .. } => "fail".into(),
+        Step::Fail { effect: Some(key), .. } => format!("fail {}", key.as_str().rsplit('/').next().unwrap_or_default()),
         Step::Complete { outcome } => format!("complete {outcome}"),
         Step::Rest => "rest".into(),
     }

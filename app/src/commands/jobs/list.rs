@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::store::listing::{LISTED_MAX, Listed, Name, Standing, Wanted};
 use patchwright::store::{JobState, Lanes, Store};
-use patchwright_domain::job::{JobId, JobSpec};
+use patchwright_domain::job::JobId;
 use patchwright_domain::journal::{Conclusion, Entry, EntryKind, Outcome};
 use patchwright_domain::report::neutral;
 use patchwright_domain::turn::output::plain;
@@ -78,6 +78,8 @@ fn since(text: &str) -> Result<Duration, String> {
 pub(in crate::commands) async fn list(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { config, state, outcome, repo, since, limit, json } = arguments;
     let config = config.load()?;
+    // Servers hold their leases against a clock that nobody can set (`SteadyClock`), and tell it to nobody. While they come back to a
+    // time of day that was set, a lease is told of here as it would be without that.
     let (store, now) = (store::kept(&config).await?, SystemClock.now());
     let since = since.and_then(|since| now.checked_sub(SignedDuration::try_from(since).ok()?).ok());
     let wanted = Wanted { job: None, standing: state, outcome, repository: repo, since };
@@ -94,19 +96,10 @@ pub(in crate::commands) async fn list(arguments: Arguments) -> Result<ExitCode, 
 
 /// The wanted jobs with all that is told of them.
 async fn lines(store: &dyn Store, wanted: &Wanted, limit: u32, lanes: Lanes, now: Timestamp) -> Result<Vec<Line>, Failure> {
-    let unread = "reading the store";
-    let listed = store.jobs(wanted, limit).await.context(unread).map_err(Failure::environment)?;
-    // Who waits may wait for those that are worked on; nobody else is told of them.
-    let waits = listed.iter().any(|listed| matches!(listed.job, Ok((_, JobState::Ready))));
-    let running = if waits {
-        let running = Wanted { standing: Some(Standing::Running), ..Wanted::default() };
-        store.jobs(&running, LISTED_MAX).await.context(unread).map_err(Failure::environment)?
-    } else {
-        Vec::new()
-    };
+    let listed = store.jobs(wanted, limit, now).await.context("reading the store").map_err(Failure::environment)?;
     let mut lines = Vec::new();
     for listed in listed {
-        lines.push(Line::of(store, listed, &running, lanes, now).await);
+        lines.push(Line::of(store, listed, lanes, now).await);
     }
     Ok(lines)
 }
@@ -134,11 +127,11 @@ struct Line {
 }
 
 impl Line {
-    async fn of(store: &dyn Store, listed: Listed, running: &[Listed], lanes: Lanes, now: Timestamp) -> Self {
+    async fn of(store: &dyn Store, listed: Listed, lanes: Lanes, now: Timestamp) -> Self {
         let (mut conclusion, mut waits_for, mut problem) = (None, None, None);
         match &listed.job {
             Ok((spec, state)) => {
-                waits_for = waiting(&listed, spec, *state, running, lanes, now);
+                waits_for = waiting(&listed, *state, lanes, now);
                 match store.journal(&spec.id(), 0).await {
                     Ok(journal) => conclusion = concluded(&journal, *state).cloned(),
                     Err(error) => problem = Some(error.to_string()),
@@ -234,36 +227,37 @@ fn told(entry: &Entry) -> Option<&Conclusion> {
     if let EntryKind::PublishPlanned { conclusion, .. } = &entry.kind { Some(conclusion) } else { None }
 }
 
-/// What keeps a job from being worked on now.
-fn waiting(listed: &Listed, spec: &JobSpec, state: JobState, running: &[Listed], lanes: Lanes, now: Timestamp) -> Option<String> {
-    match state {
+/// What keeps a job from being worked on now, by what a claim would find.
+fn waiting(listed: &Listed, state: JobState, lanes: Lanes, now: Timestamp) -> Option<String> {
+    let is_abandoned = match state {
         JobState::Done(_) => return None,
-        JobState::Running => {
-            let is_over = listed.leased_until.is_some_and(|until| until <= now);
-            return is_over.then(|| "Its worker is gone, and it waits for another one.".to_owned());
-        }
-        JobState::Ready => {}
-    }
+        JobState::Running if listed.leased_until.is_none_or(|until| until > now) => return None,
+        JobState::Running => true,
+        JobState::Ready => false,
+    };
+    let hindrance = hindrance(listed, lanes, now);
+    Some(match (is_abandoned, hindrance) {
+        (true, None) => "Its worker is gone, and it waits for another one.".to_owned(),
+        (true, Some(hindrance)) => format!("Its worker is gone. {hindrance}"),
+        (false, None) => "It waits for a worker.".to_owned(),
+        (false, Some(hindrance)) => hindrance,
+    })
+}
+
+/// Why a claim would pass a job over.
+fn hindrance(listed: &Listed, lanes: Lanes, now: Timestamp) -> Option<String> {
     if listed.free_at > now {
         let why = if listed.n_claims > 0 { "It was handed back, and waits" } else { "It waits" };
         return Some(format!("{why} until {}.", time(listed.free_at)));
     }
-    let at_work: Vec<&JobSpec> = running.iter().filter_map(|other| Some(&other.job.as_ref().ok()?.0)).collect();
-    let is_of_issue = |other: &&&JobSpec| {
-        spec.task.issue().is_some() && other.repo.id == spec.repo.id && other.task.issue() == spec.task.issue()
-    };
-    if let Some(other) = at_work.iter().find(is_of_issue) {
-        return Some(format!("It waits for job {}, which is of the same issue.", other.id()));
+    let beside = &listed.beside;
+    if let Some(other) = &beside.of_issue {
+        return Some(format!("It waits for job {other}, which is of the same issue."));
     }
-    let is_full = |lane: Option<NonZeroU32>, of: fn(&JobSpec) -> u64| {
-        let n_jobs = at_work.iter().filter(|other| of(other) == of(spec)).count();
-        lane.filter(|lane| n_jobs >= lane.get() as usize)
-    };
-    if let Some(lane) = is_full(lanes.repository, |spec| spec.repo.id) {
+    let is_full = |lane: Option<NonZeroU32>, n_jobs: u32| lane.filter(|lane| n_jobs >= lane.get());
+    if let Some(lane) = is_full(lanes.repository, beside.n_of_repository) {
         return Some(format!("It waits for a place among the {lane} of its repository (`limits.repository_jobs`)."));
     }
-    if let Some(lane) = is_full(lanes.installation, |spec| spec.repo.installation) {
-        return Some(format!("It waits for a place among the {lane} of its installation (`limits.installation_jobs`)."));
-    }
-    Some("It waits for a worker.".to_owned())
+    is_full(lanes.installation, beside.n_of_installation)
+        .map(|lane| format!("It waits for a place among the {lane} of its installation (`limits.installation_jobs`)."))
 }

@@ -2,6 +2,7 @@
 
 use super::{Delivery, Job, JobState, Tables};
 use crate::store::listing::{GivenUp, Listed, Standing, Wanted};
+use jiff::Timestamp;
 use patchwright_domain::policy::Decision;
 
 impl Job {
@@ -23,7 +24,7 @@ impl Job {
 }
 
 impl Tables {
-    pub(super) fn list(&self, wanted: &Wanted, count: usize) -> Vec<Listed> {
+    pub(super) fn list(&self, wanted: &Wanted, count: usize, now: Timestamp) -> Vec<Listed> {
         let mut jobs: Vec<(usize, &Job)> = self.jobs.iter().enumerate().filter(|(_, job)| job.is_wanted(wanted)).collect();
         jobs.sort_by_key(|(place, job)| std::cmp::Reverse((job.created_at, *place)));
         let listed = |(_, job): (usize, &Job)| Listed {
@@ -34,6 +35,7 @@ impl Tables {
             leased_until: job.lease_until,
             ended_at: job.outcome.and_then(|_| job.journal.last()).map(|entry| entry.at),
             n_claims: job.fence,
+            beside: self.beside(job, now),
         };
         jobs.into_iter().take(count).map(listed).collect()
     }

@@ -9,7 +9,7 @@ use patchwright_domain::policy::Decision;
 use sqlx::PgConnection;
 
 use super::super::records::{duplicate, milliseconds, timestamp};
-use super::{Decided, Received, StoreError, jobs, wake};
+use super::{Decided, Received, StoreError, Waiting, jobs, wake};
 use crate::store::packed::{New, unpack};
 
 /// Stores them all by one statement, and says of each what became of it.
@@ -31,20 +31,23 @@ pub(super) async fn receive(tx: &mut PgConnection, batch: &[New]) -> Result<Vec<
 }
 
 /// Deliveries that wait, and those among them that nobody could ever decide on, each with why.
-pub(super) struct Waiting {
-    pub(super) sound: Vec<RawDelivery>,
+pub(super) struct Found {
+    pub(super) sound: Vec<Waiting>,
     pub(super) broken: Vec<(DeliveryId, String)>,
 }
 
-pub(super) async fn undecided(tx: &mut PgConnection, now: Timestamp, count: u32) -> Result<Waiting, StoreError> {
-    let sql = "SELECT id, event, encoding, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= $1 \
+pub(super) async fn undecided(tx: &mut PgConnection, now: Timestamp, count: u32) -> Result<Found, StoreError> {
+    let sql = "SELECT id, event, encoding, body, received_at, postponed FROM delivery WHERE decision IS NULL AND decide_after <= $1 \
                ORDER BY received_at, number LIMIT $2";
-    let rows = sqlx::query_as::<_, (String, String, i64, Vec<u8>, i64)>(sql).bind(milliseconds(now)).bind(i64::from(count));
-    let mut waiting = Waiting { sound: Vec::new(), broken: Vec::new() };
-    for (id, event, encoding, body, received_at) in rows.fetch_all(tx).await? {
+    let rows = sqlx::query_as::<_, (String, String, i64, Vec<u8>, i64, i64)>(sql).bind(milliseconds(now)).bind(i64::from(count));
+    let mut waiting = Found { sound: Vec::new(), broken: Vec::new() };
+    for (id, event, encoding, body, received_at, postponed) in rows.fetch_all(tx).await? {
         let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         match unpack(encoding, body) {
-            Ok(body) => waiting.sound.push(RawDelivery { id, event, body, received_at: timestamp(received_at)? }),
+            Ok(body) => {
+                let delivery = RawDelivery { id, event, body, received_at: timestamp(received_at)? };
+                waiting.sound.push(Waiting { delivery, n_postponed: jobs::small(postponed)? });
+            }
             Err(error) => waiting.broken.push((id, error.to_string())),
         }
     }

@@ -172,14 +172,13 @@ async fn complete(tx: &mut PgConnection, lease: &Lease, outcome: Outcome, now: T
 }
 
 pub(super) async fn request_cancel(tx: &mut PgConnection, id: &JobId, because: &str, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "SELECT outcome IS NOT NULL FROM job WHERE id = $1 FOR UPDATE";
-    let is_done: Option<bool> = sqlx::query_scalar(sql).bind(id.as_str()).fetch_optional(&mut *tx).await?;
-    if is_done.ok_or_else(|| unknown(id))? {
+    let sql = "SELECT spec, outcome IS NOT NULL FROM job WHERE id = $1 FOR UPDATE";
+    let row = sqlx::query_as::<_, (String, bool)>(sql).bind(id.as_str()).fetch_optional(&mut *tx).await?;
+    let (spec, is_done) = row.ok_or_else(|| unknown(id))?;
+    if is_done {
         return Ok(());
     }
-    let sql = "SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE job = $1";
-    let n_entries = small(sqlx::query_scalar(sql).bind(id.as_str()).fetch_one(&mut *tx).await?)?;
-    let (_, end) = since(tx, id, n_entries).await?;
+    let end = end(tx, id, &spec).await?;
     add(tx, id, end, EntryKind::CancelRequested { because: because.to_owned() }, now).await.map(drop)
 }
 
@@ -218,6 +217,15 @@ async fn rows(tx: &mut PgConnection, job: &JobId, first: u32) -> Result<Vec<Row>
     let rows = sqlx::query_as::<_, (i64, i64, String, String)>(sql).bind(job.as_str()).bind(i64::from(first));
     let rows = rows.fetch_all(tx).await?.into_iter();
     rows.map(|(seq, at, kind, digest)| Ok(Row { seq: small(seq)?, at, kind, digest })).collect()
+}
+
+/// Where a journal ends, whose job's row is held.
+async fn end(tx: &mut PgConnection, job: &JobId, spec: &str) -> Result<End, StoreError> {
+    let sql = "SELECT seq, digest FROM entry WHERE job = $1 ORDER BY seq DESC LIMIT 1";
+    match sqlx::query_as::<_, (i64, String)>(sql).bind(job.as_str()).fetch_optional(tx).await? {
+        Some((seq, digest)) => End::behind(small(seq)?, &digest),
+        None => Ok(End::before_all(spec)),
+    }
 }
 
 /// Adds an entry at the end.

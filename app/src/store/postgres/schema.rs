@@ -65,8 +65,13 @@ pub struct Schema {
 
 impl Default for Schema {
     fn default() -> Self {
-        let first = include_str!("../../../migrations/postgres/0001_first.sql");
-        Self { migrations: vec![Migration { number: 1, name: "first", kind: Kind::Expands, sql: first }] }
+        let expands = |number, name, sql| Migration { number, name, kind: Kind::Expands, sql };
+        Self {
+            migrations: vec![
+                expands(1, "first", include_str!("../../../migrations/postgres/0001_first.sql")),
+                expands(2, "given up", include_str!("../../../migrations/postgres/0002_given_up.sql")),
+            ],
+        }
     }
 }
 

@@ -55,7 +55,12 @@ async fn write(pool: PgPool, queue: Queue) {
         match store(&pool, batch).await {
             Ok(received) => answers.into_iter().zip(received).for_each(|(answer, received)| drop(answer.send(Ok(received)))),
             Err(error) => {
-                let told = error.to_string();
+                let told = match error {
+                    StoreError::Unavailable(reason) => reason,
+                    error @ (StoreError::LeaseLost { .. } | StoreError::Unknown { .. } | StoreError::Corrupt(_)) => {
+                        error.to_string()
+                    }
+                };
                 answers.into_iter().for_each(|answer| drop(answer.send(Err(StoreError::Unavailable(told.clone())))));
             }
         }

@@ -7,7 +7,7 @@ use patchwright_domain::policy::Decision;
 use rusqlite::{Connection, Savepoint};
 
 use super::super::records::{duplicate, milliseconds, timestamp};
-use super::{Decided, Received, StoreError, jobs, optional};
+use super::{Decided, Received, StoreError, Waiting, jobs, optional};
 use crate::store::packed::{New, unpack};
 
 pub(super) fn receive(tx: &Connection, new: &New) -> Result<Received, StoreError> {
@@ -18,19 +18,22 @@ pub(super) fn receive(tx: &Connection, new: &New) -> Result<Received, StoreError
     Ok(if inserted == 1 { Received::Stored } else { Received::Known })
 }
 
-pub(super) fn undecided(tx: &Savepoint<'_>, now: Timestamp, count: u32) -> Result<Vec<RawDelivery>, StoreError> {
-    let sql = "SELECT id, event, encoding, body, received_at FROM delivery WHERE decision IS NULL AND decide_after <= ?1 \
+pub(super) fn undecided(tx: &Savepoint<'_>, now: Timestamp, count: u32) -> Result<Vec<Waiting>, StoreError> {
+    let sql = "SELECT id, event, encoding, body, received_at, postponed FROM delivery WHERE decision IS NULL AND decide_after <= ?1 \
                ORDER BY received_at, rowid LIMIT ?2";
     let mut statement = tx.prepare_cached(sql)?;
     let rows = statement.query_map((milliseconds(now), count), |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
     })?;
     let mut waiting = Vec::new();
     for row in rows {
-        let (id, event, encoding, body, received_at) = row?;
+        let (id, event, encoding, body, received_at, n_postponed) = row?;
         let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         match unpack(encoding, body) {
-            Ok(body) => waiting.push(RawDelivery { id, event, body, received_at: timestamp(received_at)? }),
+            Ok(body) => {
+                let delivery = RawDelivery { id, event, body, received_at: timestamp(received_at)? };
+                waiting.push(Waiting { delivery, n_postponed });
+            }
             // Nobody could ever decide on it, and the others would wait behind it.
             Err(error) => {
                 tracing::error!(delivery.id = %id, "a delivery is given up: {error}");

@@ -128,14 +128,14 @@ fn complete(tx: &Savepoint<'_>, job: &JobId, fence: u32, outcome: Outcome, now: 
 }
 
 pub(super) fn request_cancel(tx: &Savepoint<'_>, id: &JobId, because: String, now: Timestamp) -> Result<(), StoreError> {
-    let (_, state) = job(tx, id)?;
-    match state {
-        JobState::Done(_) => Ok(()),
-        JobState::Ready | JobState::Running => {
-            let (_, end) = since(tx, id, length_of(tx, id)?)?;
-            add(tx, id, end, EntryKind::CancelRequested { because }, now).map(drop)
-        }
+    let mut statement = tx.prepare_cached("SELECT spec, outcome IS NOT NULL FROM job WHERE id = ?1")?;
+    let row = statement.query_row([id.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)));
+    let (spec, is_done) = optional(row)?.ok_or_else(|| StoreError::Unknown { what: format!("job {id}") })?;
+    if is_done {
+        return Ok(());
     }
+    let end = end(tx, id, &spec)?;
+    add(tx, id, end, EntryKind::CancelRequested { because }, now).map(drop)
 }
 
 pub(super) fn release(tx: &Savepoint<'_>, job: &JobId, fence: u32, not_before: Timestamp) -> Result<(), StoreError> {
@@ -178,10 +178,14 @@ fn rows(tx: &Savepoint<'_>, job: &JobId, first: u32) -> Result<Vec<Row>, StoreEr
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// How many entries there are.
-fn length_of(tx: &Savepoint<'_>, job: &JobId) -> Result<u32, StoreError> {
-    let mut statement = tx.prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE job = ?1")?;
-    Ok(statement.query_row([job.as_str()], |row| row.get(0))?)
+/// Where a journal ends.
+fn end(tx: &Savepoint<'_>, job: &JobId, spec: &str) -> Result<End, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT seq, digest FROM entry WHERE job = ?1 ORDER BY seq DESC LIMIT 1")?;
+    let last = statement.query_row([job.as_str()], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?)));
+    match optional(last)? {
+        Some((seq, digest)) => End::behind(seq, &digest),
+        None => Ok(End::before_all(spec)),
+    }
 }
 
 /// Adds an entry at the end.

@@ -1,18 +1,29 @@
 //! What operators look at.
 
+use jiff::Timestamp;
 use patchwright_domain::job::JobId;
 use rusqlite::Savepoint;
 
 use super::super::records::milliseconds;
 use super::StoreError;
-use crate::store::listing::{GIVEN_UP, GivenUp, Listed, Standing, Wanted, given_up, listed};
+use crate::store::listing::{GivenUp, Listed, Row, Standing, Wanted, columns, given_up, is_given_up, listed};
 
-pub(super) fn jobs(tx: &Savepoint<'_>, wanted: &Wanted, count: u32) -> Result<Vec<Listed>, StoreError> {
-    let sql = "SELECT id, spec, created_at, run_after, lease_until, fence, outcome, ended_at FROM job \
-               WHERE created_at >= ?1 AND (?2 IS NULL OR outcome = ?2) AND (?3 IS NULL OR ?3 = CASE \
-               WHEN outcome IS NOT NULL THEN 'done' WHEN lease_until IS NOT NULL THEN 'running' ELSE 'waiting' END) \
-               AND (?4 IS NULL OR instr(lower(spec), ?4) > 0) AND (?5 IS NULL OR id = ?5) \
-               ORDER BY created_at DESC, rowid DESC LIMIT ?6";
+const DELIVERIES_GIVEN_UP: &str = concat!(
+    "SELECT id, event, received_at, decision FROM delivery WHERE ",
+    is_given_up!(),
+    " ORDER BY received_at DESC, rowid DESC LIMIT ?1"
+);
+
+pub(super) fn jobs(tx: &Savepoint<'_>, wanted: &Wanted, count: u32, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!("?7"),
+        " FROM (SELECT rowid AS place, * FROM job ",
+        "WHERE created_at >= ?1 AND (?2 IS NULL OR outcome = ?2) AND (?3 IS NULL OR ?3 = CASE ",
+        "WHEN outcome IS NOT NULL THEN 'done' WHEN lease_until IS NOT NULL THEN 'running' ELSE 'waiting' END) ",
+        "AND (?4 IS NULL OR instr(lower(spec), ?4) > 0) AND (?5 IS NULL OR id = ?5) ",
+        "ORDER BY created_at DESC, rowid DESC LIMIT ?6) AS job ORDER BY created_at DESC, place DESC"
+    );
     let mut statement = tx.prepare_cached(sql)?;
     let parameters = (
         wanted.since.map_or(i64::MIN, milliseconds),
@@ -21,17 +32,17 @@ pub(super) fn jobs(tx: &Savepoint<'_>, wanted: &Wanted, count: u32) -> Result<Ve
         wanted.repository.as_ref().map(|name| name.written()),
         wanted.job.as_ref().map(JobId::as_str),
         count,
+        milliseconds(now),
     );
-    let rows = statement.query_map(parameters, |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?))
-    })?;
+    let rows = statement.query_map(parameters, |row| Row::try_from(row))?;
     rows.map(|row| listed(row?)).collect()
 }
 
 pub(super) fn deliveries_given_up(tx: &Savepoint<'_>, count: u32) -> Result<Vec<GivenUp>, StoreError> {
-    let sql = "SELECT id, event, received_at, decision FROM delivery WHERE decision IS NOT NULL AND decision LIKE ?1 \
-               ORDER BY received_at DESC, rowid DESC LIMIT ?2";
-    let mut statement = tx.prepare_cached(sql)?;
-    let rows = statement.query_map((GIVEN_UP, count), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let mut statement = tx.prepare_cached(DELIVERIES_GIVEN_UP)?;
+    let rows = statement.query_map([count], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     rows.map(|row| given_up(row?)).collect()
 }
+
+#[cfg(test)]
+mod tests;

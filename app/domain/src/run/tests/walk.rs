@@ -13,6 +13,8 @@ use crate::report::Story;
 const ENTRIES_MAX: usize = 11;
 /// More steps than any run needs from anywhere to its end.
 const STEPS_MAX: usize = 12;
+/// More workers than may die of one step.
+const DEATHS_MAX: usize = 7;
 
 /// What an observer knows who has read the journal and knows nothing of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,6 +180,7 @@ fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
             vec![EntryKind::PublishPlanned { conclusion, effects, attestation: None }, failed(Outcome::Failed)]
         }
         Step::Perform { effect } => vec![performed(&effect), refused(&effect)],
+        Step::Fail { failure, effect } => vec![EntryKind::Failed { failure, effect }],
         Step::Complete { outcome } => vec![completed(outcome)],
         Step::Rest => Vec::new(),
     }
@@ -197,6 +200,25 @@ fn assert_that_it_goes_on(spec: &JobSpec, run: &Run) {
         assert_eq!(run.apply(&entry(first.clone())), Ok(()), "{first:?} does not answer the step of {before}");
     }
     panic!("after {STEPS_MAX} steps there is no end: {run:?}");
+}
+
+/// Asserts that a run ends whose workers die of everything but writing an entry, and how often they may.
+fn assert_that_deaths_end_it(spec: &JobSpec, run: &Run) {
+    let mut run = run.clone();
+    let mut n_deaths = 0;
+    for _ in 0..STEPS_MAX * DEATHS_MAX {
+        let step = run.next(at(60));
+        let kind = match step {
+            Step::Rest => return,
+            Step::Fail { .. } | Step::Complete { .. } => answers(spec, &run, step).pop().expect("there is one answer"),
+            Step::Adopt | Step::Prepare | Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } | Step::Perform { .. } => {
+                n_deaths += 1;
+                claimed()
+            }
+        };
+        assert_eq!(run.apply(&entry(kind.clone())), Ok(()), "{kind:?} does not go on with {run:?}");
+    }
+    panic!("{n_deaths} workers have died, and there is no end: {run:?}");
 }
 
 /// Walks every journal of a job, and says how many there were and how many of them came to the end.
@@ -223,7 +245,12 @@ fn walk(spec: &JobSpec, n_entries: usize) -> (u64, u64) {
                 *n_known += n_same;
             }
         }
-        next_level.iter().filter(|((_, seen), _)| seen.is_claimed).for_each(|(_, (run, _))| assert_that_it_goes_on(spec, run));
+        for ((_, seen), (run, _)) in &next_level {
+            if seen.is_claimed {
+                assert_that_it_goes_on(spec, run);
+                assert_that_deaths_end_it(spec, run);
+            }
+        }
         level = next_level;
     }
     (n_journals, n_completed)
