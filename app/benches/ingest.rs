@@ -21,7 +21,6 @@ use tokio::runtime::{Builder, Runtime};
 
 use contender::{Contender, Kind};
 use load::{Load, Measured};
-use mimalloc::MiMalloc;
 use payloads::Payload;
 use report::{Figure, median, milliseconds, print};
 
@@ -39,10 +38,6 @@ mod postgres;
 mod probot;
 #[path = "report/figures.rs"]
 mod report;
-
-/// As in the program itself.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 const N_ROUNDS: usize = 7;
 const SECRET: &str = "a secret for benchmarks";

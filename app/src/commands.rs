@@ -233,6 +233,7 @@ fn interruptible(work: impl Future<Output = Result<ExitCode, Failure>>) -> Resul
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    patchwright_launcher::keep_little_memory();
     tokio::runtime::Runtime::new()
         .map_err(|error| Failure::environment(anyhow::Error::from(error).context("starting the asynchronous runtime")))
 }

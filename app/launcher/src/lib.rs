@@ -62,3 +62,9 @@ pub fn run_if_launched() {
     }
     sys::processes::exit_now(0);
 }
+
+/// Has the C library's allocator keep little of what bursts take, in a process that lives long and has many threads. It is to be
+/// called before there are any.
+pub fn keep_little_memory() {
+    sys::memory::keep_little();
+}

@@ -8,6 +8,7 @@ use std::io;
 pub(crate) mod attacks;
 pub(crate) mod capabilities;
 pub(crate) mod descriptors;
+pub(crate) mod memory;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod privileges;

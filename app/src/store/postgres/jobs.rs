@@ -48,8 +48,8 @@ pub(super) enum Taken {
     Overtaken,
 }
 
-/// Takes a job that no other worker is about to take. Two may take jobs of one issue at the same moment; the index lets one of
-/// them. Two that take jobs of one lane do so in turn.
+/// Takes a job that no other worker is about to take; one that turns out to be too many is for the caller to take back. Two may
+/// take jobs of one issue at the same moment; the index lets one of them. Two that take jobs of one lane do so in turn.
 pub(super) async fn claim(
     tx: &mut PgConnection,
     worker: &str,
@@ -57,29 +57,31 @@ pub(super) async fn claim(
     lease: Duration,
     lanes: Lanes,
 ) -> Result<Taken, StoreError> {
-    let free = concat!(
-        "SELECT id, spec, fence + 1, handed_back FROM job WHERE outcome IS NULL AND run_after <= $1 ",
+    let take = concat!(
+        "WITH free AS (SELECT id, handed_back FROM job WHERE outcome IS NULL AND run_after <= $1 ",
         "AND (lease_until IS NULL OR lease_until <= $1) AND NOT EXISTS (SELECT 1 ",
         beside!("repo", "issue"),
         ") AND ($2::bigint IS NULL OR $2 > (SELECT count(*) ",
         at_work_beside!("repo", "$1"),
         ")) AND ($3::bigint IS NULL OR $3 > (SELECT count(*) ",
         at_work_beside!("installation", "$1"),
-        ")) ORDER BY run_after + gives_way, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED"
+        ")) ORDER BY run_after + gives_way, created_at, number LIMIT 1 FOR UPDATE SKIP LOCKED) ",
+        "UPDATE job SET lease_until = $4, fence = fence + 1, handed_back = FALSE FROM free WHERE job.id = free.id ",
+        "RETURNING job.id, spec, fence, free.handed_back"
     );
-    let row = sqlx::query_as::<_, (String, String, i64, bool)>(free).bind(milliseconds(now));
-    let row = row.bind(limit(lanes.repository)).bind(limit(lanes.installation)).fetch_optional(&mut *tx).await?;
-    let Some((id, text, fence, handed_back)) = row else { return Ok(Taken::Claim(None)) };
+    let row = sqlx::query_as::<_, (String, String, i64, bool)>(take).bind(milliseconds(now));
+    let row = row.bind(limit(lanes.repository)).bind(limit(lanes.installation)).bind(later(now, lease));
+    let (id, text, fence, handed_back) = match row.fetch_optional(&mut *tx).await {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(Taken::Overtaken),
+        taken => match taken? {
+            Some(taken) => taken,
+            None => return Ok(Taken::Claim(None)),
+        },
+    };
     if lanes != Lanes::default() && is_full(tx, &id, lanes, now).await? {
         return Ok(Taken::Overtaken);
     }
     let fence = small(fence)?;
-    let take = "UPDATE job SET lease_until = $2, fence = $3, handed_back = FALSE WHERE id = $1";
-    let taken = sqlx::query(take).bind(&id).bind(later(now, lease)).bind(i64::from(fence)).execute(&mut *tx).await;
-    match taken {
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(Taken::Overtaken),
-        taken => taken?,
-    };
     let (job, spec, mut journal, end) = match sound(tx, &id, &text).await {
         Ok(sound) => sound,
         Err(error @ (StoreError::Corrupt(_) | StoreError::Unknown { .. })) => {
