@@ -15,7 +15,7 @@ use std::time::Instant;
 use tests::simulation::{self, Guard};
 
 #[path = "../../tests"]
-#[allow(dead_code, unused_imports, reason = "tests that are compiled with it are left out")]
+#[expect(dead_code, unused_imports, reason = "tests that are compiled with it are left out")]
 mod tests {
     pub(crate) mod simulation;
 }

@@ -373,7 +373,7 @@ impl Shift<'_> {
             if let Some(answer) = unless(stop, confined).await? {
                 return Ok(answer);
             }
-            if needs_base(&step) {
+            if needs_base(&step, &progress.run) {
                 let fetched = async { workshop.ensure_base(tools, spec, &progress.run).await.map(|()| None) };
                 if let Some(answer) = unless(stop, fetched).await? {
                     return Ok(answer);
@@ -457,10 +457,10 @@ impl Shift<'_> {
 }
 
 /// Whether a step looks at commits.
-fn needs_base(step: &Step) -> bool {
+fn needs_base(step: &Step, run: &Run) -> bool {
     match step {
         Step::Solve { .. } | Step::Verify => true,
-        Step::PlanPublish { conclusion } => publish::looks_at_commits(conclusion),
+        Step::PlanPublish { conclusion } => publish::looks_at_commits(run, conclusion),
         Step::Perform { effect } => matches!(effect, Effect::PushBranch { .. }),
         // What these need they fetch themselves.
         Step::Adopt | Step::Prepare | Step::Fail { .. } | Step::Complete { .. } | Step::Rest => false,

@@ -57,7 +57,7 @@ pub enum Step {
     },
     /// Write down that workers die of what is to be done, and try it no more.
     Fail {
-        /// How often they did.
+        /// What is written down.
         failure: Failure,
         /// The effect that they died of, if it was one.
         effect: Option<EffectKey>,

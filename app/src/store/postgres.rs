@@ -68,19 +68,21 @@ const LEDGER_LOCK: i64 = 0x7061_7463_6877_0002;
 const REPOSITORY_LOCK: i32 = 0x7061_7463;
 const INSTALLATION_LOCK: i32 = 0x7061_7464;
 
-/// What every connection begins with: a statement that hangs ends, and a commit is on disk, whatever the role's defaults are. What
-/// has an order has an index of that order. Where hardly any job was open when PostgreSQL counted last, it would rather sort all
-/// that are open at each claim, however many there are by now.
+/// What every connection begins with: a statement that hangs ends, and a commit is on disk, whatever the role's defaults are.
 const SESSION: &str = "SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false), \
     set_config('idle_in_transaction_session_timeout', '60s', false), \
-    set_config('default_transaction_isolation', 'read committed', false), set_config('enable_sort', 'off', false), \
+    set_config('default_transaction_isolation', 'read committed', false), \
     set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
     ELSE current_setting('synchronous_commit') END, false)";
 
+/// How a claim begins, whose order is that of an index. Where hardly any job was open when PostgreSQL counted last, it would rather
+/// sort all that are open at each claim, however many there are by now.
+const IN_ORDER: &str = "BEGIN; SET LOCAL enable_sort = off";
+
 /// Whether the database can be written to, by what leaves nothing behind. A write of no row is refused where it takes no writes, and
 /// succeeds on a disk that is full; more numbers than its memory may hold go into a file of the server's, which is gone at the end.
-/// All of it is one transaction.
-const CHECK: &str = "SELECT set_config('work_mem', '64kB', true); SELECT count(*) FROM generate_series(1, 4000); \
+/// All of it is one transaction, which ends with its caller's patience.
+const CHECK: &str = "SET LOCAL statement_timeout = '5s'; SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 4000); \
     UPDATE delivery SET postponed = postponed WHERE false";
 
 /// Why a database cannot be used, and what to do about it.
@@ -307,7 +309,7 @@ impl Store for PostgresStore {
         let (pool, worker) = (self.pool.clone(), worker.to_owned());
         let taken = whole(async move {
             for _ in 0..OVERTAKEN_MAX {
-                let mut tx = pool.begin().await?;
+                let mut tx = pool.begin_with(IN_ORDER).await?;
                 match jobs::claim(&mut tx, &worker, now, lease, lanes).await {
                     Ok(Taken::Overtaken) => tx.rollback().await?,
                     taken => return end(tx, taken).await,

@@ -51,10 +51,10 @@ pub(super) async fn plan(
     };
     let moved_to = match run.proposed() {
         Some(proposed) => moved_head(tools, spec, proposed).await,
-        None if looks_at_commits(&conclusion) => moved_base(tools, workshop, spec, run).await,
+        None if looks_at_commits(run, &conclusion) => moved_base(tools, workshop, spec, run).await,
         None => None,
     };
-    let sealed = if looks_at_commits(&conclusion) { attest::of_run(tools, spec, run, &journal).await? } else { None };
+    let sealed = if looks_at_commits(run, &conclusion) { attest::of_run(tools, spec, run, &journal).await? } else { None };
     let story = Story {
         spec,
         conclusion: &conclusion,
@@ -79,10 +79,10 @@ pub(super) async fn plan(
     Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects, attestation }))
 }
 
-/// Whether planning looks at commits. Where a step has failed it does not, for it may be what workers die of, and people are to be
-/// told all the same.
-pub(super) fn looks_at_commits(conclusion: &Conclusion) -> bool {
-    conclusion.outcome != Outcome::Failed
+/// Whether planning looks at commits. Without a verdict there is nothing in them to be told, and where a step has failed they may be
+/// what workers die of; people are to be told all the same.
+pub(super) fn looks_at_commits(run: &Run, conclusion: &Conclusion) -> bool {
+    run.judged().is_some() && conclusion.outcome != Outcome::Failed
 }
 
 /// What is to be done, its texts without secrets. What programs go by is told as it is or not at all: a branch by another name would be

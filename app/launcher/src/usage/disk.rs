@@ -150,8 +150,9 @@ impl Disk {
         let unnamed = self.unnamed(processes);
         used.bytes += unnamed.bytes;
         used.n_files += unnamed.n_files;
-        // Where others have the processor, a walk is long and no reason for a long rest.
-        let took = busy().saturating_sub(busy_before).max(Duration::from_micros(1));
+        // A walk that waits for the disk, or for a processor that others have, is long and no reason for as long a rest.
+        let (busy, ended) = (busy().saturating_sub(busy_before), Instant::now());
+        let took = busy.max((ended - began) / REST).max(Duration::from_micros(1));
         let before = self.last.take();
         // What was used up and not found here stays in doubt, and with it the next walk near. What was found before and is no
         // longer must have been given back, or it has only gone where it cannot be seen.
@@ -174,11 +175,14 @@ impl Disk {
             used,
             hidden,
             free: reference,
-            rested_at: began + took * REST,
-            due_at: began + (took * LONG_REST).clamp(WALK_PAUSE, WALK_PAUSE_MAX.max(took * REST)),
+            rested_at: ended + took * REST,
+            due_at: ended + (took * LONG_REST).clamp(WALK_PAUSE, WALK_PAUSE_MAX.max(took * REST)),
         });
         let before = before.filter(|_| !self.is_fresh).map_or((used, hidden), |before| (before.used, before.hidden));
         let (seen_before, hidden_before) = before;
+        // Behind the end of a walk is also what others of this machine take, a little of which is no reason to end anybody.
+        let is_vague = used.is_cut && !used.has_shut && !unnamed.has_unseen;
+        let has_grown = |now: u64, before: u64, most: u64| now > most && now > before + if is_vague { most / SHARE } else { 0 };
         let exceeded = if used.bytes > self.bytes_max && used.bytes > seen_before.bytes {
             Some(Limit::Disk)
         } else if used.n_files > self.n_files_max && used.n_files > seen_before.n_files {
@@ -186,10 +190,10 @@ impl Disk {
         } else if seen_before.bytes > self.bytes_max && used.bytes > self.bytes_max && used.n_files > seen_before.n_files {
             // Who is to tidy up makes files, and they are empty only because nobody may write by now.
             Some(Limit::Disk)
-        } else if hidden.bytes > self.bytes_max && hidden.bytes > hidden_before.bytes {
+        } else if has_grown(hidden.bytes, hidden_before.bytes, self.bytes_max) {
             // More has gone than there may be, and there is where it cannot be seen.
             Some(Limit::Disk)
-        } else if hidden.n_files > self.n_files_max && hidden.n_files > hidden_before.n_files {
+        } else if has_grown(hidden.n_files, hidden_before.n_files, self.n_files_max) {
             Some(Limit::Files)
         } else if used.is_too_deep && !seen_before.is_too_deep && is_asked_for {
             // What is below there cannot be told, and a lot has gone.

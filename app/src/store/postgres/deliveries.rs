@@ -40,18 +40,18 @@ pub(super) async fn undecided(tx: &mut PgConnection, now: Timestamp, count: u32)
     let sql = "SELECT id, event, encoding, body, received_at, postponed FROM delivery WHERE decision IS NULL AND decide_after <= $1 \
                ORDER BY received_at, number LIMIT $2";
     let rows = sqlx::query_as::<_, (String, String, i64, Vec<u8>, i64, i64)>(sql).bind(milliseconds(now)).bind(i64::from(count));
-    let mut waiting = Found { sound: Vec::new(), broken: Vec::new() };
+    let mut found = Found { sound: Vec::new(), broken: Vec::new() };
     for (id, event, encoding, body, received_at, postponed) in rows.fetch_all(tx).await? {
         let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         match unpack(encoding, body) {
             Ok(body) => {
                 let delivery = RawDelivery { id, event, body, received_at: timestamp(received_at)? };
-                waiting.sound.push(Waiting { delivery, n_postponed: jobs::small(postponed)? });
+                found.sound.push(Waiting { delivery, n_postponed: jobs::small(postponed)? });
             }
-            Err(error) => waiting.broken.push((id, error.to_string())),
+            Err(error) => found.broken.push((id, error.to_string())),
         }
     }
-    Ok(waiting)
+    Ok(found)
 }
 
 /// Decides that nothing comes of what nobody could ever decide on: the others would wait behind it.
