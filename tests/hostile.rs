@@ -125,12 +125,12 @@ async fn what_is_over_a_limit_is_refused() {
 #[tokio::test]
 async fn bombs_are_stopped_at_their_limit() {
     trial::check_bombs(&local(bombs::limits()), bombs::WATCHED).await;
+    trial::check_bombs(&local(bombs::limits_of_unseen()), bombs::UNSEEN).await;
 }
 
 #[tokio::test]
 async fn bombs_of_processor_time_are_stopped_at_their_limit() {
-    let limits = Limits { cpu_seconds: 1, ..bombs::limits() };
-    trial::check_bombs(&local(limits), bombs::COMPUTING).await;
+    trial::check_bombs(&local(bombs::limits_of_computing()), bombs::COMPUTING).await;
 }
 
 #[tokio::test]

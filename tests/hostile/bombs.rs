@@ -24,6 +24,17 @@ pub(super) fn limits() -> Limits {
     }
 }
 
+/// The same for bombs whose disk space is not found: more files than everybody on this machine makes meanwhile, for those
+/// cannot be told from a bomb's own.
+pub(super) fn limits_of_unseen() -> Limits {
+    Limits { n_files: 1_000_000, ..limits() }
+}
+
+/// The same where processor time is what a bomb takes.
+pub(super) fn limits_of_computing() -> Limits {
+    Limits { cpu_seconds: 1, ..limits() }
+}
+
 const fn bomb(name: &'static str, script: &'static str, limit: Limit) -> (Case, Limit) {
     (Case { name, script, bare: Bare::User }, limit)
 }
@@ -54,11 +65,15 @@ pub(super) const WATCHED: &[(Case, Limit)] = &[
     bomb("page tables", "for n in 1 2 3 4; do weapons/bombs tables 96 & done; wait", Limit::Memory),
     bomb("files", "weapons/bombs files 3000", Limit::Files),
     bomb("disk space", "weapons/bombs disk 96", Limit::Disk),
+    bomb("files without a name", "weapons/bombs nameless 1000", Limit::Files),
+    bomb("output", "weapons/bombs output 8", Limit::Output),
+];
+
+/// What takes room where a walk cannot find it, and is known by what has gone of all of the file system's.
+pub(super) const UNSEEN: &[(Case, Limit)] = &[
     bomb("disk space in a folder that is shut", "weapons/bombs shut 256", Limit::Disk),
     bomb("disk space that is only mapped", "weapons/bombs mapped 256", Limit::Disk),
     bomb("disk space on its way between processes", "weapons/bombs underway 256", Limit::Disk),
-    bomb("files without a name", "weapons/bombs nameless 1000", Limit::Files),
-    bomb("output", "weapons/bombs output 8", Limit::Output),
 ];
 
 /// Processor time, which is less than in the other limits here.

@@ -82,8 +82,8 @@ async fn bombs_are_stopped_in_containers() {
     let sandbox = containers(engine, bombs::limits());
     trial::check_bombs_inside(&sandbox, bombs::REFUSED).await;
     trial::check_bombs_inside(&sandbox, bombs::WATCHED).await;
-    let limits = Limits { cpu_seconds: 1, ..bombs::limits() };
-    trial::check_bombs_inside(&containers(engine, limits), bombs::COMPUTING).await;
+    trial::check_bombs_inside(&containers(engine, bombs::limits_of_unseen()), bombs::UNSEEN).await;
+    trial::check_bombs_inside(&containers(engine, bombs::limits_of_computing()), bombs::COMPUTING).await;
 }
 
 #[tokio::test]

@@ -109,6 +109,7 @@ async fn bombs_are_stopped_behind_rules_on_files() {
     let sandbox = landlock(bombs::limits());
     trial::check_bombs_inside(&sandbox, bombs::REFUSED).await;
     trial::check_bombs_inside(&sandbox, bombs::WATCHED).await;
+    trial::check_bombs_inside(&landlock(bombs::limits_of_unseen()), bombs::UNSEEN).await;
 }
 
 /// Runs a script in a tree of its own.

@@ -202,7 +202,7 @@ pub(crate) fn holder((_, entries): &Journal) -> u32 {
 pub(crate) fn told(journals: &[Journal]) -> String {
     let words = |entries: &[Value]| {
         let names: Vec<&str> = entries.iter().map(|entry| entry["entry"].as_str().unwrap_or_default()).collect();
-        format!("{} ({})", names.join(" "), entries.last().unwrap_or(&Value::Null)["outcome"])
+        format!("{}, {}", names.join(" "), entries.last().unwrap_or(&Value::Null))
     };
     journals.iter().map(|(job, entries)| format!("\n{job}: {}", words(entries))).collect()
 }

@@ -28,6 +28,9 @@ const REST: u32 = 10;
 const WALK_PAUSE: Duration = Duration::from_millis(500);
 const LONG_REST: u32 = 100;
 const WALK_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// After so many looks one after another that had all before them, what went before that is held against nobody. In a single
+/// one a file may be on its way from a process that was not yet looked at to one that was.
+const CLEAR_LOOKS: u32 = 20;
 /// The smallest share of a limit that must have gone before a walk looks for it.
 const SHARE: u64 = 64;
 
@@ -92,6 +95,8 @@ struct Walked {
     hidden: Used,
     /// What was free, and what of it has gone since without a walk having found where.
     free: Used,
+    /// How many looks one after another, with this one, had all before them.
+    n_clear: u32,
     rested_at: Instant,
     /// When the next one is due although little went: somebody else may have given back what was taken here.
     due_at: Instant,
@@ -170,11 +175,16 @@ impl Disk {
             n_files: reference.n_files.saturating_sub(free.n_files),
             ..Used::default()
         };
-        let hidden = if used.has_shut || used.is_cut || unnamed.has_unseen { lost } else { Used::default() };
+        let can_hide = used.has_shut || used.is_cut || unnamed.has_unseen;
+        let hidden = if can_hide { lost } else { Used::default() };
+        let n_clear =
+            if !can_hide && !used.is_too_deep { before.as_ref().map_or(1, |before| before.n_clear.saturating_add(1)) } else { 0 };
         self.last = Some(Walked {
             used,
             hidden,
-            free: reference,
+            // Nothing of it is where we have not looked, so others have it.
+            free: if n_clear >= CLEAR_LOOKS { free } else { reference },
+            n_clear,
             rested_at: ended + took * REST,
             due_at: ended + (took * LONG_REST).clamp(WALK_PAUSE, WALK_PAUSE_MAX.max(took * REST)),
         });

@@ -1,10 +1,17 @@
 //! What is made is seen, also where it is more than anybody walks through.
 
 use std::fs;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use super::{Disk, FILES_OVER};
+use rustix::net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType};
+use rustix::net::{sendmsg, socketpair};
+
+use super::{CLEAR_LOOKS, Disk, FILES_OVER};
 use crate::status::Limit;
+use crate::usage::memory::Processes;
 
 const N_FILES_MAX: u64 = 100;
 /// More than other processes of this machine are likely to remove meanwhile.
@@ -50,4 +57,32 @@ fn files_are_seen_to_become_more_behind_the_end_of_a_walk() {
     assert!(disk.settle(&[]).files);
     folder.make(10_000_000..10_000_000 + N_MORE);
     assert_eq!(disk.look(&[], true), Some(Limit::Files));
+}
+
+/// A socket of this process with a file in a message that nobody has received.
+fn with_a_file_on_its_way() -> (OwnedFd, OwnedFd) {
+    let (here, there) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let files = [here.as_fd()];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&files)));
+    sendmsg(&here, &[IoSlice::new(b"x")], &mut control, SendFlags::empty()).unwrap();
+    (here, there)
+}
+
+#[test]
+fn what_others_take_while_nothing_can_be_hidden_is_held_against_nobody() {
+    let (own, of_others) = (Folder::new("clear"), Folder::new("others"));
+    let mut disk = own.watched();
+    if disk.free().n_files == 0 {
+        return;
+    }
+    let everybody = Processes::here().unwrap();
+    assert!(!disk.settle(&[]).files);
+    of_others.make(0..N_MORE);
+    let mut looks = (1..CLEAR_LOOKS).map(|_| disk.look(&[], true));
+    assert!(looks.all(|found| found.is_none()));
+    let sockets = with_a_file_on_its_way();
+    assert_eq!(disk.look(&[&everybody], true), None);
+    drop(sockets);
 }
