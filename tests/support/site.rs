@@ -198,11 +198,12 @@ pub(crate) fn holder((_, entries): &Journal) -> u32 {
     worker.and_then(|number| number.parse().ok()).expect("a worker is named by its process")
 }
 
-/// What a person reads of journals.
+/// What a person reads of journals: the entries by name, and what failed.
 pub(crate) fn told(journals: &[Journal]) -> String {
     let words = |entries: &[Value]| {
         let names: Vec<&str> = entries.iter().map(|entry| entry["entry"].as_str().unwrap_or_default()).collect();
-        format!("{}, {}", names.join(" "), entries.last().unwrap_or(&Value::Null))
+        let failures: Vec<String> = entries.iter().filter(|entry| entry["entry"] == "failed").map(Value::to_string).collect();
+        format!("{} ({}) {}", names.join(" "), entries.last().unwrap_or(&Value::Null)["outcome"], failures.join(" "))
     };
     journals.iter().map(|(job, entries)| format!("\n{job}: {}", words(entries))).collect()
 }

@@ -2,6 +2,8 @@
 //!
 //! They are made for people who look, not for the work: newest first, bounded, and one that cannot be read is in them as well.
 
+use std::num::NonZeroU32;
+
 use jiff::Timestamp;
 use patchwright_domain::event::{DeliveryId, RepoRef};
 use patchwright_domain::job::{JobId, JobSpec};
@@ -9,7 +11,7 @@ use patchwright_domain::journal::Outcome;
 use patchwright_domain::policy::Decision;
 
 use super::records::{read_spec, read_state, timestamp};
-use super::{JobState, StoreError};
+use super::{JobState, Lanes, StoreError};
 
 /// How many are listed at most, whatever is asked for.
 pub const LISTED_MAX: u32 = 1_000;
@@ -118,6 +120,28 @@ pub struct Beside {
     pub n_of_repository: u32,
     /// How many of the same installation of the App do.
     pub n_of_installation: u32,
+}
+
+/// Why a job that is free is not to be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// This job of the same issue is first.
+    Issue(String),
+    /// As many jobs of the repository have a worker as may have one.
+    Repository(NonZeroU32),
+    /// As many of the installation do.
+    Installation(NonZeroU32),
+}
+
+impl Beside {
+    /// What keeps a job that has these beside it from being claimed.
+    pub fn hindrance(&self, lanes: Lanes) -> Option<Hindrance> {
+        let full = |lane: Option<NonZeroU32>, n_jobs: u32| lane.filter(|lane| n_jobs >= lane.get());
+        let issue = self.of_issue.clone().map(Hindrance::Issue);
+        issue
+            .or_else(|| full(lanes.repository, self.n_of_repository).map(Hindrance::Repository))
+            .or_else(|| full(lanes.installation, self.n_of_installation).map(Hindrance::Installation))
+    }
 }
 
 /// A delivery that nobody could decide on, so that nothing comes of it.

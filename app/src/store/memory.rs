@@ -1,7 +1,6 @@
 //! The store in memory, for tests and for runs that nobody needs to remember; held to the same contract.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -112,15 +111,6 @@ impl Tables {
         }
     }
 
-    /// Whether as many other jobs have a worker as may have one beside this.
-    fn is_overtaken(&self, job: &Job, lanes: Lanes, now: Timestamp) -> bool {
-        let beside = self.beside(job, now);
-        let is_full = |lane: Option<NonZeroU32>, n_jobs: u32| lane.is_some_and(|lane| n_jobs >= lane.get());
-        beside.of_issue.is_some()
-            || is_full(lanes.repository, beside.n_of_repository)
-            || is_full(lanes.installation, beside.n_of_installation)
-    }
-
     fn held(&mut self, lease: &Lease) -> Result<&mut Job, StoreError> {
         let job = self.job(&lease.job)?;
         let is_held = job.fence == lease.fence && job.outcome.is_none() && job.lease_until.is_some();
@@ -229,7 +219,11 @@ impl Store for MemoryStore {
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {
         let mut tables = self.tables();
-        let free = tables.jobs.iter().enumerate().filter(|(_, job)| job.is_free(now) && !tables.is_overtaken(job, lanes, now));
+        let free = tables
+            .jobs
+            .iter()
+            .enumerate()
+            .filter(|(_, job)| job.is_free(now) && tables.beside(job, now).hindrance(lanes).is_none());
         let Some((place, _)) = free.min_by_key(|(_, job)| later(job.run_after, job.spec.gives_way())) else { return Ok(None) };
         let job = &mut tables.jobs[place];
         job.lease_until = Some(later(now, lease));

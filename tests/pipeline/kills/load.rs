@@ -25,8 +25,9 @@ const N_WORKERS: usize = 3;
 const N_ISSUES: usize = 12;
 /// The most things that happen between two kills. With much less, jobs die more often than they get on.
 const APART_MAX: i64 = 150;
-/// One in so many writes to the store is followed by a fault.
-const FAULTS_APART: u32 = 4;
+/// One in so many writes to the store is followed by a fault. What is put off does not wait here, so that with many more a job is
+/// handed back as often in a minute as it may be in hours, and is given up.
+const FAULTS_APART: u32 = 12;
 
 /// What somebody who tests has set.
 fn variable(name: &str) -> Option<u64> {

@@ -9,6 +9,9 @@ use jiff::Timestamp;
 use super::{Phase, Run, Step};
 use crate::journal::{Conclusion, Failure, Outcome};
 
+/// What workers die of between the end of the work and its effects, in the words of people.
+const PLANNING: &str = "planning what is to be told";
+
 impl Run {
     /// The end of a run whose work has killed too many workers.
     pub(super) fn worn_out(&self) -> Option<Conclusion> {
@@ -18,7 +21,7 @@ impl Run {
     /// The end of a run of whose verdict nothing can be told but that: looking at the patch once more has killed too many workers.
     pub(super) fn worn_out_by_planning(&self) -> Option<Conclusion> {
         let is_worn_out = self.judged().is_some() && self.claims > self.budget.claims;
-        is_worn_out.then(|| self.died_in("planning what is to be told"))
+        is_worn_out.then(|| self.died_in(PLANNING))
     }
 
     /// What is not tried once more, if workers have died of it too often since the run got on: the telling of an end, or an effect.
@@ -36,7 +39,7 @@ impl Run {
         let (conclusion, effect) = match &self.phase {
             // By then there is a reason to end, and of writing down what it comes to the next worker has died as well.
             Phase::Preparing | Phase::Solving { .. } | Phase::Verifying { .. } => (self.interruption(now)?, None),
-            Phase::Planning { .. } => (self.died_in("planning what is to be told"), None),
+            Phase::Planning { .. } => (self.died_in(PLANNING), None),
             Phase::Publishing { remaining, .. } => {
                 let effect = remaining.first()?;
                 (self.died_in(&format!("performing `{}`", effect.name())), Some(effect.key(&self.job)))

@@ -1,13 +1,12 @@
 //! `patchwright jobs list`: which jobs there are, what became of each, and what those that wait are waiting for.
 
-use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use patchwright::clock::{Clock as _, SystemClock};
-use patchwright::store::listing::{LISTED_MAX, Listed, Name, Standing, Wanted};
+use patchwright::store::listing::{Hindrance, LISTED_MAX, Listed, Name, Standing, Wanted};
 use patchwright::store::{JobState, Lanes, Store};
 use patchwright_domain::job::JobId;
 use patchwright_domain::journal::{Conclusion, Entry, EntryKind, Outcome};
@@ -250,14 +249,13 @@ fn hindrance(listed: &Listed, lanes: Lanes, now: Timestamp) -> Option<String> {
         let why = if listed.n_claims > 0 { "It was handed back, and waits" } else { "It waits" };
         return Some(format!("{why} until {}.", time(listed.free_at)));
     }
-    let beside = &listed.beside;
-    if let Some(other) = &beside.of_issue {
-        return Some(format!("It waits for job {other}, which is of the same issue."));
-    }
-    let is_full = |lane: Option<NonZeroU32>, n_jobs: u32| lane.filter(|lane| n_jobs >= lane.get());
-    if let Some(lane) = is_full(lanes.repository, beside.n_of_repository) {
-        return Some(format!("It waits for a place among the {lane} of its repository (`limits.repository_jobs`)."));
-    }
-    is_full(lanes.installation, beside.n_of_installation)
-        .map(|lane| format!("It waits for a place among the {lane} of its installation (`limits.installation_jobs`)."))
+    Some(match listed.beside.hindrance(lanes)? {
+        Hindrance::Issue(other) => format!("It waits for job {other}, which is of the same issue."),
+        Hindrance::Repository(lane) => {
+            format!("It waits for a place among the {lane} of its repository (`limits.repository_jobs`).")
+        }
+        Hindrance::Installation(lane) => {
+            format!("It waits for a place among the {lane} of its installation (`limits.installation_jobs`).")
+        }
+    })
 }

@@ -12,6 +12,7 @@ use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use sqlx::PgConnection;
 
 use super::super::chain::{self, End, Row};
+use super::super::listing::Beside;
 use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_spec, read_state};
 use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
@@ -114,8 +115,10 @@ async fn is_full(tx: &mut PgConnection, id: &str, lanes: Lanes, now: Timestamp) 
     );
     let (of_repository, of_installation) =
         sqlx::query_as::<_, (i64, i64)>(n_beside).bind(id).bind(milliseconds(now)).fetch_one(tx).await?;
-    let is_full = |lane, n_jobs| limit(lane).is_some_and(|limit| n_jobs >= limit);
-    Ok(is_full(lanes.repository, of_repository) || is_full(lanes.installation, of_installation))
+    let count = |n_jobs| u32::try_from(n_jobs).unwrap_or(u32::MAX);
+    // That of its issue was asked about when it was picked.
+    let beside = Beside { of_issue: None, n_of_repository: count(of_repository), n_of_installation: count(of_installation) };
+    Ok(beside.hindrance(lanes).is_some())
 }
 
 /// A job's name, specification and journal, and where that ends, if they hold together.
