@@ -14,7 +14,7 @@ use moka::policy::EvictionPolicy;
 use super::tokens::Key;
 
 /// How much is kept; what was not asked for longest goes first.
-const ANSWERS_BYTES_MAX: u64 = 32 * 1024 * 1024;
+const ANSWERS_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The longest answer that is kept.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// What an answer takes beside its text, roughly.
@@ -47,9 +47,12 @@ impl Answers {
         self.kept.get(&(key.clone(), path.to_owned())).await
     }
 
-    pub(super) async fn keep(&self, key: &Key, path: &str, answer: Kept) {
+    /// Keeps a copy: what comes from a connection is a part of what was read there at once, and would keep all of that.
+    pub(super) async fn keep(&self, key: &Key, path: &str, answer: &Kept) {
+        let Ok(etag) = HeaderValue::from_bytes(answer.etag.as_bytes()) else { return };
         if answer.body.len() <= ANSWER_BYTES_MAX {
-            self.kept.insert((key.clone(), path.to_owned()), Arc::new(answer)).await;
+            let copy = Kept { etag, body: Bytes::copy_from_slice(&answer.body), ..*answer };
+            self.kept.insert((key.clone(), path.to_owned()), Arc::new(copy)).await;
         }
     }
 }

@@ -267,7 +267,7 @@ impl Client {
         let answer = answer(&parts.headers, &bytes, has_next_page);
         if let (Some(grant), Some(etag), true) = (way.grant, parts.headers.get(ETAG), call.method == Method::GET) {
             let kept = Kept { etag: etag.clone(), body: bytes, has_next_page };
-            self.answers.keep(&grant.key(), &way.path, kept).await;
+            self.answers.keep(&grant.key(), &way.path, &kept).await;
         }
         Ok(answer)
     }
