@@ -5,6 +5,7 @@ mod bare;
 mod cheats;
 mod clocks;
 mod command_line;
+mod commands;
 mod crashes;
 mod deliveries;
 mod devcontainer;

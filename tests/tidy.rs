@@ -66,6 +66,7 @@ fn the_domain_does_no_input_or_output() {
         "serde",
         "serde_json",
         "sha2",
+        "strsim",
         "thiserror",
         "unicode-normalization",
     ];
@@ -200,4 +201,11 @@ fn links_in_the_documents_lead_somewhere() {
             assert!(!is_local || folder.join(link.split('#').next().unwrap_or(link)).exists(), "{document} links to {link}");
         }
     }
+}
+
+#[test]
+fn the_readme_has_the_table_of_commands() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("it is there");
+    let table = patchwright_domain::policy::command::table("@codex");
+    assert!(readme.contains(&table), "README.md should hold this table:\n\n{table}");
 }

@@ -8,8 +8,8 @@ use futures_util::stream::{self, TryStreamExt as _};
 use jiff::Timestamp;
 use patchwright_domain::delay;
 use patchwright_domain::effect::{Effect, Subject};
-use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber};
-use patchwright_domain::job::{JobId, JobKey, JobSpec};
+use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, RepoRef};
+use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -119,8 +119,14 @@ impl Intake {
         };
         let decided = self.store.decide(&delivery.id, &decision, self.clock.now()).await?;
         info!(delivery.event = %delivery.event, "decided: {}", decision.because());
-        if let (Ok(event), Decision::Start { spec, .. }, Decided::Stored) = (event, &decision, decided) {
-            self.react(spec, &event.kind);
+        match (event, &decision, decided) {
+            (Ok(event), Decision::Start { spec, .. }, Decided::Stored) => self.react(&spec.repo, &spec.id(), &event.kind),
+            (Ok(event), Decision::Cancel { keys, .. }, Decided::Stored) if matches!(event.kind, EventKind::Written { .. }) => {
+                if let Some(key) = keys.first() {
+                    self.react(&event.repo, &JobId::of(key), &event.kind);
+                }
+            }
+            (Ok(_) | Err(_), _, _) => {}
         }
         Ok(())
     }
@@ -146,6 +152,8 @@ impl Intake {
             return Ok(Facts { policy: Policy::default(), role, is_open: false, open_jobs });
         }
         let facts = self.forge.facts(event).await?;
+        let is_stop = policy::stops(event, &self.deployment);
+        let open_jobs = if is_stop { self.asked_for_before(event.at, open_jobs).await? } else { open_jobs };
         Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs })
     }
 
@@ -154,9 +162,11 @@ impl Intake {
     async fn asked_for_before(&self, moment: Timestamp, jobs: Vec<JobKey>) -> Result<Vec<JobKey>, StoreError> {
         let mut before = Vec::new();
         for key in jobs {
-            let (spec, _) = self.store.job(&JobId::of(&key)).await?;
-            if spec.requested_at <= moment {
-                before.push(key);
+            match self.store.job(&JobId::of(&key)).await {
+                Ok((spec, _)) if spec.requested_at > moment => {}
+                // Nobody knows since when one is wanted that cannot be read.
+                Ok(_) | Err(StoreError::Corrupt(_)) => before.push(key),
+                Err(error) => return Err(error),
             }
         }
         Ok(before)
@@ -193,13 +203,15 @@ impl Intake {
     }
 
     /// Shows at once that the request was heard; the work does not depend on it.
-    fn react(&self, spec: &JobSpec, event: &EventKind) {
+    fn react(&self, repo: &RepoRef, job: &JobId, event: &EventKind) {
         let subject = match event {
-            EventKind::CommentCreated { comment_id, .. } => Subject::Comment(*comment_id),
-            EventKind::IssueLabeled { issue, .. } | EventKind::IssueClosed { issue } => Subject::Issue(*issue),
+            EventKind::Written { place: Place::Comment(comment_id), .. } => Subject::Comment(*comment_id),
+            EventKind::Written { issue, .. } | EventKind::IssueLabeled { issue, .. } | EventKind::IssueClosed { issue } => {
+                Subject::Issue(*issue)
+            }
         };
-        let (forge, repo, effect) = (Arc::clone(&self.forge), spec.repo.clone(), Effect::React { subject });
-        let key = effect.key(&spec.id());
+        let (forge, repo, effect) = (Arc::clone(&self.forge), repo.clone(), Effect::React { subject });
+        let key = effect.key(job);
         let react = async move {
             if let Err(error) = forge.perform(&repo, &key, &effect).await {
                 warn!(error = %error, "the reaction could not be set");

@@ -29,6 +29,7 @@ use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lanes, Lease, Store, StoreError};
 use crate::workspace::{Kept, WorkspaceError, Workspaces};
+pub use progress::Progress;
 use tenure::{LEASE, Tenure};
 use workshop::{OnDisk, Workshop};
 
@@ -40,6 +41,7 @@ mod conclusions;
 mod gate;
 pub mod meter;
 mod prepare;
+mod progress;
 pub mod prove;
 mod publish;
 mod reports;
@@ -157,7 +159,7 @@ pub enum Answer {
         /// Why, for the log.
         because: String,
     },
-    /// It was written already, in the course of the step.
+    /// It was written already, in the course of the step, or by somebody who has asked for a cancel.
     Written,
 }
 
@@ -290,32 +292,6 @@ struct Shift<'a> {
     progress: Progress,
 }
 
-/// A run with the journal that it is the fold of.
-#[derive(Debug)]
-pub struct Progress {
-    run: Run,
-    journal: Vec<Entry>,
-}
-
-impl Progress {
-    /// The run, as far as it has come.
-    pub fn run(&self) -> &Run {
-        &self.run
-    }
-
-    /// Adds an entry, hears what others have added meanwhile, and says whether somebody asked for a cancel among it.
-    async fn record(&mut self, tools: &Tools, lease: &Lease, kind: EntryKind) -> Result<bool, StoreError> {
-        let seen = u32::try_from(self.journal.len()).unwrap_or(u32::MAX);
-        let entries = tools.store.append(lease, seen, kind, tools.clock.now()).await?;
-        let is_cancelled = entries.iter().any(|entry| matches!(entry.kind, EntryKind::CancelRequested { .. }));
-        for entry in entries {
-            self.run.apply(&entry).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
-            self.journal.push(entry);
-        }
-        Ok(is_cancelled)
-    }
-}
-
 impl Shift<'_> {
     /// Works until the job is over, or is to be handed back for so long.
     async fn work(&mut self, stop: &CancellationToken) -> Result<Option<Duration>, StoreError> {
@@ -332,7 +308,7 @@ impl Shift<'_> {
                 Answer::Entry(kind) => {
                     self.progress.record(self.tools, self.tenure.lease(), *kind).await?;
                 }
-                Answer::Written => {}
+                Answer::Written => drop(self.progress.hear(self.tools, self.tenure.lease().job()).await?),
                 Answer::Later { pause, because } => {
                     info!(pause_s = pause.as_secs(), "handed back: {because}");
                     return Ok(Some(pause));
@@ -385,7 +361,15 @@ impl Shift<'_> {
             if let Step::Perform { effect } = step {
                 return Box::pin(publish::perform(tools, workshop, spec, effect)).await;
             }
+            let cancelled = progress.cancelled(tools, lease.job(), &step);
             let done = Box::pin(async { do_step(tools, workshop, spec, lease, progress, step).await.map(Some) });
+            let done = async {
+                tokio::select! {
+                    biased;
+                    done = done => done,
+                    () = cancelled => Ok(Some(Answer::Written)),
+                }
+            };
             Ok(unless(stop, done).await?.unwrap_or(Answer::Written))
         };
         tenure.during(now, Box::pin(step)).await

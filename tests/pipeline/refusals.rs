@@ -169,7 +169,7 @@ async fn a_limit_on_writing_puts_the_effect_off_and_does_it_once() {
             world.clock.pass(at_latest(300));
             world.work().await;
             assert_eq!((world.outcome().await, world.jobs().await.len()), (Outcome::Proven, 1));
-            world.last_words().await;
+            assert_eq!(world.said_on(ISSUE).await.len(), 2, "the result, and why nothing came of the second request");
             assert_eq!((world.github.pull_requests(world.repo).len(), world.github.check_runs(world.repo).len()), (1, 1));
         })
         .await;

@@ -123,16 +123,16 @@ async fn the_bot_does_not_answer_itself() {
         .play(async |world| {
             world.fix_this().await;
             insta::assert_snapshot!(world.decisions().await, @r"
-            issues opened by reporter: `issues` events with the action `opened` start nothing
+            issues opened by reporter: the text holds no command to @codex
             issue_comment created by mona: `fix` was asked for by mona, who has the role write
-            issue_comment created by patchwright[bot]: this App wrote the comment itself
-            issue_comment edited by patchwright[bot]: `issue_comment` events with the action `edited` start nothing
-            issue_comment edited by patchwright[bot]: `issue_comment` events with the action `edited` start nothing
+            issue_comment created by patchwright[bot]: this App wrote the text itself
+            issue_comment edited by patchwright[bot]: this App wrote the text itself
+            issue_comment edited by patchwright[bot]: this App wrote the text itself
             push by patchwright[bot]: `push` events start nothing
             pull_request opened by patchwright[bot]: `pull_request` events start nothing
             check_run created by patchwright[bot]: `check_run` events start nothing
             check_run completed by patchwright[bot]: `check_run` events start nothing
-            issue_comment edited by patchwright[bot]: `issue_comment` events with the action `edited` start nothing
+            issue_comment edited by patchwright[bot]: this App wrote the text itself
             ");
         })
         .await;
@@ -198,7 +198,7 @@ async fn a_sender_without_permission_sees_nothing_and_the_reason_is_stored() {
                 assert_eq!((world.jobs().await.len(), world.writes()), (0, vec![]));
             }
             insta::assert_snapshot!(world.decisions().await, @r"
-            issues opened by reporter: `issues` events with the action `opened` start nothing
+            issues opened by reporter: the text holds no command to @codex
             issue_comment created by eve: eve has the role read here, and write is needed to start a run
             issue_comment created by stranger: stranger has the role none here, and write is needed to start a run
             ");
@@ -210,17 +210,17 @@ async fn a_sender_without_permission_sees_nothing_and_the_reason_is_stored() {
 async fn a_mention_that_is_no_command_does_nothing() {
     Setup::default()
         .play(async |world| {
-            for text in ["> @codex fix this", "`@codex fix this`", "@codex dance", "hello"] {
+            for text in ["> @codex fix this", "`@codex fix this`", "@codex thanks!", "hello"] {
                 world.comment(MAINTAINER, text);
                 world.work().await;
             }
             assert_eq!((world.jobs().await.len(), world.writes()), (0, vec![]));
             insta::assert_snapshot!(world.decisions().await, @r"
-            issues opened by reporter: `issues` events with the action `opened` start nothing
-            issue_comment created by mona: the comment holds no command to @codex
-            issue_comment created by mona: the comment holds no command to @codex
-            issue_comment created by mona: there is no command `dance`
-            issue_comment created by mona: the comment holds no command to @codex
+            issues opened by reporter: the text holds no command to @codex
+            issue_comment created by mona: the text holds no command to @codex
+            issue_comment created by mona: the text holds no command to @codex
+            issue_comment created by mona: the text holds no command to @codex
+            issue_comment created by mona: the text holds no command to @codex
             ");
         })
         .await;
@@ -244,14 +244,14 @@ async fn a_delivery_that_comes_twice_makes_one_job() {
 }
 
 #[tokio::test]
-async fn a_second_command_waits_for_nobody_while_a_job_is_open() {
+async fn a_second_command_is_answered_while_a_job_is_open() {
     Setup::default()
         .play(async |world| {
             world.comment(MAINTAINER, "@codex fix this");
             world.decide().await;
             world.comment(MAINTAINER, "@codex fix this, and quickly");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"a job of issue #1 is still open; one at a time");
+            insta::assert_snapshot!(world.reason().await, @"a job of issue #1 is still open; one at a time; mona, who has the role write, is told so");
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Proven);
         })
@@ -265,23 +265,24 @@ async fn closed_issues_bots_and_pull_requests_are_not_served() {
             world.github.create_user("robot[bot]", Account::Bot);
             world.comment("robot[bot]", "@codex fix this");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"a bot wrote the comment");
+            insta::assert_snapshot!(world.reason().await, @"a bot wrote the text");
             world.comment(MAINTAINER, "@codex fix this <!-- patchwright:0/progress -->");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"the comment carries this program's own marker");
+            insta::assert_snapshot!(world.reason().await, @"the text carries this program's own marker");
             let files: [(&str, &[u8], bool); 1] = [("a", b"a", false)];
             world.github.push_commit(world.repo, "topic", MAINTAINER, &files, "Add").await.expect("git takes it");
             let pull = world.github.open_pull_request(world.repo, MAINTAINER, "Add", "topic", "main").await.expect("it is there");
             world.github.comment(world.repo, pull, MAINTAINER, "@codex fix this").expect("the pull request is there");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"`fix` on pull requests is not served yet");
+            insta::assert_snapshot!(world.reason().await, @"`fix` on pull requests is not served yet; mona, who has the role write, is told so");
             world.github.close_issue(world.repo, ISSUE, MAINTAINER).expect("the issue is there");
             world.decide().await;
             insta::assert_snapshot!(world.reason().await, @"the issue was closed and no job of it is open");
             world.comment(MAINTAINER, "@codex fix this");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"the issue is closed");
-            assert_eq!((world.jobs().await.len(), world.writes()), (0, vec![]));
+            insta::assert_snapshot!(world.reason().await, @"the issue is closed; mona, who has the role write, is told so");
+            world.work().await;
+            assert_eq!((world.jobs().await.len(), world.own_branches()), (0, vec![]));
         })
         .await;
 }

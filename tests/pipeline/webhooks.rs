@@ -182,8 +182,8 @@ async fn every_payload_that_github_publishes_is_taken_and_starts_nothing() {
             reasons.sort();
             reasons.dedup();
             insta::assert_snapshot!(reasons.join("\n"), @r"
-            the comment holds no command to @codex
             the payload names no installation: it comes from a repository's own webhook, not from the App's
+            the text holds no command to @codex
             ");
             assert_eq!(world.writes(), Vec::<String>::new());
         })

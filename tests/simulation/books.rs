@@ -55,7 +55,9 @@ impl Books {
     /// Another job of the same issue that a worker has under a lease.
     pub(super) fn beside(&self, job: &JobId, now_ms: i64) -> Option<&JobId> {
         let issue = |job: &JobId| self.jobs.iter().find(|spec| spec.id() == *job).and_then(|spec| spec.task.issue());
-        let is_beside = |other: &JobId, holder: &Holder| other != job && holder.until_ms > now_ms && issue(other) == issue(job);
+        // A reply is about none, and is beside nothing.
+        let own = issue(job)?;
+        let is_beside = |other: &JobId, holder: &Holder| other != job && holder.until_ms > now_ms && issue(other) == Some(own);
         self.held.iter().find(|(other, holder)| is_beside(other, holder)).map(|(other, _)| other)
     }
 

@@ -23,7 +23,7 @@ pub(super) fn broken(state: &mut State, scene: &Scene) -> Option<String> {
 /// Every wish has made a job, and none has made two.
 fn lost_or_doubled(jobs: &[JobSpec], scene: &Scene) -> Option<String> {
     for issue in &scene.issues {
-        let of_issue = jobs.iter().filter(|spec| spec.task.issue().is_some_and(|number| number.0 == *issue));
+        let of_issue = jobs.iter().filter(|spec| spec.task.place().is_some_and(|number| number.0 == *issue));
         let mut asked_at: Vec<_> = of_issue.map(|spec| spec.requested_at).collect();
         if asked_at.is_empty() {
             return Some(format!("nothing was begun about #{issue}"));
@@ -52,7 +52,12 @@ fn of_job(state: &State, spec: &JobSpec) -> Option<String> {
 
 /// Whether a job has ended as nothing that happened explains.
 fn unexpected(state: &State, spec: &JobSpec, outcome: Outcome, journal: &[Entry]) -> Option<String> {
-    let (job, issue) = (spec.id(), spec.task.issue()?);
+    let job = spec.id();
+    let may_fail = state.books.n_blows >= CLAIMS_MAX;
+    let Some(issue) = spec.task.issue() else {
+        let is_explained = outcome == Outcome::Answered || (outcome == Outcome::Failed && may_fail);
+        return (!is_explained).then(|| format!("{job} is a reply and ends as {outcome}"));
+    };
     let is_dead = |entry: &&Entry| matches!(entry.kind, EntryKind::Claimed { handed_back: false, .. });
     let n_deaths = u32::try_from(journal.iter().filter(is_dead).count()).unwrap_or(u32::MAX);
     let n_claims = journal.iter().filter(|entry| matches!(entry.kind, EntryKind::Claimed { .. })).count();
@@ -64,7 +69,6 @@ fn unexpected(state: &State, spec: &JobSpec, outcome: Outcome, journal: &[Entry]
     if n_cancels > 1 {
         return Some(format!("#{issue} was closed once, and {job} was cancelled {n_cancels} times"));
     }
-    let may_fail = state.books.n_blows >= CLAIMS_MAX;
     if kills(issue) {
         let is_told = state.github.comments.iter().any(|comment| comment.issue == issue && comment.body.contains("stopped"));
         if outcome != Outcome::Failed || !(is_told || may_fail) {

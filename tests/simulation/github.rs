@@ -11,7 +11,9 @@ use patchwright::forge::{
 use patchwright::store::Store as _;
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, MARKER_START, Receipt};
-use patchwright_domain::event::{Actor, DeliveryId, Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role, Untrusted};
+use patchwright_domain::event::{
+    Actor, DeliveryId, Event, EventKind, IssueNumber, Place, RawDelivery, RepoRef, Role, Text, Untrusted,
+};
 use patchwright_domain::job::{JobId, JobSpec};
 use patchwright_domain::journal::{CommitId, EntryKind};
 use patchwright_domain::policy::Policy;
@@ -260,12 +262,12 @@ impl Forge for WorldForge {
         let issue = IssueNumber(number(issue)?);
         let kind = match verb {
             "closed" => EventKind::IssueClosed { issue },
-            _ => EventKind::CommentCreated {
+            _ => EventKind::Written {
                 issue,
-                comment_id: number(comment_id)?,
-                body: Untrusted::new("@codex fix this"),
+                place: Place::Comment(number(comment_id)?),
+                text: Text { title: None, body: Untrusted::new("@codex fix this") },
+                before: None,
                 on_pull_request: false,
-                is_open: true,
                 via_app: None,
             },
         };

@@ -25,7 +25,7 @@ pub(super) fn guards_of_a_decision(state: &mut State, decision: &mut Decision) {
     }
     let Decision::Start { spec, .. } = decision else { return };
     if state.removed == Some(Guard::JobsAreNamedByTheirKey) {
-        let issue = spec.task.issue().expect("all tasks are about issues");
+        let issue = spec.task.place().expect("all tasks come from issues");
         spec.key = JobKey::of_comment(&spec.repo, issue, state.rng.u64(..));
     }
     if state.removed == Some(Guard::IssuesHaveOneWorker) {

@@ -31,7 +31,7 @@ use patchwright::store::sqlite::SqliteStore;
 use patchwright::worker::{Settings, Tools, Worker};
 use patchwright::workspace::Workspaces;
 use patchwright_domain::event::DeliveryId;
-use patchwright_domain::job::{Budget, JobSpec};
+use patchwright_domain::job::{Budget, JobSpec, Task};
 use patchwright_domain::journal::{Entry, Outcome};
 use patchwright_domain::policy::{Decision, Deployment};
 use patchwright_domain::run::Run;
@@ -404,6 +404,12 @@ impl World {
         self.outcome().await
     }
 
+    /// Returns when an agent is about to solve, which it then does not.
+    pub(crate) async fn reach_the_agent(&self) {
+        self.gate.is_armed.store(true, Ordering::SeqCst);
+        self.gate.reached.notified().await;
+    }
+
     /// Has a worker begin on the next job and die while it solves.
     pub(crate) async fn lose_a_worker(&self) {
         self.gate.is_armed.store(true, Ordering::SeqCst);
@@ -453,8 +459,15 @@ impl World {
         }
     }
 
-    /// All jobs, oldest first.
+    /// All jobs that are work, oldest first; short replies are not.
     pub(crate) async fn jobs(&self) -> Vec<JobSpec> {
+        let mut jobs = self.started().await;
+        jobs.retain(|spec| !matches!(spec.task, Task::Reply { .. }));
+        jobs
+    }
+
+    /// All jobs, oldest first.
+    pub(super) async fn started(&self) -> Vec<JobSpec> {
         let mut jobs = Vec::new();
         for delivery in self.github.deliveries() {
             if let Some(Decision::Start { spec, .. }) = self.decision(&delivery.guid).await {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::{Plan, runner};
 use crate::event::{DeliveryId, Role};
-use crate::job::{Budget, JobId, JobSpec, Task, Usage};
+use crate::job::{Budget, JobId, JobSpec, Usage};
 use crate::journal::{Change, CommitId, Digest, Entry, Prepared};
 use crate::proof::findings::Finding;
 use crate::proof::{Account, Doubt, Evidence, Exit, Run as Tested, Stand, Verdict};
@@ -416,18 +416,15 @@ fn ran(run: &Tested) -> Ran {
 
 /// Who asked on the forge. A task of the command line was asked for by whoever holds the key.
 fn trigger(spec: &JobSpec) -> Option<Trigger> {
-    match &spec.task {
-        Task::FixIssue { issue, .. } | Task::ProvePullRequest { pull_request: issue, .. } => Some(Trigger {
-            repository: spec.repo.to_string(),
-            issue: issue.0,
-            delivery: spec.delivery.clone(),
-            sender: spec.requested_by.login.clone(),
-            sender_id: spec.requested_by.id,
-            role: spec.role,
-            at: spec.requested_at,
-        }),
-        Task::Local { .. } => None,
-    }
+    spec.task.place().map(|issue| Trigger {
+        repository: spec.repo.to_string(),
+        issue: issue.0,
+        delivery: spec.delivery.clone(),
+        sender: spec.requested_by.login.clone(),
+        sender_id: spec.requested_by.id,
+        role: spec.role,
+        at: spec.requested_at,
+    })
 }
 
 #[cfg(test)]

@@ -137,13 +137,17 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
     task.push_str("\n# Task\n");
     task.push_str(match (&spec.task, mode) {
         (Task::FixIssue { .. }, _) => "Solve the issue below: change the code so that what it asks for is true.\n",
+        (Task::Answer { .. }, Mode::Plan) => "Plan how what the issue below asks for would be done.\n",
+        (Task::Answer { request: Some(_), .. }, _) => "Answer the question below, which was asked on the issue below.\n",
+        (Task::Answer { request: None, .. }, _) => "Answer what the issue below asks.\n",
+        (Task::Reply { .. }, _) => "Do nothing.\n",
         (Task::ProvePullRequest { .. }, _) => "Change nothing: what the pull request changes is proven as it is.\n",
         (Task::Local { .. }, Mode::Fix) => "Do what is asked for below.\n",
         (Task::Local { .. }, Mode::Ask) => "Answer the question below.\n",
         (Task::Local { .. }, Mode::Plan) => "Plan what is asked for below.\n",
         (Task::Local { .. }, Mode::Review) => "Review what is named below.\n",
     });
-    if let Task::FixIssue { request: Some(words), .. } = &spec.task {
+    if let Task::FixIssue { request: Some(words), .. } | Task::Answer { request: Some(words), .. } = &spec.task {
         fence.put(&mut task, "the request of the maintainer who called you", words);
     }
     let mut left = REQUEST_CHARS_MAX;

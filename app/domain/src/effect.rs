@@ -245,8 +245,12 @@ pub fn branch(spec: &JobSpec, title: &str) -> String {
 ///
 /// A proposal is published only with its verdict, and not where the run was stopped or forbidden.
 pub fn plan(story: &Story<'_>) -> Vec<Effect> {
-    if let Task::ProvePullRequest { pull_request, .. } = story.spec.task {
-        return telling(story, pull_request);
+    match &story.spec.task {
+        Task::ProvePullRequest { pull_request, .. } => return telling(story, *pull_request),
+        Task::Reply { issue, reply } => {
+            return vec![Effect::EnsureComment { issue: *issue, body: report::replies::comment(story, reply) }];
+        }
+        Task::FixIssue { .. } | Task::Answer { .. } | Task::Local { .. } => {}
     }
     let is_for_people = match story.conclusion.outcome {
         Outcome::Proven | Outcome::Unproven | Outcome::TimedOut | Outcome::BudgetExhausted => true,

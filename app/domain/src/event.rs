@@ -249,18 +249,18 @@ pub struct Event {
 /// The things that can happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A comment was written on an issue.
-    CommentCreated {
+    /// Somebody has written something on an issue, or has changed what was written there.
+    Written {
         /// The issue.
         issue: IssueNumber,
-        /// GitHub's number of the comment.
-        comment_id: u64,
-        /// What was written.
-        body: Untrusted,
+        /// Where on it.
+        place: Place,
+        /// What stands there now.
+        text: Text,
+        /// What stood there before, if it was changed.
+        before: Option<Text>,
         /// Whether the issue is a pull request's conversation.
         on_pull_request: bool,
-        /// Whether the issue is open.
-        is_open: bool,
         /// The App through which it was written, if any.
         via_app: Option<u64>,
     },
@@ -280,11 +280,29 @@ pub enum EventKind {
     },
 }
 
+/// What somebody has written on an issue. Nothing in a title, which is shown as it is, opens or closes anything in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// An issue's title; a comment has none.
+    pub title: Option<Untrusted>,
+    /// Markdown.
+    pub body: Untrusted,
+}
+
+/// Where somebody has written on an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In its own title and text.
+    Description,
+    /// In a comment, by GitHub's number of it.
+    Comment(u64),
+}
+
 impl EventKind {
     /// The issue that the event is about.
     pub fn issue(&self) -> IssueNumber {
         match self {
-            Self::CommentCreated { issue, .. } | Self::IssueLabeled { issue, .. } | Self::IssueClosed { issue } => *issue,
+            Self::Written { issue, .. } | Self::IssueLabeled { issue, .. } | Self::IssueClosed { issue } => *issue,
         }
     }
 }

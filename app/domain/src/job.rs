@@ -19,6 +19,16 @@ impl JobKey {
         Self(format!("{}/issue/{issue}/comment/{comment_id}", repo.id))
     }
 
+    /// The key of a command in an issue's own text.
+    pub fn of_description(repo: &RepoRef, issue: IssueNumber) -> Self {
+        Self(format!("{}/issue/{issue}/description", repo.id))
+    }
+
+    /// The key of what is said about this one, by what is said: an edit that mends a command is heard, and the same is said once.
+    pub fn of_reply(&self, said: &str) -> Self {
+        Self(format!("{}/reply/{}", self.0, hex::encode(&Sha256::digest(said.as_bytes())[..8])))
+    }
+
     /// The key of a label put on an issue at a moment: putting it on again later is a new wish.
     pub fn of_label(repo: &RepoRef, issue: IssueNumber, label: &str, at: Timestamp) -> Self {
         Self(format!("{}/issue/{issue}/label/{label}/{}", repo.id, at.as_millisecond()))
@@ -28,6 +38,11 @@ impl JobKey {
     pub fn of_command_line(base: &str, task: &str, at: Timestamp) -> Self {
         let digest = Sha256::digest(task.as_bytes());
         Self(format!("local/{base}/{}/{}", hex::encode(&digest[..8]), at.as_millisecond()))
+    }
+
+    /// A key that was one when it was stored, whatever program did that.
+    pub fn stored(text: String) -> Self {
+        Self(text)
     }
 
     /// The key as text, for a database column.
@@ -81,6 +96,22 @@ pub enum Task {
         /// What was written behind the command, if anything.
         request: Option<Untrusted>,
     },
+    /// Answer a question about an issue, or plan what would solve it; nothing is changed.
+    Answer {
+        /// The issue.
+        issue: IssueNumber,
+        /// What was written behind the command, if anything.
+        request: Option<Untrusted>,
+        /// Which of the two.
+        mode: Mode,
+    },
+    /// Say something for which neither the repository nor a model is needed.
+    Reply {
+        /// The issue or pull request.
+        issue: IssueNumber,
+        /// What is said.
+        reply: Reply,
+    },
     /// Run the proof on what somebody has proposed in a pull request, without a model.
     ProvePullRequest {
         /// The pull request; until it is looked at, this may be an issue as well.
@@ -98,6 +129,24 @@ pub enum Task {
         /// How it is worked on.
         #[serde(default)]
         mode: Mode,
+    },
+}
+
+/// Something short that is said to somebody who may give commands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// Which commands there are.
+    Help {
+        /// How we are called, with its `@`.
+        mention: String,
+    },
+    /// What is under way there when it is written.
+    Status,
+    /// Why nothing comes of a command.
+    Refused {
+        /// In our own words: a sentence or two.
+        because: String,
     },
 }
 
@@ -137,11 +186,40 @@ impl Mode {
 }
 
 impl Task {
-    /// The issue or pull request that the task belongs to, if it came from one.
+    /// The issue or pull request that is worked on, if there is one: on each one task after the other. A reply is no work, and
+    /// waits for none.
     pub fn issue(&self) -> Option<IssueNumber> {
         match self {
-            Self::FixIssue { issue, .. } | Self::ProvePullRequest { pull_request: issue, .. } => Some(*issue),
-            Self::Local { .. } => None,
+            Self::FixIssue { issue, .. } | Self::Answer { issue, .. } | Self::ProvePullRequest { pull_request: issue, .. } => {
+                Some(*issue)
+            }
+            Self::Reply { .. } | Self::Local { .. } => None,
+        }
+    }
+
+    /// The issue or pull request that the task came from, if it came from one.
+    pub fn place(&self) -> Option<IssueNumber> {
+        match self {
+            Self::Reply { issue, .. } => Some(*issue),
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::ProvePullRequest { .. } | Self::Local { .. } => self.issue(),
+        }
+    }
+
+    /// What was written behind the command, if anything.
+    pub fn request(&self) -> Option<&Untrusted> {
+        match self {
+            Self::FixIssue { request, .. } | Self::Answer { request, .. } => request.as_ref(),
+            Self::Local { request, .. } => Some(request),
+            Self::ProvePullRequest { .. } | Self::Reply { .. } => None,
+        }
+    }
+
+    /// The command that asks for it.
+    pub fn command(&self) -> &'static str {
+        match self {
+            Self::ProvePullRequest { .. } => "prove",
+            Self::Reply { .. } => "reply",
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::Local { .. } => self.mode().as_str(),
         }
     }
 
@@ -149,7 +227,8 @@ impl Task {
     pub fn mode(&self) -> Mode {
         match self {
             Self::FixIssue { .. } | Self::ProvePullRequest { .. } => Mode::Fix,
-            Self::Local { mode, .. } => *mode,
+            Self::Reply { .. } => Mode::Ask,
+            Self::Answer { mode, .. } | Self::Local { mode, .. } => *mode,
         }
     }
 
@@ -157,7 +236,7 @@ impl Task {
     pub fn is_about_the_build(&self) -> bool {
         match self {
             Self::ProvePullRequest { is_about_the_build, .. } => *is_about_the_build,
-            Self::FixIssue { .. } | Self::Local { .. } => false,
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::Reply { .. } | Self::Local { .. } => false,
         }
     }
 
@@ -165,7 +244,15 @@ impl Task {
     pub fn adopts(&self) -> bool {
         match self {
             Self::ProvePullRequest { .. } => true,
-            Self::FixIssue { .. } | Self::Local { .. } => false,
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::Reply { .. } | Self::Local { .. } => false,
+        }
+    }
+
+    /// Whether a model works on it.
+    pub fn asks_a_model(&self) -> bool {
+        match self {
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::Local { .. } => true,
+            Self::ProvePullRequest { .. } | Self::Reply { .. } => false,
         }
     }
 }

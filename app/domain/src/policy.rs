@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::demands::Demands;
 use crate::ecosystem::Commands;
 use crate::event::{Event, Role};
-use crate::job::{Budget, JobKey, JobSpec};
+use crate::job::{Budget, JobId, JobKey, JobSpec, Reply, Task};
 
 pub mod command;
 mod trigger;
@@ -121,63 +121,121 @@ pub fn glance(event: &Event, deployment: &Deployment) -> Result<(), Box<Decision
     trigger::wish(event, deployment).map(|_| ()).map_err(|because| Box::new(Decision::ignore(because)))
 }
 
+/// Whether somebody asks that what is under way stops: what was asked for since then is not meant.
+pub fn stops(event: &Event, deployment: &Deployment) -> bool {
+    matches!(trigger::wish(event, deployment), Ok(trigger::Wish::Stop { .. }))
+}
+
 /// Decides.
 pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision {
     let wish = match trigger::wish(event, deployment) {
         Ok(wish) => wish,
         Err(because) => return Decision::ignore(because),
     };
+    let asked = Asked { event, deployment, facts };
     match wish {
-        trigger::Wish::Stop => stop(event, facts),
-        trigger::Wish::Start(start) => begin(event, deployment, facts, start),
+        trigger::Wish::Close => asked.close(),
+        trigger::Wish::Stop { key } => asked.stop(key),
+        trigger::Wish::Refuse { key, told, because } => asked.unless_forbidden(|asked| asked.refuse(key, told, &because)),
+        trigger::Wish::Start(start) => asked.begin(start),
     }
 }
 
-fn stop(event: &Event, facts: &Facts) -> Decision {
-    if facts.open_jobs.is_empty() {
-        return Decision::ignore("the issue was closed and no job of it is open");
-    }
-    let because = format!("issue #{} was closed by {}", event.kind.issue(), event.actor.login);
-    Decision::Cancel { keys: facts.open_jobs.clone(), because }
+/// All that a decision goes by.
+struct Asked<'a> {
+    event: &'a Event,
+    deployment: &'a Deployment,
+    facts: &'a Facts,
 }
 
-fn begin(event: &Event, deployment: &Deployment, facts: &Facts, start: trigger::Start) -> Decision {
-    let Triggers { label, minimum_role } = &facts.policy.triggers;
-    if let Some(put) = &start.label
-        && !put.eq_ignore_ascii_case(label)
-    {
-        return Decision::ignore(format!("the label is not `{label}`, which starts a run here"));
+impl Asked<'_> {
+    fn close(&self) -> Decision {
+        if self.facts.open_jobs.is_empty() {
+            return Decision::ignore("the issue was closed and no job of it is open");
+        }
+        let because = format!("issue #{} was closed by {}", self.event.kind.issue(), self.event.actor.login);
+        Decision::Cancel { keys: self.facts.open_jobs.clone(), because }
     }
-    if facts.role < *minimum_role {
-        let login = &event.actor.login;
-        return Decision::ignore(format!(
-            "{login} has the role {} here, and {minimum_role} is needed to start a run",
-            facts.role
-        ));
+
+    fn stop(&self, key: JobKey) -> Decision {
+        self.unless_forbidden(|asked| {
+            let login = &asked.event.actor.login;
+            if asked.facts.open_jobs.is_empty() {
+                let told = "Nothing is under way here, so there is nothing to stop.".into();
+                return asked.refuse(key, told, "nothing is under way that could be stopped");
+            }
+            Decision::Cancel { keys: asked.facts.open_jobs.clone(), because: format!("{login} asked to stop") }
+        })
     }
-    if !facts.is_open {
-        return Decision::ignore("the issue was closed meanwhile");
+
+    /// What follows for whoever may give commands; others hear nothing.
+    fn unless_forbidden(&self, follows: impl FnOnce(&Self) -> Decision) -> Decision {
+        let (role, minimum_role) = (self.facts.role, self.facts.policy.triggers.minimum_role);
+        if role < minimum_role {
+            let login = &self.event.actor.login;
+            return Decision::ignore(format!("{login} has the role {role} here, and {minimum_role} is needed to start a run"));
+        }
+        follows(self)
     }
-    if facts.open_jobs.contains(&start.key) {
-        return Decision::ignore("the same request has already started a job");
+
+    /// The answer to a command of which nothing else comes.
+    fn refuse(&self, key: JobKey, told: String, because: &str) -> Decision {
+        let key = key.of_reply(because);
+        let task = Task::Reply { issue: self.event.kind.issue(), reply: Reply::Refused { because: told } };
+        let (login, role) = (&self.event.actor.login, self.facts.role);
+        self.start(key, task, format!("{because}; {login}, who has the role {role}, is told so"))
     }
-    if !facts.open_jobs.is_empty() {
-        return Decision::ignore(format!("a job of issue #{} is still open; one at a time", event.kind.issue()));
+
+    fn begin(&self, start: trigger::Start) -> Decision {
+        let trigger::Start { key, task, label: put, what } = start;
+        let label = &self.facts.policy.triggers.label;
+        if put.as_ref().is_some_and(|put| !put.eq_ignore_ascii_case(label)) {
+            return Decision::ignore(format!("the label is not `{label}`, which starts a run here"));
+        }
+        self.unless_forbidden(|asked| {
+            let Facts { open_jobs, is_open, role, .. } = asked.facts;
+            let wanted = format!("{what} by {}, who has the role {role}", asked.event.actor.login);
+            if open_jobs.contains(&key) {
+                return Decision::ignore("the same request has already started a job");
+            }
+            if matches!(task, Task::Reply { .. }) {
+                return asked.start(key.of_reply(what), task, wanted);
+            }
+            if !is_open {
+                let because = "the issue is closed";
+                let told = "This is closed. Open it again, then ask again.".into();
+                return if put.is_some() { Decision::ignore(because) } else { asked.refuse(key, told, because) };
+            }
+            let Some(open) = open_jobs.first() else { return asked.start(key, task, wanted) };
+            let because = format!("a job of issue #{} is still open; one at a time", asked.event.kind.issue());
+            if put.is_some() {
+                return Decision::ignore(because);
+            }
+            let (job, mention) = (JobId::of(open), &asked.deployment.mention);
+            let told = format!(
+                "Job {job} is still under way here. Ask again when its result is here, or after `{mention} stop`; \
+                 `{mention} status` says how far it is."
+            );
+            asked.refuse(key, told, &because)
+        })
     }
-    let because = format!("{} by {}, who has the role {}", start.what, event.actor.login, facts.role);
-    let budget = Budget { attempts: facts.policy.attempts.min(deployment.budget.attempts), ..deployment.budget };
-    let budget = if start.task.adopts() { budget.without_model() } else { budget };
-    let spec = JobSpec {
-        key: start.key,
-        repo: event.repo.clone(),
-        task: start.task,
-        requested_by: event.actor.clone(),
-        role: facts.role,
-        delivery: event.delivery.clone(),
-        requested_at: event.at,
-        budget,
-    };
-    Decision::Start { spec: Box::new(spec), because }
+
+    fn start(&self, key: JobKey, task: Task, because: String) -> Decision {
+        let Self { event, deployment, facts } = self;
+        let budget = Budget { attempts: facts.policy.attempts.min(deployment.budget.attempts), ..deployment.budget };
+        let budget = if task.asks_a_model() { budget } else { budget.without_model() };
+        let spec = JobSpec {
+            key,
+            repo: event.repo.clone(),
+            task,
+            requested_by: event.actor.clone(),
+            role: facts.role,
+            delivery: event.delivery.clone(),
+            requested_at: event.at,
+            budget,
+        };
+        Decision::Start { spec: Box::new(spec), because }
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod adopted;
 mod annotations;
 mod evidence;
 pub mod neutral;
+pub mod replies;
 
 pub use annotations::annotations;
 
@@ -78,6 +79,8 @@ pub struct Story<'a> {
     pub host: &'a str,
     /// The signed statement about the patch, where there is one.
     pub attestation: Option<&'a Sealed>,
+    /// The jobs that are under way where a reply is written that tells of them.
+    pub under_way: &'a [replies::UnderWay],
 }
 
 /// A signed statement.
@@ -204,6 +207,10 @@ pub fn heading(outcome: Outcome) -> &'static str {
 fn asked(body: &mut String, story: &Story<'_>) {
     let who = code(&story.spec.requested_by.login);
     let _ = match &story.spec.task {
+        Task::Answer { issue, .. } | Task::Reply { issue, .. } => {
+            let command = story.spec.task.command();
+            write!(body, "\n\n{who} ({}) asked for {command} on #{issue}.", story.spec.role)
+        }
         Task::FixIssue { issue, request: None } => write!(body, "\n\n{who} ({}) asked for a fix of #{issue}.", story.spec.role),
         Task::FixIssue { issue, request: Some(words) } => {
             let words = neutral::markdown(words.raw(), story.host, 1_000).replace('\n', "\n> ");
@@ -278,6 +285,9 @@ pub fn progress(spec: &JobSpec, stage: Stage, walls: &[Walls]) -> String {
     let place = if spec.task.adopts() { adopted::place(stage) } else { place };
     let steps: &[&str] = match (spec.task.adopts(), is_bare(walls)) {
         (true, _) => &adopted::STEPS,
+        (false, _) if !spec.task.mode().edits() => {
+            &["Prepare: fetch the base", "Answer: look into the code, of which nothing can be changed"]
+        }
         (false, bare) => &[
             "Prepare: fetch the base and run its tests",
             if bare { "Solve: work on the code, without a sandbox" } else { "Solve: work on the code in a sandbox" },
@@ -306,7 +316,9 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
     }
     let words = neutral::markdown(story.answer, story.host, ANSWER_CHARS_MAX);
     if !has_pull_request && !words.trim().is_empty() {
-        let _ = write!(body, "\n\nThe model's last words:\n\n> {}", words.trim().replace('\n', "\n> "));
+        let is_answer = story.conclusion.outcome == Outcome::Answered;
+        let whose = if is_answer { "The model's words, which nobody has checked:" } else { "The model's last words:" };
+        let _ = write!(body, "\n\n{whose}\n\n> {}", words.trim().replace('\n', "\n> "));
     }
     if let (false, Some(branch)) = (has_pull_request, story.branch) {
         let _ = write!(body, "\n\nThe branch {} was pushed before that.", code(branch));

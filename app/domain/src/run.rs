@@ -11,13 +11,13 @@
 //! ```
 //! A push fails also where too many workers have died of it; so do the other effects, and what is planned (`deaths`).
 //! Where somebody else's change is proven it is Preparing -Adopted-> Preparing -Prepared-> Verifying: nobody solves. Where it does
-//! not go into its branch it is Preparing -Unmerged-> Planning.
+//! not go into its branch it is Preparing -Unmerged-> Planning. A reply is planned at once: Preparing -PublishPlanned-> Publishing.
 //! Every end passes through Planning, so that people are told of it; without a verdict only the telling can be planned.
 
 use jiff::Timestamp;
 
 use crate::effect::{Effect, EffectKey, Receipt};
-use crate::job::{Allowance, Budget, JobId, JobSpec, Usage};
+use crate::job::{Allowance, Budget, JobId, JobSpec, Task, Usage};
 use crate::journal::{Adopted, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
 use crate::proof::Verdict;
 use crate::walls::Walls;
@@ -96,6 +96,8 @@ pub struct Run {
     walls: Vec<Walls>,
     /// Whether it is somebody else's change that is proven.
     adopts: bool,
+    /// Whether something is said, and nothing else done.
+    replies: bool,
     adopted: Option<Adopted>,
     unmerged: Option<CommitId>,
     prepared: Option<Prepared>,
@@ -143,6 +145,7 @@ impl Run {
             cancelled_by: None,
             walls: Vec::new(),
             adopts: spec.task.adopts(),
+            replies: matches!(spec.task, Task::Reply { .. }),
             adopted: None,
             unmerged: None,
             prepared: None,
@@ -243,6 +246,11 @@ impl Run {
     /// Effects that were refused and that the run could do without, a sentence each.
     pub fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// Whether nothing is left but to write the end.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. })
     }
 
     /// How the run ended, or is about to.
@@ -368,7 +376,8 @@ impl Run {
     }
 
     fn on_prepared(&mut self, prepared: &Prepared) -> bool {
-        if !matches!(self.phase, Phase::Preparing) || self.claims == 0 || !self.is_base(&prepared.base) {
+        let is_due = matches!(self.phase, Phase::Preparing) && self.preparation() == Step::Prepare;
+        if !is_due || self.claims == 0 || !self.is_base(&prepared.base) {
             return false;
         }
         self.prepared = Some(prepared.clone());
@@ -428,8 +437,8 @@ impl Run {
         };
         let is_covered = self.judged().is_some() || !effects.iter().any(Effect::publishes);
         let is_entitled = (conclusion.outcome != Outcome::Proven || self.has_proof())
-            && (conclusion.outcome != Outcome::Answered || self.is_answered);
-        if !(is_early_enough && is_covered && is_entitled && self.is_about_adopted(conclusion, effects)) {
+            && (conclusion.outcome != Outcome::Answered || self.is_answered || self.replies);
+        if !(is_early_enough && is_covered && is_entitled && self.is_in_bounds(conclusion, effects)) {
             return false;
         }
         self.advance(Phase::Publishing { conclusion: conclusion.clone(), remaining: effects.to_vec() })

@@ -1,9 +1,10 @@
 //! Publish: fix all effects in the journal, then do them one by one.
 
 use patchwright_domain::effect::{self, Effect, Receipt};
-use patchwright_domain::job::JobSpec;
+use patchwright_domain::job::{JobId, JobSpec, Reply, Task};
 use patchwright_domain::journal::{CommitId, Conclusion, Entry, EntryKind, Outcome};
 use patchwright_domain::proof::secrets::{Plain, Veil};
+use patchwright_domain::report::replies::UnderWay;
 use patchwright_domain::report::{Sealed, Story};
 use patchwright_domain::run::Run;
 use tracing::info;
@@ -11,6 +12,7 @@ use tracing::info;
 use super::workshop::Workshop;
 use super::{Answer, Progress, StepError, Tools, attest, conclusions, solve};
 use crate::forge::ForgeError;
+use crate::store::StoreError;
 use crate::workspace::WorkspaceError;
 
 /// What people call the entries of a run together.
@@ -55,6 +57,7 @@ pub(super) async fn plan(
         None => None,
     };
     let sealed = if looks_at_commits(run, &conclusion) { attest::of_run(tools, spec, run, &journal).await? } else { None };
+    let under_way = under_way(tools, spec).await?;
     let story = Story {
         spec,
         conclusion: &conclusion,
@@ -73,10 +76,35 @@ pub(super) async fn plan(
         moved_to: moved_to.as_ref(),
         host: &tools.settings.host,
         attestation: sealed.as_ref(),
+        under_way: &under_way,
     };
     let effects = told(&veil, effect::plan(&story), sealed.as_ref()).map_err(conclusions::plain_secret)?;
     let attestation = sealed.map(|sealed| sealed.digest);
     Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects, attestation }))
+}
+
+/// The jobs that are not over where somebody has asked which there are.
+async fn under_way(tools: &Tools, spec: &JobSpec) -> Result<Vec<UnderWay>, StepError> {
+    let Task::Reply { issue, reply: Reply::Status } = &spec.task else { return Ok(Vec::new()) };
+    let mut under_way = Vec::new();
+    for key in tools.store.open_jobs(spec.repo.id, *issue).await? {
+        let job = JobId::of(&key);
+        under_way.push(match known(tools, &job).await {
+            Ok(known) => known,
+            Err(StoreError::Corrupt(_)) => UnderWay::Unreadable(job),
+            // It has ended and was forgotten since.
+            Err(StoreError::Unknown { .. }) => continue,
+            Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost { .. })) => return Err(error.into()),
+        });
+    }
+    Ok(under_way)
+}
+
+async fn known(tools: &Tools, job: &JobId) -> Result<UnderWay, StoreError> {
+    let (spec, _) = tools.store.job(job).await?;
+    let journal = tools.store.journal(job, 0).await?;
+    let run = Run::fold(&spec, &journal).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
+    Ok(UnderWay::Known { spec: Box::new(spec), run: Box::new(run) })
 }
 
 /// Whether planning looks at commits. Without a verdict there is nothing in them to be told, and where a step has failed they may be

@@ -18,6 +18,7 @@ use tracing::info;
 use super::commands;
 use super::gate::{self, AnswerGate, ChangeGate, Forbidden};
 use super::meter::LedgerMeter;
+use super::progress::HEED_INTERVAL;
 use super::{Answer, Progress, StepError, Tools, conclusions};
 use crate::agent::{Assignment, Continued, Ending, Gate, Solution};
 use crate::sandbox::{Executor, Profile};
@@ -90,7 +91,8 @@ pub(super) async fn solve(
     }
 }
 
-/// Writes down the turns of an agent that works, until it ends; `None` where somebody asked for a cancel meanwhile.
+/// Writes down the turns of an agent that works, until it ends; `None` where somebody asked for a cancel meanwhile, which is
+/// heard between turns and within a long one.
 ///
 /// # Errors
 /// [`StepError`] where a turn cannot be written down.
@@ -102,7 +104,7 @@ pub async fn watch(
     taken: &mut mpsc::UnboundedReceiver<(Usage, String)>,
 ) -> Result<Option<Solution>, StepError> {
     tokio::pin!(working);
-    let mut solution = None;
+    let (mut solution, mut next_look) = (None, tools.clock.wait(HEED_INTERVAL));
     while solution.is_none() || !taken.is_empty() {
         tokio::select! {
             biased;
@@ -112,6 +114,14 @@ pub async fn watch(
                 }
             }
             done = &mut working, if solution.is_none() => solution = Some(done),
+            () = &mut next_look, if solution.is_none() => {
+                match progress.hear(tools, lease.job()).await {
+                    Ok(true) => return Ok(None),
+                    // Whoever keeps the lease knows what to do about a store that is gone.
+                    Ok(false) | Err(StoreError::Unavailable(_)) => next_look = tools.clock.wait(HEED_INTERVAL),
+                    Err(error) => return Err(error.into()),
+                }
+            }
         }
     }
     Ok(solution)

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use jiff::Timestamp;
 use patchwright::forge::{Forge as _, Unauthentic};
 use patchwright::rehearsal::hook::signature;
-use patchwright_domain::event::{DeliveryId, Event, EventKind, RawDelivery, Role};
+use patchwright_domain::event::{DeliveryId, Event, EventKind, Place, RawDelivery, Role, Text};
 use patchwright_domain::job::Budget;
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn comment_payload() -> Value {
         "repository": {"id": 7, "name": "rocket", "owner": {"login": "octo", "id": 2, "type": "Organization"}, "default_branch": "main"},
         "sender": {"id": 9, "login": "ada", "type": "User"},
         "issue": {"number": 3, "state": "open", "updated_at": "2026-01-02T03:04:05Z", "user": {"login": "ada"}},
-        "comment": {"id": 5_000_000_000u64, "body": "@codex fix this", "created_at": "2026-01-02T03:04:06Z", "user": null},
+        "comment": {"id": 5_000_000_000u64, "body": "@codex fix this", "created_at": "2026-01-02T03:04:06Z", "user": {"id": 9, "login": "ada"}},
     })
 }
 
@@ -93,11 +93,11 @@ async fn the_rehearsals_webhooks_are_read() {
     };
     let events: Vec<Event> = receiver.arrivals().iter().map(read).collect();
     assert!(events.iter().all(|event| event.repo == scene.repo && event.actor.login == "ada" && !event.actor.is_bot));
-    let EventKind::CommentCreated { issue, body, on_pull_request, is_open, via_app, .. } = &events[0].kind else {
+    let EventKind::Written { issue, text, before, on_pull_request, via_app, .. } = &events[0].kind else {
         panic!("not a comment: {events:?}")
     };
-    assert_eq!((*issue, raw(body).as_str()), (scene.issue, "@codex fix this"));
-    assert_eq!((*on_pull_request, *is_open, *via_app), (false, true, None));
+    assert_eq!((*issue, raw(&text.body).as_str(), before), (scene.issue, "@codex fix this", &None));
+    assert_eq!((*on_pull_request, *via_app), (false, None));
     assert_eq!(events[1].kind, EventKind::IssueLabeled { issue: scene.issue, label: "codex".into(), is_open: true });
     assert_eq!(events[2].kind, EventKind::IssueClosed { issue: scene.issue });
     scene.end().await;
@@ -141,6 +141,54 @@ fn installed(example: &Value) -> Value {
     example
 }
 
+/// A transferred issue is told of as opened, by who moved it; and whoever mends what somebody else has written may do more than that
+/// one. What the author has written there is no command of theirs.
+#[tokio::test]
+async fn a_text_counts_for_who_wrote_it() {
+    let scene = Scene::set().await;
+    let opened = json!({
+        "action": "opened",
+        "installation": {"id": 1},
+        "repository": {"id": 7, "name": "rocket", "owner": {"login": "octo", "id": 2, "type": "Organization"}, "default_branch": "main"},
+        "sender": {"id": 9, "login": "ada", "type": "User"},
+        "issue": {
+            "number": 3, "title": "Wrong", "body": "@codex fix this", "state": "open", "created_at": "2026-01-02T03:04:05Z",
+            "user": {"id": 9, "login": "ada"}
+        },
+    });
+    let parse = |payload: &Value| scene.forge.parse(&delivery("issues", payload.to_string()));
+    let EventKind::Written { text, place: Place::Description, before: None, .. } = parse(&opened).expect("it is hers").kind
+    else {
+        panic!("no text of an issue's own")
+    };
+    let both = |text: &Text| (text.title.as_ref().map(raw).expect("an issue has a title"), raw(&text.body));
+    let is = |title: &str, body: &str| (title.to_owned(), body.to_owned());
+    assert_eq!(both(&text), is("Wrong", "@codex fix this"));
+    for author in [json!({"id": 8, "login": "eve"}), Value::Null] {
+        let mut moved = opened.clone();
+        moved["issue"]["user"] = author;
+        assert_eq!(parse(&moved), Err("the sender has not written the text".into()));
+    }
+    let mut edited = opened.clone();
+    edited["action"] = json!("edited");
+    assert_eq!(parse(&edited), Err("the payload does not say what was edited".into()));
+    for (changes, before) in [
+        (json!({"title": {"from": "Right"}}), is("Right", "@codex fix this")),
+        (json!({"body": {"from": "It is 6."}}), is("Wrong", "It is 6.")),
+        (json!({"body": {"from": null}}), is("Wrong", "")),
+    ] {
+        edited["changes"] = changes;
+        let EventKind::Written { before: Some(told), .. } = parse(&edited).expect("it was edited").kind else {
+            panic!("no edit")
+        };
+        assert_eq!(both(&told), before);
+        let mut of_another = edited.clone();
+        of_another["issue"]["user"] = json!({"id": 8, "login": "eve"});
+        assert_eq!(parse(&of_another), Err("the sender has not written the text".into()));
+    }
+    scene.end().await;
+}
+
 #[tokio::test]
 async fn a_payload_may_be_odd() {
     let scene = Scene::set().await;
@@ -149,21 +197,19 @@ async fn a_payload_may_be_odd() {
     assert_eq!(event.at.to_string(), "2026-01-02T03:04:06Z");
     let kind = |payload: &Value| parse(payload).expect("it says something").kind;
     for (pointer, value) in [("/comment/body", Some(Value::Null)), ("/comment/body", None)] {
-        let EventKind::CommentCreated { body, comment_id, .. } = kind(&with(pointer, value)) else { panic!("not a comment") };
-        assert_eq!((raw(&body).as_str(), comment_id), ("", 5_000_000_000));
+        let EventKind::Written { text, place, .. } = kind(&with(pointer, value)) else { panic!("not a comment") };
+        assert_eq!((raw(&text.body).as_str(), place), ("", Place::Comment(5_000_000_000)));
     }
-    let EventKind::CommentCreated { body, .. } = kind(&with("/comment/body", Some(json!("a\r\n@codex fix\r\n")))) else {
+    let EventKind::Written { text, .. } = kind(&with("/comment/body", Some(json!("a\r\n@codex fix\r\n")))) else {
         panic!("not a comment")
     };
-    assert_eq!(raw(&body), "a\r\n@codex fix\r\n");
+    assert_eq!(raw(&text.body), "a\r\n@codex fix\r\n");
     let app = with("/comment/performed_via_github_app", Some(json!({"id": 7, "slug": "x"})));
-    assert!(matches!(kind(&app), EventKind::CommentCreated { via_app: Some(7), .. }));
+    assert!(matches!(kind(&app), EventKind::Written { via_app: Some(7), .. }));
     let pull = with("/issue/pull_request", Some(json!({"url": "x"})));
-    assert!(matches!(kind(&pull), EventKind::CommentCreated { on_pull_request: true, .. }));
+    assert!(matches!(kind(&pull), EventKind::Written { on_pull_request: true, .. }));
     let none = with("/issue/pull_request", Some(Value::Null));
-    assert!(matches!(kind(&none), EventKind::CommentCreated { on_pull_request: false, .. }));
-    let closed = with("/issue/state", Some(json!("closed")));
-    assert!(matches!(kind(&closed), EventKind::CommentCreated { is_open: false, .. }));
+    assert!(matches!(kind(&none), EventKind::Written { on_pull_request: false, .. }));
     for undated in [with("/comment/created_at", Some(json!("yesterday"))), with("/comment/created_at", None)] {
         assert_eq!(parse(&undated).expect("it says something").at.as_second(), 1_760_000_000);
     }

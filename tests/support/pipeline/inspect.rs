@@ -22,7 +22,7 @@ pub(super) async fn inspect(world: &World) {
         assert!(matches!(delivery.status, Some(202) | None), "{} {}", delivery.event, delivery.guid);
     }
     let secrets = secrets(world);
-    for spec in world.jobs().await {
+    for spec in world.started().await {
         let (_, state) = world.tools.store.job(&spec.id()).await.expect("the job is stored");
         assert!(matches!(state, JobState::Done(_)), "job {} is left {state:?}", spec.id());
         let journal = world.tools.store.journal(&spec.id(), 0).await.expect("the chain holds");

@@ -66,7 +66,7 @@ impl World {
         let web = self.github.web_url();
         let host = web.trim_start_matches("http://");
         let mut text = text.replace(web, "https://github.test").replace(host, "github.test");
-        for spec in self.jobs().await {
+        for spec in self.started().await {
             let journal = self.tools.store.journal(&spec.id(), 0).await.expect("the journal holds together");
             let run = Run::fold(&spec, &journal).expect("the journal folds");
             text = text.replace(spec.id().as_str(), "JOB").replace(spec.id().short(), "job");

@@ -71,6 +71,7 @@ fn planned(spec: &JobSpec, outcome: Outcome, verdict: Option<Verdict>) -> Vec<Ef
         moved_to: None,
         host: "github.com",
         attestation: None,
+        under_way: &[],
     })
 }
 
@@ -186,6 +187,7 @@ fn told(outcome: Outcome, verdict: Option<Verdict>, is_fetched: bool) -> Vec<Eff
         moved_to: None,
         host: "github.com",
         attestation: None,
+        under_way: &[],
     })
 }
 

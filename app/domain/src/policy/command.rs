@@ -1,16 +1,19 @@
-//! Reads commands out of a comment's Markdown.
+//! What somebody wants, by the words behind the mention.
 //!
 //! ```text
-//! command = mention [","|":"] ("fix" [request] | "prove" ["build"])
+//! command = mention [","|":"] (name [request] | free text)
 //! ```
-//! The mention stands as a word of its own in running text. One inside a code block, a code span, a quote, a link, an
-//! image, an HTML block or comment, struck-through text or an e-mail address is no command. The request is the rest of
-//! its paragraph; "this" and "it" alone mean the issue itself. What else stands behind "prove" says nothing.
+//! The mention stands as a word of its own in running text (`markdown`). `fix` and `prove` count wherever it stands; all else,
+//! only where it begins its paragraph, for elsewhere people talk about us. The request is the rest of the paragraph; "this" and
+//! "it" alone mean the issue itself. A title is heard where there is a text below it: an issue that is made of a line of another
+//! one has none, and its title is not by who made it.
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
-use crate::brief::beginning;
-use crate::event::Untrusted;
+use crate::event::{Text, Untrusted};
+
+mod markdown;
 
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,29 +23,112 @@ pub enum Command {
         /// What was written behind the word, if it says anything.
         request: Option<Untrusted>,
     },
+    /// Answer a question.
+    Ask {
+        /// The question, if it is not the issue itself.
+        request: Option<Untrusted>,
+    },
+    /// Say how the work would be done.
+    Plan {
+        /// Which work, if it is not the issue itself.
+        request: Option<Untrusted>,
+    },
     /// Run the proof on what the pull request changes.
     Prove {
         /// Whether it mends what does not build or load.
         is_about_the_build: bool,
     },
-    /// A word that is no command.
+    /// Give up what is under way.
+    Stop,
+    /// Say what is under way.
+    Status,
+    /// Say what there is to be said.
+    Help,
+    /// Something in the writer's own words.
+    Free {
+        /// All of them.
+        request: Untrusted,
+    },
+    /// A word that is no command, and nearly one.
     Unknown {
-        /// The word, shortened and in plain letters.
+        /// The word, which is short and of plain letters.
         word: String,
+        /// The command that it nearly is.
+        nearest: &'static str,
     },
 }
 
-/// The most bytes of a comment that are read for commands; GitHub's own limit is 65,536 characters.
-const COMMENT_BYTES_MAX: usize = 4 * 65_536;
-/// The longest unknown command that is repeated in a reason, in characters.
-const WORD_CHARS_MAX: usize = 30;
-/// Stands for an `@` that calls nobody, because of where it was written.
-const DEAF_AT: char = '\u{fffc}';
+/// A command as people are told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// The word behind the mention.
+    pub name: &'static str,
+    /// What may stand behind the word.
+    pub more: &'static str,
+    /// Where it may be written.
+    pub place: &'static str,
+    /// What comes of it.
+    pub does: &'static str,
+}
 
-/// Finds the first command to `mention` (with its `@`) in a comment.
-pub fn parse(mention: &str, comment: &Untrusted) -> Option<Command> {
-    let markdown = beginning(comment.raw(), COMMENT_BYTES_MAX);
-    paragraphs(markdown).iter().find_map(|paragraph| in_paragraph(mention, paragraph))
+/// All commands: what is understood, what `help` tells, and what the README says.
+pub const COMMANDS: [Form; 7] = [
+    Form {
+        name: "fix",
+        more: "this, or what is wanted",
+        place: "an issue",
+        does: "a draft pull request with its proof. What somebody writes behind the mention in words of his own is a `fix`, too",
+    },
+    Form {
+        name: "ask",
+        more: "a question",
+        place: "an issue",
+        does: "an answer, with the places in the files that it rests on; nothing is changed",
+    },
+    Form {
+        name: "plan",
+        more: "what is wanted",
+        place: "an issue",
+        does: "the steps in which it would be done, with files and tests; nothing is changed",
+    },
+    Form {
+        name: "prove",
+        more: "build, where it mends what does not build or load",
+        place: "a pull request, of whoever and from wherever, forks too",
+        does: "the proof of what it changes, without any model: the check run `patchwright/proof` on its last commit, and a comment",
+    },
+    Form { name: "stop", more: "", place: "either", does: "what is under way there is given up" },
+    Form { name: "status", more: "", place: "either", does: "what is under way there, how far it is, and what it has used" },
+    Form { name: "help", more: "", place: "either", does: "this table" },
+];
+
+/// The table of commands, in Markdown.
+pub fn table(mention: &str) -> String {
+    let mut table = "| Write | On | What comes of it |\n|---|---|---|\n".to_owned();
+    for Form { name, more, place, does } in COMMANDS {
+        let more = if more.is_empty() { String::new() } else { format!(" *{more}*") };
+        let _ = writeln!(table, "| `{mention} {name}`{more} | {place} | {does} |");
+    }
+    table
+}
+
+/// Shorter words are as near to a command as to many others, and longer ones near to none.
+const NEAR_CHARS: RangeInclusive<usize> = 3..=8;
+/// Words of thanks and greeting: who says nothing else wants nothing.
+const COURTESIES: &[&str] = &[
+    "a", "again", "all", "and", "awesome", "cool", "cheers", "done", "for", "fine", "good", "great", "hello", "help", "hey",
+    "hi", "it", "job", "lgtm", "lot", "lovely", "much", "nice", "ok", "okay", "perfect", "so", "super", "thank", "thanks",
+    "that", "the", "this", "thx", "ty", "very", "well", "work", "wow", "you", "your",
+];
+
+/// Finds the first command to `mention` (with its `@`) in what somebody has written.
+pub fn parse(mention: &str, text: &Text) -> Option<Command> {
+    let title = text.title.as_ref().filter(|_| !text.body.is_blank());
+    title.into_iter().chain([&text.body]).find_map(|text| within(mention, text))
+}
+
+fn within(mention: &str, text: &Untrusted) -> Option<Command> {
+    markdown::paragraphs(text).iter().find_map(|paragraph| in_paragraph(mention, paragraph))
 }
 
 fn in_paragraph(mention: &str, paragraph: &str) -> Option<Command> {
@@ -53,97 +139,73 @@ fn in_paragraph(mention: &str, paragraph: &str) -> Option<Command> {
         let start = from + found;
         let end = start + mention.len();
         from = end;
-        let is_word = !paragraph[..start].ends_with(|c: char| c.is_alphanumeric() || "@/_-.".contains(c));
-        let rest = paragraph[end..].strip_prefix([',', ':']).unwrap_or(&paragraph[end..]);
-        if is_word && (rest.starts_with(char::is_whitespace)) {
-            return Some(command(rest.trim_start()));
+        let (before, behind) = (&paragraph[..start], &paragraph[end..]);
+        let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || "@/_-.".contains(c));
+        let rest = behind.strip_prefix([',', ':']).unwrap_or(behind);
+        if is_word && rest.starts_with(char::is_whitespace) {
+            let is_first = before.split_whitespace().all(|word| word.starts_with('@') || !word.contains(char::is_alphanumeric));
+            if let Some(command) = command(rest.trim_start(), is_first) {
+                return Some(command);
+            }
         }
     }
     None
 }
 
-fn command(text: &str) -> Command {
-    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
-    if word.eq_ignore_ascii_case("prove") {
-        let word = rest.trim_start().split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).next();
-        return Command::Prove { is_about_the_build: word.is_some_and(|word| word.eq_ignore_ascii_case("build")) };
-    }
-    if !word.eq_ignore_ascii_case("fix") {
-        let word = word.chars().take(WORD_CHARS_MAX).collect();
-        return Command::Unknown { word };
-    }
-    let request = rest.trim_start_matches([',', ':', ' ']).trim().replace(DEAF_AT, "@");
+/// What stands behind a mention, which may or may not begin its paragraph.
+fn command(text: &str, is_first: bool) -> Option<Command> {
+    let (word, rest) = first_word(text);
+    let name = word.to_lowercase();
+    let request = || request(rest);
+    Some(match name.as_str() {
+        "fix" => Command::Fix { request: request() },
+        "prove" => {
+            let (more, _) = first_word(rest.trim_start());
+            Command::Prove { is_about_the_build: more.eq_ignore_ascii_case("build") }
+        }
+        _ if !is_first => return None,
+        "ask" => Command::Ask { request: request() },
+        "plan" => Command::Plan { request: request() },
+        "stop" => Command::Stop,
+        "status" => Command::Status,
+        "help" => Command::Help,
+        _ => match nearest(&name) {
+            Some(nearest) => Command::Unknown { word: word.to_owned(), nearest },
+            None => return free(text),
+        },
+    })
+}
+
+fn first_word(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).unwrap_or(text.len()))
+}
+
+/// The command from which one letter was left out, added, changed or moved.
+fn nearest(word: &str) -> Option<&'static str> {
+    let n_chars = word.chars().take(NEAR_CHARS.end() + 1).count();
+    let is_near = |form: &&Form| strsim::damerau_levenshtein(word, form.name) == 1;
+    COMMANDS.iter().filter(|_| NEAR_CHARS.contains(&n_chars)).find(is_near).map(|form| form.name)
+}
+
+fn free(text: &str) -> Option<Command> {
+    let is_courtesy = |word: &str| {
+        let bare: String = word.chars().filter(|c| c.is_alphanumeric()).collect();
+        bare.is_empty() || COURTESIES.contains(&bare.to_lowercase().as_str())
+    };
+    let request = text.trim();
+    (!request.split_whitespace().all(is_courtesy)).then(|| Command::Free { request: Untrusted::new(markdown::heard(request)) })
+}
+
+fn request(rest: &str) -> Option<Untrusted> {
+    let request = rest.trim_start_matches([',', ':', ' ']).trim();
     let says_something = request.split_whitespace().any(|word| !points_to_the_issue(word));
-    Command::Fix { request: says_something.then(|| Untrusted::new(request)) }
+    says_something.then(|| Untrusted::new(markdown::heard(request)))
 }
 
 /// Whether a word of a request says nothing that the issue does not say.
 fn points_to_the_issue(word: &str) -> bool {
     let bare = word.trim_end_matches(['.', ',', '!', '?', ':', ';', ')']).to_lowercase();
     matches!(bare.as_str(), "" | "this" | "it" | "the" | "issue" | "please")
-}
-
-/// The running text of each paragraph, heading, list item and table cell; where no command may stand, `@` is deaf.
-fn paragraphs(markdown: &str) -> Vec<String> {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_GFM;
-    let mut paragraphs = vec![String::new()];
-    let mut deaf_depth = 0_usize;
-    for (event, range) in Parser::new_ext(markdown, options).into_offset_iter() {
-        let text = match event {
-            Event::Start(tag) => {
-                deaf_depth += usize::from(is_deaf(&tag));
-                if is_block(&tag.to_end()) { None } else { Some(String::new()) }
-            }
-            Event::End(tag) => {
-                deaf_depth -= usize::from(is_deaf_end(tag));
-                if is_block(&tag) { None } else { Some(String::new()) }
-            }
-            Event::Text(text) => {
-                let is_escaped = range.start > 0 && markdown.as_bytes()[range.start - 1] == b'\\' && text.starts_with('@');
-                Some(if deaf_depth > 0 || is_escaped { deafen(&text) } else { text.into_string() })
-            }
-            Event::Code(code) => Some(format!("`{}`", deafen(&code))),
-            Event::SoftBreak | Event::HardBreak => Some(" ".into()),
-            Event::Html(_) | Event::InlineHtml(_) | Event::Rule => Some(" ".into()),
-            Event::FootnoteReference(_) | Event::TaskListMarker(_) | Event::InlineMath(_) | Event::DisplayMath(_) => {
-                Some(String::new())
-            }
-        };
-        match (text, paragraphs.last_mut()) {
-            (Some(text), Some(paragraph)) => paragraph.push_str(&text),
-            (None, _) | (Some(_), None) => paragraphs.push(String::new()),
-        }
-    }
-    paragraphs
-}
-
-fn deafen(text: &str) -> String {
-    text.replace('@', DEAF_AT.encode_utf8(&mut [0; 4]))
-}
-
-fn is_deaf(tag: &Tag<'_>) -> bool {
-    is_deaf_end(tag.to_end())
-}
-
-fn is_deaf_end(tag: TagEnd) -> bool {
-    matches!(
-        tag,
-        TagEnd::BlockQuote(_) | TagEnd::CodeBlock | TagEnd::HtmlBlock | TagEnd::Link | TagEnd::Image | TagEnd::Strikethrough
-    )
-}
-
-fn is_block(tag: &TagEnd) -> bool {
-    !matches!(
-        tag,
-        TagEnd::Emphasis
-            | TagEnd::Strong
-            | TagEnd::Strikethrough
-            | TagEnd::Link
-            | TagEnd::Image
-            | TagEnd::Superscript
-            | TagEnd::Subscript
-    )
 }
 
 #[cfg(test)]

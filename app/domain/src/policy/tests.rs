@@ -1,6 +1,6 @@
 use super::{Decision, Deployment, Facts, Policy, decide, glance};
-use crate::event::{Actor, Event, EventKind, IssueNumber, Role, Untrusted};
-use crate::job::{JobKey, Task};
+use crate::event::{Actor, Event, EventKind, IssueNumber, Place, Role, Text, Untrusted};
+use crate::job::{JobKey, Mode, Reply, Task};
 use crate::sample;
 
 const ISSUE: IssueNumber = IssueNumber(12);
@@ -27,20 +27,19 @@ fn from_a_bot(event: Event) -> Event {
 struct Comment {
     body: &'static str,
     on_pull_request: bool,
-    is_open: bool,
     via_app: Option<u64>,
 }
 
-const FIX: Comment = Comment { body: "@codex fix this", on_pull_request: false, is_open: true, via_app: None };
+const FIX: Comment = Comment { body: "@codex fix this", on_pull_request: false, via_app: None };
 
 fn comment(comment: Comment) -> Event {
-    let Comment { body, on_pull_request, is_open, via_app } = comment;
-    event(EventKind::CommentCreated {
+    let Comment { body, on_pull_request, via_app } = comment;
+    event(EventKind::Written {
         issue: ISSUE,
-        comment_id: 345,
-        body: Untrusted::new(body),
+        place: Place::Comment(345),
+        text: Text { title: None, body: Untrusted::new(body) },
+        before: None,
         on_pull_request,
-        is_open,
         via_app,
     })
 }
@@ -69,6 +68,17 @@ fn check_starts(event: &Event, facts: &Facts) {
 fn check_ignored(event: &Event, facts: &Facts, because: &str) {
     assert_eq!(decide(event, &deployment(), facts), Decision::ignore(because));
     assert_eq!(glance(event, &deployment()), Ok(()));
+}
+
+/// Nothing comes of the event but an answer that says so, and for those who may give no commands not even that.
+#[track_caller]
+fn check_refused(event: &Event, facts: &Facts, told: &str) {
+    let decision = decide(event, &deployment(), facts);
+    let Decision::Start { spec, .. } = &decision else { panic!("an answer, not {decision:?}") };
+    assert_eq!(spec.task, Task::Reply { issue: ISSUE, reply: Reply::Refused { because: told.into() } });
+    assert_eq!(spec.budget.turns, 0);
+    let stranger = Facts { role: Role::Read, ..facts.clone() };
+    check_ignored(event, &stranger, "octocat has the role read here, and write is needed to start a run");
 }
 
 /// The event starts nothing, whatever the facts are.
@@ -104,8 +114,9 @@ fn a_proof_is_a_job_without_a_model() {
         let stranger = Facts { role: Role::Read, ..facts() };
         check_ignored(&asked, &stranger, "octocat has the role read here, and write is needed to start a run");
     }
-    let closed = Comment { body: "@codex prove", on_pull_request: true, is_open: false, ..FIX };
-    check_seen_at_a_glance(&comment(closed), "the issue is closed");
+    let closed = Facts { is_open: false, ..facts() };
+    let prove = Comment { body: "@codex prove", on_pull_request: true, ..FIX };
+    check_refused(&comment(prove), &closed, "This is closed. Open it again, then ask again.");
 }
 
 #[test]
@@ -147,21 +158,18 @@ fn the_role_decides_who_may_start() {
 
 #[test]
 fn neither_bots_nor_this_app_start_a_job() {
-    check_seen_at_a_glance(&from_a_bot(comment(FIX)), "a bot wrote the comment");
+    check_seen_at_a_glance(&from_a_bot(comment(FIX)), "a bot wrote the text");
     check_seen_at_a_glance(&from_a_bot(labeled("codex")), "a bot put the label on the issue");
-    check_seen_at_a_glance(&comment(Comment { via_app: Some(4711), ..FIX }), "this App wrote the comment itself");
+    check_seen_at_a_glance(&comment(Comment { via_app: Some(4711), ..FIX }), "this App wrote the text itself");
     check_starts(&comment(Comment { via_app: Some(4712), ..FIX }), &facts());
     let marked = "@codex fix this\n<!-- patchwright:0123456789abcdef/progress -->";
-    check_seen_at_a_glance(&comment(Comment { body: marked, ..FIX }), "the comment carries this program's own marker");
+    check_seen_at_a_glance(&comment(Comment { body: marked, ..FIX }), "the text carries this program's own marker");
 }
 
 #[test]
 fn what_is_no_command_is_seen_at_a_glance() {
-    check_seen_at_a_glance(&comment(Comment { body: "thanks!", ..FIX }), "the comment holds no command to @codex");
-    check_seen_at_a_glance(&comment(Comment { body: "@codex explain", ..FIX }), "there is no command `explain`");
-    let on_pull_request = Comment { on_pull_request: true, ..FIX };
-    check_seen_at_a_glance(&comment(on_pull_request), "`fix` on pull requests is not served yet");
-    check_seen_at_a_glance(&comment(Comment { is_open: false, ..FIX }), "the issue is closed");
+    check_seen_at_a_glance(&comment(Comment { body: "thanks!", ..FIX }), "the text holds no command to @codex");
+    check_seen_at_a_glance(&comment(Comment { body: "@codex thanks!", ..FIX }), "the text holds no command to @codex");
     let on_closed = event(EventKind::IssueLabeled { issue: ISSUE, label: "codex".into(), is_open: false });
     check_seen_at_a_glance(&on_closed, "the issue is closed");
 }
@@ -171,7 +179,8 @@ fn an_issue_has_one_job_at_a_time() {
     let same = Facts { open_jobs: vec![key()], ..facts() };
     check_ignored(&comment(FIX), &same, "the same request has already started a job");
     let other = Facts { open_jobs: vec![JobKey::of_comment(&sample::repo(), ISSUE, 1)], ..facts() };
-    check_ignored(&comment(FIX), &other, "a job of issue #12 is still open; one at a time");
+    let told = "Job 538db742fcb50de3 is still under way here. Ask again when its result is here, or after `@codex stop`; `@codex status` says how far it is.";
+    check_refused(&comment(FIX), &other, told);
     check_ignored(&labeled("codex"), &same, "a job of issue #12 is still open; one at a time");
 }
 
@@ -201,7 +210,9 @@ fn a_decision_is_stored_as_it_was_made() {
     for decision in [
         decide(&comment(FIX), &deployment(), &facts()),
         decide(&closed(), &deployment(), &Facts { open_jobs: vec![key()], ..facts() }),
-        decide(&comment(Comment { is_open: false, ..FIX }), &deployment(), &facts()),
+        decide(&comment(Comment { body: "no", ..FIX }), &deployment(), &facts()),
+        decide(&comment(Comment { body: "@codex plan this", ..FIX }), &deployment(), &facts()),
+        decide(&comment(Comment { body: "@codex help", ..FIX }), &deployment(), &facts()),
     ] {
         let text = serde_json::to_string(&decision).unwrap();
         assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision);
@@ -215,6 +226,114 @@ fn a_decision_is_stored_as_it_was_made() {
 #[test]
 fn an_issue_that_was_closed_meanwhile_starts_nothing() {
     let closed = Facts { is_open: false, ..facts() };
-    check_ignored(&comment(FIX), &closed, "the issue was closed meanwhile");
-    check_ignored(&labeled("codex"), &closed, "the issue was closed meanwhile");
+    check_refused(&comment(FIX), &closed, "This is closed. Open it again, then ask again.");
+    check_ignored(&labeled("codex"), &closed, "the issue is closed");
+}
+
+#[test]
+fn whoever_may_give_commands_hears_why_nothing_comes_of_one() {
+    let on_pull_request = |body| comment(Comment { body, on_pull_request: true, ..FIX });
+    for (body, name) in [("@codex fix this", "fix"), ("@codex ask why", "ask"), ("@codex mend it all", "fix")] {
+        let told = format!(
+            "`{name}` is not served on pull requests yet. `@codex prove` is: it runs the proof on what this one changes."
+        );
+        check_refused(&on_pull_request(body), &facts(), &told);
+    }
+    let told = "There is no command `fxi`. `@codex fix` is nearest; `@codex help` says which there are.";
+    check_refused(&comment(Comment { body: "@codex fxi this", ..FIX }), &facts(), told);
+    let told = "This is closed. Open it again, then ask again.";
+    check_refused(&comment(FIX), &Facts { is_open: false, ..facts() }, told);
+    let told = "Nothing is under way here, so there is nothing to stop.";
+    check_refused(&comment(Comment { body: "@codex stop", ..FIX }), &facts(), told);
+    let fxi = decide(&comment(Comment { body: "@codex fxi this", ..FIX }), &deployment(), &facts());
+    assert_eq!(fxi.because(), "there is no command `fxi`; octocat, who has the role write, is told so");
+}
+
+#[test]
+fn questions_and_plans_are_jobs_that_change_nothing() {
+    let task = |body| match decide(&comment(Comment { body, ..FIX }), &deployment(), &facts()) {
+        Decision::Start { spec, .. } => (spec.task, spec.budget.turns),
+        other => panic!("a start, not {other:?}"),
+    };
+    let request = Some(Untrusted::new("why is it 6?"));
+    let turns = sample::BUDGET.turns;
+    assert_eq!(task("@codex ask why is it 6?"), (Task::Answer { issue: ISSUE, request, mode: Mode::Ask }, turns));
+    assert_eq!(task("@codex plan this"), (Task::Answer { issue: ISSUE, request: None, mode: Mode::Plan }, turns));
+    let request = Some(Untrusted::new("could you make it fast?"));
+    assert_eq!(task("@codex could you make it fast?"), (Task::FixIssue { issue: ISSUE, request }, turns));
+}
+
+#[test]
+fn who_may_start_may_stop() {
+    let open = Facts { open_jobs: vec![key()], ..facts() };
+    let stop = comment(Comment { body: "@codex stop", ..FIX });
+    let decision = decide(&stop, &deployment(), &open);
+    assert_eq!(decision, Decision::Cancel { keys: vec![key()], because: "octocat asked to stop".into() });
+    let stranger = Facts { role: Role::Triage, ..open };
+    check_ignored(&stop, &stranger, "octocat has the role triage here, and write is needed to start a run");
+}
+
+#[test]
+fn what_takes_no_work_is_said_whatever_is_under_way() {
+    let busy = Facts { open_jobs: vec![JobKey::of_comment(&sample::repo(), ISSUE, 1)], is_open: false, ..facts() };
+    for (body, reply) in [("@codex status", Reply::Status), ("@codex help", Reply::Help { mention: "@codex".into() })] {
+        let asked = comment(Comment { body, ..FIX });
+        let Decision::Start { spec, .. } = decide(&asked, &deployment(), &busy) else { panic!("a start") };
+        assert_eq!((spec.task, spec.budget.tokens), (Task::Reply { issue: ISSUE, reply }, 0));
+        check_ignored(
+            &asked,
+            &Facts { role: Role::Read, ..busy.clone() },
+            "octocat has the role read here, and write is needed to start a run",
+        );
+    }
+}
+
+#[test]
+fn an_edit_counts_where_it_adds_the_command() {
+    let edited = |before: &str, now: &str| {
+        let kind = EventKind::Written {
+            issue: ISSUE,
+            place: Place::Description,
+            text: Text { title: None, body: Untrusted::new(now) },
+            before: Some(Text { title: None, body: Untrusted::new(before) }),
+            on_pull_request: false,
+            via_app: None,
+        };
+        event(kind)
+    };
+    let added = edited("It is 6.", "It is 6.\n\n@codex fix this");
+    check_starts(&added, &facts());
+    let Decision::Start { spec, .. } = decide(&added, &deployment(), &facts()) else { panic!("a start") };
+    assert_eq!(spec.key, JobKey::of_description(&sample::repo(), ISSUE));
+    check_starts(&edited("`@codex fix this`", "@codex fix this"), &facts());
+    check_seen_at_a_glance(&edited("@codex fix this", "Well. @codex fix it!"), "the edit left the command as it was");
+    check_seen_at_a_glance(&edited("@codex fix this", "no"), "the text holds no command to @codex");
+}
+
+#[test]
+fn what_is_said_leaves_its_text_to_be_mended() {
+    let key = |body| match decide(&comment(Comment { body, ..FIX }), &deployment(), &facts()) {
+        Decision::Start { spec, .. } => spec.key,
+        other => panic!("a start, not {other:?}"),
+    };
+    let said = ["@codex fxi this", "@codex hlep", "@codex help", "@codex status", "@codex stop"].map(key);
+    let different: std::collections::BTreeSet<_> = said.iter().collect();
+    assert_eq!(different.len(), said.len());
+    assert!(!different.contains(&key("@codex fix this")));
+    assert_eq!(key("@codex hlep"), said[1]);
+}
+
+#[test]
+fn tasks_are_stored_in_these_words() {
+    let task = |body| match decide(&comment(Comment { body, ..FIX }), &deployment(), &facts()) {
+        Decision::Start { spec, .. } => serde_json::to_string(&spec.task).unwrap(),
+        other => panic!("a start, not {other:?}"),
+    };
+    let told = ["@codex ask why?", "@codex status", "@codex help", "@codex fxi it"].map(task).join("\n");
+    insta::assert_snapshot!(told, @r#"
+    {"task":"answer","issue":12,"request":"why?","mode":"ask"}
+    {"task":"reply","issue":12,"reply":{"reply":"status"}}
+    {"task":"reply","issue":12,"reply":{"reply":"help","mention":"@codex"}}
+    {"task":"reply","issue":12,"reply":{"reply":"refused","because":"There is no command `fxi`. `@codex fix` is nearest; `@codex help` says which there are."}}
+    "#);
 }

@@ -1,16 +1,31 @@
 //! What an event asks for, before anybody knows who may ask.
 
-use super::{Deployment, command};
+use super::Deployment;
+use super::command::{self, Command};
 use crate::effect::MARKER_START;
-use crate::event::{Event, EventKind, Untrusted};
-use crate::job::{JobKey, Task};
+use crate::event::{Event, EventKind, IssueNumber, Place, Text, Untrusted};
+use crate::job::{JobKey, Mode, Reply, Task};
 
 /// What is asked for.
 pub(super) enum Wish {
     /// A job.
     Start(Start),
-    /// That the issue's jobs stop.
-    Stop,
+    /// That the issue's jobs stop, in somebody's words.
+    Stop {
+        /// What an answer would be called by, where nothing is under way.
+        key: JobKey,
+    },
+    /// The issue was closed.
+    Close,
+    /// Something that cannot be had; whoever may give commands is told so.
+    Refuse {
+        /// What the answer is called by.
+        key: JobKey,
+        /// Why, in a sentence or two for the one who asked.
+        told: String,
+        /// Why, for the record.
+        because: String,
+    },
 }
 
 /// A job that is asked for.
@@ -26,27 +41,25 @@ pub(super) struct Start {
 /// Reads the wish out of an event, or says why there is none.
 pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, String> {
     match &event.kind {
-        EventKind::CommentCreated { issue, comment_id, body, on_pull_request, is_open, via_app } => {
-            heard_by(event, deployment, body, *via_app)?;
-            let key = JobKey::of_comment(&event.repo, *issue, *comment_id);
-            let (task, what) = match command::parse(&deployment.mention, body) {
-                Some(command::Command::Fix { .. }) if *on_pull_request => {
-                    return Err("`fix` on pull requests is not served yet".into());
-                }
-                Some(command::Command::Fix { request }) => (Task::FixIssue { issue: *issue, request }, "`fix` was asked for"),
-                // On an issue as well: whoever may ask is told where to.
-                Some(command::Command::Prove { is_about_the_build }) => {
-                    let what = if is_about_the_build { "`prove build` was asked for" } else { "`prove` was asked for" };
-                    (Task::ProvePullRequest { pull_request: *issue, is_about_the_build }, what)
-                }
-                Some(command::Command::Unknown { word }) => return Err(format!("there is no command `{word}`")),
-                None => return Err(format!("the comment holds no command to {}", deployment.mention)),
+        EventKind::Written { issue, place, text, before, on_pull_request, via_app } => {
+            heard_by(event, deployment, &text.body, *via_app)?;
+            let Some(command) = command::parse(&deployment.mention, text) else {
+                return Err(format!("the text holds no command to {}", deployment.mention));
             };
-            open(*is_open)?;
-            Ok(Wish::Start(Start { key, task, label: None, what }))
+            let is_new = |before: &Text| command::parse(&deployment.mention, before).as_ref() != Some(&command);
+            if !before.as_ref().is_none_or(is_new) {
+                return Err("the edit left the command as it was".into());
+            }
+            let key = match place {
+                Place::Description => JobKey::of_description(&event.repo, *issue),
+                Place::Comment(comment_id) => JobKey::of_comment(&event.repo, *issue, *comment_id),
+            };
+            Ok(commanded(&Asked { key, issue: *issue, on_pull_request: *on_pull_request }, command, deployment))
         }
         EventKind::IssueLabeled { issue, label, is_open } => {
-            open(*is_open)?;
+            if !is_open {
+                return Err("the issue is closed".into());
+            }
             if event.actor.is_bot {
                 return Err("a bot put the label on the issue".into());
             }
@@ -54,22 +67,81 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             let task = Task::FixIssue { issue: *issue, request: None };
             Ok(Wish::Start(Start { key, task, label: Some(label.clone()), what: "the label was put on the issue" }))
         }
-        EventKind::IssueClosed { .. } => Ok(Wish::Stop),
+        EventKind::IssueClosed { .. } => Ok(Wish::Close),
     }
 }
 
-fn open(is_open: bool) -> Result<(), String> {
-    if is_open { Ok(()) } else { Err("the issue is closed".into()) }
+/// Where and when a command was given.
+struct Asked {
+    key: JobKey,
+    issue: IssueNumber,
+    on_pull_request: bool,
+}
+
+impl Asked {
+    fn refuse(&self, told: String, because: impl Into<String>) -> Wish {
+        Wish::Refuse { key: self.key.clone(), told, because: because.into() }
+    }
+
+    fn work(&self, task: Task, what: &'static str) -> Wish {
+        Wish::Start(Start { key: self.key.clone(), task, label: None, what })
+    }
+
+    /// Work that is not done on pull requests yet.
+    fn on_issue(&self, task: Task, what: &'static str, deployment: &Deployment) -> Wish {
+        if !self.on_pull_request {
+            return self.work(task, what);
+        }
+        let (name, mention) = (task.command(), &deployment.mention);
+        let told = format!(
+            "`{name}` is not served on pull requests yet. `{mention} prove` is: it runs the proof on what this one changes."
+        );
+        self.refuse(told, format!("`{name}` on pull requests is not served yet"))
+    }
+
+    fn reply(&self, reply: Reply, what: &'static str) -> Wish {
+        Wish::Start(Start { key: self.key.clone(), task: Task::Reply { issue: self.issue, reply }, label: None, what })
+    }
+}
+
+fn commanded(asked: &Asked, command: Command, deployment: &Deployment) -> Wish {
+    let (issue, mention) = (asked.issue, &deployment.mention);
+    match command {
+        Command::Fix { request } => asked.on_issue(Task::FixIssue { issue, request }, "`fix` was asked for", deployment),
+        Command::Free { request } => {
+            let task = Task::FixIssue { issue, request: Some(request) };
+            asked.on_issue(task, "a change was asked for in free words", deployment)
+        }
+        Command::Ask { request } => {
+            asked.on_issue(Task::Answer { issue, request, mode: Mode::Ask }, "`ask` was asked for", deployment)
+        }
+        Command::Plan { request } => {
+            asked.on_issue(Task::Answer { issue, request, mode: Mode::Plan }, "`plan` was asked for", deployment)
+        }
+        // On an issue as well: whoever may ask is told where to.
+        Command::Prove { is_about_the_build } => {
+            let what = if is_about_the_build { "`prove build` was asked for" } else { "`prove` was asked for" };
+            asked.work(Task::ProvePullRequest { pull_request: issue, is_about_the_build }, what)
+        }
+        Command::Stop => Wish::Stop { key: asked.key.clone() },
+        Command::Status => asked.reply(Reply::Status, "`status` was asked for"),
+        Command::Help => asked.reply(Reply::Help { mention: mention.clone() }, "`help` was asked for"),
+        Command::Unknown { word, nearest } => {
+            let told =
+                format!("There is no command `{word}`. `{mention} {nearest}` is nearest; `{mention} help` says which there are.");
+            asked.refuse(told, format!("there is no command `{word}`"))
+        }
+    }
 }
 
 /// We never answer ourselves, nor another bot: by the App's number, by the hidden marker, by GitHub's own word.
-fn heard_by(event: &Event, deployment: &Deployment, body: &Untrusted, via_app: Option<u64>) -> Result<(), String> {
+fn heard_by(event: &Event, deployment: &Deployment, text: &Untrusted, via_app: Option<u64>) -> Result<(), String> {
     if via_app == Some(deployment.app_id) {
-        Err("this App wrote the comment itself".into())
-    } else if body.raw().contains(MARKER_START) {
-        Err("the comment carries this program's own marker".into())
+        Err("this App wrote the text itself".into())
+    } else if text.raw().contains(MARKER_START) {
+        Err("the text carries this program's own marker".into())
     } else if event.actor.is_bot {
-        Err("a bot wrote the comment".into())
+        Err("a bot wrote the text".into())
     } else {
         Ok(())
     }

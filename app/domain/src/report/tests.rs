@@ -8,6 +8,7 @@ use crate::sample::{self, changed, local_spec, proven, spec, unproven};
 use crate::walls::{Reach, Walls};
 
 mod hostile;
+mod replies;
 
 /// What GitHub takes, in characters; a marker comes on top of a body.
 const GITHUB_CHARS_MAX: usize = 65_536;
@@ -70,6 +71,7 @@ impl Tale {
             moved_to: self.moved_to.as_ref(),
             host: "github.com",
             attestation: None,
+            under_way: &[],
         }
     }
 

@@ -1,6 +1,7 @@
-//! Runs that prove what somebody else has changed: the change is fetched and not solved, and only the result is told.
+//! Runs that prove what somebody else has changed: the change is fetched and not solved, and only the result is told. And those
+//! that do nothing but tell something.
 
-use super::{Phase, Run, Step};
+use super::{Phase, Run, Step, conclude};
 use crate::effect::Effect;
 use crate::journal::{Adopted, CommitId, Conclusion};
 
@@ -17,7 +18,11 @@ impl Run {
 
     /// What is to be done before anything is solved or proven.
     pub(super) fn preparation(&self) -> Step {
-        if self.adopts && self.adopted.is_none() { Step::Adopt } else { Step::Prepare }
+        match self.adopts && self.adopted.is_none() {
+            _ if self.replies => Step::PlanPublish { conclusion: conclude::replied() },
+            true => Step::Adopt,
+            false => Step::Prepare,
+        }
     }
 
     fn is_adoption_due(&self) -> bool {
@@ -53,9 +58,12 @@ impl Run {
         }
     }
 
-    /// Whether these effects do no more than tell the end of a run that proves an adopted change: nothing is pushed or opened,
-    /// and a check run says this end of the commit that was proposed.
-    pub(super) fn is_about_adopted(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
+    /// Whether these effects do no more than they may. Of a run that proves an adopted change they tell the end: nothing is pushed
+    /// or opened, and a check run says this end of the commit that was proposed. A reply is a comment.
+    pub(super) fn is_in_bounds(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
+        if self.replies {
+            return effects.iter().all(|effect| matches!(effect, Effect::EnsureComment { .. }));
+        }
         let head = self.proposed();
         let is_telling = |effect: &Effect| match effect {
             Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => false,

@@ -47,6 +47,11 @@ pub(super) fn answered() -> Conclusion {
     Conclusion::new(Outcome::Answered, "The agent answered; no file was changed.", "Read the answer.")
 }
 
+/// The end of a run that was to say something.
+pub(super) fn replied() -> Conclusion {
+    Conclusion::new(Outcome::Answered, "What was asked for is told.", "Read the comment.")
+}
+
 fn minutes(milliseconds: u64) -> String {
     match milliseconds.div_ceil(60_000) {
         1 => "1 minute".into(),

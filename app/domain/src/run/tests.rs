@@ -9,6 +9,7 @@ use crate::sample::{self, at, conclusion, proven, unproven};
 mod adoption;
 mod attempts;
 mod deaths;
+mod replies;
 mod walk;
 
 fn claimed() -> EntryKind {

@@ -150,7 +150,7 @@ impl Line {
             "state": job.map(|(_, state)| Standing::from(*state).as_str()),
             "outcome": ended,
             "repository": job.map(|(spec, _)| spec.repo.to_string()),
-            "issue": job.and_then(|(spec, _)| spec.task.issue()).map(|issue| issue.0),
+            "issue": job.and_then(|(spec, _)| spec.task.place()).map(|issue| issue.0),
             "asked_by": job.map(|(spec, _)| &spec.requested_by.login),
             "delivery": job.map(|(spec, _)| &spec.delivery),
             "asked_at": job.map(|(spec, _)| spec.requested_at),
@@ -170,7 +170,7 @@ impl Line {
         let asked_at = listed.job.as_ref().map_or(*made_at, |(spec, _)| spec.requested_at);
         let what = match &listed.job {
             Ok((spec, state)) => {
-                let issue = spec.task.issue().map(|issue| format!("#{issue}")).unwrap_or_default();
+                let issue = spec.task.place().map(|issue| format!("#{issue}")).unwrap_or_default();
                 let stands = ended(*state).map_or(Standing::from(*state).as_str(), Outcome::as_str);
                 format!("{stands}  {}{issue}  by {}", spec.repo, spec.requested_by.login)
             }

@@ -4,7 +4,7 @@
 //! until it is needed, and what is missing is a reason and not an error.
 
 use jiff::Timestamp;
-use patchwright_domain::event::{Actor, Event, EventKind, IssueNumber, RawDelivery, RepoRef, Untrusted};
+use patchwright_domain::event::{Actor, Event, EventKind, IssueNumber, Place, RawDelivery, RepoRef, Text, Untrusted};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -16,6 +16,19 @@ struct Payload {
     issue: Option<Issue>,
     comment: Option<Comment>,
     label: Option<Label>,
+    changes: Option<Changes>,
+}
+
+/// What an edit has changed: each with what was there before.
+#[derive(Deserialize)]
+struct Changes {
+    title: Option<Before>,
+    body: Option<Before>,
+}
+
+#[derive(Deserialize)]
+struct Before {
+    from: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -42,17 +55,24 @@ struct User {
 #[derive(Deserialize)]
 struct Issue {
     number: u64,
+    user: Option<User>,
+    title: Option<String>,
+    body: Option<String>,
+    performed_via_github_app: Option<App>,
     state: Option<String>,
     pull_request: Option<serde::de::IgnoredAny>,
+    created_at: Option<String>,
     updated_at: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Comment {
     id: u64,
+    user: Option<User>,
     body: Option<String>,
     performed_via_github_app: Option<App>,
     created_at: Option<String>,
+    updated_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -77,7 +97,8 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
     let payload: Payload = serde_json::from_slice(&delivery.body).map_err(|e| format!("the payload cannot be read: {e}"))?;
     let action = payload.action.as_deref().unwrap_or_default();
     let read = match (delivery.event.as_str(), action) {
-        ("issue_comment", "created") => comment_created(&payload),
+        ("issue_comment", "created" | "edited") => comment_written(&payload),
+        ("issues", "opened" | "edited") => issue_written(&payload),
         ("issues", "labeled") => issue_labeled(&payload),
         ("issues", "closed") => issue(&payload).map(|issue| (EventKind::IssueClosed { issue: IssueNumber(issue.number) }, None)),
         (event, _) => return Err(format!("`{event}` events with the action `{}` start nothing", printable(action))),
@@ -96,18 +117,61 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(50).collect()
 }
 
-fn comment_created(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+fn comment_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
     let issue = issue(payload)?;
     let comment = payload.comment.as_ref().ok_or("the payload holds no comment")?;
-    let kind = EventKind::CommentCreated {
+    let body = comment.body.as_deref().unwrap_or_default();
+    let whole = |body: &str| Text { title: None, body: Untrusted::new(body) };
+    let before = changed(payload, comment.user.as_ref())?.map(|changes| whole(before(changes.body.as_ref(), body)));
+    let at = if before.is_some() { &comment.updated_at } else { &comment.created_at };
+    let kind = EventKind::Written {
         issue: IssueNumber(issue.number),
-        comment_id: comment.id,
-        body: Untrusted::new(comment.body.as_deref().unwrap_or_default()),
+        place: Place::Comment(comment.id),
+        text: whole(body),
+        before,
         on_pull_request: issue.pull_request.is_some(),
-        is_open: is_open(issue),
         via_app: comment.performed_via_github_app.as_ref().map(|app| app.id),
     };
-    Ok((kind, comment.created_at.as_deref()))
+    Ok((kind, at.as_deref()))
+}
+
+/// What stands in an issue itself: its title, and its text below.
+fn issue_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let issue = issue(payload)?;
+    let (title, body) = (issue.title.as_deref().unwrap_or_default(), issue.body.as_deref().unwrap_or_default());
+    let whole = |title: &str, body: &str| Text { title: Some(Untrusted::new(title)), body: Untrusted::new(body) };
+    let was = |changes: &Changes| whole(before(changes.title.as_ref(), title), before(changes.body.as_ref(), body));
+    let before = changed(payload, issue.user.as_ref())?.map(was);
+    let at = if before.is_some() { &issue.updated_at } else { &issue.created_at };
+    let kind = EventKind::Written {
+        issue: IssueNumber(issue.number),
+        place: Place::Description,
+        text: whole(title, body),
+        before,
+        on_pull_request: issue.pull_request.is_some(),
+        via_app: issue.performed_via_github_app.as_ref().map(|app| app.id),
+    };
+    Ok((kind, at.as_deref()))
+}
+
+/// What was changed, where it is an edit that is told of: without it nobody knows whether a command is new.
+///
+/// Only an author's own text is heard. Who moves an issue here, or mends a fence in what somebody else has written, may do more
+/// than its author, and has not asked for what stands there.
+fn changed<'p>(payload: &'p Payload, author: Option<&User>) -> Result<Option<&'p Changes>, String> {
+    let of = |user: Option<&User>| user.and_then(|user| user.id);
+    if of(author).is_none() || of(author) != of(payload.sender.as_ref()) {
+        return Err("the sender has not written the text".into());
+    }
+    if payload.action.as_deref() != Some("edited") {
+        return Ok(None);
+    }
+    payload.changes.as_ref().map(Some).ok_or_else(|| "the payload does not say what was edited".into())
+}
+
+/// A text before an edit, which has left alone what it does not tell of.
+fn before<'p>(change: Option<&'p Before>, now: &'p str) -> &'p str {
+    change.map_or(now, |before| before.from.as_deref().unwrap_or_default())
 }
 
 fn issue_labeled(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {

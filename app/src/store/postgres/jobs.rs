@@ -34,9 +34,9 @@ pub(super) fn small(value: i64) -> Result<u32, StoreError> {
 }
 
 pub(super) async fn open(tx: &mut PgConnection, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
-    let sql = "SELECT spec FROM job WHERE outcome IS NULL AND repo = $1 AND issue = $2 ORDER BY created_at, number";
-    let texts: Vec<String> = sqlx::query_scalar(sql).bind(number(repo)?).bind(number(issue.0)?).fetch_all(tx).await?;
-    texts.iter().map(|text| Ok(read_spec(text)?.key)).collect()
+    let sql = "SELECT key FROM job WHERE outcome IS NULL AND repo = $1 AND issue = $2 ORDER BY created_at, number";
+    let keys: Vec<String> = sqlx::query_scalar(sql).bind(number(repo)?).bind(number(issue.0)?).fetch_all(tx).await?;
+    Ok(keys.into_iter().map(JobKey::stored).collect())
 }
 
 /// What came of looking for a job.

@@ -27,10 +27,10 @@ pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Resu
 }
 
 pub(super) fn open(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
-    let sql = "SELECT spec FROM job WHERE outcome IS NULL AND repo = ?1 AND issue = ?2 ORDER BY created_at, rowid";
+    let sql = "SELECT key FROM job WHERE outcome IS NULL AND repo = ?1 AND issue = ?2 ORDER BY created_at, rowid";
     let mut statement = tx.prepare_cached(sql)?;
     let rows = statement.query_map((number(repo)?, number(issue.0)?), |row| row.get::<_, String>(0))?;
-    rows.map(|text| Ok(read_spec(&text?)?.key)).collect()
+    rows.map(|key| Ok(JobKey::stored(key?))).collect()
 }
 
 /// Takes a job. What is wrong with its rows is told in the inner result, for the taking is kept all the same: a job that

@@ -1,8 +1,9 @@
-use super::{COMMENT_BYTES_MAX, Command, parse};
-use crate::event::Untrusted;
+use super::markdown::TEXT_BYTES_MAX;
+use super::{COMMANDS, Command, parse, table};
+use crate::event::{Text, Untrusted};
 
 fn read(comment: &str) -> Option<Command> {
-    parse("@codex", &Untrusted::new(comment))
+    parse("@codex", &Text { title: None, body: Untrusted::new(comment) })
 }
 
 /// The comment asks for a fix, and for nothing beside the issue.
@@ -21,8 +22,14 @@ fn check_request(comment: &str, request: &str) {
 }
 
 #[track_caller]
-fn check_unknown(comment: &str, expected: &str) {
-    assert_eq!(read(comment), Some(Command::Unknown { word: expected.into() }), "{comment:?}");
+fn check_unknown(comment: &str, word: &str, nearest: &'static str) {
+    assert_eq!(read(comment), Some(Command::Unknown { word: word.into(), nearest }), "{comment:?}");
+}
+
+/// The comment asks for something in the writer's own words.
+#[track_caller]
+fn check_free(comment: &str, words: &str) {
+    assert_eq!(read(comment), Some(Command::Free { request: Untrusted::new(words) }), "{comment:?}");
 }
 
 /// The comment calls nobody.
@@ -69,7 +76,7 @@ fn a_proof_is_asked_for_in_one_word() {
     assert_eq!(read("@codex prove builds"), Some(Command::Prove { is_about_the_build: false }));
     check_silent("`@codex prove`");
     check_silent("> @codex prove");
-    check_unknown("@codex proves this", "proves");
+    check_unknown("@codex proves this", "proves", "prove");
 }
 
 #[test]
@@ -139,7 +146,8 @@ fn a_part_of_another_word_is_not_heard() {
 fn the_first_command_counts() {
     check_request("@codex-team and @codex fix a\n\n@codex fix b", "a");
     check("`@codex fix a`\n\n@codex fix");
-    check_unknown("@codex explain\n\n@codex fix", "explain");
+    check_unknown("@codex hlep\n\n@codex fix", "hlep", "help");
+    check("@codex thanks!\n\n@codex fix");
 }
 
 #[test]
@@ -182,15 +190,57 @@ fn words_that_only_point_to_the_issue_are_no_request() {
 }
 
 #[test]
-fn an_unknown_word_is_given_back_short_and_plain() {
-    check_unknown("@codex explain this", "explain");
-    check_unknown("@codex fixes", "fixes");
-    check_unknown("@codex fix-this", "fix-this");
-    check_unknown("@codex please fix this", "please");
-    check_unknown("@codex `fix` this", "");
-    check_unknown("@codex 🚀", "");
-    check_unknown("@codex <script>", "");
-    check_unknown(&format!("@codex {}", "é".repeat(100)), &"é".repeat(30));
+fn a_word_that_is_nearly_a_command_is_told_apart() {
+    check_unknown("@codex fxi this", "fxi", "fix");
+    check_unknown("@codex Fixx this", "Fixx", "fix");
+    check_unknown("**@codex** plam it", "plam", "plan");
+    check_unknown("@codex stauts", "stauts", "status");
+    check_free("@codex as above", "as above");
+    check_free("@codex fixes are welcome", "fixes are welcome");
+}
+
+#[test]
+fn words_of_ones_own_count_where_they_begin_a_paragraph() {
+    check_free("@codex please mend the mean", "please mend the mean");
+    check_free("@codex, could you look at `mean.sh`?", "could you look at `mean.sh`?");
+    check_free("First.\n\n**@codex** why is \\@other asked?", "why is @other asked?");
+    check_free("@other @codex make it fast", "make it fast");
+    check_free("- @codex fix-this", "fix-this");
+    check_silent("I asked @codex yesterday about that");
+    check_silent("We use @codex for this.");
+}
+
+#[test]
+fn thanks_and_greetings_ask_for_nothing() {
+    for words in ["thanks!", "thank you very much", "Nice work, thanks :)", "👍", "🚀", "...", "hi", "LGTM", "?"] {
+        check_silent(&format!("@codex {words}"));
+    }
+}
+
+#[test]
+fn what_is_asked_and_planned_is_the_rest_of_the_paragraph() {
+    let words = |text: &str| Some(Untrusted::new(text));
+    assert_eq!(read("@codex ask why it is 6?"), Some(Command::Ask { request: words("why it is 6?") }));
+    assert_eq!(read("@codex ask this"), Some(Command::Ask { request: None }));
+    assert_eq!(read("@codex plan"), Some(Command::Plan { request: None }));
+    assert_eq!(read("@codex plan the move to SQL"), Some(Command::Plan { request: words("the move to SQL") }));
+}
+
+#[test]
+fn one_word_is_enough_for_what_needs_no_more() {
+    assert_eq!(read("@codex stop"), Some(Command::Stop));
+    assert_eq!(read("First.\n\n@Codex, STOP now!"), Some(Command::Stop));
+    assert_eq!(read("@codex status?"), Some(Command::Status));
+    assert_eq!(read("@codex help"), Some(Command::Help));
+}
+
+#[test]
+fn every_command_of_the_table_is_understood() {
+    for form in COMMANDS {
+        let read = read(&format!("@codex {}", form.name));
+        assert!(read.is_some_and(|command| !matches!(command, Command::Free { .. } | Command::Unknown { .. })), "{form:?}");
+        assert!(table("@codex").contains(&format!("| `@codex {}`", form.name)));
+    }
 }
 
 #[test]
@@ -198,7 +248,7 @@ fn long_comments_are_read_up_to_a_bound() {
     let text = "Lorem ipsum *dolor* `sit` amet, [consetetur](https://example.com).\n\n".repeat(300);
     assert!(text.len() > 20_000);
     check(&format!("{text}@codex fix this"));
-    check_silent(&format!("{}\n\n@codex fix this", "ä".repeat(COMMENT_BYTES_MAX)));
+    check_silent(&format!("{}\n\n@codex fix this", "ä".repeat(TEXT_BYTES_MAX)));
     check_silent(&"@codex".repeat(4_000));
     check_silent(&"[".repeat(20_000));
     check_silent(&">".repeat(20_000));
@@ -206,7 +256,34 @@ fn long_comments_are_read_up_to_a_bound() {
 
 #[test]
 fn the_mention_is_the_operators_choice() {
-    let comment = Untrusted::new("@patch-bot fix this");
+    let comment = Text { title: None, body: Untrusted::new("@patch-bot fix this") };
     assert_eq!(parse("@Patch-Bot", &comment), Some(Command::Fix { request: None }));
     assert_eq!(parse("@patch", &comment), None);
+}
+
+#[test]
+fn who_talks_about_us_asks_for_nothing() {
+    check_silent("Why does @codex stop after two rounds?");
+    check_silent("I think the @codex help page is old.");
+    check_silent("Wow, @codex helps a lot. We asked @codex six times.");
+    check("Why does @codex stop?\n\n@codex fix this");
+    check("Look: @codex plan was good; now @codex fix this");
+}
+
+#[test]
+fn a_title_is_heard_by_itself_and_above_a_text() {
+    let read =
+        |title: &str, body: &str| parse("@codex", &Text { title: Some(Untrusted::new(title)), body: Untrusted::new(body) });
+    assert_eq!(read("@codex fix the mean", "It is 6."), Some(Command::Fix { request: Some(Untrusted::new("the mean")) }));
+    assert_eq!(read("@codex fix the mean", " \n"), None);
+    for title in ["```", "~~~ crash", "<!-- x", "Wrong"] {
+        assert_eq!(read(title, "@codex fix this"), Some(Command::Fix { request: None }), "{title}");
+    }
+}
+
+#[test]
+fn many_mentions_are_read_in_no_time_of_their_own() {
+    check_silent(&format!("x {}", "@codex ".repeat(9_000)));
+    check_silent(&format!("x {}{}", "@codex ".repeat(9_000), "\u{fffc}".repeat(50_000)));
+    check_silent(&format!("x {}{}", "@codex ".repeat(9_000), "a".repeat(50_000)));
 }

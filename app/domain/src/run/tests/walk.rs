@@ -176,6 +176,7 @@ fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
                 moved_to: None,
                 host: "github.com",
                 attestation: None,
+                under_way: &[],
             });
             vec![EntryKind::PublishPlanned { conclusion, effects, attestation: None }, failed(Outcome::Failed)]
         }
