@@ -136,7 +136,9 @@ pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision
     match wish {
         trigger::Wish::Close => asked.close(),
         trigger::Wish::Stop { key } => asked.stop(key),
-        trigger::Wish::Refuse { key, told, because } => asked.unless_forbidden(|asked| asked.refuse(key, told, &because)),
+        trigger::Wish::Refuse { key, told, because } => {
+            asked.unless_forbidden(|asked| asked.refuse(key.of_reply(&because), told, &because))
+        }
         trigger::Wish::Start(start) => asked.begin(start),
     }
 }
@@ -162,7 +164,8 @@ impl Asked<'_> {
             let login = &asked.event.actor.login;
             if asked.facts.open_jobs.is_empty() {
                 let told = "Nothing is under way here, so there is nothing to stop.".into();
-                return asked.refuse(key, told, "nothing is under way that could be stopped");
+                let because = "nothing is under way that could be stopped";
+                return asked.refuse(key.of_reply(because), told, because);
             }
             Decision::Cancel { keys: asked.facts.open_jobs.clone(), because: format!("{login} asked to stop") }
         })
@@ -178,9 +181,9 @@ impl Asked<'_> {
         follows(self)
     }
 
-    /// The answer to a command of which nothing else comes.
+    /// The answer to a command of which nothing else comes. Where it could be had at another time, the key is the command's own:
+    /// whatever tells of it once more, the answer was that it is to be asked for again.
     fn refuse(&self, key: JobKey, told: String, because: &str) -> Decision {
-        let key = key.of_reply(because);
         let task = Task::Reply { issue: self.event.kind.issue(), reply: Reply::Refused { because: told } };
         let (login, role) = (&self.event.actor.login, self.facts.role);
         self.start(key, task, format!("{because}; {login}, who has the role {role}, is told so"))

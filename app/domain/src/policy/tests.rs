@@ -323,6 +323,17 @@ fn what_is_said_leaves_its_text_to_be_mended() {
     assert_eq!(key("@codex hlep"), said[1]);
 }
 
+/// A wish may be told twice, by its own delivery and by a sweep: had it been refused meanwhile, it would be answered and then done.
+#[test]
+fn what_cannot_be_had_now_is_answered_once_and_never_done_afterwards() {
+    let other = JobKey::of_comment(&sample::repo(), ISSUE, 1);
+    for refusing in [Facts { is_open: false, ..facts() }, Facts { open_jobs: vec![other], ..facts() }] {
+        let Decision::Start { spec, .. } = decide(&comment(FIX), &deployment(), &refusing) else { panic!("nobody is told") };
+        assert!(matches!(spec.task, Task::Reply { .. }), "{spec:?}");
+        assert_eq!(spec.key, key(), "the same wish starts a job of another key later");
+    }
+}
+
 #[test]
 fn tasks_are_stored_in_these_words() {
     let task = |body| match decide(&comment(Comment { body, ..FIX }), &deployment(), &facts()) {
