@@ -35,6 +35,7 @@ use patchwright::workspace::Workspaces;
 use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Deployment;
+use patchwright_domain::policy::rates::Rates;
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -135,7 +136,12 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
     });
     let listener = server::listen(([127, 0, 0, 1], 0).into()).context("listening on loopback")?;
     let config = Config::default();
-    let deployment = Deployment { app_id: APP_ID, mention: config.github.mention.clone(), budget: config.limits.budget() };
+    let deployment = Deployment {
+        app_id: APP_ID,
+        mention: config.github.mention.clone(),
+        budget: config.limits.budget(),
+        rates: Rates::default(),
+    };
     github.send_webhooks_to(&format!("http://{}/webhooks/github", listener.local_addr()?));
     let service =
         Service::start(listener, Arc::clone(&tools), Staffing { deployment, n_workers: 1, sweep_interval: None, kept_for: None });

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchwright_domain::job::Budget;
+use patchwright_domain::policy::rates::{LOOKED_AT_MAX, Rates};
 use patchwright_domain::proof::Size;
 use patchwright_domain::turn::tools::EditForm;
 use schemars::JsonSchema;
@@ -322,6 +323,11 @@ pub struct Limits {
     /// How many jobs of one installation of the App may be worked on at the same time, by all workers; no limit where it is not
     /// set.
     pub installation_jobs: Option<NonZeroU32>,
+    /// How many jobs one user may ask for in one repository within an hour, at most 1,000; 0 for no limit. What is over it is
+    /// answered, and not done.
+    pub user_jobs_per_hour: u32,
+    /// How many jobs all users may ask for in one repository within an hour, at most 1,000; 0 for no limit.
+    pub repository_jobs_per_hour: u32,
     /// Tokens that all jobs of one repository may read and write in a UTC day; no limit where it is not set.
     pub repository_tokens_per_day: Option<u64>,
     /// US dollars that all jobs of one repository may cost in a UTC day; kept where prices are configured.
@@ -352,6 +358,8 @@ impl Default for Limits {
             claims: 3,
             repository_jobs: None,
             installation_jobs: None,
+            user_jobs_per_hour: 30,
+            repository_jobs_per_hour: 100,
             repository_tokens_per_day: None,
             repository_usd_per_day: None,
             user_tokens_per_day: None,
@@ -384,6 +392,11 @@ impl Limits {
     /// How many jobs may be worked on at the same time under these limits.
     pub fn lanes(&self) -> Lanes {
         Lanes { repository: self.repository_jobs, installation: self.installation_jobs }
+    }
+
+    /// How many jobs may be asked for within an hour under these limits.
+    pub fn rates(&self) -> Rates {
+        Rates { user: NonZeroU32::new(self.user_jobs_per_hour), repository: NonZeroU32::new(self.repository_jobs_per_hour) }
     }
 
     /// What jobs may use together in a day under these limits.
@@ -513,6 +526,13 @@ impl Config {
         self.store.check().map_err(ConfigError)?;
         if self.limits.proof_runs > PROOF_RUNS_MAX {
             return Err(ConfigError(format!("`limits.proof_runs` must be at most {PROOF_RUNS_MAX}")));
+        }
+        let rates = [
+            ("limits.user_jobs_per_hour", self.limits.user_jobs_per_hour),
+            ("limits.repository_jobs_per_hour", self.limits.repository_jobs_per_hour),
+        ];
+        if let Some((key, _)) = rates.iter().find(|(_, rate)| *rate > LOOKED_AT_MAX) {
+            return Err(ConfigError(format!("`{key}` must be at most {LOOKED_AT_MAX}, or 0 for no limit")));
         }
         mcp::check(&self.mcp).map_err(ConfigError)?;
         self.sandbox.check().map_err(ConfigError)?;

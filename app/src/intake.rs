@@ -10,6 +10,7 @@ use patchwright_domain::delay;
 use patchwright_domain::effect::{Effect, Subject};
 use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, RepoRef};
 use patchwright_domain::job::{JobId, JobKey};
+use patchwright_domain::policy::rates::PERIOD;
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -149,12 +150,14 @@ impl Intake {
         if matches!(event.kind, EventKind::IssueClosed { .. }) {
             let role = patchwright_domain::event::Role::None;
             let open_jobs = self.asked_for_before(event.at, open_jobs).await?;
-            return Ok(Facts { policy: Policy::default(), role, is_open: false, open_jobs });
+            return Ok(Facts { policy: Policy::default(), role, is_open: false, open_jobs, recent: Vec::new() });
         }
         let facts = self.forge.facts(event).await?;
         let is_stop = policy::stops(event, &self.deployment);
         let open_jobs = if is_stop { self.asked_for_before(event.at, open_jobs).await? } else { open_jobs };
-        Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs })
+        let since = self.clock.now().checked_sub(PERIOD).unwrap_or(Timestamp::MIN);
+        let recent = self.store.recent(event.repo.id, since, self.deployment.rates.looked_at()).await?;
+        Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs, recent })
     }
 
     /// The jobs that were asked for by then. Deliveries come in any order: who asks after an issue was closed has opened it

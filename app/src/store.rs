@@ -15,6 +15,7 @@ use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
+use patchwright_domain::policy::rates::Recent;
 use tokio::sync::Notify;
 
 use ledger::{Limits, Reserved, Scope, Spending};
@@ -237,6 +238,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError>;
+
+    /// A repository's jobs that were begun since then, the newest first, and at most `count`. Those that a program of before there
+    /// were any limits has begun are nobody's.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError>;
 
     /// Takes the free job that waits longest, if there is one, for `lease` from now, and journals the claim. What a program
     /// asked for lets others go first for a while ([`JobSpec::gives_way`]). A job whose lease ran out is free; one of an issue of

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use patchwright_domain::event::{IssueNumber, RepoRef};
@@ -24,6 +24,7 @@ pub use checkout::Checkout;
 pub use difference::Kept;
 use layers::{Layer, Layers};
 use relay::Relay;
+use writers::Writers;
 
 mod adopted;
 mod checkout;
@@ -41,6 +42,7 @@ mod paths;
 mod proposal;
 mod relay;
 mod scratch;
+mod writers;
 
 /// Why a workspace operation was not done, by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +76,7 @@ pub struct Workspaces {
     owner: Option<u32>,
     relay: Relay,
     layers: Arc<Layers>,
-    /// One writer at a time for each mirror.
-    locks: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+    writers: Writers,
 }
 
 /// A tree of files that lives as long as this value. Its `.git` knows the commit that the files are of and borrows the
@@ -218,16 +219,11 @@ impl Workspaces {
         private_folder::sweep(&folder.join("layers"));
         let relay = Relay::start().await.map_err(|e| unavailable("starting the git relay on loopback", &e))?;
         let layers = Arc::new(Layers::at(folder.join("layers")));
-        Ok(Self { folder, owner, relay, layers, locks: Mutex::default() })
+        Ok(Self { folder, owner, relay, layers, writers: Writers::default() })
     }
 
     fn mirror(&self, repo: &RepoRef) -> PathBuf {
         self.folder.join("mirrors").join(format!("{}.git", repo.id))
-    }
-
-    fn lock(&self, mirror: &Path) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.entry(mirror.to_owned()).or_default().clone()
     }
 
     /// Brings the mirror's default branch up to date and says where it points.
@@ -236,10 +232,8 @@ impl Workspaces {
     /// [`WorkspaceError::Rejected`] where the remote refuses, [`WorkspaceError::Unavailable`] where it cannot be reached.
     pub async fn fetch(&self, repo: &RepoRef, access: CloneAccess) -> Result<CommitId, WorkspaceError> {
         let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
-        let lock = self.lock(&mirror);
-        let _writer = lock.lock().await;
         let remote = self.relay.admit(access);
-        blocking(move || mirror::fetch(&mirror, &remote, &branch)).await
+        self.writers.write(mirror, move |mirror| mirror::fetch(mirror, &remote, &branch)).await
     }
 
     /// Whether a commit is in the mirror, where there is one.
@@ -257,9 +251,7 @@ impl Workspaces {
     /// [`WorkspaceError::Rejected`] where the checkout has no such commits, [`WorkspaceError::Unavailable`].
     pub async fn adopt(&self, repo: &RepoRef, checkout: PathBuf, base: &str, head: &str) -> Result<Adopted, WorkspaceError> {
         let (mirror, base, head) = (self.mirror(repo), base.to_owned(), head.to_owned());
-        let lock = self.lock(&mirror);
-        let _writer = lock.lock().await;
-        blocking(move || adopted::adopt(&mirror, &checkout, &base, &head)).await
+        self.writers.write(mirror, move |mirror| adopted::adopt(mirror, &checkout, &base, &head)).await
     }
 
     /// Fetches what a pull request changes, from the repository that it is in and never from a fork, and says how it differs
@@ -270,10 +262,8 @@ impl Workspaces {
     /// refuses, [`WorkspaceError::Unavailable`].
     pub async fn pull(&self, repo: &RepoRef, access: CloneAccess, number: IssueNumber) -> Result<Pull, WorkspaceError> {
         let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
-        let lock = self.lock(&mirror);
-        let _writer = lock.lock().await;
         let remote = self.relay.admit(access);
-        blocking(move || adopted::pull(&mirror, &remote, &branch, number.0)).await
+        self.writers.write(mirror, move |mirror| adopted::pull(mirror, &remote, &branch, number.0)).await
     }
 
     /// What stands in the difference of two commits, whose files are `changes`, against its proof or its being published; of
@@ -367,9 +357,7 @@ impl Workspaces {
         composition: Composition,
     ) -> Result<CommitId, WorkspaceError> {
         let (mirror, head, base) = (self.mirror(repo), head.clone(), base.clone());
-        let lock = self.lock(&mirror);
-        let _writer = lock.lock().await;
-        blocking(move || compose::compose(&mirror, &head, &base, &composition)).await
+        self.writers.write(mirror, move |mirror| compose::compose(mirror, &head, &base, &composition)).await
     }
 
     /// Writes a scratch tree of a commit.
@@ -445,9 +433,7 @@ impl Workspaces {
     /// [`WorkspaceError::Unavailable`] for a pack that does not hold it.
     pub async fn unpack(&self, repo: &RepoRef, commit: &CommitId, pack: Vec<u8>) -> Result<(), WorkspaceError> {
         let (mirror, commit) = (self.mirror(repo), commit.clone());
-        let lock = self.lock(&mirror);
-        let _writer = lock.lock().await;
-        blocking(move || mirror::unpack(&mirror, &commit, &pack)).await
+        self.writers.write(mirror, move |mirror| mirror::unpack(mirror, &commit, &pack)).await
     }
 
     /// Makes the branch point to the commit on the remote side; finds it done where it does. A branch that points

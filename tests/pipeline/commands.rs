@@ -1,9 +1,11 @@
 //! What somebody may write to us beside `fix` and `prove`, and where.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use patchwright::model::scripted::Step;
 use patchwright_domain::journal::Outcome;
+use patchwright_domain::policy::rates::Rates;
 use tokio::time::timeout;
 
 use crate::support::pipeline::{File, ISSUE, MAINTAINER, READER, Setup, World};
@@ -282,6 +284,27 @@ async fn whoever_may_push_is_told_why_nothing_comes_of_a_command() {
 
             <sub>For `mona`. Job JOB.</sub>
             ");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn who_asks_for_too_much_is_told_so_and_few_answers_are_given_in_one_place() {
+    let rates = Rates { user: NonZeroU32::new(1), repository: None };
+    Setup { rates, ..Setup::default() }
+        .play(async |world| {
+            assert_eq!(world.fix_this().await, Outcome::Proven);
+            let n_said = said(world).await.len();
+            world.comment(MAINTAINER, "@codex fix the other thing");
+            world.work().await;
+            let told = said(world).await.pop().expect("it is told");
+            let too_many = "1 jobs were asked for by one user within an hour, and this server starts no more. Ask again later.";
+            assert!(told.contains(too_many), "{told}");
+            for _ in 0..20 {
+                world.comment(MAINTAINER, "@codex help");
+                world.work().await;
+            }
+            assert_eq!(said(world).await.len(), n_said + 10, "answers have no bound");
         })
         .await;
 }

@@ -20,6 +20,7 @@ use patchwright::workspace::Workspaces;
 use patchwright_domain::event::{DeliveryId, RawDelivery};
 use patchwright_domain::job::Budget;
 use patchwright_domain::policy::Deployment;
+use patchwright_domain::policy::rates::Rates;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -112,7 +113,7 @@ impl Process {
             tokens: 1_000_000,
             cost_microusd: 1_000_000,
         };
-        let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget };
+        let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget, rates: Rates::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
         let mut process = Self {
             number,

@@ -15,6 +15,7 @@ use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use patchwright_domain::policy::Decision;
+use patchwright_domain::policy::rates::Recent;
 
 use super::books::Holder;
 use super::guards::Guard;
@@ -146,6 +147,11 @@ impl Store for WorldStore {
             at_once(state.store.open_jobs(repo, issue))
         };
         self.ask(Kind::Store, || format!("look for jobs of #{issue}"), open).await
+    }
+
+    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
+        let look = move |state: &mut State| at_once(state.store.recent(repo, since, count));
+        self.ask(Kind::Store, || "look at what was begun lately".into(), look).await
     }
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {

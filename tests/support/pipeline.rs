@@ -33,6 +33,7 @@ use patchwright::workspace::Workspaces;
 use patchwright_domain::event::DeliveryId;
 use patchwright_domain::job::{Budget, JobSpec, Task};
 use patchwright_domain::journal::{Entry, Outcome};
+use patchwright_domain::policy::rates::Rates;
 use patchwright_domain::policy::{Decision, Deployment};
 use patchwright_domain::run::Run;
 use secrecy::SecretString;
@@ -103,6 +104,8 @@ pub(crate) struct Setup {
     /// Where the model is, if not where the scripted one listens.
     pub(crate) model_url: Option<String>,
     pub(crate) budget: Budget,
+    /// How much may be asked for within an hour.
+    pub(crate) rates: Rates,
     /// What jobs may use together in a day.
     pub(crate) limits_of_day: Limits,
     pub(crate) launcher: PathBuf,
@@ -135,6 +138,7 @@ impl Default for Setup {
             issue: ("The mean of a list is wrong", "`mean.sh 2 4 6` prints 6, and I expected 4."),
             script: Script::of(mends()),
             model_url: None,
+            rates: Rates::default(),
             budget: Budget {
                 wall_clock_ms: 600_000,
                 attempts: 1,
@@ -321,7 +325,7 @@ impl World {
         let (store, forge) = (tools.store.clone(), tools.forge.clone());
         let server = Server { store, forge, clock: tools.clock.clone(), attestation_key };
         let serving = tokio::spawn(server::serve(listener, server, stop.clone()));
-        let deployment = Deployment { app_id: APP_ID, mention: "@codex".into(), budget: setup.budget };
+        let deployment = Deployment { app_id: APP_ID, mention: "@codex".into(), budget: setup.budget, rates: setup.rates };
         let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
         let intake = Intake::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone(), deployment);
         github.send_webhooks_to(&format!("{url}/webhooks/github"));

@@ -13,6 +13,7 @@ use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use patchwright_domain::policy::Decision;
+use patchwright_domain::policy::rates::Recent;
 
 /// It says that every delivery is stored, and does nothing else.
 #[derive(Default)]
@@ -51,6 +52,10 @@ impl Store for Forgetful {
     }
 
     async fn open_jobs(&self, _: u64, _: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
+        nothing()
+    }
+
+    async fn recent(&self, _: u64, _: Timestamp, _: u32) -> Result<Vec<Recent>, StoreError> {
         nothing()
     }
 

@@ -6,8 +6,10 @@ use crate::demands::Demands;
 use crate::ecosystem::Commands;
 use crate::event::{Event, Role};
 use crate::job::{Budget, JobId, JobKey, JobSpec, Reply, Task};
+use crate::policy::rates::{ANSWERS_MAX, Rates, Recent};
 
 pub mod command;
+pub mod rates;
 mod trigger;
 
 /// What a repository wants, from `.github/patchwright.yml` on its default branch.
@@ -51,6 +53,8 @@ pub struct Deployment {
     pub mention: String,
     /// The limits of each job.
     pub budget: Budget,
+    /// The limits of what is asked for.
+    pub rates: Rates,
 }
 
 /// What was fetched before deciding.
@@ -64,6 +68,8 @@ pub struct Facts {
     pub is_open: bool,
     /// Jobs of the same issue that are not completed.
     pub open_jobs: Vec<JobKey>,
+    /// The repository's jobs of the last hour, the newest first, as many as the limits need.
+    pub recent: Vec<Recent>,
 }
 
 /// What follows from an event.
@@ -184,9 +190,18 @@ impl Asked<'_> {
     /// The answer to a command of which nothing else comes. Where it could be had at another time, the key is the command's own:
     /// whatever tells of it once more, the answer was that it is to be asked for again.
     fn refuse(&self, key: JobKey, told: String, because: &str) -> Decision {
-        let task = Task::Reply { issue: self.event.kind.issue(), reply: Reply::Refused { because: told } };
+        let reply = Reply::Refused { because: told };
         let (login, role) = (&self.event.actor.login, self.facts.role);
-        self.start(key, task, format!("{because}; {login}, who has the role {role}, is told so"))
+        self.reply(key, reply, format!("{because}; {login}, who has the role {role}, is told so"))
+    }
+
+    /// An answer without work, of which there are few in one place: who goes on asking, or lets another program ask, hears nothing.
+    fn reply(&self, key: JobKey, reply: Reply, because: String) -> Decision {
+        let issue = self.event.kind.issue();
+        if rates::is_answered_enough(&self.facts.recent, issue) {
+            return Decision::ignore(format!("{ANSWERS_MAX} answers were given on #{issue} within an hour, and no more are"));
+        }
+        self.start(key, Task::Reply { issue, reply }, because)
     }
 
     fn begin(&self, start: trigger::Start) -> Decision {
@@ -201,15 +216,15 @@ impl Asked<'_> {
             if open_jobs.contains(&key) {
                 return Decision::ignore("the same request has already started a job");
             }
-            if matches!(task, Task::Reply { .. }) {
-                return asked.start(key.of_reply(what), task, wanted);
+            if let Task::Reply { reply, .. } = task {
+                return asked.reply(key.of_reply(what), reply, wanted);
             }
             if !is_open {
                 let because = "the issue is closed";
                 let told = "This is closed. Open it again, then ask again.".into();
                 return if put.is_some() { Decision::ignore(because) } else { asked.refuse(key, told, because) };
             }
-            let Some(open) = open_jobs.first() else { return asked.start(key, task, wanted) };
+            let Some(open) = open_jobs.first() else { return asked.work(key, task, put.is_some(), wanted) };
             let because = format!("a job of issue #{} is still open; one at a time", asked.event.kind.issue());
             if put.is_some() {
                 return Decision::ignore(because);
@@ -221,6 +236,15 @@ impl Asked<'_> {
             );
             asked.refuse(key, told, &because)
         })
+    }
+
+    /// A job, unless as many were asked for as may be.
+    fn work(&self, key: JobKey, task: Task, by_label: bool, because: String) -> Decision {
+        match self.deployment.rates.reached(&self.facts.recent, &self.event.actor) {
+            None => self.start(key, task, because),
+            Some(reached) if by_label => Decision::ignore(reached),
+            Some(reached) => self.refuse(key, format!("{reached}. Ask again later."), &reached),
+        }
     }
 
     fn start(&self, key: JobKey, task: Task, because: String) -> Decision {

@@ -23,6 +23,7 @@ use patchwright::worker::Tools;
 use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Deployment;
+use patchwright_domain::policy::rates::Rates;
 use secrecy::SecretString;
 
 use super::{ConfigArguments, Failure, assemble, interruption, signing, store, story, terminal};
@@ -162,7 +163,7 @@ impl Stage {
 fn start(stage: &Stage, tools: Arc<Tools>) -> anyhow::Result<(Service, SocketAddr)> {
     let listener = server::listen(([127, 0, 0, 1], 0).into()).context("listening on loopback")?;
     let mention = Config::default().github.mention;
-    let deployment = Deployment { app_id: APP_ID, mention, budget: Config::default().limits.budget() };
+    let deployment = Deployment { app_id: APP_ID, mention, budget: Config::default().limits.budget(), rates: Rates::default() };
     let address = listener.local_addr()?;
     let service = Service::start(listener, tools, Staffing { deployment, n_workers: 1, sweep_interval: None, kept_for: None });
     stage.github.send_webhooks_to(&format!("http://{address}/webhooks/github"));

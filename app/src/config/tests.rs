@@ -68,6 +68,8 @@ fn a_value_of_the_wrong_kind_is_named() {
     assert!(load("[github]\nmention = \"codex\"\n", &[]).unwrap_err().contains("github.mention"));
     let error = load("[limits]\nuser_tokens_per_day = 0\n", &[]).unwrap_err();
     assert_eq!(error, "`limits.user_tokens_per_day` must be at least 1");
+    let error = load("[limits]\nrepository_jobs_per_hour = 1001\n", &[]).unwrap_err();
+    assert_eq!(error, "`limits.repository_jobs_per_hour` must be at most 1000, or 0 for no limit");
     for dollars in ["0.0", "-1.0", "nan"] {
         let error = load(&format!("[limits]\nusd_per_day = {dollars}\n"), &[]).unwrap_err();
         assert_eq!(error, "`limits.usd_per_day` must be above 0");

@@ -11,6 +11,7 @@ use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
+use patchwright_domain::policy::rates::Recent;
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
@@ -215,6 +216,12 @@ impl Store for MemoryStore {
         let tables = self.tables();
         let of_issue = |job: &&Job| job.outcome.is_none() && job.spec.repo.id == repo && job.spec.task.issue() == Some(issue);
         Ok(tables.jobs.iter().filter(of_issue).map(|job| job.spec.key.clone()).collect())
+    }
+
+    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
+        let tables = self.tables();
+        let recent = tables.jobs.iter().rev().filter(|job| job.spec.repo.id == repo && job.created_at >= since);
+        Ok(recent.take(count as usize).map(|job| Recent::of(&job.spec.task, &job.spec.requested_by)).collect())
     }
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {

@@ -17,6 +17,7 @@ use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use patchwright_domain::policy::Decision;
+use patchwright_domain::policy::rates::Recent;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::timeout;
@@ -303,6 +304,10 @@ impl Store for PostgresStore {
 
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
         self.ask(move |tx| Box::pin(jobs::open(tx, repo, issue))).await
+    }
+
+    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
+        self.ask(move |tx| Box::pin(jobs::recent(tx, repo, since, count))).await
     }
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {

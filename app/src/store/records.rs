@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Digest, Outcome};
 use patchwright_domain::policy::Decision;
+use patchwright_domain::policy::rates::Recent;
 
 use super::{Decided, JobState, StoreError};
 
@@ -70,6 +72,16 @@ pub(super) fn read_state(outcome: Option<&str>, is_leased: bool) -> Result<JobSt
         None if is_leased => Ok(JobState::Running),
         None => Ok(JobState::Ready),
     }
+}
+
+/// GitHub's number of whoever asked, for counting. One that GitHub does not give counts like all such.
+pub(super) fn requested_by(spec: &JobSpec) -> i64 {
+    i64::try_from(spec.requested_by.id).unwrap_or(i64::MAX)
+}
+
+pub(super) fn read_recent((requested_by, place, is_reply): (i64, Option<i64>, bool)) -> Recent {
+    let positive = |number| u64::try_from(number).unwrap_or(0);
+    Recent { requested_by: positive(requested_by), place: place.map(|place| IssueNumber(positive(place))), is_reply }
 }
 
 pub(super) fn read_digest(text: &str) -> Result<Digest, StoreError> {

@@ -15,6 +15,7 @@ use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
 use patchwright_domain::policy::Decision;
+use patchwright_domain::policy::rates::Recent;
 use rusqlite::{Connection, OpenFlags, Savepoint, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,7 +48,7 @@ const BATCH_LENGTH_MAX: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, oldest first; the file's `user_version` says how many are applied.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_ledger.sql"),
     include_str!("../../migrations/0003_flaky_tests.sql"),
@@ -56,6 +57,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../../migrations/0006_retention.sql"),
     include_str!("../../migrations/0007_at_work.sql"),
     include_str!("../../migrations/0008_given_up.sql"),
+    include_str!("../../migrations/0009_rates.sql"),
 ];
 
 type Piece = Box<dyn FnOnce(&mut rusqlite::Transaction<'_>) -> Answer + Send>;
@@ -296,6 +298,10 @@ impl Store for SqliteStore {
 
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError> {
         self.run(move |tx| jobs::open(tx, repo, issue)).await
+    }
+
+    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
+        self.run(move |tx| jobs::recent(tx, repo, since, count)).await
     }
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {

@@ -7,6 +7,7 @@ use patchwright::forge::{Forge as _, Unauthentic};
 use patchwright::rehearsal::hook::signature;
 use patchwright_domain::event::{DeliveryId, Event, EventKind, Place, RawDelivery, Role, Text};
 use patchwright_domain::job::Budget;
+use patchwright_domain::policy::rates::Rates;
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use serde_json::{Value, json};
 
@@ -112,8 +113,8 @@ async fn githubs_own_examples_start_nothing() {
     flate2::read::GzDecoder::new(zipped).read_to_string(&mut text).expect("the fixture is gzip");
     let groups: Value = serde_json::from_str(&text).expect("the fixture is JSON");
     let budget = Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 };
-    let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget };
-    let facts = Facts { policy: Policy::default(), role: Role::Admin, is_open: true, open_jobs: Vec::new() };
+    let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget, rates: Rates::default() };
+    let facts = Facts { policy: Policy::default(), role: Role::Admin, is_open: true, open_jobs: Vec::new(), recent: Vec::new() };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {
         let event = group["name"].as_str().expect("an event has a name");

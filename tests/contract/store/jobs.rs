@@ -2,8 +2,10 @@
 
 use patchwright::store::{FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState};
 use patchwright_domain::event::IssueNumber;
+use patchwright_domain::job::{Reply, Task};
 use patchwright_domain::journal::{Digest, Outcome};
 use patchwright_domain::policy::Decision;
+use patchwright_domain::policy::rates::Recent;
 
 use super::{
     REPO, Shared, assert_chained, assert_lost, assert_unknown, at, begin, begin_of, claim, claimed, completed, contract,
@@ -20,6 +22,7 @@ contract! {
     a_completed_job_is_over
     cancelling_a_completed_job_changes_nothing
     open_jobs_are_those_of_the_issue
+    jobs_of_late_are_counted_by_repository
     the_journal_is_chained
     an_artifact_comes_back_whole
     flaky_tests_are_remembered_for_a_while
@@ -112,6 +115,33 @@ async fn open_jobs_are_those_of_the_issue(store: Shared) {
     assert_eq!(open().await, keys[1..]);
     assert_eq!(store.open_jobs(REPO, IssueNumber(4)).await.expect("the store answers"), []);
     assert_eq!(store.open_jobs(REPO + 1, ISSUE).await.expect("the store answers"), []);
+}
+
+async fn jobs_of_late_are_counted_by_repository(store: Shared) {
+    begin_of(&store, ISSUE, 1, 10).await;
+    begin_of(&store, ISSUE, 2, 20).await;
+    let mut reply = spec_of(ISSUE, 3);
+    reply.task = Task::Reply { issue: ISSUE, reply: Reply::Status };
+    reply.requested_by.id = u64::MAX;
+    store.receive(&delivery("asks", 30)).await.expect("the store takes it");
+    let start = Decision::Start { spec: Box::new(reply.clone()), because: "somebody asks".into() };
+    store.decide(&id("asks"), &start, at(30)).await.expect("the store takes it");
+    let recent = async |repo, since, count| store.recent(repo, at(since), count).await.expect("the store answers");
+    let asked = spec_of(ISSUE, 1);
+    let job = Recent::of(&asked.task, &asked.requested_by);
+    assert_eq!(job, Recent { requested_by: asked.requested_by.id, place: Some(ISSUE), is_reply: false });
+    let all = recent(REPO, 10, 10).await;
+    assert_eq!(
+        all.iter().map(|job| (job.place, job.is_reply)).collect::<Vec<_>>(),
+        [(Some(ISSUE), true), (Some(ISSUE), false), (Some(ISSUE), false)]
+    );
+    assert_eq!(all[1..], [job, job]);
+    assert_eq!(recent(REPO, 20, 10).await, all[..2]);
+    assert_eq!(recent(REPO, 0, 1).await, all[..1]);
+    assert_eq!(recent(REPO + 1, 0, 10).await, []);
+    let claim = claimed(&store, "one", 31).await;
+    store.append(&claim.lease, 1, completed(), at(32)).await.expect("the lease holds");
+    assert_eq!(recent(REPO, 10, 10).await, all, "what is over was asked for all the same");
 }
 
 async fn the_journal_is_chained(store: Shared) {

@@ -1,6 +1,6 @@
 //! Fetching, from a path and from the rehearsed GitHub over git's own protocol.
 
-use git2::Oid;
+use git2::{Oid, Repository};
 use patchwright::forge::CloneAccess;
 use patchwright::workspace::{WorkspaceError, Workspaces};
 use patchwright_domain::event::RepoRef;
@@ -201,4 +201,24 @@ async fn many_fetches_at_once_do_not_harm_each_other() {
         tasks.spawn(async move { desk.workspaces.fetch(&desk.repo, local(&desk.folder)).await.expect("the branch is there") });
     }
     assert!(tasks.join_all().await.iter().all(|head| *head == desk.base));
+}
+
+/// A process that is killed while git holds its locks leaves them; nobody would ever fetch again.
+#[tokio::test]
+async fn what_a_killed_process_has_left_locked_or_half_made_is_no_hindrance() {
+    let desk = Desk::with(&[("a.txt", b"a\n", PLAIN)]).await;
+    let mirror = desk.folder.path().join("workspaces/mirrors").join(format!("{}.git", desk.repo.id));
+    for lock in ["config.lock", "HEAD.lock", "packed-refs.lock", "FETCH_HEAD.lock", "refs/patchwright/base.lock"] {
+        std::fs::write(mirror.join(lock), "").expect("the mirror is there");
+    }
+    let bare = Repository::open(desk.folder.path().join("bare.git")).expect("it is there");
+    let tree = tree_of(&bare, &[("a.txt", b"b\n", PLAIN)]);
+    let moved = commit(&bare, "refs/heads/main", tree);
+    let fetched = desk.workspaces.fetch(&desk.repo, local(&desk.folder)).await.expect("what is left locked is nobody's");
+    assert_eq!(fetched, moved);
+    std::fs::remove_file(mirror.join("HEAD")).expect("a mirror has one");
+    std::fs::write(mirror.join("config.lock"), "").expect("the mirror is there");
+    let fetched = desk.workspaces.fetch(&desk.repo, local(&desk.folder)).await.expect("a half-made mirror is made anew");
+    assert_eq!(fetched, moved);
+    desk.workspaces.scratch(&desk.repo, &fetched).await.expect("all is in the mirror");
 }

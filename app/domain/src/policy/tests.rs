@@ -1,16 +1,17 @@
 use super::{Decision, Deployment, Facts, Policy, decide, glance};
 use crate::event::{Actor, Event, EventKind, IssueNumber, Place, Role, Text, Untrusted};
 use crate::job::{JobKey, Mode, Reply, Task};
+use crate::policy::rates::{Rates, Recent};
 use crate::sample;
 
 const ISSUE: IssueNumber = IssueNumber(12);
 
 fn deployment() -> Deployment {
-    Deployment { app_id: 4711, mention: "@codex".into(), budget: sample::BUDGET }
+    Deployment { app_id: 4711, mention: "@codex".into(), budget: sample::BUDGET, rates: Rates::default() }
 }
 
 fn facts() -> Facts {
-    Facts { policy: Policy::default(), role: Role::Write, is_open: true, open_jobs: Vec::new() }
+    Facts { policy: Policy::default(), role: Role::Write, is_open: true, open_jobs: Vec::new(), recent: Vec::new() }
 }
 
 fn event(kind: EventKind) -> Event {
@@ -332,6 +333,53 @@ fn what_cannot_be_had_now_is_answered_once_and_never_done_afterwards() {
         assert!(matches!(spec.task, Task::Reply { .. }), "{spec:?}");
         assert_eq!(spec.key, key(), "the same wish starts a job of another key later");
     }
+}
+
+fn asked(requested_by: u64, place: IssueNumber, is_reply: bool) -> Recent {
+    Recent { requested_by, place: Some(place), is_reply }
+}
+
+#[test]
+fn who_asks_for_too_much_is_told_so_and_nothing_is_done() {
+    let limit = std::num::NonZeroU32::new;
+    let of_user = Deployment { rates: Rates { user: limit(2), repository: None }, ..deployment() };
+    let of_repository = Deployment { rates: Rates { user: None, repository: limit(2) }, ..deployment() };
+    let me = sample::octocat().id;
+    let check = |recent: &[Recent], deployment: &Deployment, reached: Option<&str>| {
+        let facts = Facts { recent: recent.to_vec(), ..facts() };
+        let Decision::Start { spec, .. } = decide(&comment(FIX), deployment, &facts) else { panic!("nobody is told") };
+        let told = match spec.task {
+            Task::Reply { reply: Reply::Refused { because }, .. } => Some(because),
+            _ => None,
+        };
+        assert_eq!(told.as_deref(), reached);
+        assert_eq!(spec.key, key());
+        let by_label = decide(&labeled("codex"), deployment, &facts);
+        assert_eq!(matches!(by_label, Decision::Ignore { .. }), reached.is_some(), "{by_label:?}");
+    };
+    let elsewhere = IssueNumber(1);
+    let mine = asked(me, elsewhere, false);
+    let (others, reply) = (Recent { requested_by: me + 1, ..mine }, Recent { is_reply: true, ..mine });
+    let too_many = "2 jobs were asked for by one user within an hour, and this server starts no more. Ask again later.";
+    check(&[mine, mine], &of_user, Some(too_many));
+    check(&[mine, others, others, reply, reply], &of_user, None);
+    let too_many = "2 jobs were asked for in this repository within an hour, and this server starts no more. Ask again later.";
+    check(&[mine, others], &of_repository, Some(too_many));
+    check(&[others, reply, reply], &of_repository, None);
+    check(&[mine; 500], &deployment(), None);
+}
+
+#[test]
+fn few_answers_are_given_in_one_place_whoever_asks() {
+    let facts = |recent: Recent, n| Facts { recent: vec![recent; n], ..facts() };
+    let answer = asked(9, ISSUE, true);
+    for body in ["@codex help", "@codex status", "@codex fxi", "@codex stop"] {
+        let asks = comment(Comment { body, ..FIX });
+        check_ignored(&asks, &facts(answer, 10), "10 answers were given on #12 within an hour, and no more are");
+        check_starts(&asks, &facts(answer, 9));
+        check_starts(&asks, &facts(asked(9, IssueNumber(1), true), 10));
+    }
+    check_starts(&comment(FIX), &facts(answer, 10));
 }
 
 #[test]

@@ -9,23 +9,40 @@ use jiff::Timestamp;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Entry, EntryKind, Outcome};
+use patchwright_domain::policy::rates::Recent;
 use sqlx::PgConnection;
 
 use super::super::chain::{self, End, Row};
 use super::super::listing::Beside;
-use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_spec, read_state};
+use super::super::records::{
+    at_work_beside, beside, later, length, milliseconds, number, read_recent, read_spec, read_state, requested_by,
+};
 use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
 /// Adds a job and says whether it is new.
 pub(super) async fn insert(tx: &mut PgConnection, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO job (id, key, repo, installation, issue, spec, created_at, run_after, gives_way) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO job (id, key, repo, installation, issue, place, requested_by, spec, created_at, run_after, gives_way) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) ON CONFLICT DO NOTHING";
     let text = serde_json::to_string(spec).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let issue = spec.task.issue().map(|issue| number(issue.0)).transpose()?;
+    let place = spec.task.place().map(|place| number(place.0)).transpose()?;
     let row = sqlx::query(sql).bind(spec.id().as_str().to_owned()).bind(spec.key.as_str()).bind(number(spec.repo.id)?);
-    let row = row.bind(number(spec.repo.installation)?).bind(issue).bind(text).bind(milliseconds(now));
+    let row = row
+        .bind(number(spec.repo.installation)?)
+        .bind(issue)
+        .bind(place)
+        .bind(requested_by(spec))
+        .bind(text)
+        .bind(milliseconds(now));
     let inserted = row.bind(length(spec.gives_way())).execute(tx).await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+pub(super) async fn recent(tx: &mut PgConnection, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
+    let sql = "SELECT requested_by, place, issue IS NULL AND place IS NOT NULL FROM job \
+               WHERE repo = $1 AND created_at >= $2 ORDER BY created_at DESC, number DESC LIMIT $3";
+    let rows = sqlx::query_as::<_, (i64, Option<i64>, bool)>(sql).bind(number(repo)?).bind(milliseconds(since));
+    Ok(rows.bind(i64::from(count)).fetch_all(tx).await?.into_iter().map(read_recent).collect())
 }
 
 /// A number that this program keeps in 32 bits.

@@ -70,6 +70,7 @@ impl Default for Schema {
             migrations: vec![
                 expands(1, "first", include_str!("../../../migrations/postgres/0001_first.sql")),
                 expands(2, "given up", include_str!("../../../migrations/postgres/0002_given_up.sql")),
+                expands(3, "rates", include_str!("../../../migrations/postgres/0003_rates.sql")),
             ],
         }
     }

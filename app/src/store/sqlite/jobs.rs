@@ -7,22 +7,27 @@ use jiff::Timestamp;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Entry, EntryKind, Outcome};
+use patchwright_domain::policy::rates::Recent;
 use rusqlite::Savepoint;
 
 use super::super::chain::{self, End, Row};
-use super::super::records::{at_work_beside, beside, later, length, milliseconds, number, read_spec, read_state};
+use super::super::records::{
+    at_work_beside, beside, later, length, milliseconds, number, read_recent, read_spec, read_state, requested_by,
+};
 use super::{Claim, JobState, Lanes, Lease, StoreError, optional};
 
 /// Adds a job and says whether it is new.
 pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO job (id, key, repo, installation, issue, spec, created_at, run_after, gives_way) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8) \
+    let sql = "INSERT INTO job (id, key, repo, installation, issue, place, requested_by, spec, created_at, run_after, gives_way) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10) \
                ON CONFLICT DO NOTHING";
     let text = serde_json::to_string(spec).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let (repo, installation) = (number(spec.repo.id)?, number(spec.repo.installation)?);
     let issue = spec.task.issue().map(|issue| number(issue.0)).transpose()?;
-    let id = spec.id();
-    let row = (id.as_str(), spec.key.as_str(), repo, installation, issue, text, milliseconds(now), length(spec.gives_way()));
+    let place = spec.task.place().map(|place| number(place.0)).transpose()?;
+    let (id, requested_by) = (spec.id(), requested_by(spec));
+    let (created_at, gives_way) = (milliseconds(now), length(spec.gives_way()));
+    let row = (id.as_str(), spec.key.as_str(), repo, installation, issue, place, requested_by, text, created_at, gives_way);
     Ok(tx.prepare_cached(sql)?.execute(row)? == 1)
 }
 
@@ -31,6 +36,16 @@ pub(super) fn open(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> Result<
     let mut statement = tx.prepare_cached(sql)?;
     let rows = statement.query_map((number(repo)?, number(issue.0)?), |row| row.get::<_, String>(0))?;
     rows.map(|key| Ok(JobKey::stored(key?))).collect()
+}
+
+pub(super) fn recent(tx: &Savepoint<'_>, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
+    let sql = "SELECT requested_by, place, issue IS NULL AND place IS NOT NULL FROM job \
+               WHERE repo = ?1 AND created_at >= ?2 ORDER BY created_at DESC, rowid DESC LIMIT ?3";
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_map((number(repo)?, milliseconds(since), count), |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, bool>(2)?))
+    })?;
+    rows.map(|row| row.map(read_recent).map_err(StoreError::from)).collect()
 }
 
 /// Takes a job. What is wrong with its rows is told in the inner result, for the taking is kept all the same: a job that

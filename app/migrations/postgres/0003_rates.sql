@@ -1,0 +1,5 @@
+-- What a repository's users have asked for within the hour is counted at every request. A reply has a place, and no issue. Older
+-- programs go on beside it: what they begin is nobody's.
+ALTER TABLE job ADD COLUMN place BIGINT;
+ALTER TABLE job ADD COLUMN requested_by BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX job_of_repository ON job (repo, created_at);
