@@ -10,6 +10,7 @@ use patchwright_domain::delay;
 use patchwright_domain::effect::{Effect, Subject};
 use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, RepoRef};
 use patchwright_domain::job::{JobId, JobKey};
+use patchwright_domain::journal::EntryKind;
 use patchwright_domain::policy::rates::PERIOD;
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use tokio_util::sync::CancellationToken;
@@ -150,14 +151,52 @@ impl Intake {
         if matches!(event.kind, EventKind::IssueClosed { .. }) {
             let role = patchwright_domain::event::Role::None;
             let open_jobs = self.asked_for_before(event.at, open_jobs).await?;
-            return Ok(Facts { policy: Policy::default(), role, is_open: false, open_jobs, recent: Vec::new() });
+            return Ok(Facts {
+                policy: Policy::default(),
+                role,
+                is_open: false,
+                open_jobs,
+                was_answered: false,
+                recent: Vec::new(),
+            });
         }
         let facts = self.forge.facts(event).await?;
         let is_stop = policy::stops(event, &self.deployment);
-        let open_jobs = if is_stop { self.asked_for_before(event.at, open_jobs).await? } else { open_jobs };
+        let open_jobs = match is_stop {
+            true => {
+                let meant = self.asked_for_before(event.at, open_jobs).await?;
+                self.without(meant, |kind| matches!(kind, EntryKind::PublishPlanned { .. })).await?
+            }
+            // Who says that one is to stop and asks for something else need not wait between the two.
+            false => self.without(open_jobs, |kind| matches!(kind, EntryKind::CancelRequested { .. })).await?,
+        };
+        let was_answered = self.was_answered(event).await?;
         let since = self.clock.now().checked_sub(PERIOD).unwrap_or(Timestamp::MIN);
         let recent = self.store.recent(event.repo.id, since, self.deployment.rates.looked_at()).await?;
-        Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs, recent })
+        Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs, was_answered, recent })
+    }
+
+    /// The jobs in whose journals this does not stand.
+    async fn without(&self, jobs: Vec<JobKey>, this: fn(&EntryKind) -> bool) -> Result<Vec<JobKey>, StoreError> {
+        let mut without = Vec::new();
+        for key in jobs {
+            match self.store.journal(&JobId::of(&key), 0).await {
+                Ok(journal) if journal.iter().any(|entry| this(&entry.kind)) => {}
+                Ok(_) | Err(StoreError::Corrupt(_) | StoreError::Unknown { .. }) => without.push(key),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(without)
+    }
+
+    /// Whether a text that was edited has started a job as it was before. The same edit may be told twice.
+    async fn was_answered(&self, event: &Event) -> Result<bool, StoreError> {
+        let Some(key) = policy::edited(event, &self.deployment) else { return Ok(false) };
+        match self.store.job(&JobId::of(&key)).await {
+            Ok((spec, _)) => Ok(spec.requested_at < event.at),
+            Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The jobs that were asked for by then. Deliveries come in any order: who asks after an issue was closed has opened it

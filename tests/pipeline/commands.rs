@@ -101,10 +101,26 @@ async fn stop_ends_what_is_under_way() {
 
             <sub>1 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
             =====
-            Nothing is under way here, so there is nothing to stop.
+            Nothing is under way here that could still be stopped.
 
             <sub>For `mona`. Job JOB.</sub>
             ");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn who_stops_and_asks_for_something_else_need_not_wait_in_between() {
+    Setup::default()
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix something");
+            world.comment(MAINTAINER, "@codex stop");
+            world.comment(MAINTAINER, "@codex fix this");
+            world.work().await;
+            let jobs = world.jobs().await;
+            assert_eq!(jobs.len(), 2, "{:?}", said(world).await);
+            assert_eq!(world.github.pull_requests(world.repo).len(), 1);
+            assert!(said(world).await[0].starts_with("**Cancelled.**"));
         })
         .await;
 }
@@ -298,7 +314,7 @@ async fn who_asks_for_too_much_is_told_so_and_few_answers_are_given_in_one_place
             world.comment(MAINTAINER, "@codex fix the other thing");
             world.work().await;
             let told = said(world).await.pop().expect("it is told");
-            let too_many = "1 jobs were asked for by one user within an hour, and this server starts no more. Ask again later.";
+            let too_many = "1 jobs were asked for by one user within an hour, and this server starts no more. Ask again later, in a new comment.";
             assert!(told.contains(too_many), "{told}");
             for _ in 0..20 {
                 world.comment(MAINTAINER, "@codex help");

@@ -283,6 +283,8 @@ async fn closed_issues_bots_and_pull_requests_are_not_served() {
             insta::assert_snapshot!(world.reason().await, @"the issue is closed; mona, who has the role write, is told so");
             world.work().await;
             assert_eq!((world.jobs().await.len(), world.own_branches()), (0, vec![]));
+            let told = world.said_on(ISSUE).await.pop().expect("it is told");
+            assert!(told.contains("This is closed. Open it again, then ask again in a new comment."), "{told}");
         })
         .await;
 }

@@ -1,8 +1,6 @@
 //! What is to be done, for whom, and within which limits.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -279,7 +277,9 @@ pub struct JobSpec {
 }
 
 /// For how long what a program asked for lets others go first; so it comes late, and still comes where people never stop asking.
-const GIVES_WAY: Duration = Duration::from_secs(15 * 60);
+const GIVES_WAY: SignedDuration = SignedDuration::from_mins(15);
+/// Replies go before all that has waited for less than this: they take a moment, and whoever asks how things are is waiting.
+const GOES_BEFORE: SignedDuration = SignedDuration::from_hours(-24);
 
 impl JobSpec {
     /// The job's name.
@@ -287,9 +287,16 @@ impl JobSpec {
         JobId::of(&self.key)
     }
 
-    /// For how long it lets jobs go first that came after it: people wait for an answer, programs do not.
-    pub fn gives_way(&self) -> Duration {
-        if self.requested_by.is_bot { GIVES_WAY } else { Duration::ZERO }
+    /// For how long it lets jobs go first that came after it: people wait for an answer, programs do not. One that goes before jobs
+    /// that came before it gives way for less than no time.
+    pub fn gives_way(&self) -> SignedDuration {
+        if matches!(self.task, Task::Reply { .. }) {
+            GOES_BEFORE
+        } else if self.requested_by.is_bot {
+            GIVES_WAY
+        } else {
+            SignedDuration::ZERO
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::demands::Demands;
 use crate::ecosystem::Commands;
-use crate::event::{Event, Role};
+use crate::event::{Event, EventKind, Role};
 use crate::job::{Budget, JobId, JobKey, JobSpec, Reply, Task};
 use crate::policy::rates::{ANSWERS_MAX, Rates, Recent};
 
@@ -66,8 +66,10 @@ pub struct Facts {
     pub role: Role,
     /// Whether the issue is open, now: deliveries come in any order, and what one says of it may be over.
     pub is_open: bool,
-    /// Jobs of the same issue that are not completed.
+    /// Jobs of the same issue that are not completed; where somebody asks for work, without those that are to stop.
     pub open_jobs: Vec<JobKey>,
+    /// Whether the same text has been answered before, as it was before its last edit.
+    pub was_answered: bool,
     /// The repository's jobs of the last hour, the newest first, as many as the limits need.
     pub recent: Vec<Recent>,
 }
@@ -132,6 +134,15 @@ pub fn stops(event: &Event, deployment: &Deployment) -> bool {
     matches!(trigger::wish(event, deployment), Ok(trigger::Wish::Stop { .. }))
 }
 
+/// The job that a text would start which somebody has changed, by what it was called when it was written: was it answered then?
+pub fn edited(event: &Event, deployment: &Deployment) -> Option<JobKey> {
+    let EventKind::Written { before: Some(_), .. } = &event.kind else { return None };
+    match trigger::wish(event, deployment) {
+        Ok(trigger::Wish::Start(start)) => Some(start.key),
+        Ok(trigger::Wish::Stop { .. } | trigger::Wish::Close | trigger::Wish::Refuse { .. }) | Err(_) => None,
+    }
+}
+
 /// Decides.
 pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision {
     let wish = match trigger::wish(event, deployment) {
@@ -169,7 +180,7 @@ impl Asked<'_> {
         self.unless_forbidden(|asked| {
             let login = &asked.event.actor.login;
             if asked.facts.open_jobs.is_empty() {
-                let told = "Nothing is under way here, so there is nothing to stop.".into();
+                let told = "Nothing is under way here that could still be stopped.".into();
                 let because = "nothing is under way that could be stopped";
                 return asked.refuse(key.of_reply(because), told, because);
             }
@@ -213,15 +224,20 @@ impl Asked<'_> {
         self.unless_forbidden(|asked| {
             let Facts { open_jobs, is_open, role, .. } = asked.facts;
             let wanted = format!("{what} by {}, who has the role {role}", asked.event.actor.login);
-            if open_jobs.contains(&key) {
-                return Decision::ignore("the same request has already started a job");
-            }
             if let Task::Reply { reply, .. } = task {
                 return asked.reply(key.of_reply(what), reply, wanted);
             }
+            if asked.facts.was_answered {
+                let because = "the text had been answered before it was edited";
+                let told = "This was answered before it was edited. Write a new comment to ask for more.".into();
+                return asked.refuse(key.of_reply(because), told, because);
+            }
+            if open_jobs.contains(&key) {
+                return Decision::ignore("the same request has already started a job");
+            }
             if !is_open {
                 let because = "the issue is closed";
-                let told = "This is closed. Open it again, then ask again.".into();
+                let told = "This is closed. Open it again, then ask again in a new comment.".into();
                 return if put.is_some() { Decision::ignore(because) } else { asked.refuse(key, told, because) };
             }
             let Some(open) = open_jobs.first() else { return asked.work(key, task, put.is_some(), wanted) };
@@ -231,8 +247,8 @@ impl Asked<'_> {
             }
             let (job, mention) = (JobId::of(open), &asked.deployment.mention);
             let told = format!(
-                "Job {job} is still under way here. Ask again when its result is here, or after `{mention} stop`; \
-                 `{mention} status` says how far it is."
+                "Job {job} is still under way here. Ask again in a new comment when its result is here, or after \
+                 `{mention} stop`; `{mention} status` says how far it is."
             );
             asked.refuse(key, told, &because)
         })
@@ -243,7 +259,7 @@ impl Asked<'_> {
         match self.deployment.rates.reached(&self.facts.recent, &self.event.actor) {
             None => self.start(key, task, because),
             Some(reached) if by_label => Decision::ignore(reached),
-            Some(reached) => self.refuse(key, format!("{reached}. Ask again later."), &reached),
+            Some(reached) => self.refuse(key, format!("{reached}. Ask again later, in a new comment."), &reached),
         }
     }
 

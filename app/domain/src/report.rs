@@ -24,8 +24,9 @@ use neutral::{cell, clip, code, fence, inert, plain};
 
 /// How long a title of ours may be, in characters; GitHub cuts at 256.
 const TITLE_CHARS_MAX: usize = 120;
-/// How much of the model's own words is shown, in characters.
-const ANSWER_CHARS_MAX: usize = 6_000;
+/// How much of the model's own words is shown, in characters: of its last words, and of an answer that was asked for.
+const LAST_WORDS_CHARS_MAX: usize = 6_000;
+const ANSWER_CHARS_MAX: usize = 30_000;
 /// How many changed files are listed.
 const FILES_LISTED_MAX: usize = 50;
 /// How much of a changed file's path is listed, in characters.
@@ -111,7 +112,7 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     }
     asked(&mut body, story);
     let _ = write!(body, "\n\n### What changed and why\n\n");
-    let words = neutral::markdown(story.answer, story.host, ANSWER_CHARS_MAX);
+    let words = neutral::markdown(story.answer, story.host, LAST_WORDS_CHARS_MAX);
     let words = if words.trim().is_empty() { "The model said nothing about it.".into() } else { words };
     let _ = write!(
         body,
@@ -314,11 +315,15 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
     if has_pull_request {
         let _ = write!(body, "\n\nPull request: {PULL_REQUEST_PLACEHOLDER}");
     }
-    let words = neutral::markdown(story.answer, story.host, ANSWER_CHARS_MAX);
+    let is_answer = story.conclusion.outcome == Outcome::Answered;
+    let chars_max = if is_answer { ANSWER_CHARS_MAX } else { LAST_WORDS_CHARS_MAX };
+    let words = neutral::markdown(story.answer, story.host, chars_max);
     if !has_pull_request && !words.trim().is_empty() {
-        let is_answer = story.conclusion.outcome == Outcome::Answered;
         let whose = if is_answer { "The model's words, which nobody has checked:" } else { "The model's last words:" };
         let _ = write!(body, "\n\n{whose}\n\n> {}", words.trim().replace('\n', "\n> "));
+        if is_answer && story.answer.chars().nth(chars_max).is_some() {
+            let _ = write!(body, "\n\nThe answer is longer; these are its first {chars_max} characters.");
+        }
     }
     if let (false, Some(branch)) = (has_pull_request, story.branch) {
         let _ = write!(body, "\n\nThe branch {} was pushed before that.", code(branch));

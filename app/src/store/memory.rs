@@ -16,6 +16,7 @@ use patchwright_domain::policy::rates::Recent;
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::listing::{Beside, GivenUp, LISTED_MAX, Listed, Wanted};
+use super::records::gives_way;
 use super::{
     Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting,
     records,
@@ -79,6 +80,9 @@ impl Job {
 
     fn request_cancel(&mut self, because: &str, now: Timestamp) {
         if self.outcome.is_none() {
+            if self.lease_until.is_none() {
+                self.run_after = self.run_after.min(now);
+            }
             self.write(EntryKind::CancelRequested { because: because.to_owned() }, now);
         }
     }
@@ -101,7 +105,11 @@ impl Tables {
         let has_worker = |other: &&Job| other.outcome.is_none() && other.lease_until.is_some() && other.id != job.id;
         let at_work: Vec<&Job> = self.jobs.iter().filter(has_worker).collect();
         let counted = |of: fn(&Job) -> u64| {
-            let is_beside = |other: &&&Job| of(other) == of(job) && other.lease_until.is_some_and(|until| until > now);
+            let is_work = |job: &Job| job.spec.task.issue().is_some();
+            let is_beside = |other: &&&Job| {
+                let is_held = other.lease_until.is_some_and(|until| until > now);
+                is_work(job) && is_work(other) && of(other) == of(job) && is_held
+            };
             u32::try_from(at_work.iter().filter(is_beside).count()).unwrap_or(u32::MAX)
         };
         let of_issue = at_work.iter().find(|other| issue(job).is_some() && issue(other) == issue(job));
@@ -231,7 +239,10 @@ impl Store for MemoryStore {
             .iter()
             .enumerate()
             .filter(|(_, job)| job.is_free(now) && tables.beside(job, now).hindrance(lanes).is_none());
-        let Some((place, _)) = free.min_by_key(|(_, job)| later(job.run_after, job.spec.gives_way())) else { return Ok(None) };
+        let Some((place, _)) = free.min_by_key(|(_, job)| job.run_after.as_millisecond().saturating_add(gives_way(&job.spec)))
+        else {
+            return Ok(None);
+        };
         let job = &mut tables.jobs[place];
         job.lease_until = Some(later(now, lease));
         job.fence += 1;

@@ -23,10 +23,15 @@ macro_rules! beside {
 }
 pub(super) use beside;
 
-/// Those of them whose leases hold at this moment: others are free, and take no place from anybody.
+/// Those of them whose leases hold at this moment: others are free, and take no place from anybody. Replies, which are about no
+/// issue, are no work: they take no place either, and none is beside them.
 macro_rules! at_work_beside {
     ($column:literal, $now:literal) => {
-        concat!($crate::store::records::beside!($column), " AND other.lease_until > ", $now)
+        concat!(
+            $crate::store::records::beside!($column),
+            " AND job.issue IS NOT NULL AND other.issue IS NOT NULL AND other.lease_until > ",
+            $now
+        )
     };
 }
 pub(super) use at_work_beside;
@@ -45,6 +50,11 @@ pub(super) fn later(now: Timestamp, by: Duration) -> i64 {
 
 pub(super) fn earlier(now: Timestamp, by: Duration) -> i64 {
     now.as_millisecond().saturating_sub(length(by))
+}
+
+/// By how many milliseconds a job lets others go first; it goes before others by as many below zero.
+pub(super) fn gives_way(spec: &JobSpec) -> i64 {
+    i64::try_from(spec.gives_way().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A length of time, in milliseconds.

@@ -12,7 +12,7 @@ use tracing::info;
 use super::workshop::Workshop;
 use super::{Answer, Progress, StepError, Tools, attest, conclusions, solve};
 use crate::forge::ForgeError;
-use crate::store::StoreError;
+use crate::store::{JobState, StoreError};
 use crate::workspace::WorkspaceError;
 
 /// What people call the entries of a run together.
@@ -101,10 +101,10 @@ async fn under_way(tools: &Tools, spec: &JobSpec) -> Result<Vec<UnderWay>, StepE
 }
 
 async fn known(tools: &Tools, job: &JobId) -> Result<UnderWay, StoreError> {
-    let (spec, _) = tools.store.job(job).await?;
+    let (spec, state) = tools.store.job(job).await?;
     let journal = tools.store.journal(job, 0).await?;
     let run = Run::fold(&spec, &journal).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
-    Ok(UnderWay::Known { spec: Box::new(spec), run: Box::new(run) })
+    Ok(UnderWay::Known { spec: Box::new(spec), run: Box::new(run), is_at_work: state == JobState::Running })
 }
 
 /// Whether planning looks at commits. Without a verdict there is nothing in them to be told, and where a step has failed they may be

@@ -114,7 +114,14 @@ async fn githubs_own_examples_start_nothing() {
     let groups: Value = serde_json::from_str(&text).expect("the fixture is JSON");
     let budget = Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 };
     let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget, rates: Rates::default() };
-    let facts = Facts { policy: Policy::default(), role: Role::Admin, is_open: true, open_jobs: Vec::new(), recent: Vec::new() };
+    let facts = Facts {
+        policy: Policy::default(),
+        role: Role::Admin,
+        is_open: true,
+        open_jobs: Vec::new(),
+        was_answered: false,
+        recent: Vec::new(),
+    };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {
         let event = group["name"].as_str().expect("an event has a name");
@@ -165,6 +172,11 @@ async fn a_text_counts_for_who_wrote_it() {
     let both = |text: &Text| (text.title.as_ref().map(raw).expect("an issue has a title"), raw(&text.body));
     let is = |title: &str, body: &str| (title.to_owned(), body.to_owned());
     assert_eq!(both(&text), is("Wrong", "@codex fix this"));
+    for mark in ["_Originally posted by @eve in #2 (comment)_", "<div type='discussions-op-text'>\n\n<sup>by eve</sup>"] {
+        let mut copied = opened.clone();
+        copied["issue"]["body"] = json!(format!("@codex fix this\n\n{mark}"));
+        assert_eq!(parse(&copied), Err("the issue was made of what somebody else has written".into()));
+    }
     for author in [json!({"id": 8, "login": "eve"}), Value::Null] {
         let mut moved = opened.clone();
         moved["issue"]["user"] = author;

@@ -1,6 +1,7 @@
 //! One worker at a time, and nothing from a worker whose lease was taken over.
 
 use patchwright_domain::event::{IssueNumber, RepoRef};
+use patchwright_domain::job::{JobSpec, Reply, Task};
 use patchwright_domain::policy::Decision;
 
 use std::num::NonZeroU32;
@@ -24,6 +25,8 @@ contract! {
     jobs_of_one_issue_are_worked_on_one_after_the_other
     many_workers_never_share_an_issue
     a_repository_and_an_installation_have_no_more_workers_than_their_lanes
+    replies_take_no_place_in_a_lane_and_go_before_what_waits
+    a_cancelled_job_that_was_put_off_ends_at_once
     a_job_that_lost_its_worker_keeps_its_lane
     jobs_that_lost_their_workers_are_taken_again_one_by_one_where_a_lane_was_lowered
     many_workers_never_overfill_a_lane
@@ -203,6 +206,35 @@ async fn a_repository_and_an_installation_have_no_more_workers_than_their_lanes(
     assert!(claim_in(&store, lanes, 12).await.is_none(), "the installation has three again");
     let others = Lanes { repository: lane(3), installation: None };
     assert_eq!(claim_in(&store, others, 12).await.expect("there is a place").spec.repo.id, 2);
+}
+
+async fn replies_take_no_place_in_a_lane_and_go_before_what_waits(store: Shared) {
+    for comment in 1..=2 {
+        begin_in(&store, 1, 1, comment).await;
+    }
+    let lanes = Lanes { repository: lane(1), installation: lane(1) };
+    let work = claim_in(&store, lanes, 3).await.expect("a job is free");
+    let mut reply = work.spec.clone();
+    reply.key = reply.key.of_reply("status");
+    reply.task = Task::Reply { issue: IssueNumber(3), reply: Reply::Status };
+    for (name, reply) in [("first", reply.clone()), ("second", JobSpec { key: reply.key.of_reply("again"), ..reply })] {
+        store.receive(&delivery(name, 4)).await.expect("the store takes it");
+        let start = Decision::Start { spec: Box::new(reply), because: "ada asked".into() };
+        store.decide(&id(name), &start, at(4)).await.expect("the store takes it");
+        let claim = claim_in(&store, lanes, 5).await.expect("it waits for no place");
+        assert!(matches!(claim.spec.task, Task::Reply { .. }));
+    }
+    store.append(&work.lease, 1, completed(), at(6)).await.expect("the lease holds");
+    assert!(claim_in(&store, lanes, 7).await.is_some(), "the replies take no place");
+}
+
+async fn a_cancelled_job_that_was_put_off_ends_at_once(store: Shared) {
+    begin(&store, 1, 0).await;
+    let claim = claimed(&store, "one", 1).await;
+    store.release(claim.lease, at(3_600)).await.expect("the lease holds");
+    assert!(super::claim(&store, "two", 2).await.is_none(), "it is put off");
+    store.request_cancel(&spec(1).key, "ada asked to stop", at(3)).await.expect("the job is there");
+    assert!(super::claim(&store, "two", 4).await.is_some(), "nobody hears of it for an hour");
 }
 
 async fn a_job_that_lost_its_worker_keeps_its_lane(store: Shared) {

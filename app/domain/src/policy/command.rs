@@ -4,13 +4,16 @@
 //! command = mention [","|":"] (name [request] | free text)
 //! ```
 //! The mention stands as a word of its own in running text (`markdown`). `fix` and `prove` count wherever it stands; all else,
-//! only where it begins its paragraph, for elsewhere people talk about us. The request is the rest of the paragraph; "this" and
+//! only where it begins its paragraph, for elsewhere people talk about us, and words of one's own and misspelt ones in no list or
+//! table. `stop`, `status` and `help` stand alone: "stop using floats" asks for a change. The request is the rest of the paragraph; "this" and
 //! "it" alone mean the issue itself. A title is heard where there is a text below it: an issue that is made of a line of another
 //! one has none, and its title is not by who made it.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
+use self::markdown::Paragraph;
+use crate::brief::is_hidden;
 use crate::event::{Text, Untrusted};
 
 mod markdown;
@@ -114,11 +117,68 @@ pub fn table(mention: &str) -> String {
 
 /// Shorter words are as near to a command as to many others, and longer ones near to none.
 const NEAR_CHARS: RangeInclusive<usize> = 3..=8;
-/// Words of thanks and greeting: who says nothing else wants nothing.
+/// What begins a clause of thanks, whatever they are for.
+const THANKS: &[&str] = &["thank", "thanks", "thx", "ty", "cheers"];
+/// Words of praise and greeting: who says nothing else wants nothing.
 const COURTESIES: &[&str] = &[
-    "a", "again", "all", "and", "awesome", "cool", "cheers", "done", "for", "fine", "good", "great", "hello", "help", "hey",
-    "hi", "it", "job", "lgtm", "lot", "lovely", "much", "nice", "ok", "okay", "perfect", "so", "super", "thank", "thanks",
-    "that", "the", "this", "thx", "ty", "very", "well", "work", "wow", "you", "your",
+    "a",
+    "again",
+    "all",
+    "and",
+    "awesome",
+    "cool",
+    "cheers",
+    "did",
+    "done",
+    "everything",
+    "fine",
+    "fix",
+    "for",
+    "good",
+    "great",
+    "hello",
+    "help",
+    "hey",
+    "hi",
+    "is",
+    "it",
+    "job",
+    "lgtm",
+    "look",
+    "looks",
+    "lot",
+    "lovely",
+    "me",
+    "much",
+    "nice",
+    "now",
+    "of",
+    "ok",
+    "okay",
+    "perfect",
+    "please",
+    "pls",
+    "quick",
+    "really",
+    "right",
+    "so",
+    "super",
+    "thank",
+    "thanks",
+    "that",
+    "the",
+    "this",
+    "thx",
+    "to",
+    "ty",
+    "very",
+    "well",
+    "work",
+    "worked",
+    "works",
+    "wow",
+    "you",
+    "your",
 ];
 
 /// Finds the first command to `mention` (with its `@`) in what somebody has written.
@@ -131,20 +191,23 @@ fn within(mention: &str, text: &Untrusted) -> Option<Command> {
     markdown::paragraphs(text).iter().find_map(|paragraph| in_paragraph(mention, paragraph))
 }
 
-fn in_paragraph(mention: &str, paragraph: &str) -> Option<Command> {
-    let lower = paragraph.to_ascii_lowercase();
+fn in_paragraph(mention: &str, paragraph: &Paragraph) -> Option<Command> {
+    // Nobody sees these, and nobody can say why a word with one in it is not understood.
+    let visible: String = paragraph.text.chars().filter(|c| !is_hidden(*c)).collect();
+    let lower = visible.to_ascii_lowercase();
     let mention = mention.to_ascii_lowercase();
+    let ordinary = first_ordinary(&visible);
     let mut from = 0;
     while let Some(found) = lower[from..].find(&mention) {
         let start = from + found;
         let end = start + mention.len();
         from = end;
-        let (before, behind) = (&paragraph[..start], &paragraph[end..]);
+        let (before, behind) = (&visible[..start], &visible[end..]);
         let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || "@/_-.".contains(c));
         let rest = behind.strip_prefix([',', ':']).unwrap_or(behind);
         if is_word && rest.starts_with(char::is_whitespace) {
-            let is_first = before.split_whitespace().all(|word| word.starts_with('@') || !word.contains(char::is_alphanumeric));
-            if let Some(command) = command(rest.trim_start(), is_first) {
+            let stands = Stands { first: start <= ordinary, apart: paragraph.is_apart };
+            if let Some(command) = command(rest.trim_start(), stands) {
                 return Some(command);
             }
         }
@@ -152,8 +215,33 @@ fn in_paragraph(mention: &str, paragraph: &str) -> Option<Command> {
     None
 }
 
-/// What stands behind a mention, which may or may not begin its paragraph.
-fn command(text: &str, is_first: bool) -> Option<Command> {
+/// Where the first letter stands that is not part of somebody's name.
+fn first_ordinary(text: &str) -> usize {
+    let mut ordinary = text.len();
+    let mut at = 0;
+    for word in text.split_inclusive(char::is_whitespace) {
+        if !word.starts_with('@')
+            && let Some(letter) = word.find(char::is_alphanumeric)
+        {
+            ordinary = at + letter;
+            break;
+        }
+        at += word.len();
+    }
+    ordinary
+}
+
+/// How a mention stands where it was found.
+#[derive(Clone, Copy)]
+struct Stands {
+    /// Before all else in its paragraph.
+    first: bool,
+    /// In a paragraph or heading, and not in a list or table, of which many only tell of commands.
+    apart: bool,
+}
+
+/// What stands behind a mention.
+fn command(text: &str, stands: Stands) -> Option<Command> {
     let (word, rest) = first_word(text);
     let name = word.to_lowercase();
     let request = || request(rest);
@@ -163,12 +251,14 @@ fn command(text: &str, is_first: bool) -> Option<Command> {
             let (more, _) = first_word(rest.trim_start());
             Command::Prove { is_about_the_build: more.eq_ignore_ascii_case("build") }
         }
-        _ if !is_first => return None,
+        _ if !stands.first => return None,
         "ask" => Command::Ask { request: request() },
         "plan" => Command::Plan { request: request() },
-        "stop" => Command::Stop,
-        "status" => Command::Status,
-        "help" => Command::Help,
+        // "Stop using floats" asks for a change.
+        "stop" if says_nothing(rest) => Command::Stop,
+        "status" if says_nothing(rest) => Command::Status,
+        "help" if says_nothing(rest) => Command::Help,
+        _ if !stands.apart => return None,
         _ => match nearest(&name) {
             Some(nearest) => Command::Unknown { word: word.to_owned(), nearest },
             None => return free(text),
@@ -188,12 +278,21 @@ fn nearest(word: &str) -> Option<&'static str> {
 }
 
 fn free(text: &str) -> Option<Command> {
-    let is_courtesy = |word: &str| {
-        let bare: String = word.chars().filter(|c| c.is_alphanumeric()).collect();
-        bare.is_empty() || COURTESIES.contains(&bare.to_lowercase().as_str())
-    };
     let request = text.trim();
-    (!request.split_whitespace().all(is_courtesy)).then(|| Command::Free { request: Untrusted::new(markdown::heard(request)) })
+    (!says_nothing(request)).then(|| Command::Free { request: Untrusted::new(markdown::heard(request)) })
+}
+
+/// Whether there are but courtesies: clauses of nothing else, or that begin with thanks.
+fn says_nothing(text: &str) -> bool {
+    text.split(['.', ',', ';', ':', '!', '?', '(', ')', '\n']).all(|clause| {
+        let mut words = clause.split_whitespace().filter_map(|word| {
+            let bare: String = word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+            (!bare.is_empty()).then_some(bare)
+        });
+        let Some(first) = words.next() else { return true };
+        THANKS.contains(&first.as_str())
+            || COURTESIES.contains(&first.as_str()) && words.all(|word| COURTESIES.contains(&word.as_str()))
+    })
 }
 
 fn request(rest: &str) -> Option<Untrusted> {

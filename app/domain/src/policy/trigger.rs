@@ -43,11 +43,10 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
     match &event.kind {
         EventKind::Written { issue, place, text, before, on_pull_request, via_app } => {
             heard_by(event, deployment, &text.body, *via_app)?;
-            let Some(command) = command::parse(&deployment.mention, text) else {
+            let Some(command) = heard_now(&deployment.mention, text, before.as_ref()) else {
                 return Err(format!("the text holds no command to {}", deployment.mention));
             };
-            let is_new = |before: &Text| command::parse(&deployment.mention, before).as_ref() != Some(&command);
-            if !before.as_ref().is_none_or(is_new) {
+            if before.as_ref().is_some_and(|before| stood_there(&deployment.mention, before, &command)) {
                 return Err("the edit left the command as it was".into());
             }
             let key = match place {
@@ -69,6 +68,20 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
         }
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
     }
+}
+
+/// The command in a text that was written or changed. A title is heard when it is written: one that an edit has left alone may be
+/// somebody else's, of whose list an issue was made to which only now a text is added.
+fn heard_now(mention: &str, text: &Text, before: Option<&Text>) -> Option<Command> {
+    let is_title_new = before.is_none_or(|before| before.title != text.title);
+    let title = text.title.clone().filter(|_| is_title_new);
+    command::parse(mention, &Text { title, body: text.body.clone() })
+}
+
+/// Whether a command stood in a text or its title, heard or not: then the edit has not given it.
+fn stood_there(mention: &str, before: &Text, command: &Command) -> bool {
+    let mut parts = before.title.iter().chain([&before.body]);
+    parts.any(|part| command::parse(mention, &Text { title: None, body: part.clone() }).as_ref() == Some(command))
 }
 
 /// Where and when a command was given.

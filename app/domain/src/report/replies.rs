@@ -20,6 +20,8 @@ pub enum UnderWay {
         spec: Box<JobSpec>,
         /// Its run.
         run: Box<Run>,
+        /// Whether a worker has it.
+        is_at_work: bool,
     },
     /// One that this program cannot read.
     Unreadable(JobId),
@@ -47,17 +49,17 @@ fn status(under_way: &[UnderWay]) -> String {
     }
     let mut said = "Under way here:\n".to_owned();
     for job in under_way.iter().take(JOBS_MAX) {
-        let (spec, run) = match job {
-            UnderWay::Known { spec, run } => (spec, run),
+        let (spec, stage, usage) = match job {
+            UnderWay::Known { spec, run, is_at_work } => (spec, stage(spec, run, *is_at_work), run.usage()),
             UnderWay::Unreadable(job) => {
                 let _ = write!(said, "\n- Job {job}, which cannot be read: an operator should look at it.");
                 continue;
             }
         };
         let (task, who) = (spec.task.command(), code(&spec.requested_by.login));
-        let _ = write!(said, "\n- Job {}, `{task}`, asked for by {who}: {}.", spec.id(), stage(spec, run));
-        if run.usage().turns > 0 {
-            let (usage, budget) = (run.usage(), spec.budget);
+        let _ = write!(said, "\n- Job {}, `{task}`, asked for by {who}: {}.", spec.id(), stage);
+        if usage.turns > 0 {
+            let budget = spec.budget;
             let _ =
                 write!(said, " {} of {} model calls, {} of {} tokens.", usage.turns, budget.turns, usage.tokens(), budget.tokens);
         }
@@ -68,20 +70,22 @@ fn status(under_way: &[UnderWay]) -> String {
     said
 }
 
-fn stage(spec: &JobSpec, run: &Run) -> String {
+fn stage(spec: &JobSpec, run: &Run, is_at_work: bool) -> String {
     if run.is_ending() {
         "it ends".into()
     } else if run.conclusion().is_some() {
         "its result is being told".into()
+    } else if run.is_to_stop() {
+        "it is being stopped".into()
+    } else if !is_at_work {
+        "it waits for a worker".into()
     } else if run.proposal().is_some() {
         "the tests run on what is changed".into()
     } else if let Some((attempt, round, _)) = run.solving() {
         let attempts =
             if spec.budget.attempts > 1 { format!("attempt {attempt} of {}, ", spec.budget.attempts) } else { String::new() };
         format!("the agent works, {attempts}round {round} of {}", spec.budget.rounds)
-    } else if run.started_at().is_some() {
-        "the base is being prepared".into()
     } else {
-        "it waits for a worker".into()
+        "the base is being prepared".into()
     }
 }

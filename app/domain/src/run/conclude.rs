@@ -24,6 +24,11 @@ impl Run {
         Some(out_of_budget(limit))
     }
 
+    /// Whether somebody has asked that it stops.
+    pub fn is_to_stop(&self) -> bool {
+        self.cancelled_by.is_some()
+    }
+
     /// The end of a run that somebody has asked to stop.
     pub(super) fn cancellation(&self) -> Option<Conclusion> {
         let because = self.cancelled_by.as_ref()?;

@@ -135,12 +135,19 @@ fn comment_written(payload: &Payload) -> Result<(EventKind, Option<&str>), Strin
     Ok((kind, at.as_deref()))
 }
 
+/// What GitHub writes below a comment ("Reference in new issue") or above a discussion of which somebody makes an issue. Its title is
+/// taken from there as well.
+const COPIED: [&str; 2] = ["Originally posted by ", "<div type='discussions-op-text'>"];
+
 /// What stands in an issue itself: its title, and its text below.
 fn issue_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
     let issue = issue(payload)?;
     let (title, body) = (issue.title.as_deref().unwrap_or_default(), issue.body.as_deref().unwrap_or_default());
     let whole = |title: &str, body: &str| Text { title: Some(Untrusted::new(title)), body: Untrusted::new(body) };
     let was = |changes: &Changes| whole(before(changes.title.as_ref(), title), before(changes.body.as_ref(), body));
+    if COPIED.iter().any(|mark| body.contains(mark)) {
+        return Err("the issue was made of what somebody else has written".into());
+    }
     let before = changed(payload, issue.user.as_ref())?.map(was);
     let at = if before.is_some() { &issue.updated_at } else { &issue.created_at };
     let kind = EventKind::Written {

@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use super::super::chain::{self, End, Row};
 use super::super::listing::Beside;
 use super::super::records::{
-    at_work_beside, beside, later, length, milliseconds, number, read_recent, read_spec, read_state, requested_by,
+    at_work_beside, beside, gives_way, later, milliseconds, number, read_recent, read_spec, read_state, requested_by,
 };
 use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
@@ -34,7 +34,7 @@ pub(super) async fn insert(tx: &mut PgConnection, spec: &JobSpec, now: Timestamp
         .bind(requested_by(spec))
         .bind(text)
         .bind(milliseconds(now));
-    let inserted = row.bind(length(spec.gives_way())).execute(tx).await?;
+    let inserted = row.bind(gives_way(spec)).execute(tx).await?;
     Ok(inserted.rows_affected() == 1)
 }
 
@@ -200,6 +200,9 @@ pub(super) async fn request_cancel(tx: &mut PgConnection, id: &JobId, because: &
     if is_done {
         return Ok(());
     }
+    // One that was put off ends now.
+    let at_once = "UPDATE job SET run_after = least(run_after, $2) WHERE id = $1 AND lease_until IS NULL";
+    sqlx::query(at_once).bind(id.as_str()).bind(milliseconds(now)).execute(&mut *tx).await?;
     let end = end(tx, id, &spec).await?;
     add(tx, id, end, EntryKind::CancelRequested { because: because.to_owned() }, now).await.map(drop)
 }

@@ -12,7 +12,7 @@ use rusqlite::Savepoint;
 
 use super::super::chain::{self, End, Row};
 use super::super::records::{
-    at_work_beside, beside, later, length, milliseconds, number, read_recent, read_spec, read_state, requested_by,
+    at_work_beside, beside, gives_way, later, milliseconds, number, read_recent, read_spec, read_state, requested_by,
 };
 use super::{Claim, JobState, Lanes, Lease, StoreError, optional};
 
@@ -26,7 +26,7 @@ pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Resu
     let issue = spec.task.issue().map(|issue| number(issue.0)).transpose()?;
     let place = spec.task.place().map(|place| number(place.0)).transpose()?;
     let (id, requested_by) = (spec.id(), requested_by(spec));
-    let (created_at, gives_way) = (milliseconds(now), length(spec.gives_way()));
+    let (created_at, gives_way) = (milliseconds(now), gives_way(spec));
     let row = (id.as_str(), spec.key.as_str(), repo, installation, issue, place, requested_by, text, created_at, gives_way);
     Ok(tx.prepare_cached(sql)?.execute(row)? == 1)
 }
@@ -149,6 +149,9 @@ pub(super) fn request_cancel(tx: &Savepoint<'_>, id: &JobId, because: String, no
     if is_done {
         return Ok(());
     }
+    // One that was put off ends now.
+    let at_once = "UPDATE job SET run_after = min(run_after, ?2) WHERE id = ?1 AND lease_until IS NULL";
+    tx.prepare_cached(at_once)?.execute((id.as_str(), milliseconds(now)))?;
     let end = end(tx, id, &spec)?;
     add(tx, id, end, EntryKind::CancelRequested { because }, now).map(drop)
 }

@@ -205,14 +205,35 @@ fn words_of_ones_own_count_where_they_begin_a_paragraph() {
     check_free("@codex, could you look at `mean.sh`?", "could you look at `mean.sh`?");
     check_free("First.\n\n**@codex** why is \\@other asked?", "why is @other asked?");
     check_free("@other @codex make it fast", "make it fast");
-    check_free("- @codex fix-this", "fix-this");
+    check_free("@codex stop using floats for money", "stop using floats for money");
+    check_free("@codex thanks, now mend the mean", "thanks, now mend the mean");
+    check_free("# @codex mend the mean", "mend the mean");
+    check_silent("- @codex fix-this");
+    check_silent("- @codex stop gives up the job");
+    check_silent("1. @codex fxi");
+    check_silent("| a |\n|---|\n| @codex help says so |");
     check_silent("I asked @codex yesterday about that");
     check_silent("We use @codex for this.");
 }
 
 #[test]
 fn thanks_and_greetings_ask_for_nothing() {
-    for words in ["thanks!", "thank you very much", "Nice work, thanks :)", "👍", "🚀", "...", "hi", "LGTM", "?"] {
+    for words in [
+        "thanks!",
+        "thank you very much",
+        "Nice work, thanks :)",
+        "👍",
+        "🚀",
+        "...",
+        "hi",
+        "LGTM",
+        "?",
+        "thanks for the fix",
+        "thank you, this works",
+        "looks great",
+        "great, thanks for mending the mean!",
+        "it works now",
+    ] {
         check_silent(&format!("@codex {words}"));
     }
 }
@@ -232,6 +253,41 @@ fn one_word_is_enough_for_what_needs_no_more() {
     assert_eq!(read("First.\n\n@Codex, STOP now!"), Some(Command::Stop));
     assert_eq!(read("@codex status?"), Some(Command::Status));
     assert_eq!(read("@codex help"), Some(Command::Help));
+    assert_eq!(read("- @codex stop, please"), Some(Command::Stop));
+}
+
+#[test]
+fn characters_that_nobody_sees_change_nothing() {
+    assert_eq!(read("@codex st\u{200b}op"), Some(Command::Stop));
+    assert_eq!(read("\u{202e}@co\u{2060}dex help"), Some(Command::Help));
+    check("@codex\u{200d} f\u{ad}ix this");
+}
+
+#[test]
+fn what_an_answer_by_mail_repeats_calls_nobody() {
+    for above in [
+        "lgtm\r\n\r\nFrom: eve\r\nSent: Monday\r\nTo: calc\r\nSubject: Re: calc",
+        "lgtm\n\n**From:** eve\n**Date:** Monday",
+        "lgtm\n-----Original Message-----",
+        "lgtm\n\n________________________________",
+        "lgtm\n\nReply to this email directly, or view it on GitHub",
+    ] {
+        check_silent(&format!("{above}\n\n@codex fix this"));
+        check(&format!("@codex fix this\n\n{above}"));
+    }
+    check("From: here on it is wrong.\n\n@codex fix this");
+    check("one\n\n---\n\n@codex fix this");
+}
+
+#[test]
+fn elements_that_show_or_take_back_call_nobody() {
+    for element in ["code", "kbd", "del", "s", "samp", "STRIKE", "pre"] {
+        check_silent(&format!("Do not write <{element} class=\"x\">@codex fix this</{element}> here"));
+        check(&format!("Not <{element}>this</{element}>, but @codex fix this"));
+    }
+    check_silent("<blockquote>\n\n@codex fix this\n\n</blockquote>");
+    check("<blockquote>\n\nno\n\n</blockquote>\n\n@codex fix this");
+    check_silent("never closed: <del>\n\n@codex fix this");
 }
 
 #[test]
@@ -286,4 +342,5 @@ fn many_mentions_are_read_in_no_time_of_their_own() {
     check_silent(&format!("x {}", "@codex ".repeat(9_000)));
     check_silent(&format!("x {}{}", "@codex ".repeat(9_000), "\u{fffc}".repeat(50_000)));
     check_silent(&format!("x {}{}", "@codex ".repeat(9_000), "a".repeat(50_000)));
+    check_silent(&format!("{}x {}", ". ".repeat(16_000), "@codex ".repeat(4_600)));
 }
