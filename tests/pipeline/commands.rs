@@ -252,7 +252,8 @@ async fn an_edit_starts_what_it_adds_and_nothing_twice() {
             edit("@codex fix this");
             world.work().await;
             assert_eq!((world.jobs().await.len(), world.own_branches().len()), (1, 1));
-            assert!(world.reason().await.starts_with("the same request has started job "), "{}", world.reason().await);
+            let told = said(world).await.pop().expect("it is told");
+            assert!(told.starts_with("This was answered before it was edited. Write a new comment to ask for more."), "{told}");
         })
         .await;
 }
