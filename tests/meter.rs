@@ -51,6 +51,7 @@ fn spec() -> JobSpec {
         delivery: DeliveryId::new("first").expect("it is the test's own"),
         requested_at: NOW,
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
+        described: None,
     }
 }
 

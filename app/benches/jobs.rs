@@ -158,5 +158,6 @@ fn spec(delivery: DeliveryId, number: u64) -> anyhow::Result<JobSpec> {
         delivery,
         requested_at: stores::NOW,
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
+        described: None,
     })
 }

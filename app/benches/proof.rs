@@ -179,6 +179,7 @@ fn spec() -> anyhow::Result<JobSpec> {
         delivery: DeliveryId::new("bench".to_owned())?,
         requested_at: now,
         budget: Config::default().limits.budget(),
+        described: None,
     })
 }
 

@@ -368,6 +368,14 @@ impl Rehearsal {
         self.shared.with(|world| world.open_issue(repo, user, title, body)).ok_or(Error::Unknown("repository"))
     }
 
+    /// Rewrites an issue's `title` and `body`, those of the two that are given.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such issue.
+    pub fn edit_issue(&self, repo: RepositoryId, issue: u64, user: &str, text: &serde_json::Value) -> Result<(), Error> {
+        self.shared.with(|world| world.edit_issue(repo, issue, user, text)).ok_or(Error::Unknown("issue"))
+    }
+
     /// Comments on an issue or pull request and gives the comment's number.
     ///
     /// # Errors

@@ -61,8 +61,9 @@ impl Scene {
             requested_by: actor("ada"),
             role: Role::Write,
             delivery: DeliveryId::new("d").expect("the name is well-formed"),
-            requested_at: Timestamp::UNIX_EPOCH,
+            requested_at: self.stage.clock().now(),
             budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
+            described: None,
         }
     }
 
@@ -81,6 +82,7 @@ impl Scene {
             actor: actor(login),
             at: Timestamp::UNIX_EPOCH,
             kind: EventKind::IssueClosed { issue: self.issue },
+            described: None,
         }
     }
 

@@ -101,6 +101,7 @@ fn spec_of(issue: IssueNumber, comment: u64) -> JobSpec {
         delivery: id("first"),
         requested_at: at(0),
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
+        described: None,
     }
 }
 

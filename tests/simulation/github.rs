@@ -273,7 +273,7 @@ impl Forge for WorldForge {
         };
         let at = jiff::Timestamp::from_millisecond(at_ms.parse().map_err(|_| "no moment")?).map_err(|e| e.to_string())?;
         let actor = Actor { id: 9, login: "ada".into(), is_bot: false };
-        Ok(Event { delivery: delivery.id.clone(), repo: repo(), actor, at, kind })
+        Ok(Event { delivery: delivery.id.clone(), repo: repo(), actor, at, kind, described: None })
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
@@ -283,13 +283,8 @@ impl Forge for WorldForge {
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
         let title = format!("Issue {:?}", spec.task.issue());
-        let request = move |_: &mut State| Request {
-            title: Untrusted::new(title),
-            body: Untrusted::new("It is wrong."),
-            author: Untrusted::new("mona"),
-            comments: Vec::new(),
-            comments_omitted: 0,
-        };
+        let request =
+            move |_: &mut State| Request::new(Untrusted::new(title), Untrusted::new("It is wrong."), Untrusted::new("mona"));
         self.look(|| "read the issue".into(), request).await
     }
 

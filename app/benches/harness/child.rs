@@ -99,10 +99,9 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
         delivery: DeliveryId::new("bench").map_err(|e| anyhow::anyhow!("{e}"))?,
         requested_at: now,
         budget: config.limits.budget(),
+        described: None,
     };
-    let title = Untrusted::new(words);
-    let request =
-        Request { title, body: Untrusted::new(""), author: Untrusted::new("bench"), comments: Vec::new(), comments_omitted: 0 };
+    let request = Request::new(Untrusted::new(words), Untrusted::new(""), Untrusted::new("bench"));
     let prepared = Prepared {
         base: CommitId::parse(&"0".repeat(40)).context("forty digits")?,
         plan: Plan {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::runner;
-use crate::event::Untrusted;
+use crate::event::{DESCRIBED_CHARS_MAX, Role, Untrusted};
 use crate::job::{JobSpec, Mode, Task};
 use crate::journal::{Digest, Prepared};
 use crate::proof::Colour;
@@ -50,6 +50,47 @@ pub struct Request {
     pub comments: Vec<Remark>,
     /// How many older comments were left out.
     pub comments_omitted: u32,
+    /// What whoever opened the issue may do in the repository, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Whether the issue's title or text was changed after the job was asked for; these are from before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_edited: bool,
+    /// How many comments were written or changed after the job was asked for, and are left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub comments_later: u32,
+}
+
+impl Request {
+    /// A request of which nothing else is known.
+    pub fn new(title: Untrusted, body: Untrusted, author: Untrusted) -> Self {
+        let (comments, comments_omitted, comments_later) = (Vec::new(), 0, 0);
+        Self { title, body, author, comments, comments_omitted, role: None, was_edited: false, comments_later }
+    }
+
+    /// What people have to know of how the model is told of it, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.was_edited {
+            notes.push("The issue's text was changed after the request; the agent was told what it said before.".to_owned());
+        }
+        if self.comments_later > 0 {
+            let n = self.comments_later;
+            notes.push(format!("Comments that were written or changed after the request are left out: {n}."));
+        }
+        let told = [&self.title, &self.body].into_iter().chain(self.comments.iter().map(|remark| &remark.body));
+        let n_hidden: usize = told.map(|text| visible(text.raw()).1).sum();
+        if n_hidden > 0 {
+            notes.push(format!("Characters of the issue and its comments that people do not see were taken out: {n_hidden}."));
+        }
+        notes
+    }
+}
+
+/// Serde asks by reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// A comment of somebody.
@@ -59,6 +100,9 @@ pub struct Remark {
     pub author: Untrusted,
     /// What was written.
     pub body: Untrusted,
+    /// What its author may do in the repository, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
 }
 
 /// What a look at the base's files says about the repository.
@@ -73,7 +117,7 @@ pub struct Survey {
 /// How long a cache key is; endpoints take at least 64 characters.
 const KEY_CHARS: usize = 32;
 /// How much of one text of the request is told, in characters.
-const TEXT_CHARS_MAX: usize = 20_000;
+const TEXT_CHARS_MAX: usize = DESCRIBED_CHARS_MAX;
 /// How much of the request is told in all, in characters.
 const REQUEST_CHARS_MAX: usize = 80_000;
 
@@ -151,13 +195,19 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
         fence.put(&mut task, "the request of the maintainer who called you", words);
     }
     let mut left = REQUEST_CHARS_MAX;
-    fence.put_within(&mut task, "the title", &request.title, &mut left);
-    fence.put_within(&mut task, "the text", &request.body, &mut left);
+    let whose = request.role.map(|role| format!(", by {}{}", login(&request.author), standing(Some(role)))).unwrap_or_default();
+    fence.put_within(&mut task, &format!("the title{whose}"), &request.title, &mut left);
+    fence.put_within(&mut task, &format!("the text{whose}"), &request.body, &mut left);
     if request.comments_omitted > 0 {
         let _ = writeln!(task, "({} older comments are left out.)", request.comments_omitted);
     }
     for remark in &request.comments {
-        fence.put_within(&mut task, &format!("a comment by {}", login(&remark.author)), &remark.body, &mut left);
+        fence.put_within(
+            &mut task,
+            &format!("a comment by {}{}", login(&remark.author), standing(remark.role)),
+            &remark.body,
+            &mut left,
+        );
     }
     let instructions = instructions(mode);
     let cache_key =
@@ -177,6 +227,15 @@ pub fn quoted(what: &str, text: &str) -> String {
     let mut told = String::new();
     fence.put(&mut told, what, &Untrusted::new(text));
     told
+}
+
+/// What somebody may do, behind the name: those who may not push are not those whom the agent works for.
+fn standing(role: Option<Role>) -> &'static str {
+    match role {
+        None => "",
+        Some(Role::None | Role::Read | Role::Triage) => ", who may not push here",
+        Some(Role::Write | Role::Maintain | Role::Admin) => ", who may push here",
+    }
 }
 
 /// A login, of which no character may be more than a name's.

@@ -244,6 +244,8 @@ pub struct Event {
     pub at: Timestamp,
     /// What.
     pub kind: EventKind,
+    /// What the issue said then, where the delivery tells it.
+    pub described: Option<Described>,
 }
 
 /// The things that can happen.
@@ -287,6 +289,29 @@ pub struct Text {
     pub title: Option<Untrusted>,
     /// Markdown.
     pub body: Untrusted,
+}
+
+/// What an issue said at a moment: its title and text, as far as anybody is told of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    title: Untrusted,
+    body: Untrusted,
+}
+
+/// How much of an issue's text is told, in characters.
+pub const DESCRIBED_CHARS_MAX: usize = 20_000;
+
+impl Described {
+    /// Keeps what is told of a title and a text.
+    pub fn new(title: &str, body: &str) -> Self {
+        let kept = |text: &str| Untrusted::new(text.chars().take(DESCRIBED_CHARS_MAX).collect::<String>());
+        Self { title: kept(title), body: kept(body) }
+    }
+
+    /// Takes the title and the text out.
+    pub fn into_parts(self) -> (Untrusted, Untrusted) {
+        (self.title, self.body)
+    }
 }
 
 /// Where somebody has written on an issue.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Actor, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
+use crate::event::{Actor, DeliveryId, Described, IssueNumber, RepoRef, Role, Untrusted};
 
 /// What a job is about, so that two deliveries of one happening make one job: repository, object and command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -274,6 +274,9 @@ pub struct JobSpec {
     pub requested_at: Timestamp,
     /// The limits.
     pub budget: Budget,
+    /// What its issue said when it was asked for, where that is known: what is written later is nobody's request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Described>,
 }
 
 /// For how long what a program asked for lets others go first; so it comes late, and still comes where people never stop asking.

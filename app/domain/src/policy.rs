@@ -267,6 +267,7 @@ impl Asked<'_> {
         let Self { event, deployment, facts } = self;
         let budget = Budget { attempts: facts.policy.attempts.min(deployment.budget.attempts), ..deployment.budget };
         let budget = if task.asks_a_model() { budget } else { budget.without_model() };
+        let described = event.described.clone().filter(|_| task.asks_a_model());
         let spec = JobSpec {
             key,
             repo: event.repo.clone(),
@@ -276,6 +277,7 @@ impl Asked<'_> {
             delivery: event.delivery.clone(),
             requested_at: event.at,
             budget,
+            described,
         };
         Decision::Start { spec: Box::new(spec), because }
     }

@@ -48,6 +48,7 @@ pub(crate) fn spec() -> JobSpec {
         delivery: DeliveryId::new("72d3162e-cc78-11e3-81ab-4c9367dc0958").expect("a plain id"),
         requested_at: at(0),
         budget: BUDGET,
+        described: None,
     }
 }
 

@@ -354,6 +354,7 @@ pub(super) fn spec_of_user(
         delivery: DeliveryId::new(format!("{name}-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,
         requested_at: now,
         budget,
+        described: None,
     })
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use patchwright_domain::brief::{Remark, Request};
+use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
-use patchwright_domain::event::{Event, IssueNumber, RawDelivery, RepoRef, Role, Untrusted};
+use patchwright_domain::event::{Event, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::Policy;
@@ -34,6 +34,7 @@ mod hook;
 mod payload;
 mod places;
 mod refusal;
+mod request;
 mod tokens;
 mod traffic;
 
@@ -166,10 +167,6 @@ fn issue_of(spec: &JobSpec) -> Result<IssueNumber, ForgeError> {
     spec.task.issue().ok_or_else(missing)
 }
 
-fn text(value: &Value, pointer: &str) -> Untrusted {
-    Untrusted::new(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default())
-}
-
 #[async_trait]
 impl Forge for GitHub {
     fn authenticate(&self, signature: Option<&str>, body: &[u8]) -> Result<(), Unauthentic> {
@@ -198,21 +195,7 @@ impl Forge for GitHub {
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
-        let issue = issue_of(spec)?;
-        let grant = Grant::new(&spec.repo, &[("issues", "read")]);
-        let path = format!("/issues/{issue}");
-        let answer = self.client.call(&grant, &Call::get(path, "reading the issue")).await?;
-        let comments = self.comments(issue, &grant).await?;
-        let theirs: Vec<&Value> = comments.iter().filter(|comment| !self.is_ours(comment)).collect();
-        let n_omitted = theirs.len().saturating_sub(COMMENTS_MAX);
-        let remark = |comment: &&Value| Remark { author: text(comment, "/user/login"), body: text(comment, "/body") };
-        Ok(Request {
-            title: text(&answer.body, "/title"),
-            body: text(&answer.body, "/body"),
-            author: text(&answer.body, "/user/login"),
-            comments: theirs[n_omitted..].iter().map(remark).collect(),
-            comments_omitted: u32::try_from(n_omitted).unwrap_or(u32::MAX),
-        })
+        self.request(spec).await
     }
 
     async fn pull_request(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {

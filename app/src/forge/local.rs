@@ -41,7 +41,7 @@ impl Forge for LocalCheckout {
             });
         };
         let nothing = || Untrusted::new("");
-        Ok(Request { title: nothing(), body: request.clone(), author: nothing(), comments: Vec::new(), comments_omitted: 0 })
+        Ok(Request::new(nothing(), request.clone(), nothing()))
     }
 
     async fn pull_request(&self, _spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {

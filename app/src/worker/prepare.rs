@@ -23,10 +23,12 @@ use crate::workspace::WorkspaceError;
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
     let request = tools.forge.context(spec).await?;
+    let notes = request.notes();
     let text = serde_json::to_vec(&request).expect("a request holds only text");
     let request = tools.store.put_artifact(text, tools.clock.now()).await?;
     let base = base(tools, spec, run).await?;
-    let prepared = prepared(tools, spec, &base, request).await?;
+    let mut prepared = prepared(tools, spec, &base, request).await?;
+    prepared.notes.extend(notes);
     Ok(Answer::entry(EntryKind::Prepared { prepared }))
 }
 

@@ -30,6 +30,7 @@ fn spec(issue: u64, comment: u64) -> JobSpec {
         delivery: DeliveryId::new(format!("delivery-{comment}")).expect("the name is well-formed"),
         requested_at: at(i64::try_from(comment).expect("it is small")),
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
+        described: None,
     }
 }
 

@@ -37,8 +37,7 @@ fn a_branch_is_safe_whatever_the_title_is() {
 }
 
 fn request(title: &str, body: &str) -> Request {
-    let (title, body) = (Untrusted::new(title), Untrusted::new(body));
-    Request { title, body, author: Untrusted::new("octocat"), comments: Vec::new(), comments_omitted: 0 }
+    Request::new(Untrusted::new(title), Untrusted::new(body), Untrusted::new("octocat"))
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! until it is needed, and what is missing is a reason and not an error.
 
 use jiff::Timestamp;
-use patchwright_domain::event::{Actor, Event, EventKind, IssueNumber, Place, RawDelivery, RepoRef, Text, Untrusted};
+use patchwright_domain::event::{Actor, Described, Event, EventKind, IssueNumber, Place, RawDelivery, RepoRef, Text, Untrusted};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -110,7 +110,12 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
         actor: actor(payload.sender.as_ref())?,
         at: at.and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or(delivery.received_at),
         kind,
+        described: payload.issue.as_ref().map(described),
     })
+}
+
+fn described(issue: &Issue) -> Described {
+    Described::new(issue.title.as_deref().unwrap_or_default(), issue.body.as_deref().unwrap_or_default())
 }
 
 fn printable(text: &str) -> String {

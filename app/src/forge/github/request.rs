@@ -1,0 +1,99 @@
+//! What was asked for, as it stood when it was: the issue, and what was said below it until then.
+//!
+//! What is written or changed afterwards is nobody's request. Whoever gives a command has read what stood there, and nobody else's
+//! words slip in between. Of whom each text is, and whether that one may push, is told with it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use patchwright_domain::brief::{Remark, Request};
+use patchwright_domain::event::{Described, Role, Untrusted};
+use patchwright_domain::job::JobSpec;
+use serde_json::Value;
+
+use super::client::Call;
+use super::tokens::Grant;
+use super::{COMMENTS_MAX, GitHub, issue_of};
+use crate::forge::ForgeError;
+
+/// For how many people is asked what they may do; of others it is not told.
+const ROLES_MAX: usize = 10;
+
+impl GitHub {
+    pub(super) async fn request(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
+        let issue = issue_of(spec)?;
+        let grant = Grant::new(&spec.repo, &[("metadata", "read"), ("issues", "read")]);
+        let answer = self.client.call(&grant, &Call::get(format!("/issues/{issue}"), "reading the issue")).await?;
+        let comments = self.comments(issue, &grant).await?;
+        let theirs: Vec<&Value> = comments.iter().filter(|comment| !self.is_ours(comment)).collect();
+        let (then, later): (Vec<&Value>, Vec<&Value>) = theirs.iter().partition(|comment| stood(comment, spec.requested_at));
+        let n_omitted = then.len().saturating_sub(COMMENTS_MAX);
+        let told = &then[n_omitted..];
+        let authors = told.iter().rev().copied().chain([&answer.body]);
+        let roles = self.roles(spec, authors, &grant).await?;
+        let of = |value: &Value| roles.get(text(value, "/user/login")).copied();
+        let untrusted = |value: &Value, pointer: &str| Untrusted::new(text(value, pointer));
+        let remark = |comment: &&Value| Remark {
+            author: untrusted(comment, "/user/login"),
+            body: untrusted(comment, "/body"),
+            role: of(comment),
+        };
+        let now = Described::new(text(&answer.body, "/title"), text(&answer.body, "/body"));
+        let edited = spec.described.clone().filter(|then| *then != now);
+        let was_edited = edited.is_some();
+        let whole = || (untrusted(&answer.body, "/title"), untrusted(&answer.body, "/body"));
+        let (title, body) = edited.map_or_else(whole, Described::into_parts);
+        Ok(Request {
+            title,
+            body,
+            author: untrusted(&answer.body, "/user/login"),
+            comments: told.iter().map(remark).collect(),
+            comments_omitted: count(n_omitted),
+            role: of(&answer.body),
+            was_edited,
+            comments_later: count(later.len()),
+        })
+    }
+
+    /// What the authors of these may do now, as many as are asked for, the first of them first.
+    async fn roles<'v>(
+        &self,
+        spec: &JobSpec,
+        written: impl Iterator<Item = &'v Value>,
+        grant: &Grant,
+    ) -> Result<BTreeMap<&'v str, Role>, ForgeError> {
+        let mut roles = BTreeMap::new();
+        for author in written {
+            let login = text(author, "/user/login");
+            let is_plain = !login.is_empty() && login.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            if !is_plain || roles.contains_key(login) || roles.len() >= ROLES_MAX {
+                continue;
+            }
+            if login == spec.requested_by.login {
+                roles.insert(login, spec.role);
+                continue;
+            }
+            match self.role(login, grant).await {
+                Ok(role) => drop(roles.insert(login, role)),
+                // Nobody is taken for more than he is.
+                Err(ForgeError::Denied { .. } | ForgeError::Rejected { .. }) => drop(roles.insert(login, Role::None)),
+                Err(error @ (ForgeError::RateLimited { .. } | ForgeError::Unavailable(_))) => return Err(error),
+            }
+        }
+        Ok(roles)
+    }
+}
+
+/// Whether a comment stood there at that moment as it stands there now. One whose times cannot be read did not.
+fn stood(comment: &Value, moment: Timestamp) -> bool {
+    let at = |pointer: &str| text(comment, pointer).parse::<Timestamp>().ok();
+    at("/created_at").is_some_and(|at| at <= moment) && at("/updated_at").is_none_or(|at| at <= moment)
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
