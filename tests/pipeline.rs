@@ -11,6 +11,7 @@ mod deliveries;
 mod devcontainer;
 mod gate;
 mod hostile;
+mod injections;
 mod kills;
 mod limits;
 mod machines;
