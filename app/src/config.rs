@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchwright_domain::job::Budget;
-use patchwright_domain::policy::rates::{LOOKED_AT_MAX, Rates};
+use patchwright_domain::policy::rates::{COUNTED_MAX, Rates};
 use patchwright_domain::proof::Size;
 use patchwright_domain::turn::tools::EditForm;
 use schemars::JsonSchema;
@@ -531,8 +531,8 @@ impl Config {
             ("limits.user_jobs_per_hour", self.limits.user_jobs_per_hour),
             ("limits.repository_jobs_per_hour", self.limits.repository_jobs_per_hour),
         ];
-        if let Some((key, _)) = rates.iter().find(|(_, rate)| *rate > LOOKED_AT_MAX) {
-            return Err(ConfigError(format!("`{key}` must be at most {LOOKED_AT_MAX}, or 0 for no limit")));
+        if let Some((key, _)) = rates.iter().find(|(_, rate)| *rate > COUNTED_MAX) {
+            return Err(ConfigError(format!("`{key}` must be at most {COUNTED_MAX}, or 0 for no limit")));
         }
         mcp::check(&self.mcp).map_err(ConfigError)?;
         self.sandbox.check().map_err(ConfigError)?;

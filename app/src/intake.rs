@@ -11,7 +11,7 @@ use patchwright_domain::effect::{Effect, Subject};
 use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, RepoRef};
 use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::journal::EntryKind;
-use patchwright_domain::policy::rates::PERIOD;
+use patchwright_domain::policy::rates::{PERIOD, Recent};
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::clock::Clock;
 use crate::forge::{Forge, ForgeError};
-use crate::store::{Decided, Store, StoreError, Waiting};
+use crate::store::{Asking, Decided, Store, StoreError, Waiting};
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -157,7 +157,7 @@ impl Intake {
                 is_open: false,
                 open_jobs,
                 was_answered: false,
-                recent: Vec::new(),
+                recent: Recent::default(),
             });
         }
         let facts = self.forge.facts(event).await?;
@@ -171,8 +171,11 @@ impl Intake {
             false => self.without(open_jobs, |kind| matches!(kind, EntryKind::CancelRequested { .. })).await?,
         };
         let was_answered = self.was_answered(event).await?;
+        let is_work_counted = self.deployment.rates.are_limited();
+        let (repo, requested_by, place) = (event.repo.id, event.actor.id, event.kind.issue());
+        let asking = Asking { repo, requested_by, place, is_work_counted };
         let since = self.clock.now().checked_sub(PERIOD).unwrap_or(Timestamp::MIN);
-        let recent = self.store.recent(event.repo.id, since, self.deployment.rates.looked_at()).await?;
+        let recent = self.store.recent(&asking, since).await?;
         Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs, was_answered, recent })
     }
 

@@ -84,6 +84,19 @@ pub struct Waiting {
     pub n_postponed: u32,
 }
 
+/// Who asks for something, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// GitHub's number of the repository.
+    pub repo: u64,
+    /// GitHub's number of the user.
+    pub requested_by: u64,
+    /// The issue or pull request.
+    pub place: IssueNumber,
+    /// Whether work is counted, too, and not answers alone.
+    pub is_work_counted: bool,
+}
+
 /// What became of a decision that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decided {
@@ -239,12 +252,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError>;
 
-    /// A repository's jobs that were begun since then, the newest first, and at most `count`. Those that a program of before there
-    /// were any limits has begun are nobody's.
+    /// How many of a repository's jobs were begun since then. Those that a program of before there were any limits has begun are
+    /// nobody's.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError>;
+    async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError>;
 
     /// Takes the free job that waits longest, if there is one, for `lease` from now, and journals the claim. What a program
     /// asked for lets others go first for a while ([`JobSpec::gives_way`]). A job whose lease ran out is free; one of an issue of

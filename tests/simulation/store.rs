@@ -10,7 +10,9 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
 use patchwright::store::listing::{GivenUp, Listed, Wanted};
-use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting};
+use patchwright::store::{
+    Asking, Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting,
+};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
@@ -149,8 +151,9 @@ impl Store for WorldStore {
         self.ask(Kind::Store, || format!("look for jobs of #{issue}"), open).await
     }
 
-    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
-        let look = move |state: &mut State| at_once(state.store.recent(repo, since, count));
+    async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
+        let asking = *asking;
+        let look = move |state: &mut State| at_once(state.store.recent(&asking, since));
         self.ask(Kind::Store, || "look at what was begun lately".into(), look).await
     }
 

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use patchwright::store::ledger::{Limits, Reserved, Scope, Spending};
 use patchwright::store::listing::{GivenUp, Listed, Wanted};
-use patchwright::store::{Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting};
+use patchwright::store::{
+    Asking, Claim, Decided, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting,
+};
 use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind};
@@ -55,7 +57,7 @@ impl Store for Forgetful {
         nothing()
     }
 
-    async fn recent(&self, _: u64, _: Timestamp, _: u32) -> Result<Vec<Recent>, StoreError> {
+    async fn recent(&self, _: &Asking, _: Timestamp) -> Result<Recent, StoreError> {
         nothing()
     }
 

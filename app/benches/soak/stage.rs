@@ -114,6 +114,8 @@ impl Stage {
             ("PATCHWRIGHT__GITHUB__WRITE_SPACING_MS", "200".into()),
             ("PATCHWRIGHT__GITHUB__SWEEP_MINUTES", "1".into()),
             ("PATCHWRIGHT__LIMITS__CLAIMS", self.claims.to_string()),
+            ("PATCHWRIGHT__LIMITS__USER_JOBS_PER_HOUR", "0".into()),
+            ("PATCHWRIGHT__LIMITS__REPOSITORY_JOBS_PER_HOUR", "0".into()),
             ("PATCHWRIGHT__MODEL__BASE_URL", site.model.base_url()),
             ("PATCHWRIGHT__MODEL__RETRY_PAUSE_MS", "100".into()),
             ("PATCHWRIGHT__SERVER__LISTEN", format!("127.0.0.1:{}", self.port)),

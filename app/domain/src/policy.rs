@@ -6,7 +6,7 @@ use crate::demands::Demands;
 use crate::ecosystem::Commands;
 use crate::event::{Event, EventKind, Role};
 use crate::job::{Budget, JobId, JobKey, JobSpec, Reply, Task};
-use crate::policy::rates::{ANSWERS_MAX, Rates, Recent};
+use crate::policy::rates::{Rates, Recent};
 
 pub mod command;
 pub mod rates;
@@ -70,8 +70,8 @@ pub struct Facts {
     pub open_jobs: Vec<JobKey>,
     /// Whether the same text has been answered before, as it was before its last edit.
     pub was_answered: bool,
-    /// The repository's jobs of the last hour, the newest first, as many as the limits need.
-    pub recent: Vec<Recent>,
+    /// What was asked for within the last hour.
+    pub recent: Recent,
 }
 
 /// What follows from an event.
@@ -209,8 +209,10 @@ impl Asked<'_> {
     /// An answer without work, of which there are few in one place: who goes on asking, or lets another program ask, hears nothing.
     fn reply(&self, key: JobKey, reply: Reply, because: String) -> Decision {
         let issue = self.event.kind.issue();
-        if rates::is_answered_enough(&self.facts.recent, issue) {
-            return Decision::ignore(format!("{ANSWERS_MAX} answers were given on #{issue} within an hour, and no more are"));
+        if rates::are_answered_enough(&self.facts.recent) {
+            let rates::Recent { answers_in_place, answers, .. } = self.facts.recent;
+            let given = format!("{answers_in_place} answers were given on #{issue} within an hour, {answers} in the repository");
+            return Decision::ignore(format!("{given}, and no more are"));
         }
         self.start(key, Task::Reply { issue, reply }, because)
     }
@@ -256,7 +258,7 @@ impl Asked<'_> {
 
     /// A job, unless as many were asked for as may be.
     fn work(&self, key: JobKey, task: Task, by_label: bool, because: String) -> Decision {
-        match self.deployment.rates.reached(&self.facts.recent, &self.event.actor) {
+        match self.deployment.rates.reached(&self.facts.recent) {
             None => self.start(key, task, because),
             Some(reached) if by_label => Decision::ignore(reached),
             Some(reached) => self.refuse(key, format!("{reached}. Ask again later, in a new comment."), &reached),

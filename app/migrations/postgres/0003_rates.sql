@@ -2,4 +2,5 @@
 -- programs go on beside it: what they begin is nobody's.
 ALTER TABLE job ADD COLUMN place BIGINT;
 ALTER TABLE job ADD COLUMN requested_by BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX job_of_repository ON job (repo, created_at);
+CREATE INDEX job_of_repository ON job (repo, created_at) WHERE issue IS NOT NULL;
+CREATE INDEX reply_of_repository ON job (repo, created_at) WHERE issue IS NULL;

@@ -11,15 +11,15 @@ use patchwright_domain::event::{DeliveryId, IssueNumber, RawDelivery};
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Digest, Entry, EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
-use patchwright_domain::policy::rates::Recent;
+use patchwright_domain::policy::rates::{COUNTED_MAX, Recent};
 
 use self::ledger::Ledger;
 use super::ledger::{Limits, Reserved, Scope, Spending};
 use super::listing::{Beside, GivenUp, LISTED_MAX, Listed, Wanted};
 use super::records::gives_way;
 use super::{
-    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError, Waiting,
-    records,
+    Asking, Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
+    Waiting, records,
 };
 
 mod ledger;
@@ -226,10 +226,22 @@ impl Store for MemoryStore {
         Ok(tables.jobs.iter().filter(of_issue).map(|job| job.spec.key.clone()).collect())
     }
 
-    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
+    async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let tables = self.tables();
-        let recent = tables.jobs.iter().rev().filter(|job| job.spec.repo.id == repo && job.created_at >= since);
-        Ok(recent.take(count as usize).map(|job| Recent::of(&job.spec.task, &job.spec.requested_by)).collect())
+        let jobs: Vec<&Job> =
+            tables.jobs.iter().filter(|job| job.spec.repo.id == asking.repo && job.created_at >= since).collect();
+        let count = |is_counted: &dyn Fn(&JobSpec) -> bool| {
+            let n_jobs = jobs.iter().filter(|job| is_counted(&job.spec)).count();
+            u32::try_from(n_jobs).unwrap_or(u32::MAX).min(COUNTED_MAX)
+        };
+        let is_work = |spec: &JobSpec| asking.is_work_counted && spec.task.issue().is_some();
+        let is_answer = |spec: &JobSpec| spec.task.issue().is_none();
+        Ok(Recent {
+            by_user: count(&|spec| is_work(spec) && spec.requested_by.id == asking.requested_by),
+            in_repository: count(&is_work),
+            answers_in_place: count(&|spec| is_answer(spec) && spec.task.place() == Some(asking.place)),
+            answers: count(&is_answer),
+        })
     }
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {

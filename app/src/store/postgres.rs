@@ -28,8 +28,8 @@ use super::listing::{GivenUp, LISTED_MAX, Listed, Wanted};
 use super::packed::New;
 use super::records::{earlier, later, milliseconds, number};
 use super::{
-    Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, FULL, Forgotten, JobState, Lanes, Lease, Received, Signals, Store, StoreError,
-    Waiting,
+    Asking, Claim, Decided, FLAKY_FOR, FLAKY_TESTS_MAX, FULL, Forgotten, JobState, Lanes, Lease, Received, Signals, Store,
+    StoreError, Waiting,
 };
 use address::Address;
 use deliveries::Found;
@@ -306,8 +306,9 @@ impl Store for PostgresStore {
         self.ask(move |tx| Box::pin(jobs::open(tx, repo, issue))).await
     }
 
-    async fn recent(&self, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
-        self.ask(move |tx| Box::pin(jobs::recent(tx, repo, since, count))).await
+    async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
+        let asking = *asking;
+        self.ask(move |tx| Box::pin(jobs::recent(tx, asking, since))).await
     }
 
     async fn claim(&self, worker: &str, now: Timestamp, lease: Duration, lanes: Lanes) -> Result<Option<Claim>, StoreError> {

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Digest, Outcome};
 use patchwright_domain::policy::Decision;
-use patchwright_domain::policy::rates::Recent;
 
 use super::{Decided, JobState, StoreError};
 
@@ -84,15 +82,30 @@ pub(super) fn read_state(outcome: Option<&str>, is_leased: bool) -> Result<JobSt
     }
 }
 
-/// GitHub's number of whoever asked, for counting. One that GitHub does not give counts like all such.
-pub(super) fn requested_by(spec: &JobSpec) -> i64 {
-    i64::try_from(spec.requested_by.id).unwrap_or(i64::MAX)
+/// A user's number, for counting. One that GitHub does not give counts like all such.
+pub(super) fn user_number(user: u64) -> i64 {
+    i64::try_from(user).unwrap_or(i64::MAX)
 }
 
-pub(super) fn read_recent((requested_by, place, is_reply): (i64, Option<i64>, bool)) -> Recent {
-    let positive = |number| u64::try_from(number).unwrap_or(0);
-    Recent { requested_by: positive(requested_by), place: place.map(|place| IssueNumber(positive(place))), is_reply }
+/// How much work a user ($3) has asked for in a repository ($1) since then ($2), and how much all have, each up to $4.
+macro_rules! recent_work {
+    () => {
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE repo = $1 AND created_at >= $2 AND issue IS NOT NULL \
+         AND requested_by = $3 LIMIT $4) AS these), (SELECT count(*) FROM (SELECT 1 FROM job WHERE repo = $1 AND created_at >= $2 \
+         AND issue IS NOT NULL LIMIT $4) AS all_of_them)"
+    };
 }
+pub(super) use recent_work;
+
+/// How many answers were given in a place ($3) of a repository ($1) since then ($2), and how many in all of it, each up to $4.
+macro_rules! recent_answers {
+    () => {
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE repo = $1 AND created_at >= $2 AND issue IS NULL \
+         AND place = $3 LIMIT $4) AS these), (SELECT count(*) FROM (SELECT 1 FROM job WHERE repo = $1 AND created_at >= $2 \
+         AND issue IS NULL LIMIT $4) AS all_of_them)"
+    };
+}
+pub(super) use recent_answers;
 
 pub(super) fn read_digest(text: &str) -> Result<Digest, StoreError> {
     Digest::parse(text).ok_or_else(|| StoreError::Corrupt(format!("`{text}` is no digest")))

@@ -5,11 +5,15 @@ use std::collections::HashMap;
 use std::fs::{DirEntry, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
 use super::{WorkspaceError, blocking, unavailable};
 
+/// How long, and how often, another process is waited for: ten minutes in all, as long as a fetch may take.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+const LOOKS_MAX: u32 = 6_000;
 /// How deep below `refs` a name may be; ours are two deep.
 const REFS_DEPTH_MAX: u32 = 8;
 
@@ -29,8 +33,10 @@ impl Writers {
         // In their order within this process, and without a thread for each that waits.
         let lock = self.lock(&mirror);
         let _writer = lock.lock().await;
+        let held = alone(&mirror).await?;
         blocking(move || {
-            let _held = hold(&mirror).map_err(|e| unavailable("locking the mirror", &e))?;
+            let _held = held;
+            clear(&mirror).map_err(|e| unavailable("clearing the mirror", &e))?;
             work(&mirror)
         })
         .await
@@ -42,22 +48,36 @@ impl Writers {
     }
 }
 
-/// Waits until no other process writes, and clears away what one that was killed has left. The kernel lets go of the lock
-/// whatever becomes of its holder.
-fn hold(mirror: &Path) -> std::io::Result<File> {
-    let lock = File::options().create(true).truncate(false).write(true).open(mirror.with_extension("lock"))?;
-    rustix::io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive))?;
+/// Waits until no other process writes. The kernel lets go of the lock whatever becomes of its holder.
+async fn alone(mirror: &Path) -> Result<File, WorkspaceError> {
+    const WHAT: &str = "locking the mirror";
+    let path = mirror.with_extension("lock");
+    let opened = blocking(move || {
+        let opened = File::options().create(true).truncate(false).write(true).open(path);
+        opened.map_err(|e| unavailable(WHAT, &e))
+    });
+    let lock = opened.await?;
+    for _ in 0..LOOKS_MAX {
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(lock),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => tokio::time::sleep(BETWEEN_LOOKS).await,
+            Err(error) => return Err(unavailable(WHAT, &error)),
+        }
+    }
+    Err(WorkspaceError::Unavailable { what: WHAT, reason: "another process on this machine has written to it for long".into() })
+}
+
+/// Clears away what a process that was killed has left, of whom the caller is the only one now.
+fn clear(mirror: &Path) -> std::io::Result<()> {
     if !mirror.exists() {
-        return Ok(lock);
+        return Ok(());
     }
     // `HEAD` is what is made last.
     if !mirror.join("HEAD").exists() {
-        std::fs::remove_dir_all(mirror)?;
-        return Ok(lock);
+        return std::fs::remove_dir_all(mirror);
     }
     remove_locks(mirror, 0)?;
-    remove_locks(&mirror.join("refs"), REFS_DEPTH_MAX)?;
-    Ok(lock)
+    remove_locks(&mirror.join("refs"), REFS_DEPTH_MAX)
 }
 
 /// Removes git's locks in a folder: each is a file of this name beside what it is for, which no ref may have.
@@ -68,7 +88,10 @@ fn remove_locks(folder: &Path, depth: u32) -> std::io::Result<()> {
         if kind.is_dir() && depth > 0 {
             remove_locks(&entry.path(), depth - 1)?;
         } else if kind.is_file() && entry.path().extension().is_some_and(|extension| extension == "lock") {
-            std::fs::remove_file(entry.path())?;
+            match std::fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
         }
     }
     Ok(())

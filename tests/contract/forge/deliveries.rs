@@ -7,7 +7,7 @@ use patchwright::forge::{Forge as _, Unauthentic};
 use patchwright::rehearsal::hook::signature;
 use patchwright_domain::event::{DeliveryId, Event, EventKind, Place, RawDelivery, Role, Text};
 use patchwright_domain::job::Budget;
-use patchwright_domain::policy::rates::Rates;
+use patchwright_domain::policy::rates::{Rates, Recent};
 use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
 use serde_json::{Value, json};
 
@@ -120,7 +120,7 @@ async fn githubs_own_examples_start_nothing() {
         is_open: true,
         open_jobs: Vec::new(),
         was_answered: false,
-        recent: Vec::new(),
+        recent: Recent::default(),
     };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {

@@ -1,6 +1,6 @@
 //! Jobs are claimed in order, journaled, cancelled and completed.
 
-use patchwright::store::{FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState};
+use patchwright::store::{Asking, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{Reply, Task};
 use patchwright_domain::journal::{Digest, Outcome};
@@ -120,28 +120,33 @@ async fn open_jobs_are_those_of_the_issue(store: Shared) {
 async fn jobs_of_late_are_counted_by_repository(store: Shared) {
     begin_of(&store, ISSUE, 1, 10).await;
     begin_of(&store, ISSUE, 2, 20).await;
-    let mut reply = spec_of(ISSUE, 3);
-    reply.task = Task::Reply { issue: ISSUE, reply: Reply::Status };
-    reply.requested_by.id = u64::MAX;
-    store.receive(&delivery("asks", 30)).await.expect("the store takes it");
-    let start = Decision::Start { spec: Box::new(reply.clone()), because: "somebody asks".into() };
-    store.decide(&id("asks"), &start, at(30)).await.expect("the store takes it");
-    let recent = async |repo, since, count| store.recent(repo, at(since), count).await.expect("the store answers");
-    let asked = spec_of(ISSUE, 1);
-    let job = Recent::of(&asked.task, &asked.requested_by);
-    assert_eq!(job, Recent { requested_by: asked.requested_by.id, place: Some(ISSUE), is_reply: false });
-    let all = recent(REPO, 10, 10).await;
-    assert_eq!(
-        all.iter().map(|job| (job.place, job.is_reply)).collect::<Vec<_>>(),
-        [(Some(ISSUE), true), (Some(ISSUE), false), (Some(ISSUE), false)]
-    );
-    assert_eq!(all[1..], [job, job]);
-    assert_eq!(recent(REPO, 20, 10).await, all[..2]);
-    assert_eq!(recent(REPO, 0, 1).await, all[..1]);
-    assert_eq!(recent(REPO + 1, 0, 10).await, []);
-    let claim = claimed(&store, "one", 31).await;
-    store.append(&claim.lease, 1, completed(), at(32)).await.expect("the lease holds");
-    assert_eq!(recent(REPO, 10, 10).await, all, "what is over was asked for all the same");
+    for (n, place) in [(30, ISSUE), (31, ISSUE), (32, IssueNumber(9))] {
+        let mut reply = spec_of(ISSUE, 1);
+        reply.key = reply.key.of_reply(&format!("answer {n}"));
+        reply.task = Task::Reply { issue: place, reply: Reply::Status };
+        reply.requested_by.id = u64::MAX;
+        let name = format!("asks-{n}");
+        store.receive(&delivery(&name, n)).await.expect("the store takes it");
+        let start = Decision::Start { spec: Box::new(reply), because: "somebody asks".into() };
+        store.decide(&id(&name), &start, at(n)).await.expect("the store takes it");
+    }
+    let requested_by = spec_of(ISSUE, 1).requested_by.id;
+    let asking = Asking { repo: REPO, requested_by, place: ISSUE, is_work_counted: true };
+    let recent = async |asking: Asking, since| store.recent(&asking, at(since)).await.expect("the store answers");
+    let all = Recent { by_user: 2, in_repository: 2, answers_in_place: 2, answers: 3 };
+    assert_eq!(recent(asking, 10).await, all);
+    assert_eq!(recent(Asking { requested_by: u64::MAX, ..asking }, 10).await, Recent { by_user: 0, ..all });
+    assert_eq!(recent(Asking { place: IssueNumber(9), ..asking }, 10).await, Recent { answers_in_place: 1, ..all });
+    let later = Recent { by_user: 1, in_repository: 1, answers_in_place: 2, answers: 3 };
+    assert_eq!(recent(asking, 11).await, later);
+    assert_eq!(recent(asking, 31).await, Recent { answers_in_place: 1, answers: 2, ..Recent::default() });
+    assert_eq!(recent(Asking { repo: REPO + 1, ..asking }, 0).await, Recent::default());
+    let answers = Recent { by_user: 0, in_repository: 0, ..all };
+    assert_eq!(recent(Asking { is_work_counted: false, ..asking }, 10).await, answers);
+    while let Some(claim) = claim(&store, "one", 40).await {
+        store.append(&claim.lease, 1, completed(), at(41)).await.expect("the lease holds");
+    }
+    assert_eq!(recent(asking, 10).await, all, "what is over was asked for all the same");
 }
 
 async fn the_journal_is_chained(store: Shared) {

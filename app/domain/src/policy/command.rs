@@ -5,7 +5,8 @@
 //! ```
 //! The mention stands as a word of its own in running text (`markdown`). `fix` and `prove` count wherever it stands; all else,
 //! only where it begins its paragraph, for elsewhere people talk about us, and words of one's own and misspelt ones in no list or
-//! table. `stop`, `status` and `help` stand alone: "stop using floats" asks for a change. The request is the rest of the paragraph; "this" and
+//! table. What `stop` does
+//! not stand alone for is asked: "stop using floats" is no stop, and nobody who writes "stop working" wants work. The request is the rest of the paragraph; "this" and
 //! "it" alone mean the issue itself. A title is heard where there is a text below it: an issue that is made of a line of another
 //! one has none, and its title is not by who made it.
 
@@ -43,6 +44,8 @@ pub enum Command {
     },
     /// Give up what is under way.
     Stop,
+    /// Stop something that is said in words of the writer's own, which may be the work as well as a thing in the code.
+    StopWhat,
     /// Say what is under way.
     Status,
     /// Say what there is to be said.
@@ -117,6 +120,13 @@ pub fn table(mention: &str) -> String {
 
 /// Shorter words are as near to a command as to many others, and longer ones near to none.
 const NEAR_CHARS: RangeInclusive<usize> = 3..=8;
+/// Words before a command that are no part of it, and how many of them are passed over.
+const GREETINGS: &[&str] = &["hello", "hey", "hi", "kindly", "please", "pls"];
+const GREETINGS_MAX: usize = 4;
+/// Where a clause ends.
+const CLAUSES: [char; 9] = ['.', ',', ';', ':', '!', '?', '(', ')', '\n'];
+/// What goes on from thanks to something else.
+const GOES_ON: &[&str] = &["also", "but", "next", "now", "please"];
 /// What begins a clause of thanks, whatever they are for.
 const THANKS: &[&str] = &["thank", "thanks", "thx", "ty", "cheers"];
 /// Words of praise and greeting: who says nothing else wants nothing.
@@ -242,7 +252,10 @@ struct Stands {
 
 /// What stands behind a mention.
 fn command(text: &str, stands: Stands) -> Option<Command> {
-    let (word, rest) = first_word(text);
+    let said = beyond_greetings(text);
+    let is_code = text[..text.len() - said.len()].ends_with('`');
+    let (word, rest) = first_word(said);
+    let rest = rest.strip_prefix('`').filter(|_| is_code).unwrap_or(rest);
     let name = word.to_lowercase();
     let request = || request(rest);
     Some(match name.as_str() {
@@ -254,16 +267,34 @@ fn command(text: &str, stands: Stands) -> Option<Command> {
         _ if !stands.first => return None,
         "ask" => Command::Ask { request: request() },
         "plan" => Command::Plan { request: request() },
-        // "Stop using floats" asks for a change.
-        "stop" if says_nothing(rest) => Command::Stop,
-        "status" if says_nothing(rest) => Command::Status,
-        "help" if says_nothing(rest) => Command::Help,
-        _ if !stands.apart => return None,
+        "stop" if says_nothing(first_clause(rest)) => Command::Stop,
+        _ if !stands.apart && !matches!(name.as_str(), "status" | "help") => return None,
+        "stop" => Command::StopWhat,
+        "status" => Command::Status,
+        "help" => Command::Help,
         _ => match nearest(&name) {
             Some(nearest) => Command::Unknown { word: word.to_owned(), nearest },
             None => return free(text),
         },
     })
+}
+
+/// What stands behind words of greeting, and behind the marks of code, lists and emphasis.
+fn beyond_greetings(text: &str) -> &str {
+    let mut text = text;
+    for _ in 0..GREETINGS_MAX {
+        text = text.trim_start_matches(|c: char| c.is_whitespace() || "`-–—*,:".contains(c));
+        let (word, rest) = first_word(text);
+        if !GREETINGS.contains(&word.to_lowercase().as_str()) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+fn first_clause(text: &str) -> &str {
+    text.split(CLAUSES).next().unwrap_or_default()
 }
 
 fn first_word(text: &str) -> (&str, &str) {
@@ -284,19 +315,22 @@ fn free(text: &str) -> Option<Command> {
 
 /// Whether there are but courtesies: clauses of nothing else, or that begin with thanks.
 fn says_nothing(text: &str) -> bool {
-    text.split(['.', ',', ';', ':', '!', '?', '(', ')', '\n']).all(|clause| {
+    text.split(CLAUSES).all(|clause| {
         let mut words = clause.split_whitespace().filter_map(|word| {
             let bare: String = word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
             (!bare.is_empty()).then_some(bare)
         });
         let Some(first) = words.next() else { return true };
-        THANKS.contains(&first.as_str())
-            || COURTESIES.contains(&first.as_str()) && words.all(|word| COURTESIES.contains(&word.as_str()))
+        // What they are for says nothing either, up to what is wanted next.
+        let is_thanks = THANKS.contains(&first.as_str());
+        let mut rest = words.skip_while(|word| is_thanks && !GOES_ON.contains(&word.as_str()));
+        (is_thanks || COURTESIES.contains(&first.as_str()))
+            && rest.all(|word| COURTESIES.contains(&word.as_str()) || GOES_ON.contains(&word.as_str()))
     })
 }
 
 fn request(rest: &str) -> Option<Untrusted> {
-    let request = rest.trim_start_matches([',', ':', ' ']).trim();
+    let request = rest.trim_start_matches([',', ':', ' ', '\n']).trim();
     let says_something = request.split_whitespace().any(|word| !points_to_the_issue(word));
     says_something.then(|| Untrusted::new(markdown::heard(request)))
 }

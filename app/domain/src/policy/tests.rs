@@ -17,7 +17,7 @@ fn facts() -> Facts {
         is_open: true,
         open_jobs: Vec::new(),
         was_answered: false,
-        recent: Vec::new(),
+        recent: Recent::default(),
     }
 }
 
@@ -374,18 +374,13 @@ fn what_cannot_be_had_now_is_answered_once_and_never_done_afterwards() {
     }
 }
 
-fn asked(requested_by: u64, place: IssueNumber, is_reply: bool) -> Recent {
-    Recent { requested_by, place: Some(place), is_reply }
-}
-
 #[test]
 fn who_asks_for_too_much_is_told_so_and_nothing_is_done() {
     let limit = std::num::NonZeroU32::new;
     let of_user = Deployment { rates: Rates { user: limit(2), repository: None }, ..deployment() };
     let of_repository = Deployment { rates: Rates { user: None, repository: limit(2) }, ..deployment() };
-    let me = sample::octocat().id;
-    let check = |recent: &[Recent], deployment: &Deployment, reached: Option<&str>| {
-        let facts = Facts { recent: recent.to_vec(), ..facts() };
+    let check = |recent: Recent, deployment: &Deployment, reached: Option<&str>| {
+        let facts = Facts { recent, ..facts() };
         let Decision::Start { spec, .. } = decide(&comment(FIX), deployment, &facts) else { panic!("nobody is told") };
         let told = match spec.task {
             Task::Reply { reply: Reply::Refused { because }, .. } => Some(because),
@@ -396,30 +391,31 @@ fn who_asks_for_too_much_is_told_so_and_nothing_is_done() {
         let by_label = decide(&labeled("codex"), deployment, &facts);
         assert_eq!(matches!(by_label, Decision::Ignore { .. }), reached.is_some(), "{by_label:?}");
     };
-    let elsewhere = IssueNumber(1);
-    let mine = asked(me, elsewhere, false);
-    let (others, reply) = (Recent { requested_by: me + 1, ..mine }, Recent { is_reply: true, ..mine });
+    let recent = |by_user, in_repository| Recent { by_user, in_repository, ..Recent::default() };
     let too_many =
         "2 jobs were asked for by one user within an hour, and this server starts no more. Ask again later, in a new comment.";
-    check(&[mine, mine], &of_user, Some(too_many));
-    check(&[mine, others, others, reply, reply], &of_user, None);
-    let too_many = "2 jobs were asked for in this repository within an hour, and this server starts no more. Ask again later, in a new comment.";
-    check(&[mine, others], &of_repository, Some(too_many));
-    check(&[others, reply, reply], &of_repository, None);
-    check(&[mine; 500], &deployment(), None);
+    check(recent(2, 2), &of_user, Some(too_many));
+    check(recent(1, 9), &of_user, None);
+    let too_many = "2 jobs were asked for in this repository within an hour, and this server starts no more. Ask again later, in a \
+                    new comment.";
+    check(recent(1, 2), &of_repository, Some(too_many));
+    check(recent(1, 1), &of_repository, None);
+    check(recent(1_000, 1_000), &deployment(), None);
 }
 
 #[test]
 fn few_answers_are_given_in_one_place_whoever_asks() {
-    let facts = |recent: Recent, n| Facts { recent: vec![recent; n], ..facts() };
-    let answer = asked(9, ISSUE, true);
+    let facts =
+        |answers_in_place, answers| Facts { recent: Recent { answers_in_place, answers, ..Recent::default() }, ..facts() };
     for body in ["@codex help", "@codex status", "@codex fxi", "@codex stop"] {
         let asks = comment(Comment { body, ..FIX });
-        check_ignored(&asks, &facts(answer, 10), "10 answers were given on #12 within an hour, and no more are");
-        check_starts(&asks, &facts(answer, 9));
-        check_starts(&asks, &facts(asked(9, IssueNumber(1), true), 10));
+        let because = "10 answers were given on #12 within an hour, 11 in the repository, and no more are";
+        check_ignored(&asks, &facts(10, 11), because);
+        let because = "0 answers were given on #12 within an hour, 100 in the repository, and no more are";
+        check_ignored(&asks, &facts(0, 100), because);
+        check_starts(&asks, &facts(9, 99));
     }
-    check_starts(&comment(FIX), &facts(answer, 10));
+    check_starts(&comment(FIX), &facts(10, 100));
 }
 
 #[test]

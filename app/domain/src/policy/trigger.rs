@@ -137,6 +137,10 @@ fn commanded(asked: &Asked, command: Command, deployment: &Deployment) -> Wish {
             asked.work(Task::ProvePullRequest { pull_request: issue, is_about_the_build }, what)
         }
         Command::Stop => Wish::Stop { key: asked.key.clone() },
+        Command::StopWhat => {
+            let told = format!("`{mention} stop` alone gives up what is under way; `{mention} fix stop …` asks for a change.");
+            asked.refuse(told, "`stop` does not stand alone")
+        }
         Command::Status => asked.reply(Reply::Status, "`status` was asked for"),
         Command::Help => asked.reply(Reply::Help { mention: mention.clone() }, "`help` was asked for"),
         Command::Unknown { word, nearest } => {

@@ -9,15 +9,16 @@ use jiff::Timestamp;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Entry, EntryKind, Outcome};
-use patchwright_domain::policy::rates::Recent;
+use patchwright_domain::policy::rates::{COUNTED_MAX, Recent};
 use sqlx::PgConnection;
 
 use super::super::chain::{self, End, Row};
 use super::super::listing::Beside;
 use super::super::records::{
-    at_work_beside, beside, gives_way, later, milliseconds, number, read_recent, read_spec, read_state, requested_by,
+    at_work_beside, beside, gives_way, later, milliseconds, number, read_spec, read_state, recent_answers, recent_work,
+    user_number,
 };
-use super::{Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
+use super::{Asking, Claim, INSTALLATION_LOCK, JobState, Lanes, Lease, REPOSITORY_LOCK, StoreError, wake};
 
 /// Adds a job and says whether it is new.
 pub(super) async fn insert(tx: &mut PgConnection, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
@@ -31,18 +32,34 @@ pub(super) async fn insert(tx: &mut PgConnection, spec: &JobSpec, now: Timestamp
         .bind(number(spec.repo.installation)?)
         .bind(issue)
         .bind(place)
-        .bind(requested_by(spec))
+        .bind(user_number(spec.requested_by.id))
         .bind(text)
         .bind(milliseconds(now));
     let inserted = row.bind(gives_way(spec)).execute(tx).await?;
     Ok(inserted.rows_affected() == 1)
 }
 
-pub(super) async fn recent(tx: &mut PgConnection, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
-    let sql = "SELECT requested_by, place, issue IS NULL AND place IS NOT NULL FROM job \
-               WHERE repo = $1 AND created_at >= $2 ORDER BY created_at DESC, number DESC LIMIT $3";
-    let rows = sqlx::query_as::<_, (i64, Option<i64>, bool)>(sql).bind(number(repo)?).bind(milliseconds(since));
-    Ok(rows.bind(i64::from(count)).fetch_all(tx).await?.into_iter().map(read_recent).collect())
+/// Counts within the newest of them, so that nobody counts for long.
+pub(super) async fn recent(tx: &mut PgConnection, asking: Asking, since: Timestamp) -> Result<Recent, StoreError> {
+    let Asking { repo, requested_by, place, is_work_counted } = asking;
+    let mut recent = Recent::default();
+    if is_work_counted {
+        (recent.by_user, recent.in_repository) = counts(tx, recent_work!(), repo, since, user_number(requested_by)).await?;
+    }
+    (recent.answers_in_place, recent.answers) = counts(tx, recent_answers!(), repo, since, number(place.0)?).await?;
+    Ok(recent)
+}
+
+async fn counts(
+    tx: &mut PgConnection,
+    sql: &'static str,
+    repo: u64,
+    since: Timestamp,
+    of_whom: i64,
+) -> Result<(u32, u32), StoreError> {
+    let row = sqlx::query_as::<_, (i64, i64)>(sql).bind(number(repo)?).bind(milliseconds(since));
+    let (of_these, all) = row.bind(of_whom).bind(i64::from(COUNTED_MAX)).fetch_one(tx).await?;
+    Ok((small(of_these)?, small(all)?))
 }
 
 /// A number that this program keeps in 32 bits.

@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobId, JobKey, JobSpec};
 use patchwright_domain::journal::{Entry, EntryKind, Outcome};
-use patchwright_domain::policy::rates::Recent;
+use patchwright_domain::policy::rates::{COUNTED_MAX, Recent};
 use rusqlite::Savepoint;
 
 use super::super::chain::{self, End, Row};
 use super::super::records::{
-    at_work_beside, beside, gives_way, later, milliseconds, number, read_recent, read_spec, read_state, requested_by,
+    at_work_beside, beside, gives_way, later, milliseconds, number, read_spec, read_state, recent_answers, recent_work,
+    user_number,
 };
-use super::{Claim, JobState, Lanes, Lease, StoreError, optional};
+use super::{Asking, Claim, JobState, Lanes, Lease, StoreError, optional};
 
 /// Adds a job and says whether it is new.
 pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Result<bool, StoreError> {
@@ -25,7 +26,7 @@ pub(super) fn insert(tx: &Savepoint<'_>, spec: &JobSpec, now: Timestamp) -> Resu
     let (repo, installation) = (number(spec.repo.id)?, number(spec.repo.installation)?);
     let issue = spec.task.issue().map(|issue| number(issue.0)).transpose()?;
     let place = spec.task.place().map(|place| number(place.0)).transpose()?;
-    let (id, requested_by) = (spec.id(), requested_by(spec));
+    let (id, requested_by) = (spec.id(), user_number(spec.requested_by.id));
     let (created_at, gives_way) = (milliseconds(now), gives_way(spec));
     let row = (id.as_str(), spec.key.as_str(), repo, installation, issue, place, requested_by, text, created_at, gives_way);
     Ok(tx.prepare_cached(sql)?.execute(row)? == 1)
@@ -38,14 +39,19 @@ pub(super) fn open(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> Result<
     rows.map(|key| Ok(JobKey::stored(key?))).collect()
 }
 
-pub(super) fn recent(tx: &Savepoint<'_>, repo: u64, since: Timestamp, count: u32) -> Result<Vec<Recent>, StoreError> {
-    let sql = "SELECT requested_by, place, issue IS NULL AND place IS NOT NULL FROM job \
-               WHERE repo = ?1 AND created_at >= ?2 ORDER BY created_at DESC, rowid DESC LIMIT ?3";
-    let mut statement = tx.prepare_cached(sql)?;
-    let rows = statement.query_map((number(repo)?, milliseconds(since), count), |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, bool>(2)?))
-    })?;
-    rows.map(|row| row.map(read_recent).map_err(StoreError::from)).collect()
+/// Counts within the newest of them, so that nobody counts for long.
+pub(super) fn recent(tx: &Savepoint<'_>, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
+    let Asking { repo, requested_by, place, is_work_counted } = *asking;
+    let mut recent = Recent::default();
+    let count = |sql: &str, of_whom: i64| -> Result<(u32, u32), StoreError> {
+        let row = (number(repo)?, milliseconds(since), of_whom, COUNTED_MAX);
+        Ok(tx.prepare_cached(sql)?.query_row(row, |row| Ok((row.get(0)?, row.get(1)?)))?)
+    };
+    if is_work_counted {
+        (recent.by_user, recent.in_repository) = count(recent_work!(), user_number(requested_by))?;
+    }
+    (recent.answers_in_place, recent.answers) = count(recent_answers!(), number(place.0)?)?;
+    Ok(recent)
 }
 
 /// Takes a job. What is wrong with its rows is told in the inner result, for the taking is kept all the same: a job that

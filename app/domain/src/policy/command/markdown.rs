@@ -13,9 +13,9 @@ pub(super) const TEXT_BYTES_MAX: usize = 4 * 65_536;
 /// Stands for an `@` that calls nobody, because of where it was written.
 const DEAF_AT: char = '\u{fffc}';
 
-/// A part of a paragraph as it was written.
+/// A part of a paragraph as it was written, in one line.
 pub(super) fn heard(text: &str) -> String {
-    text.replace(DEAF_AT, "@")
+    text.replace(DEAF_AT, "@").replace('\n', " ")
 }
 
 /// A paragraph, heading, list item or table cell.
@@ -47,6 +47,9 @@ pub(super) fn paragraphs(text: &Untrusted) -> Vec<Paragraph> {
             Event::End(tag) => {
                 deaf_depth -= usize::from(is_deaf_end(tag));
                 listed_depth -= usize::from(is_listed(tag));
+                if is_block(&tag) {
+                    elements.end_block();
+                }
                 if is_block(&tag) { None } else { Some(String::new()) }
             }
             Event::Text(text) => {
@@ -55,9 +58,14 @@ pub(super) fn paragraphs(text: &Untrusted) -> Vec<Paragraph> {
                 Some(if is_deaf { deafen(&text) } else { text.into_string() })
             }
             Event::Code(code) => Some(format!("`{}`", deafen(&code))),
-            Event::SoftBreak | Event::HardBreak | Event::Rule => Some(" ".into()),
-            Event::Html(html) | Event::InlineHtml(html) => {
-                elements.read(&html);
+            Event::SoftBreak | Event::HardBreak => Some("\n".into()),
+            Event::Rule => Some(" ".into()),
+            Event::Html(html) => {
+                elements.read_block(&html);
+                Some(" ".into())
+            }
+            Event::InlineHtml(html) => {
+                elements.read_inline(&html);
                 Some(" ".into())
             }
             Event::FootnoteReference(_) | Event::TaskListMarker(_) | Event::InlineMath(_) | Event::DisplayMath(_) => {
@@ -77,28 +85,66 @@ pub(super) fn paragraphs(text: &Untrusted) -> Vec<Paragraph> {
 /// How many elements are open whose content is deaf.
 #[derive(Default)]
 struct Elements {
-    n_open: usize,
+    /// Around paragraphs.
+    n_blocks: usize,
+    /// Within this one; what is not closed there, such as `Parser<S>`, ends with it.
+    n_inline: usize,
+    /// Whether a comment is open that began in an earlier line.
+    in_comment: bool,
 }
 
 impl Elements {
     fn are_open(&self) -> bool {
-        self.n_open > 0
+        self.n_blocks + self.n_inline > 0
     }
 
-    /// Reads tags. One that is never closed is deaf to the end, as a browser shows it.
-    fn read(&mut self, html: &str) {
-        for tag in html.split('<').skip(1) {
-            let (is_end, name) = match tag.strip_prefix('/') {
-                Some(name) => (true, name),
-                None => (false, tag),
-            };
-            let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase();
-            if !DEAF_ELEMENTS.contains(&name.as_str()) {
-                continue;
-            }
-            self.n_open = if is_end { self.n_open.saturating_sub(1) } else { self.n_open.saturating_add(1) };
+    fn read_block(&mut self, html: &str) {
+        let tags = self.without_comments(html);
+        self.n_blocks = counted(self.n_blocks, &tags);
+    }
+
+    fn read_inline(&mut self, html: &str) {
+        if !html.starts_with("<!--") {
+            self.n_inline = counted(self.n_inline, html);
         }
     }
+
+    fn end_block(&mut self) {
+        self.n_inline = 0;
+    }
+
+    fn without_comments(&mut self, html: &str) -> String {
+        let (mut tags, mut rest) = (String::new(), html);
+        loop {
+            let mark = if self.in_comment { "-->" } else { "<!--" };
+            let Some((before, behind)) = rest.split_once(mark) else { break };
+            if !self.in_comment {
+                tags.push_str(before);
+            }
+            self.in_comment = !self.in_comment;
+            rest = behind;
+        }
+        if !self.in_comment {
+            tags.push_str(rest);
+        }
+        tags
+    }
+}
+
+/// How many are open behind these tags.
+fn counted(n_open: usize, html: &str) -> usize {
+    html.split('<').skip(1).fold(n_open, |n_open, tag| {
+        let (is_end, name) = match tag.strip_prefix('/') {
+            Some(name) => (true, name),
+            None => (false, tag),
+        };
+        let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase();
+        match (DEAF_ELEMENTS.contains(&name.as_str()), is_end) {
+            (false, _) => n_open,
+            (true, true) => n_open.saturating_sub(1),
+            (true, false) => n_open.saturating_add(1),
+        }
+    })
 }
 
 /// How many lines below `From:` a quoted mail says when it was sent.
@@ -108,10 +154,14 @@ const RULE_CHARS: usize = 32;
 
 /// What stands above the mail that an answer by mail repeats, where it is not marked as a quote.
 fn written(markdown: &str) -> &str {
-    let mut at = 0;
+    let (mut at, mut in_code) = (0, false);
     let mut lines = markdown.split_inclusive('\n');
     while let Some(line) = lines.next() {
-        if begins_mail(line.trim(), lines.clone()) {
+        let bare = line.trim();
+        if bare.starts_with("```") || bare.starts_with("~~~") {
+            in_code = !in_code;
+        }
+        if !in_code && !line.starts_with("    ") && begins_mail(bare, lines.clone()) {
             return &markdown[..at];
         }
         at += line.len();

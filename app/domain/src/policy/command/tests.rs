@@ -205,13 +205,16 @@ fn words_of_ones_own_count_where_they_begin_a_paragraph() {
     check_free("@codex, could you look at `mean.sh`?", "could you look at `mean.sh`?");
     check_free("First.\n\n**@codex** why is \\@other asked?", "why is @other asked?");
     check_free("@other @codex make it fast", "make it fast");
-    check_free("@codex stop using floats for money", "stop using floats for money");
+    for what in ["stop using floats for money", "stop working on this"] {
+        assert_eq!(read(&format!("@codex {what}")), Some(Command::StopWhat));
+    }
+    check_free("@codex thanks now also handle the empty list", "thanks now also handle the empty list");
     check_free("@codex thanks, now mend the mean", "thanks, now mend the mean");
     check_free("# @codex mend the mean", "mend the mean");
     check_silent("- @codex fix-this");
     check_silent("- @codex stop gives up the job");
     check_silent("1. @codex fxi");
-    check_silent("| a |\n|---|\n| @codex help says so |");
+    check_silent("- @codex fxi");
     check_silent("I asked @codex yesterday about that");
     check_silent("We use @codex for this.");
 }
@@ -253,7 +256,20 @@ fn one_word_is_enough_for_what_needs_no_more() {
     assert_eq!(read("First.\n\n@Codex, STOP now!"), Some(Command::Stop));
     assert_eq!(read("@codex status?"), Some(Command::Status));
     assert_eq!(read("@codex help"), Some(Command::Help));
-    assert_eq!(read("- @codex stop, please"), Some(Command::Stop));
+    for stops in [
+        "- @codex stop, please",
+        "@codex stop\nI do it by hand.",
+        "@codex please stop!",
+        "@codex `stop`",
+        "@codex - stop. It is wrong.",
+    ] {
+        assert_eq!(read(stops), Some(Command::Stop), "{stops}");
+    }
+    assert_eq!(read("@codex status\ncc @bob"), Some(Command::Status));
+    assert_eq!(read("@codex status of the PR?"), Some(Command::Status));
+    for asks in ["@codex please fix this", "@codex hi, pls fix it", "@codex `fix` this"] {
+        check(asks);
+    }
 }
 
 #[test]
@@ -276,6 +292,7 @@ fn what_an_answer_by_mail_repeats_calls_nobody() {
         check(&format!("@codex fix this\n\n{above}"));
     }
     check("From: here on it is wrong.\n\n@codex fix this");
+    check("```\nFrom: a\nDate: b\n```\n\n@codex fix this");
     check("one\n\n---\n\n@codex fix this");
 }
 
@@ -287,7 +304,10 @@ fn elements_that_show_or_take_back_call_nobody() {
     }
     check_silent("<blockquote>\n\n@codex fix this\n\n</blockquote>");
     check("<blockquote>\n\nno\n\n</blockquote>\n\n@codex fix this");
-    check_silent("never closed: <del>\n\n@codex fix this");
+    check_silent("never closed: <del> @codex fix this");
+    check("`Parser` is <S> here, as in Parser<S>.\n\n@codex fix this");
+    check("<!-- put logs into <pre> or\n<code> -->\n\n@codex fix this");
+    check("a <!-- <pre> --> b\n\n@codex fix this");
 }
 
 #[test]
