@@ -87,6 +87,8 @@ impl Staff {
         site.set("PATCHWRIGHT__LIMITS__TURNS", "10000");
         site.set("PATCHWRIGHT__LIMITS__WALL_CLOCK_MINUTES", "10000");
         site.set("PATCHWRIGHT__LIMITS__PROOF_RUNS", "1");
+        site.set("PATCHWRIGHT__LIMITS__USER_JOBS_PER_HOUR", "0");
+        site.set("PATCHWRIGHT__LIMITS__REPOSITORY_JOBS_PER_HOUR", "0");
         Some(site)
     }
 
