@@ -18,7 +18,8 @@ async fn a_schema_is_migrated_by_hand_and_the_doctor_says_how_far_it_is() {
     insta::assert_snapshot!(told.trim_end(), @r#"
     1 step 1 (first), which expands, is missing
     step 2 (given up), which expands, is missing
-    0 {"applied":[{"kind":"expands","name":"first","number":1},{"kind":"expands","name":"given up","number":2}],"pending":[]}
+    step 3 (rates), which expands, is missing
+    0 {"applied":[{"kind":"expands","name":"first","number":1},{"kind":"expands","name":"given up","number":2},{"kind":"expands","name":"rates","number":3}],"pending":[]}
     0 the schema is up to date
     "#);
     let store = [("PATCHWRIGHT__STORE__URL", "sqlite:patchwright.db")];
