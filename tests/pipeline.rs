@@ -22,6 +22,7 @@ mod replay;
 mod requests;
 mod secrets;
 mod setups;
+mod signed;
 mod trouble;
 mod verdicts;
 mod webhooks;

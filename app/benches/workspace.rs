@@ -121,6 +121,7 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
         api_url: github.api_url(),
         web_url: github.web_url().to_owned(),
         write_spacing: Duration::ZERO,
+        signs_commits: false,
         clock: Arc::new(SystemClock),
     })?;
     let tools = Arc::new(Tools {

@@ -99,6 +99,9 @@ pub struct GitHub {
     pub mention: String,
     /// The pause between writes to the repositories of one installation, in milliseconds. GitHub asks for a second at least.
     pub write_spacing_ms: u64,
+    /// What becomes of the commits of pull requests: `verified`, GitHub makes them again of the very files that were proven and signs
+    /// them, and where it does not, they are pushed, which is told; `pushed`, they stay as they are, unsigned.
+    pub commits: Commits,
     /// Every how many minutes deliveries are looked for that did not arrive, such as while this server was down, to have GitHub
     /// send them again; 0 for never.
     pub sweep_minutes: u64,
@@ -115,9 +118,21 @@ impl Default for GitHub {
             web_url: "https://github.com".into(),
             mention: "@codex".into(),
             write_spacing_ms: 1_000,
+            commits: Commits::Verified,
             sweep_minutes: 5,
         }
     }
+}
+
+/// What becomes of the commits on the branches of pull requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Commits {
+    /// GitHub makes them of what was proven and signs them, so that they show as verified; where it does not, they are pushed.
+    #[default]
+    Verified,
+    /// They are pushed as they were proven, without a signature.
+    Pushed,
 }
 
 /// A wire format.

@@ -17,6 +17,7 @@ use secrecy::SecretString;
 
 pub mod github;
 pub mod local;
+pub mod signing;
 
 /// How long one request to a forge may take; behind that it is given up.
 ///
@@ -187,4 +188,9 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// [`ForgeError`].
     async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError>;
+
+    /// Who makes commits that the forge signs; none where it cannot.
+    fn signer(&self) -> Option<&dyn signing::Signer> {
+        None
+    }
 }

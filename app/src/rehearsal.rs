@@ -344,6 +344,11 @@ impl Rehearsal {
         })
     }
 
+    /// Signs none of the commits that GitHub makes from now on, as some GitHubs do.
+    pub fn leave_commits_unsigned(&self) {
+        self.shared.with(|world| world.leaves_unsigned = true);
+    }
+
     /// Suspends the App's installation of an account: its tokens stop working at once.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ use workshop::{OnDisk, Workshop};
 
 mod adopt;
 pub mod attest;
+mod branch;
 mod build_scripts;
 mod commands;
 mod conclusions;

@@ -17,6 +17,7 @@ use patchwright_domain::proof::findings::Finding;
 use patchwright_domain::proof::test_files::TestFiles;
 
 use crate::forge::CloneAccess;
+use crate::forge::signing::{Draft, HIDDEN};
 use crate::private_folder::{self, PrivateFolder, let_pass};
 use crate::sandbox;
 pub use adopted::{Adopted, Apart, Pull, Pulled};
@@ -31,6 +32,7 @@ mod checkout;
 mod compose;
 mod declared;
 mod difference;
+mod draft;
 mod edit;
 mod files;
 mod imports;
@@ -445,6 +447,31 @@ impl Workspaces {
         let (mirror, branch, commit) = (self.mirror(repo), branch.to_owned(), commit.clone());
         let remote = self.relay.admit(access);
         blocking(move || mirror::push(&mirror, &remote, &branch, &commit)).await
+    }
+
+    /// Pushes a commit under a hidden name, so that the forge has its objects, and says which other hidden names there are.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Rejected`] where the remote refuses, [`WorkspaceError::Unavailable`].
+    pub async fn hide(
+        &self,
+        repo: &RepoRef,
+        access: CloneAccess,
+        name: &str,
+        commit: &CommitId,
+    ) -> Result<Vec<String>, WorkspaceError> {
+        let (mirror, name, commit) = (self.mirror(repo), name.to_owned(), commit.clone());
+        let remote = self.relay.admit(access);
+        blocking(move || mirror::hide(&mirror, &remote, HIDDEN, &name, &commit)).await
+    }
+
+    /// What a forge needs to know of a commit to make it again on a branch; none where it cannot be told that.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror does not have it.
+    pub async fn draft(&self, repo: &RepoRef, branch: &str, commit: &CommitId) -> Result<Option<Draft>, WorkspaceError> {
+        let (mirror, branch, commit) = (self.mirror(repo), branch.to_owned(), commit.clone());
+        blocking(move || draft::draft(&mirror, &branch, &commit)).await
     }
 }
 

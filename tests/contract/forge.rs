@@ -23,6 +23,7 @@ mod effects;
 mod facts;
 mod failures;
 mod limits;
+mod signing;
 mod sweep;
 mod tokens;
 
@@ -118,6 +119,7 @@ fn settings(stage: &Stage) -> GitHubSettings {
         api_url: stage.github.api_url(),
         web_url: stage.github.web_url().to_owned(),
         write_spacing: Duration::ZERO,
+        signs_commits: true,
         clock: stage.clock(),
     }
 }

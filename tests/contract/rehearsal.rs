@@ -29,6 +29,7 @@ async fn every_operation_answers_as_github_describes_it() {
     the_app_and_its_installations(&stage).await;
     let token = stage.token(Value::Null).await;
     the_repository(&stage, &token).await;
+    the_objects(&stage, &token).await;
     the_conversation(&stage, &token).await;
     the_pull_requests(&stage, &token).await;
     the_checks(&stage, &token).await;
@@ -94,6 +95,58 @@ async fn the_repository(stage: &Stage, token: &str) {
     assert_eq!(get(&format!("/commits/{head}")).await.body["commit"]["message"], "Begin");
     assert_eq!(get("/commits/0000000").await.status, 422);
     assert_eq!(get("/nothing/here").await.status, 404);
+}
+
+async fn the_objects(stage: &Stage, token: &str) {
+    let post = async |path: &str, body: Value| stage.post(&format!("{REPO}/git/{path}"), token, body).await;
+    let sha = |answer: &Value| answer["sha"].as_str().expect("it has a name").to_owned();
+    let head = stage.get(&format!("{REPO}/commits/main"), token).await.body;
+    let (main, base) = (sha(&head), head["commit"]["tree"]["sha"].clone());
+    assert_eq!(head["commit"]["verification"]["reason"], "unsigned");
+    let launch = json!({"path": "bin/launch", "mode": "100755", "type": "blob", "content": "#!/bin/sh\nexit 0\n"});
+    let gone = json!({"path": "src/lib.rs", "mode": "100644", "type": "blob", "sha": null});
+    let tree = post("trees", json!({"base_tree": base, "tree": [launch, gone]})).await;
+    let root: Vec<&str> = tree.body["tree"].as_array().expect("a list").iter().filter_map(|one| one["path"].as_str()).collect();
+    assert_eq!((tree.status, root), (201, vec!["README.md", "bin"]), "a folder with nothing in it is none");
+    assert_eq!(post("trees", json!({"base_tree": base, "tree": [gone, gone]})).await.status, 422);
+    let odd = json!({"path": "x", "mode": "100644", "type": "blob", "sha": main});
+    assert_eq!(post("trees", json!({"base_tree": base, "tree": [odd]})).await.status, 422, "a commit is no file");
+
+    let wanted = json!({"message": "Launch", "tree": sha(&tree.body), "parents": [main]});
+    let made = post("commits", wanted.clone()).await;
+    assert_eq!((made.status, &made.body["verification"]["reason"]), (201, &json!("valid")));
+    assert_eq!(made.body["author"]["name"], "patchwright[bot]");
+    let read = stage.get(&format!("{REPO}/git/commits/{}", sha(&made.body)), token).await.body;
+    assert_eq!(read, made.body);
+    assert_eq!(stage.get(&format!("{REPO}/git/commits/{}", &main[..10]), token).await.status, 404);
+    let author = json!({"name": "Ada", "email": "ada@example.com"});
+    let hers = post("commits", rehearsed(&wanted, "author", author)).await;
+    assert_eq!(
+        (hers.status, &hers.body["verification"]["verified"]),
+        (201, &json!(false)),
+        "what says who wrote it is not signed"
+    );
+    assert_eq!(post("commits", rehearsed(&wanted, "tree", json!(main))).await.status, 422);
+    assert_eq!(post("commits", rehearsed(&wanted, "parents", json!([base]))).await.status, 422);
+
+    let name = json!({"ref": "refs/heads/launch/now", "sha": sha(&made.body)});
+    assert_eq!(post("refs", name.clone()).await.status, 201);
+    assert_eq!(post("refs", name.clone()).await.body["message"], "Reference already exists");
+    assert_eq!(post("refs", rehearsed(&name, "sha", json!("0".repeat(40)))).await.status, 422);
+    assert_eq!(post("refs", rehearsed(&name, "ref", json!("launch"))).await.status, 422);
+    assert_eq!(stage.github.branches(stage.repo).get("launch/now"), Some(&sha(&made.body)));
+    let place = format!("{REPO}/git/refs/heads/launch/now");
+    assert_eq!(stage.call(Method::DELETE, &place, token, Value::Null).await.status, 204);
+    assert_eq!(stage.call(Method::DELETE, &place, token, Value::Null).await.body["message"], "Reference does not exist");
+    let reader = stage.token(json!({"permissions": {"contents": "read"}})).await;
+    assert_eq!(stage.post(&format!("{REPO}/git/trees"), &reader, json!({"tree": []})).await.status, 403);
+}
+
+/// The same with one field changed.
+fn rehearsed(wanted: &Value, field: &str, value: Value) -> Value {
+    let mut wanted = wanted.clone();
+    wanted[field] = value;
+    wanted
 }
 
 async fn the_conversation(stage: &Stage, token: &str) {

@@ -24,7 +24,7 @@ const KILLS_MAX: usize = 120;
 const ASKED_AGAIN_MAX: usize = 20;
 
 /// What changes something at GitHub, and the turns of the model: a process is killed at both moments of each.
-const WRITES: [&str; 12] = [
+const WRITES: [&str; 16] = [
     "POST issues/comments/reactions",
     "POST issues/comments (Prepare)",
     "PATCH issues/comments (Solve)",
@@ -34,6 +34,10 @@ const WRITES: [&str; 12] = [
     "turn with 7 items",
     "PATCH issues/comments (Prove)",
     "push",
+    "POST git/trees",
+    "POST git/commits",
+    "POST git/refs",
+    "DELETE git/refs/patchwright",
     "POST pulls",
     "POST check-runs",
     "PATCH issues/comments (the end)",
@@ -217,6 +221,10 @@ async fn check(staff: Staff) {
         }
     }
     site.is_done_once(&asked).await;
+    let journals = site.storage.journals().await;
+    let published = journals.iter().flat_map(|(_, entries)| entries).filter_map(|entry| entry.pointer("/receipt/published"));
+    let verified: Vec<_> = published.map(|published| published["is_verified"] == true).collect();
+    assert_eq!(verified, vec![true; asked.len()], "no death is a reason to do without GitHub's signature");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -206,7 +206,7 @@ impl WorldForge {
         if state.github.comments.iter().filter(|comment| comment.body.contains(&ours)).count() > 1 {
             state.violate(format!("{job} has more than one comment"));
         }
-        Ok(Receipt { url: None })
+        Ok(Receipt::default())
     }
 
     async fn ensure_pull_request(&self, key: &EffectKey, effect: &Effect, branch: &str) -> Result<Receipt, ForgeError> {
@@ -222,7 +222,7 @@ impl WorldForge {
             Some(github.pulls.len() - 1)
         };
         let index = self.ensure(key, effect, find, make, |_, _| ()).await?;
-        Ok(Receipt { url: Some(address(index)) })
+        Ok(Receipt { url: Some(address(index)), ..Receipt::default() })
     }
 
     async fn set_check(&self, key: &EffectKey, effect: &Effect, commit: &CommitId) -> Result<Receipt, ForgeError> {
@@ -234,7 +234,7 @@ impl WorldForge {
             Some(github.checks.len() - 1)
         };
         self.ensure(key, effect, find, make, |_, _| ()).await?;
-        Ok(Receipt { url: None })
+        Ok(Receipt::default())
     }
 
     /// The key as GitHub keeps it.
@@ -311,7 +311,7 @@ impl Forge for WorldForge {
 
     async fn perform(&self, _repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {
         if without::publishing_to_its_end(&self.world.state(), &job_of(key.as_str())) {
-            return Ok(Receipt { url: None });
+            return Ok(Receipt::default());
         }
         match effect {
             Effect::PushBranch { .. } => {
@@ -331,7 +331,7 @@ impl Forge for WorldForge {
                     },
                 );
                 reacted.await.map_err(refusal)?;
-                Ok(Receipt { url: None })
+                Ok(Receipt::default())
             }
         }
     }

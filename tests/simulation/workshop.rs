@@ -14,7 +14,7 @@ use patchwright::worker::{Answer, Progress, StepError, Tools};
 use patchwright::workspace::WorkspaceError;
 use patchwright_domain::demands::{Demands, Isolation};
 use patchwright_domain::ecosystem::Plan;
-use patchwright_domain::effect::Effect;
+use patchwright_domain::effect::{Effect, Receipt};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobSpec, Usage};
 use patchwright_domain::journal::{Change, ChangeKind, CommitId, Digest, EntryKind, Prepared, Proposal};
@@ -180,10 +180,10 @@ impl Workshop for WorldWorkshop {
         branch: &str,
         commit: &CommitId,
         _pack: Vec<u8>,
-    ) -> Result<(), StepError> {
+    ) -> Result<Receipt, StepError> {
         self.may_die(spec, POISONED_PUSH).await;
         if without::publishing_to_its_end(&self.world.state(), &spec.id()) {
-            return Ok(());
+            return Ok(Receipt::default());
         }
         let (branch, commit) = (branch.to_owned(), commit.clone());
         let effect = Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: Digest::of(b"pack") };
@@ -192,7 +192,7 @@ impl Workshop for WorldWorkshop {
             *there == commit
         });
         match is_ours.await? {
-            true => Ok(()),
+            true => Ok(Receipt::default()),
             false => {
                 let (what, reason) = ("pushing the branch", "it is there and points elsewhere".into());
                 Err(WorkspaceError::Rejected { what, reason }.into())

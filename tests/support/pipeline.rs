@@ -129,6 +129,8 @@ pub(crate) struct Setup {
     pub(crate) attestor: Option<Attestor>,
     /// What the operator has set as the key of the model, which nobody is told.
     pub(crate) operators_secret: &'static str,
+    /// Whether GitHub makes the commits of pull requests, and signs them.
+    pub(crate) signs_commits: bool,
 }
 
 impl Default for Setup {
@@ -160,6 +162,7 @@ impl Default for Setup {
             is_replayed: true,
             attestor: None,
             operators_secret: settings::OPERATORS_SECRET,
+            signs_commits: false,
         }
     }
 }
@@ -302,7 +305,7 @@ impl World {
         }
         let tools = Arc::new(Tools {
             store: Arc::new(store),
-            forge: Arc::new(forge(&github, &clock)),
+            forge: Arc::new(forge(&github, &clock, setup.signs_commits)),
             workspaces: Arc::new(
                 Workspaces::open(folder.path().join("workspace"), (!setup.is_bare).then_some(SANDBOX_UID))
                     .await
@@ -370,6 +373,23 @@ impl World {
     /// A worker; each has a name of its own only in its leases.
     pub(crate) fn worker(&self) -> Worker {
         Worker::new("worker", Arc::clone(&self.tools))
+    }
+
+    /// A worker of an operator who wants commits as they were proven, whatever this one wants.
+    pub(crate) fn worker_that_pushes(&self) -> Worker {
+        let Tools { store, forge: _, workspaces, sandbox, egress, agents, clock, attestor, settings } = &*self.tools;
+        let tools = Tools {
+            store: Arc::clone(store),
+            forge: Arc::new(forge(&self.github, &self.clock, false)),
+            workspaces: Arc::clone(workspaces),
+            sandbox: Arc::clone(sandbox),
+            egress: egress.clone(),
+            agents: agents.clone(),
+            clock: Arc::clone(clock),
+            attestor: attestor.clone(),
+            settings: settings.clone(),
+        };
+        Worker::new("worker", Arc::new(tools))
     }
 
     /// Decides and works until nothing is left to do now.
@@ -567,7 +587,7 @@ pub(crate) async fn rehearse(clock: &Arc<TestClock>) -> Rehearsal {
     Rehearsal::start(settings).await.expect("loopback has a free port")
 }
 
-fn forge(github: &Rehearsal, clock: &Arc<TestClock>) -> GitHub {
+fn forge(github: &Rehearsal, clock: &Arc<TestClock>, signs_commits: bool) -> GitHub {
     let settings = GitHubSettings {
         app_id: APP_ID,
         private_key: SecretString::from(WORTHLESS_PRIVATE_KEY),
@@ -575,6 +595,7 @@ fn forge(github: &Rehearsal, clock: &Arc<TestClock>) -> GitHub {
         api_url: github.api_url(),
         web_url: github.web_url().to_owned(),
         write_spacing: Duration::ZERO,
+        signs_commits,
         clock: Arc::new(WallClock(Arc::clone(clock))),
     };
     GitHub::new(settings).expect("the key is a key")

@@ -163,6 +163,15 @@ impl<'c> Site<'c> {
                 let n_issues = issues.len();
                 return Some(format!("{branches} branches, {pulls} pull requests, {checks} check runs for {n_issues} requests"));
             }
+            let references = self.github.references(*repo);
+            let heads: Vec<_> =
+                references.iter().filter(|(name, _)| name.starts_with("refs/heads/")).map(|(_, sha)| sha).collect();
+            if let Some(check) = self.github.check_runs(*repo).iter().find(|check| !heads.contains(&&check.head_sha)) {
+                return Some(format!("a check run is on {}, which is no branch's last commit", check.head_sha));
+            }
+            if let Some(hidden) = references.keys().find(|name| name.starts_with("refs/patchwright/")) {
+                return Some(format!("{hidden} is left"));
+            }
             for issue in issues {
                 let comments: Vec<Comment> = self.github.comments(*repo, issue);
                 let ours: Vec<_> = comments.iter().filter(|comment| comment.via_app).collect();

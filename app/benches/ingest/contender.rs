@@ -122,6 +122,7 @@ pub(crate) fn serve(arguments: &[String]) -> anyhow::Result<()> {
             api_url: "http://127.0.0.1:9/api/v3".into(),
             web_url: "http://127.0.0.1:9".into(),
             write_spacing: Duration::ZERO,
+            signs_commits: false,
             clock: Arc::new(SystemClock),
         })?;
         let listener = server::listen(([127, 0, 0, 1], 0).into()).context("listening on loopback")?;

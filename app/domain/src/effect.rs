@@ -179,6 +179,24 @@ impl Effect {
         }
         self
     }
+
+    /// Names the commit that is on the branch where the forge has made it of the one that was planned, and says in the pull
+    /// request how it was published.
+    pub fn with_published(mut self, planned: &CommitId, published: &Published) -> Self {
+        let there = &published.commit;
+        match &mut self {
+            Self::EnsurePullRequest { body, .. } => {
+                let named = body.replace(planned.as_str(), there.as_str());
+                *body = report::with_commit(&named, planned, published);
+            }
+            Self::SetCheck { commit, summary, .. } if commit == planned => {
+                *summary = summary.replace(planned.as_str(), there.as_str());
+                commit.clone_from(there);
+            }
+            Self::PushBranch { .. } | Self::EnsureComment { .. } | Self::SetCheck { .. } | Self::React { .. } => {}
+        }
+        self
+    }
 }
 
 /// The name of an effect, the same however often it is tried: job and effect.
@@ -208,10 +226,26 @@ impl fmt::Display for EffectKey {
 pub const MARKER_START: &str = "<!-- patchwright:";
 
 /// What came of an effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Where people can look at it.
     pub url: Option<String>,
+    /// Of a branch, what is on it. None where the forge was not asked to sign, and in journals from before it could be: it is the
+    /// commit that was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+}
+
+/// A commit on its branch, as it was read there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Its name on the branch: where the forge has made it, another one than that of the proposal, of the same files on the same base.
+    pub commit: CommitId,
+    /// Whether the forge said, when it was read back, that its signature is verified.
+    pub is_verified: bool,
+    /// Why it is not, where that is known; from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The longest part of a branch name that comes from a title, in characters.

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::effect::PULL_REQUEST_PLACEHOLDER;
+use crate::effect::{PULL_REQUEST_PLACEHOLDER, Published};
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobId, JobSpec, Task, Usage};
 use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared};
@@ -41,6 +41,8 @@ const ENVELOPE_BYTES_MAX: usize = 60_000;
 const DETAILS_BYTES_MAX: usize = 65_000;
 /// How long a body of ours may be; GitHub takes 65,536 characters, and the marker comes on top.
 const BODY_CHARS_MAX: usize = 60_000;
+/// How the last line of a pull request's text begins.
+const LAST_LINE: &str = "\n\n<sub>Job ";
 
 /// All that there is to tell at the end of a run.
 #[derive(Clone, Copy, Debug)]
@@ -126,8 +128,26 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     }
     attempts(&mut body, story, judged);
     let _ = write!(body, "\n\n### Cost\n\n{}", cost(story));
-    let _ = write!(body, "\n\n<sub>Job {}. A person reviews and merges this; nothing here merges itself.</sub>", story.spec.id());
+    let _ = write!(body, "{LAST_LINE}{}. A person reviews and merges this; nothing here merges itself.</sub>", story.spec.id());
     clip(&body, BODY_CHARS_MAX)
+}
+
+/// The pull request's text with a section above its last line that says of the commit what was read on the branch, and no more.
+pub fn with_commit(body: &str, planned: &CommitId, published: &Published) -> String {
+    let Published { commit, is_verified, reason } = published;
+    let mut told = format!("\n\n### Commit\n\n`{commit}` is ");
+    told += if *is_verified { "**verified**, as GitHub shows it." } else { "**not verified**." };
+    if let Some(reason) = reason {
+        let _ = write!(told, " GitHub has not signed it: {}.", code(&plain(reason, SENTENCE_CHARS_MAX)));
+    }
+    if commit != planned {
+        let _ = write!(
+            told,
+            " GitHub made it of `{planned}`, which is what was tested and what an attestation names: the same files on the same base."
+        );
+    }
+    let (above, last) = body.split_at(body.rfind(LAST_LINE).unwrap_or(body.len()));
+    format!("{above}{told}{last}")
 }
 
 /// Which signed statement there is, and how it is checked.

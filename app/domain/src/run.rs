@@ -16,7 +16,7 @@
 
 use jiff::Timestamp;
 
-use crate::effect::{Effect, EffectKey, Receipt};
+use crate::effect::{Effect, EffectKey, Published, Receipt};
 use crate::job::{Allowance, Budget, JobId, JobSpec, Task, Usage};
 use crate::journal::{Adopted, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
 use crate::proof::Verdict;
@@ -107,6 +107,8 @@ pub struct Run {
     answer: Option<Digest>,
     is_answered: bool,
     branch: Option<String>,
+    /// The commit whose branch was pushed, as it was planned, and what is there instead, where that was told.
+    pushed: Option<(CommitId, Published)>,
     pull_request: Option<String>,
     notices: Vec<String>,
     phase: Phase,
@@ -155,6 +157,7 @@ impl Run {
             answer: None,
             is_answered: false,
             branch: None,
+            pushed: None,
             pull_request: None,
             notices: Vec::new(),
             phase: Phase::Preparing,
@@ -236,6 +239,11 @@ impl Run {
     /// The branch that was pushed.
     pub fn branch(&self) -> Option<&str> {
         self.branch.as_deref()
+    }
+
+    /// What is on the branch that was pushed, where the forge was asked to sign it.
+    pub fn published(&self) -> Option<&Published> {
+        self.pushed.as_ref().map(|(_, published)| published)
     }
 
     /// The pull request's address, once there is one.
@@ -328,7 +336,11 @@ impl Run {
     }
 
     fn addressed(&self, effect: &Effect) -> Effect {
-        effect.clone().with_pull_request(self.pull_request.as_deref().unwrap_or("the pull request"))
+        let effect = effect.clone().with_pull_request(self.pull_request.as_deref().unwrap_or("the pull request"));
+        match &self.pushed {
+            Some((planned, published)) => effect.with_published(planned, published),
+            None => effect,
+        }
     }
 
     /// Folds one entry.
@@ -454,7 +466,10 @@ impl Run {
             return false;
         }
         match remaining.remove(0) {
-            Effect::PushBranch { branch, .. } => self.branch = Some(branch),
+            Effect::PushBranch { branch, commit, .. } => {
+                self.branch = Some(branch);
+                self.pushed = receipt.published.clone().map(|published| (commit, published));
+            }
             Effect::EnsurePullRequest { .. } => self.pull_request = receipt.url.clone(),
             Effect::EnsureComment { .. } | Effect::SetCheck { .. } | Effect::React { .. } => {}
         }

@@ -3,7 +3,8 @@
 use patchwright_domain::attestation::{Fault, Statement};
 
 use super::key::PublicKey;
-use super::{reading, repository};
+use super::reading;
+use super::repository::{self, Presence};
 use crate::workspace::{Checkout, WorkspaceError};
 
 /// What became of the signature.
@@ -35,6 +36,8 @@ pub struct Found {
     pub signature: Signature,
     /// What it says, or the first field that does not hold.
     pub statement: Result<Box<Statement>, Fault>,
+    /// Under which commit the checkout has its files; none where none was looked at, or it does not have them so.
+    pub presence: Option<Presence>,
 }
 
 /// Checks an envelope: its form, its statement, the statement against a checkout if there is one, and the signature, which
@@ -48,7 +51,7 @@ pub struct Found {
 pub fn check(envelope: &[u8], key: Option<&PublicKey>, checkout: Option<&Checkout>) -> Result<Found, WorkspaceError> {
     let (opened, statement) = match reading::open(envelope) {
         Ok(opened) => opened,
-        Err(fault) => return Ok(Found { signature: Signature::NotChecked, statement: Err(fault) }),
+        Err(fault) => return Ok(Found { signature: Signature::NotChecked, statement: Err(fault), presence: None }),
     };
     let signed = key.map(|key| opened.check_signature(key));
     let signature = match &signed {
@@ -59,9 +62,10 @@ pub fn check(envelope: &[u8], key: Option<&PublicKey>, checkout: Option<&Checkou
     let signed = signed
         .unwrap_or_else(|| Err(Fault::new("signatures[0].sig", "was not checked, for want of a key: name one with `--key`")));
     let compared = match (&statement, checkout) {
-        (Ok(statement), Some(checkout)) => repository::compare(statement, checkout)?,
-        (Ok(_), None) | (Err(_), _) => Ok(()),
+        (Ok(statement), Some(checkout)) => repository::compare(statement, checkout)?.map(Some),
+        (Ok(_), None) | (Err(_), _) => Ok(None),
     };
+    let presence = compared.as_ref().ok().cloned().flatten();
     let statement = statement.and_then(|statement| compared.and(signed).map(|()| Box::new(statement)));
-    Ok(Found { signature, statement })
+    Ok(Found { signature, statement, presence })
 }

@@ -6,11 +6,23 @@ use patchwright_domain::journal::{Change, CommitId, Digest};
 use crate::policy_file;
 use crate::workspace::{Checkout, WorkspaceError};
 
+/// Under which commit a checkout has the files that a statement is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Under the one that it names.
+    Named,
+    /// Under this one alone, on the same base, such as the one that the forge has made of it to sign it.
+    Remade(CommitId),
+}
+
 /// Compares commits, tree, difference and policy file.
+///
+/// What was tested are the files. Where the commit itself is not there, one with the same files on the same base is as good: a forge that
+/// signs commits makes them again, and nobody can fetch the one that they were made of.
 ///
 /// # Errors
 /// [`WorkspaceError`] where the checkout cannot be read; else the first [`Fault`] inside.
-pub fn compare(statement: &Statement, checkout: &Checkout) -> Result<Result<(), Fault>, WorkspaceError> {
+pub fn compare(statement: &Statement, checkout: &Checkout) -> Result<Result<Presence, Fault>, WorkspaceError> {
     let (Some(commit), Some(tree)) = (statement.commit(), statement.tree()) else {
         return Ok(Err(Fault::new("subject", "names no commit with its tree")));
     };
@@ -23,14 +35,20 @@ pub fn compare(statement: &Statement, checkout: &Checkout) -> Result<Result<(), 
         checkout.merge(&predicate.base, head)?;
     }
     let missing = |field: &str, commit: &CommitId| Fault::new(field, format!("there is no commit {commit} in this checkout"));
-    let Some(found) = checkout.tree(commit) else { return Ok(Err(missing("subject[0].digest.gitCommit", commit))) };
-    if found != tree {
-        return Ok(Err(Fault::new("subject[1].digest.gitTree", format!("is `{tree}`, and the commit's is `{found}`"))));
-    }
+    let presence = match checkout.tree(commit) {
+        Some(found) if found != tree => {
+            return Ok(Err(Fault::new("subject[1].digest.gitTree", format!("is `{tree}`, and the commit's is `{found}`"))));
+        }
+        Some(_) => Presence::Named,
+        None => match checkout.remade(&predicate.base, tree) {
+            Some(remade) => Presence::Remade(remade),
+            None => return Ok(Err(missing("subject[0].digest.gitCommit", commit))),
+        },
+    };
     if checkout.tree(&predicate.base).is_none() {
         return Ok(Err(missing("predicate.base", &predicate.base)));
     }
-    let (diff, changes) = checkout.difference(&predicate.base, commit)?;
+    let (diff, changes) = checkout.difference(&predicate.base, tree)?;
     if let Some(fault) = differ(&predicate.patch.changes, &changes) {
         return Ok(Err(fault));
     }
@@ -41,7 +59,7 @@ pub fn compare(statement: &Statement, checkout: &Checkout) -> Result<Result<(), 
     if predicate.policy != policy {
         return Ok(Err(Fault::new("predicate.policy", format!("is not the digest of the base's `{}`", policy_file::PATH))));
     }
-    Ok(Ok(()))
+    Ok(Ok(presence))
 }
 
 /// The first file that is told otherwise than it is.

@@ -303,6 +303,10 @@ pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {
         api_url: config.api_url.clone(),
         web_url: config.web_url.clone(),
         write_spacing: Duration::from_millis(config.write_spacing_ms),
+        signs_commits: match config.commits {
+            config::Commits::Verified => true,
+            config::Commits::Pushed => false,
+        },
         clock: Arc::new(SystemClock),
     };
     GitHub::new(settings).map_err(|e| Failure::usage(e.into()))

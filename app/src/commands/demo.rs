@@ -133,6 +133,7 @@ impl Stage {
             api_url: config.github.api_url.clone(),
             web_url: config.github.web_url.clone(),
             write_spacing: Duration::ZERO,
+            signs_commits: true,
             clock: Arc::new(SystemClock),
         });
         Ok(Tools {

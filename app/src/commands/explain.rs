@@ -6,8 +6,10 @@ use anyhow::{Context as _, anyhow};
 use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::store::listing::{GivenUp, LISTED_MAX};
 use patchwright::store::{Lanes, Store, StoreError};
+use patchwright_domain::effect::{Published, Receipt};
 use patchwright_domain::event::DeliveryId;
 use patchwright_domain::job::JobId;
+use patchwright_domain::journal::EntryKind;
 use patchwright_domain::policy::Decision;
 use serde_json::json;
 
@@ -114,5 +116,17 @@ async fn tell_job(store: &dyn Store, job: JobId, lanes: Lanes) -> Result<bool, F
     if let Some(received_at) = known(store.received_at(&spec.delivery).await)? {
         terminal::say(format!("    Delivery {} asked for it, which came {}.", spec.delivery, time(received_at)));
     }
+    for entry in known(store.journal(&job, 0).await)?.unwrap_or_default() {
+        if let EntryKind::Performed { receipt: Receipt { published: Some(published), .. }, .. } = entry.kind {
+            terminal::say(format!("    {}", one_line(&on_branch(&published))));
+        }
+    }
     Ok(true)
+}
+
+/// What is on the branch of a job whose commit the forge was asked to sign.
+fn on_branch(Published { commit, is_verified, reason }: &Published) -> String {
+    let signed = if *is_verified { "is verified" } else { "is not verified" };
+    let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("Its branch has commit {commit}, which {signed}{reason}.")
 }

@@ -64,7 +64,11 @@ fn line(kind: &EntryKind) -> String {
         EntryKind::PublishPlanned { effects, .. } => format!("planned    {}", count(effects.len(), "effect")),
         EntryKind::Performed { key, receipt } => {
             let name = key.as_str().rsplit('/').next().unwrap_or_default();
-            format!("performed  {name} {}", receipt.url.as_deref().unwrap_or_default())
+            let published = receipt.published.as_ref().map(|published| {
+                let signed = if published.is_verified { "verified" } else { "not verified" };
+                format!("as {}, {signed}", published.commit.short())
+            });
+            format!("performed  {name} {}", receipt.url.clone().or(published).unwrap_or_default())
         }
         EntryKind::CancelRequested { because } => format!("cancelled  {because}"),
         EntryKind::Failed { failure, .. } => format!("failed     {}", failure.conclusion.cause),

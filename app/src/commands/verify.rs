@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use patchwright::attestation::check::{self, Found, Signature};
 use patchwright::attestation::key::PublicKey;
 use patchwright::attestation::reading;
+use patchwright::attestation::repository::Presence;
 use patchwright::workspace::Checkout;
 use patchwright_domain::turn::output;
 use patchwright_domain::walls::{MARK, Walls};
@@ -51,7 +52,7 @@ pub(super) fn verify(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let found = match read.map_err(Failure::usage)? {
         Ok(bytes) => check::check(&bytes, key.as_ref(), checkout.as_ref())
             .map_err(|error| Failure::usage(anyhow!(error).context("looking at `--repo`")))?,
-        Err(fault) => Found { signature: Signature::NotChecked, statement: Err(fault) },
+        Err(fault) => Found { signature: Signature::NotChecked, statement: Err(fault), presence: None },
     };
     let told =
         if arguments.json { json(&found, key.as_ref()).to_string() } else { text(&found, key.as_ref(), checkout.is_some()) };
@@ -81,6 +82,11 @@ fn json(found: &Found, key: Option<&PublicKey>) -> serde_json::Value {
         "key": key.map(PublicKey::id),
         "field": fault.map(|fault| &fault.field),
         "problem": fault.map(|fault| &fault.problem),
+        // Under which commit the checkout has the files, where one was looked at.
+        "checkout": found.presence.as_ref().filter(|_| fault.is_none()).map(|presence| match presence {
+            Presence::Named => serde_json::json!({ "is_named": true }),
+            Presence::Remade(commit) => serde_json::json!({ "is_named": false, "commit": commit.as_str() }),
+        }),
         // What does not hold says nothing.
         "statement": found.statement.as_deref().ok(),
     })
@@ -105,6 +111,9 @@ fn text(found: &Found, key: Option<&PublicKey>, has_checkout: bool) -> String {
         format!("  judged  {}, by version {version}, from {n_runs} runs", predicate.judged_at),
         format!("  signed  by the key {}", key.map(PublicKey::id).unwrap_or_default()),
     ];
+    if let Some(Presence::Remade(commit)) = &found.presence {
+        lines.insert(2, format!("  here as {commit}: a forge that signs commits makes them again"));
+    }
     if let Some(head) = &predicate.head {
         lines.insert(2, format!("  which is the merge of {head} into the base"));
     }

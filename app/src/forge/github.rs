@@ -20,6 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::Sha256;
 
+use super::signing::Signer;
 use super::{Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 use crate::clock::Clock;
 use crate::policy_file;
@@ -35,6 +36,7 @@ mod payload;
 mod places;
 mod refusal;
 mod request;
+mod signing;
 mod tokens;
 mod traffic;
 
@@ -58,6 +60,8 @@ pub struct GitHubSettings {
     pub web_url: String,
     /// The pause between writes to one installation's repositories.
     pub write_spacing: Duration,
+    /// Whether commits are made by GitHub, which signs them, where it can; else they are as they were pushed.
+    pub signs_commits: bool,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -68,6 +72,7 @@ pub struct GitHub {
     app_id: u64,
     webhook_secrets: Vec<SecretString>,
     web_url: String,
+    signs_commits: bool,
 }
 
 impl GitHub {
@@ -84,7 +89,8 @@ impl GitHub {
         })?;
         let client = Client::new(&settings, key)?;
         let web_url = settings.web_url.trim_end_matches('/').to_owned();
-        Ok(Self { client, app_id: settings.app_id, webhook_secrets: settings.webhook_secrets, web_url })
+        let GitHubSettings { app_id, webhook_secrets, signs_commits, .. } = settings;
+        Ok(Self { client, app_id, webhook_secrets, web_url, signs_commits })
     }
 
     /// Asks GitHub who we are: proves address, number, key and clock.
@@ -241,6 +247,10 @@ impl Forge for GitHub {
 
     async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {
         self.ensure(repo, key, effect).await
+    }
+
+    fn signer(&self) -> Option<&dyn Signer> {
+        Some(self)
     }
 }
 

@@ -64,6 +64,6 @@ impl Forge for LocalCheckout {
     }
 
     async fn perform(&self, _repo: &RepoRef, _key: &EffectKey, _effect: &Effect) -> Result<Receipt, ForgeError> {
-        Ok(Receipt { url: None })
+        Ok(Receipt::default())
     }
 }

@@ -403,12 +403,31 @@ pub(super) fn commit(world: &World, repo: &Repository, found: &Committed) -> Val
             "message": found.message,
             "comment_count": 0,
             "tree": {"sha": found.tree, "url": format!("{api}/git/trees/{}", found.tree)},
-            "verification": {"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null},
+            "verification": found.verification,
         },
         "author": null,
         "committer": null,
         "parents": found.parents.iter().map(parent).collect::<Vec<_>>(),
         "stats": {"additions": additions, "deletions": deletions, "total": additions + deletions},
         "files": found.changes.iter().map(|of| change(world, repo, &found.sha, of)).collect::<Vec<_>>(),
+    })
+}
+
+/// A commit as git has it.
+pub(super) fn git_commit(world: &World, repo: &Repository, found: &Committed) -> Value {
+    let (api, page) = (world.repository_api(repo), format!("{}/{}", world.web, repo.full_name()));
+    let parent =
+        |sha: &String| json!({"sha": sha, "url": format!("{api}/git/commits/{sha}"), "html_url": format!("{page}/commit/{sha}")});
+    json!({
+        "sha": found.sha,
+        "node_id": node_id("Commit", 0),
+        "url": format!("{api}/git/commits/{}", found.sha),
+        "html_url": format!("{page}/commit/{}", found.sha),
+        "author": found.author,
+        "committer": found.committer,
+        "tree": {"sha": found.tree, "url": format!("{api}/git/trees/{}", found.tree)},
+        "message": found.message,
+        "parents": found.parents.iter().map(parent).collect::<Vec<_>>(),
+        "verification": found.verification,
     })
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::scene::File;
 
+pub(super) mod data;
+
 /// The most commits that a comparison counts, as GitHub does.
 const COMMITS_MAX: usize = 250;
 
@@ -229,6 +231,7 @@ pub(super) struct Committed {
     pub(super) message: String,
     pub(super) author: Value,
     pub(super) committer: Value,
+    pub(super) verification: Value,
     pub(super) changes: Vec<Change>,
 }
 
@@ -245,6 +248,7 @@ pub(super) fn read_commit(path: &Path, reference: &str) -> Option<Committed> {
         message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
         author: person(&commit.author()),
         committer: person(&commit.committer()),
+        verification: data::verification(&repository, commit.id()),
         changes: changes(&repository, parent.as_ref(), &tree).ok()?,
     })
 }

@@ -54,6 +54,12 @@ impl Rehearsal {
         self.shared.with(|world| world.repository(repo).map(|repo| repo.heads.clone())).unwrap_or_default()
     }
 
+    /// Lists everything that points to something, hidden names as well, by its whole name.
+    pub fn references(&self, repo: RepositoryId) -> BTreeMap<String, String> {
+        let found = self.shared.with(|world| world.repository(repo).and_then(|repo| git::data::references(&repo.path).ok()));
+        found.unwrap_or_default()
+    }
+
     /// Reads a file at a branch or commit, and whether it is executable.
     pub async fn file(&self, repo: RepositoryId, reference: &str, path: &str) -> Option<(Vec<u8>, bool)> {
         let bare = self.shared.with(|world| world.repository(repo).map(|repo| repo.path.clone()))?;

@@ -3,6 +3,7 @@
 
 mod app;
 mod checks;
+mod git_data;
 mod hook;
 mod issues;
 mod pulls;
@@ -90,6 +91,7 @@ struct Call {
 }
 
 const CONTENTS: Needs = Needs::Repository(&[("contents", "read")]);
+const CONTENTS_WRITE: Needs = Needs::Repository(&[("contents", "write")]);
 const METADATA: Needs = Needs::Repository(&[("metadata", "read")]);
 const PULLS: Needs = Needs::Repository(&[("pull_requests", "read")]);
 const PULLS_WRITE: Needs = Needs::Repository(&[("pull_requests", "write")]);
@@ -113,7 +115,12 @@ const ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/installation", Needs::App, app::repository_installation),
     route("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", METADATA, repositories::permission),
     route("GET", "/repos/{owner}/{repo}/contents/{path}", CONTENTS, repositories::content),
-    route("GET", "/repos/{owner}/{repo}/git/ref/{ref}", CONTENTS, repositories::reference),
+    route("GET", "/repos/{owner}/{repo}/git/ref/{ref}", CONTENTS, git_data::reference),
+    route("POST", "/repos/{owner}/{repo}/git/refs", CONTENTS_WRITE, git_data::make_reference),
+    route("DELETE", "/repos/{owner}/{repo}/git/refs/{ref}", CONTENTS_WRITE, git_data::remove_reference),
+    route("POST", "/repos/{owner}/{repo}/git/trees", CONTENTS_WRITE, git_data::make_tree),
+    route("POST", "/repos/{owner}/{repo}/git/commits", CONTENTS_WRITE, git_data::make_commit),
+    route("GET", "/repos/{owner}/{repo}/git/commits/{commit_sha}", CONTENTS, git_data::commit),
     route("GET", "/repos/{owner}/{repo}/branches/{branch}", CONTENTS, repositories::branch),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", CHECKS, checks::list),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}", CONTENTS, repositories::commit),

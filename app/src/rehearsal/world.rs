@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) outbox: Vec<Outgoing>,
     /// Whether webhooks stay in the outbox for now.
     pub(super) holds_webhooks: bool,
+    /// Whether commits that GitHub makes stay without its signature.
+    pub(super) leaves_unsigned: bool,
     pub(super) n_requests: u64,
     pub(super) n_deliveries: u64,
     last_id: u64,
@@ -71,6 +73,7 @@ impl World {
             webhook_url: None,
             outbox: Vec::new(),
             holds_webhooks: false,
+            leaves_unsigned: false,
             n_requests: 0,
             n_deliveries: 0,
             last_id: 4_000_000_000,

@@ -163,6 +163,5 @@ async fn attempt(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect:
         return Ok(tools.forge.perform(&spec.repo, &effect.key(&spec.id()), effect).await?);
     };
     let pack = tools.store.artifact(pack).await?;
-    workshop.push(tools, spec, branch, commit, pack).await?;
-    Ok(Receipt { url: None })
+    workshop.push(tools, spec, branch, commit, pack).await
 }

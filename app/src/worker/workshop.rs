@@ -3,12 +3,13 @@
 //! What a worker does with a journal, a lease and the forge does not depend on the files, and is the same in every workshop.
 
 use async_trait::async_trait;
+use patchwright_domain::effect::Receipt;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::run::Run;
 
 use super::solve::Solve;
-use super::{Answer, Progress, StepError, Tools, adopt, prepare, prove, solve};
+use super::{Answer, Progress, StepError, Tools, adopt, branch, prepare, prove, solve};
 use crate::forge::Access;
 use crate::store::Lease;
 
@@ -55,11 +56,18 @@ pub trait Workshop: Send + Sync {
     /// Where the repository's branch points now; `None` where that cannot be found out.
     async fn base(&self, tools: &Tools, spec: &JobSpec) -> Option<CommitId>;
 
-    /// Makes the branch point to the commit, which is in the pack; finds it done where it does.
+    /// Makes the branch point to the commit, which is in the pack, or to what the forge has made of it; finds it done where it does.
     ///
     /// # Errors
     /// [`StepError`].
-    async fn push(&self, tools: &Tools, spec: &JobSpec, branch: &str, commit: &CommitId, pack: Vec<u8>) -> Result<(), StepError>;
+    async fn push(
+        &self,
+        tools: &Tools,
+        spec: &JobSpec,
+        branch: &str,
+        commit: &CommitId,
+        pack: Vec<u8>,
+    ) -> Result<Receipt, StepError>;
 }
 
 /// Mirrors and scratch trees on this machine, and the commands in its sandbox.
@@ -100,9 +108,14 @@ impl Workshop for OnDisk {
         tools.workspaces.fetch(&spec.repo, access).await.ok()
     }
 
-    async fn push(&self, tools: &Tools, spec: &JobSpec, branch: &str, commit: &CommitId, pack: Vec<u8>) -> Result<(), StepError> {
-        tools.workspaces.unpack(&spec.repo, commit, pack).await?;
-        let access = tools.forge.clone_access(&spec.repo, Access::Push).await?;
-        Ok(tools.workspaces.push(&spec.repo, access, branch, commit).await?)
+    async fn push(
+        &self,
+        tools: &Tools,
+        spec: &JobSpec,
+        branch: &str,
+        commit: &CommitId,
+        pack: Vec<u8>,
+    ) -> Result<Receipt, StepError> {
+        branch::push(tools, spec, branch, commit, pack).await
     }
 }

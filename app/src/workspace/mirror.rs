@@ -283,13 +283,38 @@ pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &Commit
     let repository = open(mirror)?;
     let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
     let name = format!("refs/heads/{branch}");
-    if let Some(there) = remote_head(&mut connection, remote, &name)? {
+    let there = remote_heads(&mut connection, remote)?.into_iter().find(|(there, _)| *there == name);
+    if let Some((_, there)) = there {
         if there == oid(commit) {
             return Ok(());
         }
         let reason = format!("the branch `{branch}` exists and points to another commit ({there})");
         return Err(WorkspaceError::Rejected { what: WHAT, reason });
     }
+    push_to(&mut connection, remote, &format!("{commit}:{name}"), WHAT)
+}
+
+/// Gives the commit a name below `folder`, which ends with a slash, and says which others there are.
+pub(super) fn hide(
+    mirror: &Path,
+    remote: &Remote,
+    folder: &str,
+    name: &str,
+    commit: &CommitId,
+) -> Result<Vec<String>, WorkspaceError> {
+    const WHAT: &str = "pushing the commit under a hidden name";
+    let repository = open(mirror)?;
+    let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
+    let heads = remote_heads(&mut connection, remote)?;
+    let is_there = heads.iter().any(|(there, id)| there == name && *id == oid(commit));
+    if !is_there {
+        // Nobody else goes by it, so that it may be moved.
+        push_to(&mut connection, remote, &format!("+{commit}:{name}"), WHAT)?;
+    }
+    Ok(heads.into_iter().map(|(there, _)| there).filter(|there| there.starts_with(folder) && there != name).collect())
+}
+
+fn push_to(connection: &mut git2::Remote<'_>, remote: &Remote, refspec: &str, what: &'static str) -> Result<(), WorkspaceError> {
     let (refusal, said) = (RefCell::new(None), RefCell::new(Vec::new()));
     let mut callbacks = callbacks(remote);
     callbacks.sideband_progress(|words| {
@@ -304,11 +329,11 @@ pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &Commit
     });
     let mut options = PushOptions::new();
     options.remote_callbacks(callbacks);
-    let pushed = connection.push(&[format!("{commit}:{name}")], Some(&mut options));
+    let pushed = connection.push(&[refspec], Some(&mut options));
     drop(options);
     match (pushed, refusal.into_inner()) {
-        (_, Some(status)) => Err(WorkspaceError::Rejected { what: WHAT, reason: with_words(status, &said.into_inner()) }),
-        (Err(error), None) => Err(remote_error(WHAT, remote, &error)),
+        (_, Some(status)) => Err(WorkspaceError::Rejected { what, reason: with_words(status, &said.into_inner()) }),
+        (Err(error), None) => Err(remote_error(what, remote, &error)),
         (Ok(()), None) => Ok(()),
     }
 }
@@ -321,12 +346,12 @@ fn with_words(status: String, said: &[u8]) -> String {
     std::iter::once(status).chain(lines).collect::<Vec<_>>().join("; ")
 }
 
-fn remote_head(connection: &mut git2::Remote<'_>, remote: &Remote, name: &str) -> Result<Option<Oid>, WorkspaceError> {
+fn remote_heads(connection: &mut git2::Remote<'_>, remote: &Remote) -> Result<Vec<(String, Oid)>, WorkspaceError> {
     const WHAT: &str = "asking for the branches";
     let connected = connection.connect_auth(Direction::Push, Some(callbacks(remote)), None);
     let connected = connected.map_err(|e| remote_error(WHAT, remote, &e))?;
     let heads = connected.list().map_err(|e| remote_error(WHAT, remote, &e))?;
-    Ok(heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid))
+    Ok(heads.iter().map(|head| (head.name().to_owned(), head.oid())).collect())
 }
 
 /// libgit2 pushes to no repository with a work tree, so the checkout fetches from the mirror; its work tree, index and

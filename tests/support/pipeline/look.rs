@@ -54,7 +54,8 @@ impl World {
         self.stable(message.trim_end()).await
     }
 
-    async fn git(&self, arguments: &[&str]) -> String {
+    /// What git says of the repository.
+    pub(crate) async fn git(&self, arguments: &[&str]) -> String {
         let path = self.github.repository_path(self.repo).expect("the repository is there");
         let (done, said) = git(&path, arguments).await;
         assert!(done, "{said}");
@@ -75,6 +76,9 @@ impl World {
             text = text.replace(&format!("{} out", usage.output_tokens), "N out");
             let base = run.prepared().map(|prepared| (prepared.base.clone(), "BASE"));
             let head = run.judged().map(|judged| judged.proposal.commit.clone()).or_else(|| run.proposed().cloned());
+            if let Some(signed) = run.published().filter(|published| Some(&published.commit) != head.as_ref()) {
+                text = text.replace(signed.commit.as_str(), "SIGNED").replace(signed.commit.short(), "SIGNED");
+            }
             for (commit, name) in base.into_iter().chain(head.map(|head| (head, "HEAD"))) {
                 text = text.replace(commit.as_str(), name).replace(commit.short(), name);
             }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use http::{HeaderName, StatusCode, header};
 use patchwright::http_client;
+use patchwright_domain::job::JobId;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -61,8 +62,9 @@ impl Crossing {
         if self.path.contains(".git/") {
             return Some("push".to_owned());
         }
-        // Issues and comments have other numbers in each run.
-        let place: Vec<_> = self.path.split('/').skip(6).filter(|part| part.parse::<u64>().is_err()).collect();
+        // Issues, comments and jobs have other numbers in each run.
+        let is_number = |part: &&str| part.parse::<u64>().is_ok() || JobId::parse(part).is_some();
+        let place: Vec<_> = self.path.split('/').skip(6).filter(|part| !is_number(part)).collect();
         let stage = body["body"].as_str().filter(|_| place.contains(&"comments")).map(stage).unwrap_or_default();
         Some(format!("{} {}{stage}", self.method, place.join("/")))
     }

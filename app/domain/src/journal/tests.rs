@@ -95,7 +95,7 @@ fn one_of_each() -> Vec<EntryKind> {
         EntryKind::Verified { verdict: sample::proven() },
         EntryKind::Verified { verdict: sample::unproven(Doubt::StillRed, 101) },
         EntryKind::PublishPlanned { conclusion, effects, attestation: None },
-        EntryKind::Performed { key: key.clone(), receipt: Receipt { url: None } },
+        EntryKind::Performed { key: key.clone(), receipt: Receipt::default() },
         EntryKind::CancelRequested { because: "octocat closed it".into() },
         EntryKind::Failed { failure, effect: Some(key) },
         EntryKind::Completed { outcome: Outcome::Proven },

@@ -9,6 +9,7 @@ use crate::sample::{self, at, conclusion, proven, unproven};
 mod adoption;
 mod attempts;
 mod deaths;
+mod published;
 mod replies;
 mod walk;
 
@@ -76,7 +77,7 @@ fn refused(effect: &Effect) -> EntryKind {
 
 fn performed(effect: &Effect) -> EntryKind {
     let url = matches!(effect, Effect::EnsurePullRequest { .. }).then(|| "https://github.com/octo-org/calc/pull/13".into());
-    EntryKind::Performed { key: effect.key(&sample::spec().id()), receipt: Receipt { url } }
+    EntryKind::Performed { key: effect.key(&sample::spec().id()), receipt: Receipt { url, ..Receipt::default() } }
 }
 
 fn completed(outcome: Outcome) -> EntryKind {

@@ -81,6 +81,16 @@ impl<'a> Call<'a> {
         Self { method, path, body: Some(body), what, is_harmless_twice }
     }
 
+    /// A request that makes an object of git's, to which nothing points: one more of them is harmless.
+    pub(super) fn of_object(path: &str, body: Value, what: &'a str) -> Self {
+        Self { is_harmless_twice: true, ..Self::new(Method::POST, path.into(), body, what) }
+    }
+
+    /// A request that takes something away.
+    pub(super) fn removing(path: String, what: &'a str) -> Self {
+        Self { method: Method::DELETE, path, body: None, what, is_harmless_twice: true }
+    }
+
     /// A request that adds to what is there, whatever its method.
     pub(super) fn adding(method: Method, path: String, body: Value, what: &'a str) -> Self {
         Self { is_harmless_twice: false, ..Self::new(method, path, body, what) }

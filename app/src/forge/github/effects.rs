@@ -115,7 +115,7 @@ impl GitHub {
         };
         let call = Call::new(Method::POST, path, json!({ "content": "eyes" }), "reacting to the request");
         self.client.call(&grant, &call).await?;
-        Ok(Receipt { url: None })
+        Ok(Receipt::default())
     }
 
     /// Finds it and brings it up to date, or makes it.
@@ -173,5 +173,5 @@ impl GitHub {
 }
 
 pub(super) fn receipt(found: &Value) -> Receipt {
-    Receipt { url: found.get("html_url").and_then(Value::as_str).map(str::to_owned) }
+    Receipt { url: found.get("html_url").and_then(Value::as_str).map(str::to_owned), ..Receipt::default() }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call, Reply, not_found, ok, refuse};
 use crate::rehearsal::{
-    body::{self, node_id},
+    body,
     git::{self, Content},
     repository_body,
     scene::{Account, Repository, Role},
@@ -75,19 +75,6 @@ fn entry(world: &World, repo: &Repository, reference: &str, path: &str, sha: &st
         "download_url": download,
         "_links": {"self": url, "git": git_url, "html": html_url},
     })
-}
-
-pub(super) fn reference(world: &mut World, call: &Call) -> Reply {
-    let repo = repository(world, call)?;
-    let name = call.text("ref");
-    let sha = name.strip_prefix("heads/").and_then(|branch| repo.heads.get(branch)).ok_or_else(not_found)?;
-    let api = world.repository_api(repo);
-    ok(json!({
-        "ref": format!("refs/{name}"),
-        "node_id": node_id("Ref", repo.id.0),
-        "url": format!("{api}/git/refs/{name}"),
-        "object": {"type": "commit", "sha": sha, "url": format!("{api}/git/commits/{sha}")},
-    }))
 }
 
 pub(super) fn branch(world: &mut World, call: &Call) -> Reply {
