@@ -23,6 +23,7 @@ mod requests;
 mod secrets;
 mod setups;
 mod signed;
+mod sources;
 mod trouble;
 mod verdicts;
 mod webhooks;

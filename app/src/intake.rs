@@ -251,9 +251,12 @@ impl Intake {
     fn react(&self, repo: &RepoRef, job: &JobId, event: &EventKind) {
         let subject = match event {
             EventKind::Written { place: Place::Comment(comment_id), .. } => Subject::Comment(*comment_id),
-            EventKind::Written { issue, .. } | EventKind::IssueLabeled { issue, .. } | EventKind::IssueClosed { issue } => {
-                Subject::Issue(*issue)
-            }
+            EventKind::Written { place: Place::ReviewComment(comment_id), .. } => Subject::ReviewComment(*comment_id),
+            // On what a review says as a whole GitHub lets no program react.
+            EventKind::Written { .. }
+            | EventKind::IssueLabeled { .. }
+            | EventKind::IssueAssigned { .. }
+            | EventKind::IssueClosed { .. } => Subject::Issue(event.issue()),
         };
         let (forge, repo, effect) = (Arc::clone(&self.forge), repo.clone(), Effect::React { subject });
         let key = effect.key(job);

@@ -16,6 +16,7 @@ mod owner;
 mod page;
 mod repository_body;
 mod rest;
+pub mod review;
 pub mod scene;
 mod serve;
 mod smart_http;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub public_key_pem: String,
     /// The key with which webhooks are signed; installation tokens derive from it as well.
     pub webhook_secret: SecretString,
+    /// The events that the App is subscribed to; those of its installation come unasked.
+    pub events: Vec<&'static str>,
     /// What every installation grants.
     pub permissions: BTreeMap<String, String>,
     /// The clock.
@@ -86,6 +89,7 @@ impl Settings {
             app_slug: "patchwright".to_owned(),
             public_key_pem: WORTHLESS_PUBLIC_KEY.to_owned(),
             webhook_secret: SecretString::from("a secret for rehearsals"),
+            events: hook::EVENTS.to_vec(),
             permissions: granted.into_iter().map(|(name, level)| (name.to_owned(), level.to_owned())).collect(),
             now,
         }
@@ -419,6 +423,14 @@ impl Rehearsal {
     /// [`Error::Unknown`] if there is no such issue.
     pub fn unlabel(&self, repo: RepositoryId, issue: u64, user: &str, label: &str) -> Result<(), Error> {
         self.shared.with(|world| world.set_label(repo, issue, user, label, false)).ok_or(Error::Unknown("issue"))
+    }
+
+    /// Assigns an issue or pull request to somebody more.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such issue.
+    pub fn assign(&self, repo: RepositoryId, issue: u64, user: &str, assignee: &str) -> Result<(), Error> {
+        self.shared.with(|world| world.assign(repo, issue, user, assignee)).ok_or(Error::Unknown("issue"))
     }
 
     /// Closes an issue or pull request.

@@ -8,6 +8,7 @@ mod webhooks;
 use http::Method;
 use patchwright::rehearsal::{
     fault::{Effect, Fault},
+    review::Remark,
     scene::Account,
 };
 use serde_json::{Value, json};
@@ -204,6 +205,16 @@ async fn the_pull_requests(stage: &Stage, token: &str) {
     assert_eq!(stage.get(&pull, token).await.body["mergeable"], Value::Null);
     assert_eq!(stage.get(&pull, token).await.body["mergeable"], true);
     assert_eq!(stage.get(&format!("{pull}/files"), token).await.body[0]["filename"], "src/wings.rs");
+    let number = made.body["number"].as_u64().expect("it is a number");
+    let remarks = [Remark { path: "src/wings.rs", line: 1, text: "Two of them?" }];
+    stage.github.review(stage.repo, number, "ada", "approved", ("", &remarks)).expect("it shows the line");
+    let reactions = format!("{pulls}/comments/{}/reactions", stage.github.review_comments(stage.repo, number)[0].id);
+    for status in [201, 200] {
+        assert_eq!(stage.post(&reactions, token, json!({"content": "eyes"})).await.status, status);
+    }
+    assert_eq!(stage.post(&reactions, token, json!({"content": "tears"})).await.status, 422);
+    assert_eq!(stage.get(&reactions, token).await.body[0]["content"], "eyes");
+    assert_eq!(stage.get(&format!("{pulls}/comments/7/reactions"), token).await.status, 404);
     assert_eq!(stage.patch(&pull, token, json!({"title": "Make it soar"})).await.body["title"], "Make it soar");
     assert_eq!(stage.patch(&pull, token, json!({"state": "closed"})).await.body["state"], "closed");
     assert_eq!(stage.get(&format!("{pulls}/999"), token).await.status, 404);

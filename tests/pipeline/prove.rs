@@ -170,7 +170,7 @@ async fn a_pull_request_from_a_fork_is_proven_as_the_base_says() {
             let policy = (".github/patchwright.yml", b"commands:\n  test: \"true\"\n" as &[u8], false);
             let mended = (MENDED.0, MENDED.1.as_bytes(), MENDED.2);
             let head = world.github.push_commit(fork, "main", READER, &[mended], "Mend").await.expect("git takes it");
-            let opened = world.github.open_pull_request_from(fork, world.repo, READER, "Mend", ("main", "main")).await;
+            let opened = world.github.open_pull_request_from(fork, world.repo, READER, ("Mend", ""), ("main", "main")).await;
             let pull = opened.expect("both branches are there");
             world.prove(pull).await;
             assert_eq!(check(world), ("patchwright/proof".into(), head, "success".into()));

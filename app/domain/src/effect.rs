@@ -134,6 +134,8 @@ pub enum Subject {
     Issue(IssueNumber),
     /// A comment on an issue.
     Comment(u64),
+    /// A comment beside a line of a pull request.
+    ReviewComment(u64),
 }
 
 impl Effect {

@@ -275,7 +275,16 @@ pub enum EventKind {
         /// Whether the issue is open.
         is_open: bool,
     },
-    /// An issue was closed.
+    /// An issue was assigned to somebody.
+    IssueAssigned {
+        /// The issue.
+        issue: IssueNumber,
+        /// The login of who is to do it now.
+        assignee: String,
+        /// Whether the issue is open.
+        is_open: bool,
+    },
+    /// An issue or pull request was closed.
     IssueClosed {
         /// The issue.
         issue: IssueNumber,
@@ -321,13 +330,20 @@ pub enum Place {
     Description,
     /// In a comment, by GitHub's number of it.
     Comment(u64),
+    /// In what a review says of a pull request as a whole, by GitHub's number of it.
+    Review(u64),
+    /// Beside a line of a pull request, by GitHub's number of it.
+    ReviewComment(u64),
 }
 
 impl EventKind {
     /// The issue that the event is about.
     pub fn issue(&self) -> IssueNumber {
         match self {
-            Self::Written { issue, .. } | Self::IssueLabeled { issue, .. } | Self::IssueClosed { issue } => *issue,
+            Self::Written { issue, .. }
+            | Self::IssueLabeled { issue, .. }
+            | Self::IssueAssigned { issue, .. }
+            | Self::IssueClosed { issue } => *issue,
         }
     }
 }

@@ -17,6 +17,16 @@ impl JobKey {
         Self(format!("{}/issue/{issue}/comment/{comment_id}", repo.id))
     }
 
+    /// The key of a command in what a review says of a pull request.
+    pub fn of_review(repo: &RepoRef, pull_request: IssueNumber, review_id: u64) -> Self {
+        Self(format!("{}/issue/{pull_request}/review/{review_id}", repo.id))
+    }
+
+    /// The key of a command beside a line of a pull request.
+    pub fn of_review_comment(repo: &RepoRef, pull_request: IssueNumber, comment_id: u64) -> Self {
+        Self(format!("{}/issue/{pull_request}/review-comment/{comment_id}", repo.id))
+    }
+
     /// The key of a command in an issue's own text.
     pub fn of_description(repo: &RepoRef, issue: IssueNumber) -> Self {
         Self(format!("{}/issue/{issue}/description", repo.id))
@@ -30,6 +40,11 @@ impl JobKey {
     /// The key of a label put on an issue at a moment: putting it on again later is a new wish.
     pub fn of_label(repo: &RepoRef, issue: IssueNumber, label: &str, at: Timestamp) -> Self {
         Self(format!("{}/issue/{issue}/label/{label}/{}", repo.id, at.as_millisecond()))
+    }
+
+    /// The key of an issue that was assigned at a moment: doing it again later is a new wish.
+    pub fn of_assignment(repo: &RepoRef, issue: IssueNumber, at: Timestamp) -> Self {
+        Self(format!("{}/issue/{issue}/assigned/{}", repo.id, at.as_millisecond()))
     }
 
     /// The key of a task given on the command line.

@@ -218,9 +218,9 @@ impl Asked<'_> {
     }
 
     fn begin(&self, start: trigger::Start) -> Decision {
-        let trigger::Start { key, task, label: put, what } = start;
+        let trigger::Start { key, task, way, what } = start;
         let label = &self.facts.policy.triggers.label;
-        if put.as_ref().is_some_and(|put| !put.eq_ignore_ascii_case(label)) {
+        if matches!(&way, trigger::Way::Label(put) if !put.eq_ignore_ascii_case(label)) {
             return Decision::ignore(format!("the label is not `{label}`, which starts a run here"));
         }
         self.unless_forbidden(|asked| {
@@ -240,11 +240,11 @@ impl Asked<'_> {
             if !is_open {
                 let because = "the issue is closed";
                 let told = "This is closed. Open it again, then ask again in a new comment.".into();
-                return if put.is_some() { Decision::ignore(because) } else { asked.refuse(key, told, because) };
+                return if way.is_silent() { Decision::ignore(because) } else { asked.refuse(key, told, because) };
             }
-            let Some(open) = open_jobs.first() else { return asked.work(key, task, put.is_some(), wanted) };
+            let Some(open) = open_jobs.first() else { return asked.work(key, task, &way, wanted) };
             let because = format!("a job of issue #{} is still open; one at a time", asked.event.kind.issue());
-            if put.is_some() {
+            if way.is_silent() {
                 return Decision::ignore(because);
             }
             let (job, mention) = (JobId::of(open), &asked.deployment.mention);
@@ -257,10 +257,10 @@ impl Asked<'_> {
     }
 
     /// A job, unless as many were asked for as may be.
-    fn work(&self, key: JobKey, task: Task, by_label: bool, because: String) -> Decision {
+    fn work(&self, key: JobKey, task: Task, way: &trigger::Way, because: String) -> Decision {
         match self.deployment.rates.reached(&self.facts.recent) {
             None => self.start(key, task, because),
-            Some(reached) if by_label => Decision::ignore(reached),
+            Some(reached) if way.is_silent() => Decision::ignore(reached),
             Some(reached) => self.refuse(key, format!("{reached}. Ask again later, in a new comment."), &reached),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use patchwright::clock::SystemClock;
 use patchwright::config::{Config, Format};
-use patchwright::forge::github::GitHub;
+use patchwright::forge::github::{GitHub, Identity};
 use patchwright::guarded::Guarded;
 use patchwright::http_client;
 use patchwright::model::messages;
@@ -347,7 +347,11 @@ async fn app(config: &Config) -> Finding {
         Err(failure) => return Finding::not_configured(what, &failure),
     };
     match github.whoami().await {
-        Ok(slug) => {
+        Ok(Identity { slug, unheard }) if !unheard.is_empty() => {
+            let told = format!("{slug} is not subscribed to {}, so that nobody tells it of them", unheard.join(", "));
+            Finding::broken(what, told, "tick them in the App's settings, under \"Permissions & events\"")
+        }
+        Ok(Identity { slug, .. }) => {
             let missed = missed(config, github).await;
             Finding::works(what, format!("{slug}, number {}, at {}; {missed}", config.github.app_id, config.github.api_url))
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use patchwright::clock::{SteadyClock, SystemClock};
 use patchwright::config::Config;
-use patchwright::forge::github::GitHub;
+use patchwright::forge::github::{GitHub, Identity};
 use patchwright::sandbox::Isolation;
 use patchwright::server;
 use patchwright::service::{Service, Staffing};
@@ -107,7 +107,15 @@ pub(super) async fn until_the_end(mut service: Service) -> Result<ExitCode, Fail
 /// The App's name in addresses. Deliveries must be taken even while GitHub's API is away, so it is not waited for long.
 async fn slug(github: &GitHub) -> String {
     match tokio::time::timeout(WHOAMI_TIMEOUT, github.whoami()).await {
-        Ok(Ok(slug)) => return slug,
+        Ok(Ok(Identity { slug, unheard })) => {
+            if !unheard.is_empty() {
+                warn!(
+                    "the App is not subscribed to {}, and hears nothing of it; `patchwright doctor` says what to do",
+                    unheard.join(", ")
+                );
+            }
+            return slug;
+        }
         Ok(Err(error)) => warn!(error = %error, "GitHub does not say who we are; deliveries are stored all the same"),
         Err(_) => warn!("GitHub does not answer; deliveries are stored all the same"),
     }

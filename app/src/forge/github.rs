@@ -97,10 +97,13 @@ impl GitHub {
     ///
     /// # Errors
     /// [`ForgeError`] with what to do.
-    pub async fn whoami(&self) -> Result<String, ForgeError> {
+    pub async fn whoami(&self) -> Result<Identity, ForgeError> {
         let answer = self.client.call_as_app(&Call::get("/app".into(), "asking who we are")).await?;
         let slug = answer.body.get("slug").and_then(Value::as_str);
-        slug.map(str::to_owned).ok_or_else(|| ForgeError::Unavailable("GitHub's answer names no App".into()))
+        let slug = slug.ok_or_else(|| ForgeError::Unavailable("GitHub's answer names no App".into()))?.to_owned();
+        let events: Vec<&str> = answer.body["events"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let unheard = payload::LISTENED_TO.into_iter().filter(|event| !events.contains(event)).collect();
+        Ok(Identity { slug, unheard })
     }
 
     async fn policy(&self, grant: &Grant) -> Result<Policy, ForgeError> {
@@ -151,6 +154,15 @@ impl GitHub {
     fn is_ours(&self, comment: &Value) -> bool {
         comment.pointer("/performed_via_github_app/id").and_then(Value::as_u64) == Some(self.app_id)
     }
+}
+
+/// Who we are at GitHub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The App's name in addresses; it writes as `SLUG[bot]`.
+    pub slug: String,
+    /// The events that we listen to and that the App is not subscribed to: nobody tells us of them.
+    pub unheard: Vec<&'static str>,
 }
 
 /// Reads the finer `role_name` where it is one of GitHub's own, and the coarse `permission` for an organisation's.

@@ -124,6 +124,7 @@ impl World {
             title: title.to_owned(),
             body,
             labels: Vec::new(),
+            assignees: Vec::new(),
             state: State::Open,
             locked: false,
             via_app: user == self.bot_login(),
@@ -146,6 +147,17 @@ impl World {
         }
         let shape = self.shape(repo, |world, repo| body::label(world, repo, label));
         self.announce_issue(repo, number, action, user, json!({"label": shape}));
+        Some(())
+    }
+
+    /// Assigns an issue or pull request to somebody more.
+    pub(super) fn assign(&mut self, repo: RepositoryId, number: u64, user: &str, assignee: &str) -> Option<()> {
+        self.ensure_user(assignee, Account::User);
+        let now = self.now();
+        let issue = self.issue_mut(repo, number)?;
+        issue.assignees.push(assignee.to_owned());
+        issue.updated_at = now;
+        self.announce_issue(repo, number, "assigned", user, json!({"assignee": body::user(self, assignee)}));
         Some(())
     }
 
@@ -254,6 +266,7 @@ impl World {
             base_sha,
             maintainer_can_modify: new.maintainer_can_modify,
             mergeability_known: false,
+            reviews: Vec::new(),
         });
         self.repository_mut(repo)?.issues.insert(number, issue);
         self.announce_issue(repo, number, "opened", user, json!({}));

@@ -105,7 +105,7 @@ fn an_app(world: &World, id: u64, slug: &str, owner: &str, permissions: Value) -
         "created_at": at,
         "updated_at": at,
         "permissions": permissions,
-        "events": super::hook::EVENTS,
+        "events": world.settings.events,
     })
 }
 
@@ -139,7 +139,7 @@ pub(super) fn installation(world: &World, found: &Installation) -> Value {
         "target_id": account.map_or(0, |account| account.id),
         "target_type": if account.is_some_and(|account| account.account == Account::Organization) { "Organization" } else { "User" },
         "permissions": found.permissions,
-        "events": super::hook::EVENTS,
+        "events": world.settings.events,
         "created_at": time(found.created_at),
         "updated_at": time(found.created_at),
         "single_file_name": null,
@@ -177,7 +177,7 @@ pub(super) fn is_reaction(content: &str) -> bool {
     REACTIONS.contains(&content)
 }
 
-fn reactions(url: &str, found: &[Reaction]) -> Value {
+pub(super) fn reactions(url: &str, found: &[Reaction]) -> Value {
     let mut counts = Map::new();
     counts.insert("url".into(), json!(format!("{url}/reactions")));
     counts.insert("total_count".into(), json!(found.len()));
@@ -189,7 +189,7 @@ fn reactions(url: &str, found: &[Reaction]) -> Value {
 }
 
 /// What the author is to the repository; never to be taken for a permission.
-fn association(repo: &Repository, login: &str) -> &'static str {
+pub(super) fn association(repo: &Repository, login: &str) -> &'static str {
     if repo.owner.eq_ignore_ascii_case(login) {
         "OWNER"
     } else if repo.roles.contains_key(&login.to_lowercase()) {
@@ -199,9 +199,13 @@ fn association(repo: &Repository, login: &str) -> &'static str {
     }
 }
 
-fn issue_page(world: &World, repo: &Repository, issue: &Issue) -> String {
+pub(super) fn issue_page(world: &World, repo: &Repository, issue: &Issue) -> String {
     let kind = if issue.pull.is_some() { "pull" } else { "issues" };
     format!("{}/{}/{kind}/{}", world.web, repo.full_name(), issue.number)
+}
+
+fn assignees(world: &World, issue: &Issue) -> Vec<Value> {
+    issue.assignees.iter().map(|login| user(world, login)).collect()
 }
 
 pub(super) fn issue(world: &World, repo: &Repository, found: &Issue) -> Value {
@@ -209,6 +213,7 @@ pub(super) fn issue(world: &World, repo: &Repository, found: &Issue) -> Value {
     let url = format!("{api}/issues/{}", found.number);
     let page = issue_page(world, repo, found);
     let labels: Vec<_> = found.labels.iter().map(|name| label(world, repo, name)).collect();
+    let assignees = assignees(world, found);
     let mut body = json!({
         "url": url,
         "repository_url": api,
@@ -226,8 +231,8 @@ pub(super) fn issue(world: &World, repo: &Repository, found: &Issue) -> Value {
         "state_reason": found.closed_at.map(|_| "completed"),
         "locked": found.locked,
         "active_lock_reason": null,
-        "assignee": null,
-        "assignees": [],
+        "assignee": assignees.first(),
+        "assignees": assignees,
         "milestone": null,
         "comments": found.comments.len(),
         "created_at": time(found.created_at),
@@ -277,6 +282,7 @@ pub(super) fn pull_simple(world: &World, repo: &Repository, issue: &Issue, pull:
     let (url, page) = (format!("{api}/pulls/{}", issue.number), issue_page(world, repo, issue));
     let issue_url = format!("{api}/issues/{}", issue.number);
     let labels: Vec<_> = issue.labels.iter().map(|name| label(world, repo, name)).collect();
+    let assignees = assignees(world, issue);
     let end = |repo: &Repository, branch: &str, sha: &str| {
         let label = format!("{}:{branch}", repo.owner);
         json!({"label": label, "ref": branch, "sha": sha, "user": user(world, &repo.owner), "repo": repository(world, repo)})
@@ -301,8 +307,8 @@ pub(super) fn pull_simple(world: &World, repo: &Repository, issue: &Issue, pull:
         "closed_at": issue.closed_at.map(time),
         "merged_at": null,
         "merge_commit_sha": null,
-        "assignee": null,
-        "assignees": [],
+        "assignee": assignees.first(),
+        "assignees": assignees,
         "requested_reviewers": [],
         "requested_teams": [],
         "labels": labels,

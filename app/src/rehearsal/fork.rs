@@ -34,10 +34,10 @@ impl Rehearsal {
         head: &str,
         base: &str,
     ) -> Result<u64, Error> {
-        self.open_pull_request_from(repo, repo, user, title, (head, base)).await
+        self.open_pull_request_from(repo, repo, user, (title, ""), (head, base)).await
     }
 
-    /// The same for a branch of another repository, and the branch that it is to go to.
+    /// The same with a text, for a branch of another repository and the branch that it is to go to.
     ///
     /// # Errors
     /// [`Error::Unknown`] if there is no such repository or branch.
@@ -46,13 +46,13 @@ impl Rehearsal {
         head_repo: RepositoryId,
         repo: RepositoryId,
         user: &str,
-        title: &str,
+        (title, text): (&str, &str),
         (head, base): (&str, &str),
     ) -> Result<u64, Error> {
         let (shared, user) = (self.shared.clone(), user.to_owned());
         let new = act::NewPull {
             title: title.to_owned(),
-            body: None,
+            body: (!text.is_empty()).then(|| text.to_owned()),
             head_repo,
             head: head.to_owned(),
             base: base.to_owned(),

@@ -16,7 +16,8 @@ use super::{
 };
 
 /// The events that the App listens to; those of its installation come unasked.
-pub const EVENTS: [&str; 5] = ["check_run", "issue_comment", "issues", "pull_request", "push"];
+pub const EVENTS: [&str; 7] =
+    ["check_run", "issue_comment", "issues", "pull_request", "pull_request_review", "pull_request_review_comment", "push"];
 
 /// How long a receiver may take to answer, as at GitHub.
 pub const ANSWER_SECONDS_MAX: u64 = 10;
@@ -44,6 +45,9 @@ pub(super) struct Outgoing {
 impl World {
     /// Tells of something in a repository.
     pub(super) fn announce(&mut self, event: &'static str, repo: RepositoryId, sender: &str, fields: Value) {
+        if !self.settings.events.contains(&event) {
+            return;
+        }
         let Some(repository) = self.repository(repo) else { return };
         let Some(installation) = self.installation_of(&repository.owner).filter(|found| found.suspended_at.is_none()) else {
             return;

@@ -9,6 +9,11 @@ use super::{
 };
 
 impl Rehearsal {
+    /// Subscribes the App to these events, and to no others.
+    pub fn subscribe_to(&self, events: &[&'static str]) {
+        self.shared.with(|world| world.settings.events = events.to_vec());
+    }
+
     /// Gives a repository another name; the old one leads to it.
     ///
     /// # Errors

@@ -133,6 +133,8 @@ const ROUTES: &[Route] = &[
     route("DELETE", "/repos/{owner}/{repo}/issues/comments/{comment_id}", WRITE, issues::delete_comment),
     route("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions", READ, issues::comment_reactions),
     route("POST", "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions", WRITE, issues::react_to_comment),
+    route("GET", "/repos/{owner}/{repo}/pulls/comments/{comment_id}/reactions", PULLS, issues::review_comment_reactions),
+    route("POST", "/repos/{owner}/{repo}/pulls/comments/{comment_id}/reactions", PULLS_WRITE, issues::react_to_review_comment),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}", READ, issues::show),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/labels", READ, issues::labels),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", READ, issues::comments),

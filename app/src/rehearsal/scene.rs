@@ -129,6 +129,46 @@ pub struct Comment {
     pub reactions: Vec<Reaction>,
 }
 
+/// A review of a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Review {
+    /// Its number.
+    pub id: u64,
+    /// The login of who reviewed.
+    pub user: String,
+    /// What it says of the whole, in Markdown; it may be empty.
+    pub body: String,
+    /// `commented`, `approved` or `changes_requested`.
+    pub state: &'static str,
+    /// The commit that was looked at.
+    pub commit: String,
+    /// When it was given.
+    pub submitted_at: Timestamp,
+    /// What it says beside lines.
+    pub comments: Vec<ReviewComment>,
+}
+
+/// What a review says beside a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewComment {
+    /// Its number.
+    pub id: u64,
+    /// The file.
+    pub path: String,
+    /// The line after the change, from 1.
+    pub line: u64,
+    /// The difference down to that line.
+    pub hunk: String,
+    /// What it says, in Markdown.
+    pub body: String,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Who reacted how.
+    pub reactions: Vec<Reaction>,
+}
+
 /// What a pull request has beyond an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pull {
@@ -150,6 +190,8 @@ pub struct Pull {
     pub maintainer_can_modify: bool,
     /// Whether GitHub has worked out if it can be merged; until asked once, it answers null.
     pub mergeability_known: bool,
+    /// Its reviews, oldest first.
+    pub reviews: Vec<Review>,
 }
 
 /// An issue; with [`Issue::pull`], a pull request.
@@ -167,6 +209,8 @@ pub struct Issue {
     pub body: Option<String>,
     /// Its labels by name.
     pub labels: Vec<String>,
+    /// The logins of those that it is assigned to.
+    pub assignees: Vec<String>,
     /// Open or closed.
     pub state: State,
     /// Whether the conversation is locked.

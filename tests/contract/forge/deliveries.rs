@@ -5,6 +5,7 @@ use std::io::Read as _;
 use jiff::Timestamp;
 use patchwright::forge::{Forge as _, Unauthentic};
 use patchwright::rehearsal::hook::signature;
+use patchwright::rehearsal::review::Remark;
 use patchwright_domain::event::{DeliveryId, Event, EventKind, Place, RawDelivery, Role, Text};
 use patchwright_domain::job::Budget;
 use patchwright_domain::policy::rates::{Rates, Recent};
@@ -101,6 +102,81 @@ async fn the_rehearsals_webhooks_are_read() {
     assert_eq!((*on_pull_request, *via_app), (false, None));
     assert_eq!(events[1].kind, EventKind::IssueLabeled { issue: scene.issue, label: "codex".into(), is_open: true });
     assert_eq!(events[2].kind, EventKind::IssueClosed { issue: scene.issue });
+    scene.end().await;
+}
+
+/// What is said on a pull request: in its text, by a review as a whole, and beside a line; and who is to do an issue.
+#[tokio::test]
+async fn what_is_said_on_a_pull_request_is_read_wherever_it_stands() {
+    let scene = Scene::set().await;
+    let receiver = crate::support::github::Receiver::listen().await;
+    let (github, repo) = (&scene.stage.github, scene.stage.repo);
+    github.push_commit(repo, "more", "ada", &[("more", b"more\n", false)], "More").await.expect("git takes it");
+    github.send_webhooks_to(&receiver.url);
+    let opened = github.open_pull_request_from(repo, repo, "ada", ("More", "@codex prove"), ("more", "main")).await;
+    let pull = opened.expect("both branches are there");
+    let remarks = [Remark { path: "more", line: 1, text: "@codex prove it" }];
+    let review = github.review(repo, pull, "ada", "commented", ("@codex help", &remarks)).expect("it shows the line");
+    let remark = github.review_comments(repo, pull)[0].id;
+    github.edit_issue(repo, pull, "ada", &json!({"title": "Much more"})).expect("it is there");
+    github.edit_review(repo, review, "ada", "@codex status").expect("it is there");
+    github.edit_review_comment(repo, remark, "ada", "@codex stop").expect("it is there");
+    github.assign(repo, scene.issue.0, "ada", "codex").expect("it is there");
+    github.close_issue(repo, pull, "ada").expect("it is there");
+    github.settle().await;
+    let told: Vec<String> = receiver
+        .arrivals()
+        .iter()
+        .map(|arrival| scene.forge.parse(&delivery(&arrival.headers["x-github-event"], arrival.body.clone())))
+        .map(|event| match event.expect("it says something").kind {
+            EventKind::Written { issue, place, text, before, on_pull_request: true, via_app: None } => {
+                let place = match place {
+                    Place::Description => "text",
+                    Place::Review(id) if id == review => "review",
+                    Place::ReviewComment(id) if id == remark => "remark",
+                    Place::Comment(_) | Place::Review(_) | Place::ReviewComment(_) => "elsewhere",
+                };
+                let told = |text: &Text| format!("{:?} {:?}", text.title.as_ref().map(raw), raw(&text.body));
+                format!("{place} of #{issue}: {}, before: {:?}", told(&text), before.as_ref().map(told))
+            }
+            other => format!("{other:?}"),
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    text of #2: Some("More") "@codex prove", before: None
+    review of #2: None "@codex help", before: None
+    remark of #2: None "@codex prove it", before: None
+    text of #2: Some("Much more") "@codex prove", before: Some("Some(\"More\") \"@codex prove\"")
+    review of #2: None "@codex status", before: Some("None \"@codex help\"")
+    remark of #2: None "@codex stop", before: Some("None \"@codex prove it\"")
+    IssueAssigned { issue: IssueNumber(1), assignee: "codex", is_open: true }
+    IssueClosed { issue: IssueNumber(2) }
+    "#);
+    scene.end().await;
+}
+
+/// GitHub's own words for them are full of nothing.
+#[tokio::test]
+async fn a_review_may_be_odd() {
+    let scene = Scene::set().await;
+    let parse = |event: &str, payload: &Value| scene.forge.parse(&delivery(event, payload.to_string()));
+    let mut payload = comment_payload();
+    payload["action"] = json!("submitted");
+    assert_eq!(parse("pull_request_review", &payload), Err("the payload holds no pull request".into()));
+    payload["pull_request"] = json!({"number": 4, "body": null, "user": null});
+    assert_eq!(parse("pull_request_review", &payload), Err("the payload holds no review".into()));
+    payload["review"] = json!({"id": 6, "body": null, "user": {"id": 9}, "submitted_at": null});
+    let event = parse("pull_request_review", &payload).expect("it says something");
+    assert_eq!((event.kind.issue().0, event.at.as_second()), (4, 1_760_000_000));
+    payload["review"]["user"] = Value::Null;
+    assert_eq!(parse("pull_request_review", &payload), Err("the sender has not written the text".into()));
+    payload["action"] = json!("dismissed");
+    let dismissed = "`pull_request_review` events with the action `dismissed` start nothing";
+    assert_eq!(parse("pull_request_review", &payload), Err(dismissed.into()));
+    payload["action"] = json!("opened");
+    assert_eq!(parse("pull_request", &payload), Err("the sender has not written the text".into()));
+    payload["action"] = json!("assigned");
+    assert_eq!(parse("issues", &payload), Err("the payload names no assignee".into()));
     scene.end().await;
 }
 

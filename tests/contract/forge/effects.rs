@@ -1,6 +1,7 @@
 //! Effects are done once, however often they are asked for and however many answers are lost.
 
 use patchwright::rehearsal::fault::Fault;
+use patchwright::rehearsal::review::Remark;
 use patchwright_domain::effect::{CheckName, Effect, Subject};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::{CommitId, Digest, Outcome};
@@ -238,20 +239,39 @@ async fn a_reaction_twice_is_one() {
     let scene = Scene::set().await;
     let comment =
         scene.stage.github.comment(scene.stage.repo, scene.issue.0, "ada", "@codex fix this").expect("the issue is there");
-    for subject in [Subject::Comment(comment), Subject::Issue(scene.issue)] {
+    let remark = remark(&scene).await;
+    for subject in [Subject::Comment(comment), Subject::Issue(scene.issue), Subject::ReviewComment(remark.id)] {
         for _ in 0..2 {
             scene.perform(&Effect::React { subject }).await.expect("GitHub takes it");
         }
     }
     let of_comment = scene.stage.github.reactions(scene.stage.repo, comment);
     let of_issue = scene.stage.github.issue(scene.stage.repo, scene.issue.0).expect("the issue is there").reactions;
-    for reactions in [of_comment, of_issue] {
+    let of_remark = scene.stage.github.review_comments(scene.stage.repo, remark.pull_request).remove(0).reactions;
+    for reactions in [of_comment, of_issue, of_remark] {
         assert_eq!(reactions.iter().map(|reaction| reaction.content.as_str()).collect::<Vec<_>>(), ["eyes"]);
     }
-    for token in scene.asked("POST", "/access_tokens") {
-        assert_scoped(&token, &scene.repo, json!({"issues": "write"}));
-    }
+    let tokens = scene.asked("POST", "/access_tokens");
+    let (on_issues, beside_lines) = tokens.split_at(1);
+    assert_scoped(&on_issues[0], &scene.repo, json!({"issues": "write"}));
+    assert_scoped(&beside_lines[0], &scene.repo, json!({"pull_requests": "write"}));
+    assert_eq!(tokens.len(), 2);
     scene.end().await;
+}
+
+/// What somebody has said beside a line of a pull request.
+struct Said {
+    pull_request: u64,
+    id: u64,
+}
+
+async fn remark(scene: &Scene) -> Said {
+    let (github, repo) = (&scene.stage.github, scene.stage.repo);
+    github.push_commit(repo, "more", "ada", &[("more", b"more\n", false)], "More").await.expect("git takes it");
+    let pull_request = github.open_pull_request(repo, "ada", "More", "more", "main").await.expect("the branches are there");
+    let remarks = [Remark { path: "more", line: 1, text: "@codex prove" }];
+    github.review(repo, pull_request, "ada", "commented", ("", &remarks)).expect("it shows the line");
+    Said { pull_request, id: github.review_comments(repo, pull_request)[0].id }
 }
 
 #[tokio::test]

@@ -189,7 +189,18 @@ async fn a_clone_has_a_token_for_one_repository() {
         let tokens = scene.asked("POST", "/access_tokens");
         assert_scoped(tokens.last().expect("a token was asked for"), &scene.repo, json!({"contents": level}));
     }
-    assert_eq!(scene.forge.whoami().await.expect("GitHub answers"), "patchwright");
+    scene.end().await;
+}
+
+/// What the App was not subscribed to when it was made years ago, nobody would miss.
+#[tokio::test]
+async fn an_app_says_who_it_is_and_what_it_does_not_hear() {
+    let scene = Scene::set().await;
+    let heard = scene.forge.whoami().await.expect("GitHub answers");
+    assert_eq!((heard.slug.as_str(), heard.unheard), ("patchwright", vec![]));
+    scene.stage.github.subscribe_to(&["issues", "issue_comment", "push"]);
+    let unheard = scene.forge.whoami().await.expect("GitHub answers").unheard;
+    assert_eq!(unheard, ["pull_request", "pull_request_review", "pull_request_review_comment"]);
     scene.end().await;
 }
 

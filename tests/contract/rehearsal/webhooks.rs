@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Read};
 
 use jsonschema::Validator;
-use patchwright::rehearsal::{Order, hook::signature};
+use patchwright::rehearsal::{Order, hook::signature, review::Remark};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -54,6 +54,15 @@ async fn what_happens_is_told_in_githubs_words() {
             github.open_pull_request(stage.repo, "ada", "Count", "fix", "main").await.expect("the branches are there");
         }
     }
+    let pull = number + 1;
+    let remarks = [Remark { path: "n", line: 1, text: "Why two?" }];
+    let review = github.review(stage.repo, pull, "ada", "changes_requested", ("Not yet.", &remarks)).expect("it shows the line");
+    let nowhere = [Remark { path: "n", line: 7, text: "" }];
+    github.review(stage.repo, pull, "ada", "commented", ("", &nowhere)).expect_err("it shows no such line");
+    github.edit_review(stage.repo, review, "ada", "Well.").expect("the review is there");
+    let comment = github.review_comments(stage.repo, pull)[0].id;
+    github.edit_review_comment(stage.repo, comment, "ada", "I see.").expect("the comment is there");
+    github.assign(stage.repo, number, "ada", "codex").expect("the issue is there");
     github.report_check(stage.repo, "fix", "tests", "failure", "1 failed").expect("the branch is there");
     github.suspend("else").expect("the App is installed");
     github.uninstall("else").expect("the App is installed");
@@ -76,6 +85,11 @@ async fn what_happens_is_told_in_githubs_words() {
             "pull_request$opened",
             "push$event",
             "pull_request$synchronize",
+            "pull_request_review$submitted",
+            "pull_request_review_comment$created",
+            "pull_request_review$edited",
+            "pull_request_review_comment$edited",
+            "issues$assigned",
             "check_run$created",
             "check_run$completed",
             "installation$suspend",

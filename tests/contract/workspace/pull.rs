@@ -163,7 +163,7 @@ async fn what_a_fork_proposes_is_fetched_from_the_repository_itself() {
     let fork = github.fork(far.stage.repo, "eve").await.expect("the repository is there");
     let files: [(&str, &[u8], bool); 1] = [("README.md", b"# Mine\n", false)];
     let head = github.push_commit(fork, "mine", "eve", &files, "Change").await.expect("git takes it");
-    let opened = github.open_pull_request_from(fork, far.stage.repo, "eve", "Change", ("mine", "main")).await;
+    let opened = github.open_pull_request_from(fork, far.stage.repo, "eve", ("Change", ""), ("mine", "main")).await;
     let number = IssueNumber(opened.expect("both branches are there"));
     let token = far.token("read").await;
     let pulled = far.workspaces.pull(&far.repo, far.access(&token), number).await.expect("it can be fetched");

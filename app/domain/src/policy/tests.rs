@@ -318,6 +318,43 @@ fn an_edit_counts_where_it_adds_the_command() {
     check_seen_at_a_glance(&edited("@codex fix this", "no"), "the text holds no command to @codex");
 }
 
+/// GitHub numbers each kind of text by itself.
+#[test]
+fn texts_of_different_kinds_with_one_number_are_different_requests() {
+    let key = |place| {
+        let EventKind::Written { text, .. } = comment(FIX).kind else { panic!("it is written") };
+        let (before, via_app) = (None, None);
+        let asked = event(EventKind::Written { issue: ISSUE, place, text, before, on_pull_request: false, via_app });
+        match decide(&asked, &deployment(), &facts()) {
+            Decision::Start { spec, .. } => spec.key.as_str().to_owned(),
+            other => panic!("a start, not {other:?}"),
+        }
+    };
+    let keys = [Place::Description, Place::Comment(345), Place::Review(345), Place::ReviewComment(345)].map(key);
+    insta::assert_snapshot!(keys.join("\n"), @r"
+    99/issue/12/description
+    99/issue/12/comment/345
+    99/issue/12/review/345
+    99/issue/12/review-comment/345
+    ");
+}
+
+#[test]
+fn an_issue_that_is_assigned_to_us_is_worked_on() {
+    let assigned = |assignee: &str, is_open| event(EventKind::IssueAssigned { issue: ISSUE, assignee: assignee.into(), is_open });
+    check_starts(&assigned("Codex", true), &facts());
+    check_seen_at_a_glance(&assigned("octocat", true), "the issue was not assigned to `codex`");
+    check_seen_at_a_glance(&assigned("codex", false), "the issue is closed");
+    check_seen_at_a_glance(&from_a_bot(assigned("codex", true)), "a bot assigned the issue");
+    let reader = Facts { role: Role::Triage, ..facts() };
+    check_ignored(&assigned("codex", true), &reader, "octocat has the role triage here, and write is needed to start a run");
+    let again = assigned("codex", true);
+    // Nobody has written, so that nobody is answered.
+    check_ignored(&again, &Facts { is_open: false, ..facts() }, "the issue is closed");
+    let busy = Facts { open_jobs: vec![key()], ..facts() };
+    check_ignored(&again, &busy, "a job of issue #12 is still open; one at a time");
+}
+
 fn edit(before: (&str, &str), now: (&str, &str)) -> Event {
     let text = |(title, body)| Text { title: Some(Untrusted::new(title)), body: Untrusted::new(body) };
     event(EventKind::Written {

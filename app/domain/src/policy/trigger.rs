@@ -32,10 +32,30 @@ pub(super) enum Wish {
 pub(super) struct Start {
     pub(super) key: JobKey,
     pub(super) task: Task,
-    /// The label that was put on, if that is what asks.
-    pub(super) label: Option<String>,
+    pub(super) way: Way,
     /// What happened, for the reason.
     pub(super) what: &'static str,
+}
+
+/// In which way it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In words, which are answered.
+    Words,
+    /// By this label.
+    Label(String),
+    /// By making it our work.
+    Assignment,
+}
+
+impl Way {
+    /// Whether nobody is told where nothing comes of it: an answer would stand where nobody has written.
+    pub(super) fn is_silent(&self) -> bool {
+        match self {
+            Self::Words => false,
+            Self::Label(_) | Self::Assignment => true,
+        }
+    }
 }
 
 /// Reads the wish out of an event, or says why there is none.
@@ -52,6 +72,8 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             let key = match place {
                 Place::Description => JobKey::of_description(&event.repo, *issue),
                 Place::Comment(comment_id) => JobKey::of_comment(&event.repo, *issue, *comment_id),
+                Place::Review(review_id) => JobKey::of_review(&event.repo, *issue, *review_id),
+                Place::ReviewComment(comment_id) => JobKey::of_review_comment(&event.repo, *issue, *comment_id),
             };
             Ok(commanded(&Asked { key, issue: *issue, on_pull_request: *on_pull_request }, command, deployment))
         }
@@ -64,7 +86,22 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             }
             let key = JobKey::of_label(&event.repo, *issue, label, event.at);
             let task = Task::FixIssue { issue: *issue, request: None };
-            Ok(Wish::Start(Start { key, task, label: Some(label.clone()), what: "the label was put on the issue" }))
+            Ok(Wish::Start(Start { key, task, way: Way::Label(label.clone()), what: "the label was put on the issue" }))
+        }
+        EventKind::IssueAssigned { issue, assignee, is_open } => {
+            let name = deployment.mention.trim_start_matches('@');
+            if !assignee.eq_ignore_ascii_case(name) {
+                return Err(format!("the issue was not assigned to `{name}`"));
+            }
+            if !is_open {
+                return Err("the issue is closed".into());
+            }
+            if event.actor.is_bot {
+                return Err("a bot assigned the issue".into());
+            }
+            let key = JobKey::of_assignment(&event.repo, *issue, event.at);
+            let task = Task::FixIssue { issue: *issue, request: None };
+            Ok(Wish::Start(Start { key, task, way: Way::Assignment, what: "the issue was assigned to us" }))
         }
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
     }
@@ -97,7 +134,7 @@ impl Asked {
     }
 
     fn work(&self, task: Task, what: &'static str) -> Wish {
-        Wish::Start(Start { key: self.key.clone(), task, label: None, what })
+        Wish::Start(Start { key: self.key.clone(), task, way: Way::Words, what })
     }
 
     /// Work that is not done on pull requests yet.
@@ -113,7 +150,7 @@ impl Asked {
     }
 
     fn reply(&self, reply: Reply, what: &'static str) -> Wish {
-        Wish::Start(Start { key: self.key.clone(), task: Task::Reply { issue: self.issue, reply }, label: None, what })
+        Wish::Start(Start { key: self.key.clone(), task: Task::Reply { issue: self.issue, reply }, way: Way::Words, what })
     }
 }
 

@@ -108,10 +108,13 @@ impl GitHub {
 
     /// GitHub itself keeps one reaction of a kind by each user.
     async fn react(&self, repo: &RepoRef, subject: Subject) -> Result<Receipt, ForgeError> {
-        let grant = Grant::new(repo, &[("issues", "write")]);
-        let path = match subject {
-            Subject::Issue(issue) => format!("/issues/{issue}/reactions"),
-            Subject::Comment(id) => format!("/issues/comments/{id}/reactions"),
+        let on_issue = || Grant::new(repo, &[("issues", "write")]);
+        let (path, grant) = match subject {
+            Subject::Issue(issue) => (format!("/issues/{issue}/reactions"), on_issue()),
+            Subject::Comment(id) => (format!("/issues/comments/{id}/reactions"), on_issue()),
+            Subject::ReviewComment(id) => {
+                (format!("/pulls/comments/{id}/reactions"), Grant::new(repo, &[("pull_requests", "write")]))
+            }
         };
         let call = Call::new(Method::POST, path, json!({ "content": "eyes" }), "reacting to the request");
         self.client.call(&grant, &call).await?;

@@ -14,8 +14,11 @@ struct Payload {
     repository: Option<Repository>,
     sender: Option<User>,
     issue: Option<Issue>,
+    pull_request: Option<PullRequest>,
     comment: Option<Comment>,
+    review: Option<Review>,
     label: Option<Label>,
+    assignee: Option<User>,
     changes: Option<Changes>,
 }
 
@@ -76,6 +79,24 @@ struct Comment {
 }
 
 #[derive(Deserialize)]
+struct PullRequest {
+    number: u64,
+    user: Option<User>,
+    title: Option<String>,
+    body: Option<String>,
+    created_at: Option<String>,
+    updated_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Review {
+    id: u64,
+    user: Option<User>,
+    body: Option<String>,
+    submitted_at: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct App {
     id: u64,
 }
@@ -88,10 +109,13 @@ struct Label {
 /// The `type` of an account that is not a person.
 const BOT: &str = "Bot";
 
+/// The events that may say something to us; the App is to be subscribed to them (`manifests/github-app.json`).
+pub(super) const LISTENED_TO: [&str; 5] =
+    ["issue_comment", "issues", "pull_request", "pull_request_review", "pull_request_review_comment"];
+
 /// Reads the event, or says why there is none to listen to.
 pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
-    let listened_to = matches!(delivery.event.as_str(), "issue_comment" | "issues");
-    if !listened_to {
+    if !LISTENED_TO.contains(&delivery.event.as_str()) {
         return Err(format!("`{}` events start nothing", printable(&delivery.event)));
     }
     let payload: Payload = serde_json::from_slice(&delivery.body).map_err(|e| format!("the payload cannot be read: {e}"))?;
@@ -100,7 +124,14 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
         ("issue_comment", "created" | "edited") => comment_written(&payload),
         ("issues", "opened" | "edited") => issue_written(&payload),
         ("issues", "labeled") => issue_labeled(&payload),
+        ("issues", "assigned") => issue_assigned(&payload),
         ("issues", "closed") => issue(&payload).map(|issue| (EventKind::IssueClosed { issue: IssueNumber(issue.number) }, None)),
+        ("pull_request", "opened" | "edited") => pull_request_written(&payload),
+        ("pull_request", "closed") => {
+            pull_request(&payload).map(|found| (EventKind::IssueClosed { issue: IssueNumber(found.number) }, None))
+        }
+        ("pull_request_review", "submitted" | "edited") => review_written(&payload),
+        ("pull_request_review_comment", "created" | "edited") => review_comment_written(&payload),
         (event, _) => return Err(format!("`{event}` events with the action `{}` start nothing", printable(action))),
     };
     let (kind, at) = read?;
@@ -124,19 +155,26 @@ fn printable(text: &str) -> String {
 
 fn comment_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
     let issue = issue(payload)?;
+    commented(payload, IssueNumber(issue.number), issue.pull_request.is_some(), Place::Comment)
+}
+
+fn review_comment_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    commented(payload, IssueNumber(pull_request(payload)?.number), true, Place::ReviewComment)
+}
+
+fn commented(
+    payload: &Payload,
+    issue: IssueNumber,
+    on_pull_request: bool,
+    place: fn(u64) -> Place,
+) -> Result<(EventKind, Option<&str>), String> {
     let comment = payload.comment.as_ref().ok_or("the payload holds no comment")?;
     let body = comment.body.as_deref().unwrap_or_default();
     let whole = |body: &str| Text { title: None, body: Untrusted::new(body) };
     let before = changed(payload, comment.user.as_ref())?.map(|changes| whole(before(changes.body.as_ref(), body)));
     let at = if before.is_some() { &comment.updated_at } else { &comment.created_at };
-    let kind = EventKind::Written {
-        issue: IssueNumber(issue.number),
-        place: Place::Comment(comment.id),
-        text: whole(body),
-        before,
-        on_pull_request: issue.pull_request.is_some(),
-        via_app: comment.performed_via_github_app.as_ref().map(|app| app.id),
-    };
+    let via_app = comment.performed_via_github_app.as_ref().map(|app| app.id);
+    let kind = EventKind::Written { issue, place: place(comment.id), text: whole(body), before, on_pull_request, via_app };
     Ok((kind, at.as_deref()))
 }
 
@@ -166,6 +204,44 @@ fn issue_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String>
     Ok((kind, at.as_deref()))
 }
 
+/// What stands in a pull request itself.
+fn pull_request_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let found = pull_request(payload)?;
+    let (title, body) = (found.title.as_deref().unwrap_or_default(), found.body.as_deref().unwrap_or_default());
+    let whole = |title: &str, body: &str| Text { title: Some(Untrusted::new(title)), body: Untrusted::new(body) };
+    let was = |changes: &Changes| whole(before(changes.title.as_ref(), title), before(changes.body.as_ref(), body));
+    let before = changed(payload, found.user.as_ref())?.map(was);
+    let at = if before.is_some() { &found.updated_at } else { &found.created_at };
+    let kind = EventKind::Written {
+        issue: IssueNumber(found.number),
+        place: Place::Description,
+        text: whole(title, body),
+        before,
+        on_pull_request: true,
+        via_app: None,
+    };
+    Ok((kind, at.as_deref()))
+}
+
+/// What a review says of a pull request as a whole. When it was edited GitHub does not tell.
+fn review_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let pull_request = pull_request(payload)?;
+    let review = payload.review.as_ref().ok_or("the payload holds no review")?;
+    let body = review.body.as_deref().unwrap_or_default();
+    let whole = |body: &str| Text { title: None, body: Untrusted::new(body) };
+    let before = changed(payload, review.user.as_ref())?.map(|changes| whole(before(changes.body.as_ref(), body)));
+    let at = if before.is_some() { None } else { review.submitted_at.as_deref() };
+    let kind = EventKind::Written {
+        issue: IssueNumber(pull_request.number),
+        place: Place::Review(review.id),
+        text: whole(body),
+        before,
+        on_pull_request: true,
+        via_app: None,
+    };
+    Ok((kind, at))
+}
+
 /// What was changed, where it is an edit that is told of: without it nobody knows whether a command is new.
 ///
 /// Only an author's own text is heard. Who moves an issue here, or mends a fence in what somebody else has written, may do more
@@ -191,6 +267,17 @@ fn issue_labeled(payload: &Payload) -> Result<(EventKind, Option<&str>), String>
     let label = payload.label.as_ref().and_then(|label| label.name.clone()).ok_or("the payload holds no label")?;
     let kind = EventKind::IssueLabeled { issue: IssueNumber(issue.number), label, is_open: is_open(issue) };
     Ok((kind, issue.updated_at.as_deref()))
+}
+
+fn issue_assigned(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let issue = issue(payload)?;
+    let assignee = payload.assignee.as_ref().and_then(|user| user.login.clone()).ok_or("the payload names no assignee")?;
+    let kind = EventKind::IssueAssigned { issue: IssueNumber(issue.number), assignee, is_open: is_open(issue) };
+    Ok((kind, issue.updated_at.as_deref()))
+}
+
+fn pull_request(payload: &Payload) -> Result<&PullRequest, String> {
+    payload.pull_request.as_ref().ok_or_else(|| "the payload holds no pull request".into())
 }
 
 fn issue(payload: &Payload) -> Result<&Issue, String> {

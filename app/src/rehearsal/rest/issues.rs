@@ -105,6 +105,12 @@ pub(super) fn comment_reactions(world: &mut World, call: &Call) -> Reply {
     list_reactions(world, call, &comment.reactions)
 }
 
+pub(super) fn review_comment_reactions(world: &mut World, call: &Call) -> Reply {
+    let comment = world.review_comment_mut(call.repo, call.number("comment_id")?).ok_or_else(not_found)?;
+    let reactions = comment.reactions.clone();
+    list_reactions(world, call, &reactions)
+}
+
 pub(super) fn react(world: &mut World, call: &Call) -> Reply {
     let number = issue(world, call)?.1.number;
     add_reaction(world, call, |world| world.issue_mut(call.repo, number).map(|issue| &mut issue.reactions))
@@ -113,6 +119,11 @@ pub(super) fn react(world: &mut World, call: &Call) -> Reply {
 pub(super) fn react_to_comment(world: &mut World, call: &Call) -> Reply {
     let id = call.number("comment_id")?;
     add_reaction(world, call, |world| world.comment_mut(call.repo, id).map(|comment| &mut comment.reactions))
+}
+
+pub(super) fn react_to_review_comment(world: &mut World, call: &Call) -> Reply {
+    let id = call.number("comment_id")?;
+    add_reaction(world, call, |world| world.review_comment_mut(call.repo, id).map(|comment| &mut comment.reactions))
 }
 
 /// The same reaction twice is answered with the first.

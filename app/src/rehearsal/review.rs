@@ -1,0 +1,238 @@
+//! Reviews of pull requests: what somebody says of one as a whole, and beside its lines.
+
+use serde_json::{Value, json};
+
+use super::{
+    Error, Rehearsal, body, git,
+    scene::{Account, Issue, Pull, Repository, RepositoryId, Review, ReviewComment},
+    world::World,
+};
+
+/// Something that a review says beside a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Remark<'a> {
+    /// The file.
+    pub path: &'a str,
+    /// The line after the change, from 1; it must be among those that the pull request shows.
+    pub line: u64,
+    /// Markdown.
+    pub text: &'a str,
+}
+
+impl Rehearsal {
+    /// Reviews a pull request: `state` is `commented`, `approved` or `changes_requested`. Gives the review's number.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such pull request, or it shows no such line.
+    pub fn review(
+        &self,
+        repo: RepositoryId,
+        pull_request: u64,
+        user: &str,
+        state: &'static str,
+        (text, remarks): (&str, &[Remark<'_>]),
+    ) -> Result<u64, Error> {
+        self.shared.with(|world| world.add_review(repo, pull_request, user, state, (text, remarks)))
+    }
+
+    /// What reviews say beside the lines of a pull request, oldest first.
+    pub fn review_comments(&self, repo: RepositoryId, pull_request: u64) -> Vec<ReviewComment> {
+        let comments = |world: &mut World| {
+            let pull = world.issue(repo, pull_request)?.pull.as_ref()?;
+            Some(pull.reviews.iter().flat_map(|review| review.comments.clone()).collect())
+        };
+        self.shared.with(comments).unwrap_or_default()
+    }
+
+    /// Rewrites what a review says as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such review.
+    pub fn edit_review(&self, repo: RepositoryId, review: u64, user: &str, text: &str) -> Result<(), Error> {
+        self.shared.with(|world| world.edit_review(repo, review, user, text)).ok_or(Error::Unknown("review"))
+    }
+
+    /// Rewrites what a review says beside a line.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such comment.
+    pub fn edit_review_comment(&self, repo: RepositoryId, comment: u64, user: &str, text: &str) -> Result<(), Error> {
+        self.shared.with(|world| world.edit_review_comment(repo, comment, user, text)).ok_or(Error::Unknown("comment"))
+    }
+}
+
+impl World {
+    fn add_review(
+        &mut self,
+        repo: RepositoryId,
+        number: u64,
+        user: &str,
+        state: &'static str,
+        (text, remarks): (&str, &[Remark<'_>]),
+    ) -> Result<u64, Error> {
+        let (id, now) = (self.next_id(), self.now());
+        self.ensure_user(user, Account::User);
+        let found = self.repository(repo).ok_or(Error::Unknown("repository"))?;
+        let pull = self.issue(repo, number).and_then(|issue| issue.pull.as_ref()).ok_or(Error::Unknown("pull request"))?;
+        let (path, commit) = (found.path.clone(), pull.head_sha.clone());
+        let compared = git::compare(&path, &pull.base_sha, &pull.head_sha).ok_or(Error::Unknown("pull request"))?;
+        let mut comments = Vec::new();
+        for Remark { path, line, text } in remarks {
+            let change = compared.changes.iter().find(|change| change.path == *path);
+            let hunk = change.and_then(|change| hunk_down_to(change.patch.as_deref()?, *line));
+            comments.push(ReviewComment {
+                id: self.next_id(),
+                path: (*path).to_owned(),
+                line: *line,
+                hunk: hunk.ok_or(Error::Unknown("line of the pull request"))?,
+                body: (*text).to_owned(),
+                created_at: now,
+                updated_at: now,
+                reactions: Vec::new(),
+            });
+        }
+        let remarked: Vec<u64> = comments.iter().map(|comment| comment.id).collect();
+        let review = Review { id, user: user.into(), body: text.into(), state, commit, submitted_at: now, comments };
+        let pull = self.issue_mut(repo, number).and_then(|issue| issue.pull.as_mut());
+        pull.ok_or(Error::Unknown("pull request"))?.reviews.push(review);
+        self.announce_review(repo, id, "submitted", user, json!({}));
+        for comment in remarked {
+            self.announce_review_comment(repo, comment, "created", user, json!({}));
+        }
+        Ok(id)
+    }
+
+    fn edit_review(&mut self, repo: RepositoryId, id: u64, user: &str, text: &str) -> Option<()> {
+        let review = self.reviews_mut(repo)?.find(|review| review.id == id)?;
+        let before = std::mem::replace(&mut review.body, text.to_owned());
+        self.announce_review(repo, id, "edited", user, json!({"changes": {"body": {"from": before}}}));
+        Some(())
+    }
+
+    fn edit_review_comment(&mut self, repo: RepositoryId, id: u64, user: &str, text: &str) -> Option<()> {
+        let now = self.now();
+        let comment = self.review_comment_mut(repo, id)?;
+        let before = std::mem::replace(&mut comment.body, text.to_owned());
+        comment.updated_at = now;
+        self.announce_review_comment(repo, id, "edited", user, json!({"changes": {"body": {"from": before}}}));
+        Some(())
+    }
+
+    fn reviews_mut(&mut self, repo: RepositoryId) -> Option<impl Iterator<Item = &mut Review>> {
+        let pulls = self.repository_mut(repo)?.issues.values_mut().filter_map(|issue| issue.pull.as_mut());
+        Some(pulls.flat_map(|pull| &mut pull.reviews))
+    }
+
+    pub(super) fn review_comment_mut(&mut self, repo: RepositoryId, id: u64) -> Option<&mut ReviewComment> {
+        self.reviews_mut(repo)?.flat_map(|review| &mut review.comments).find(|comment| comment.id == id)
+    }
+
+    fn announce_review(&mut self, repo: RepositoryId, id: u64, action: &str, sender: &str, more: Value) {
+        let is_it = |review: &Review| review.id == id;
+        let Some((issue, pull, review)) = self.reviewed(repo, is_it) else { return };
+        let shapes = self.shape(repo, |world, repo| {
+            json!({
+                "action": action,
+                "review": review_body(world, repo, &issue, &review),
+                "pull_request": body::pull_simple(world, repo, &issue, &pull),
+            })
+        });
+        self.announce("pull_request_review", repo, sender, body::merged(shapes, more));
+    }
+
+    fn announce_review_comment(&mut self, repo: RepositoryId, id: u64, action: &str, sender: &str, more: Value) {
+        let is_it = |comment: &&ReviewComment| comment.id == id;
+        let Some((issue, pull, review)) = self.reviewed(repo, |review| review.comments.iter().any(|one| is_it(&one))) else {
+            return;
+        };
+        let Some(comment) = review.comments.iter().find(is_it) else { return };
+        let shapes = self.shape(repo, |world, repo| {
+            json!({
+                "action": action,
+                "comment": comment_body(world, repo, &issue, (&review, comment)),
+                "pull_request": body::pull_simple(world, repo, &issue, &pull),
+            })
+        });
+        self.announce("pull_request_review_comment", repo, sender, body::merged(shapes, more));
+    }
+
+    fn reviewed(&self, repo: RepositoryId, is_it: impl Fn(&Review) -> bool) -> Option<(Issue, Pull, Review)> {
+        self.repository(repo)?.issues.values().find_map(|issue| {
+            let pull = issue.pull.as_ref()?;
+            let review = pull.reviews.iter().find(|review| is_it(review))?;
+            Some((issue.clone(), pull.clone(), review.clone()))
+        })
+    }
+}
+
+/// The hunk that shows a line, down to that line, as it stands above a comment.
+fn hunk_down_to(patch: &str, line: u64) -> Option<String> {
+    let (mut hunk, mut at) = (Vec::new(), 0);
+    for text in patch.lines() {
+        if let Some(header) = text.strip_prefix("@@ ") {
+            let start = header.split('+').nth(1)?.split([',', ' ']).next()?.parse::<u64>().ok()?;
+            (hunk, at) = (Vec::new(), start.saturating_sub(1));
+        } else if text.starts_with(['+', ' ']) {
+            at += 1;
+        }
+        hunk.push(text);
+        if at == line && text.starts_with(['+', ' ']) {
+            return Some(hunk.join("\n"));
+        }
+    }
+    None
+}
+
+fn review_body(world: &World, repo: &Repository, issue: &Issue, found: &Review) -> Value {
+    let (api, page) = (world.repository_api(repo), body::issue_page(world, repo, issue));
+    let (page, pull) = (format!("{page}#pullrequestreview-{}", found.id), format!("{api}/pulls/{}", issue.number));
+    json!({
+        "id": found.id,
+        "node_id": body::node_id("PullRequestReview", found.id),
+        "user": body::user(world, &found.user),
+        "body": if found.body.is_empty() { Value::Null } else { found.body.as_str().into() },
+        "commit_id": found.commit,
+        "submitted_at": body::time(found.submitted_at),
+        "state": found.state,
+        "html_url": page,
+        "pull_request_url": pull,
+        "author_association": body::association(repo, &found.user),
+        "_links": {"html": {"href": page}, "pull_request": {"href": pull}},
+    })
+}
+
+fn comment_body(world: &World, repo: &Repository, issue: &Issue, (review, found): (&Review, &ReviewComment)) -> Value {
+    let (api, page) = (world.repository_api(repo), body::issue_page(world, repo, issue));
+    let url = format!("{api}/pulls/comments/{}", found.id);
+    let (page, pull) = (format!("{page}#discussion_r{}", found.id), format!("{api}/pulls/{}", issue.number));
+    // The position counts lines below the first hunk's header; ours is that of a file with one hunk.
+    let position = found.hunk.lines().count().saturating_sub(1);
+    json!({
+        "url": url,
+        "pull_request_review_id": review.id,
+        "id": found.id,
+        "node_id": body::node_id("PullRequestReviewComment", found.id),
+        "diff_hunk": found.hunk,
+        "path": found.path,
+        "position": position,
+        "original_position": position,
+        "commit_id": review.commit,
+        "original_commit_id": review.commit,
+        "user": body::user(world, &review.user),
+        "body": found.body,
+        "created_at": body::time(found.created_at),
+        "updated_at": body::time(found.updated_at),
+        "html_url": page,
+        "pull_request_url": pull,
+        "author_association": body::association(repo, &review.user),
+        "_links": {"self": {"href": url}, "html": {"href": page}, "pull_request": {"href": pull}},
+        "reactions": body::reactions(&url, &found.reactions),
+        "start_line": null,
+        "original_start_line": null,
+        "start_side": null,
+        "line": found.line,
+        "original_line": found.line,
+        "side": "RIGHT",
+        "subject_type": "line",
+    })
+}

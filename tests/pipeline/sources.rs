@@ -1,0 +1,112 @@
+//! Where somebody may write to us beside comments, and what asks without words.
+
+use patchwright::rehearsal::review::Remark;
+use patchwright_domain::journal::Outcome;
+
+use crate::support::pipeline::pull::MENDED;
+use crate::support::pipeline::{ISSUE, MAINTAINER, READER, Setup, World};
+
+/// The conclusions of our check runs on the pull request.
+fn conclusions(world: &World) -> Vec<String> {
+    world.github.check_runs(world.repo).into_iter().filter_map(|check| check.conclusion).collect()
+}
+
+/// Reviews the pull request, which mends a line of `mean.sh`, as a whole and beside that line.
+fn review(world: &World, pull: u64, user: &str, whole: &str, beside: &str) -> u64 {
+    let remarks = [Remark { path: MENDED.0, line: 4, text: beside }];
+    let remarks = if beside.is_empty() { &remarks[..0] } else { &remarks };
+    world.github.review(world.repo, pull, user, "commented", (whole, remarks)).expect("it shows the line")
+}
+
+#[tokio::test]
+async fn a_pull_request_may_ask_for_its_own_proof() {
+    Setup::default()
+        .play(async |world| {
+            world.push("mend", &[MENDED]).await;
+            let open = async |user, title| {
+                let text = (title, "It divided by one too few.\r\n\r\n@codex prove");
+                let opened = world.github.open_pull_request_from(world.repo, world.repo, user, text, ("mend", "main")).await;
+                opened.expect("both branches are there")
+            };
+            let theirs = open(READER, "By a stranger").await;
+            world.work().await;
+            assert_eq!((conclusions(world), world.said_on(theirs).await.len()), (vec![], 0));
+            world.github.close_issue(world.repo, theirs, READER).expect("it is there");
+            let ours = open(MAINTAINER, "By somebody who may push").await;
+            world.work().await;
+            assert_eq!((conclusions(world), world.said_on(ours).await.len()), (vec!["success".to_owned()], 1));
+            let reactions = world.github.issue(world.repo, ours).expect("it is there").reactions;
+            assert_eq!(reactions.len(), 1, "it was heard");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_review_may_ask_as_a_whole_and_beside_a_line() {
+    Setup::default()
+        .play(async |world| {
+            let (pull, _) = world.propose(&[MENDED]).await;
+            review(world, pull, READER, "@codex prove", "@codex prove");
+            world.work().await;
+            assert_eq!(conclusions(world), Vec::<String>::new(), "a stranger has asked");
+            review(world, pull, MAINTAINER, "", "Is this right? @codex prove");
+            world.work().await;
+            assert_eq!(conclusions(world), ["success"]);
+            let remarks = world.github.review_comments(world.repo, pull);
+            assert_eq!(remarks.iter().map(|remark| remark.reactions.len()).collect::<Vec<_>>(), [0, 1], "it was heard");
+            let said = review(world, pull, MAINTAINER, "Well.", "");
+            world.work().await;
+            world.github.edit_review(world.repo, said, MAINTAINER, "Well. @codex prove").expect("it is there");
+            world.work().await;
+            assert_eq!(world.said_on(pull).await.len(), 2, "each request has its own answer");
+            let reactions = world.github.issue(world.repo, pull).expect("it is there").reactions;
+            assert_eq!(reactions.len(), 1, "GitHub takes none on a review");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_on_a_pull_request_is_said_where_a_line_was_asked_about() {
+    Setup::default()
+        .play(async |world| {
+            let (pull, _) = world.propose(&[MENDED]).await;
+            review(world, pull, MAINTAINER, "", "@codex make this a loop");
+            world.work().await;
+            insta::assert_snapshot!(world.said_on(pull).await.join("\n=====\n"), @r"
+            `fix` is not served on pull requests yet. `@codex prove` is: it runs the proof on what this one changes.
+
+            <sub>For `mona`. Job JOB.</sub>
+            ");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_pull_request_that_is_closed_is_not_proven_any_more() {
+    Setup::default()
+        .play(async |world| {
+            let (pull, _) = world.propose(&[MENDED]).await;
+            world.ask(pull, MAINTAINER, "@codex prove");
+            world.decide().await;
+            world.github.close_issue(world.repo, pull, MAINTAINER).expect("it is there");
+            world.work().await;
+            let (_, run) = world.last_run().await;
+            assert_eq!((run.outcome(), conclusions(world)), (Some(Outcome::Cancelled), vec![]));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_issue_that_is_assigned_to_us_is_fixed() {
+    Setup::default()
+        .play(async |world| {
+            for assignee in ["ada", "codex"] {
+                world.github.assign(world.repo, ISSUE, MAINTAINER, assignee).expect("it is there");
+                world.work().await;
+                assert_eq!(world.jobs().await.len(), usize::from(assignee == "codex"));
+            }
+            assert_eq!(world.outcome().await, Outcome::Proven);
+            assert_eq!(world.github.issue(world.repo, ISSUE).expect("it is there").reactions.len(), 1, "it was heard");
+        })
+        .await;
+}
