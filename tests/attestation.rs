@@ -76,6 +76,7 @@ pub(crate) fn plan() -> Plan {
         decided_by: Vec::new(),
         droppings: Vec::new(),
         demands: Demands::default(),
+        scope: patchwright_domain::scope::Scope::default(),
     }
 }
 

@@ -16,6 +16,7 @@ mod kills;
 mod limits;
 mod machines;
 mod owners;
+mod policy;
 mod prove;
 mod refusals;
 mod replay;

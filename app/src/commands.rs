@@ -18,6 +18,7 @@ mod in_pod;
 mod interruption;
 mod jobs;
 mod migrate;
+mod policy;
 mod prove;
 mod replay;
 mod run;
@@ -90,6 +91,9 @@ enum Command {
     /// this version writes, and every digest that can be computed again; with `--repo` also commits, tree, files and difference.
     #[command(after_help = verify::HELP)]
     Verify(verify::Arguments),
+    /// Check a repository's policy file before it counts
+    #[command(subcommand)]
+    Policy(policy::Arguments),
     /// Look at what a server has kept of its jobs
     #[command(subcommand)]
     Jobs(jobs::Arguments),
@@ -206,6 +210,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Migrate(arguments) => interruptible(migrate::migrate(arguments)),
         Command::Prove(arguments) => interruptible(prove::prove(arguments)),
         Command::Verify(arguments) => verify::verify(&arguments),
+        Command::Policy(arguments) => policy::policy(&arguments),
         Command::Jobs(arguments) => interruptible(jobs::jobs(arguments)),
         Command::Explain(arguments) => interruptible(explain::explain(arguments)),
         Command::Replay(arguments) => interruptible(replay::replay(arguments)),

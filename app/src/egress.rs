@@ -41,6 +41,7 @@ use ecosystems::{Found, Sources};
 use forward::Clients;
 use log::{Journal, Log};
 use meter::Meter;
+use name::Pattern;
 use resolve::Resolve;
 use rules::{Host, Rules};
 
@@ -193,6 +194,18 @@ impl Egress {
     /// # Errors
     /// What the system says where there is no room for a socket, or why no connection could be made safely.
     pub async fn open(&self) -> io::Result<Gate> {
+        self.open_by(Rules { hosts: self.hosts().await, only: None }).await
+    }
+
+    /// Opens a gate for one setup that leads, of all hosts, to these alone: what the repository wants widens nothing.
+    ///
+    /// # Errors
+    /// As for [`Egress::open`].
+    pub async fn open_to(&self, only: Vec<Pattern>) -> io::Result<Gate> {
+        self.open_by(Rules { hosts: self.hosts().await, only: Some(only) }).await
+    }
+
+    async fn open_by(&self, rules: Rules) -> io::Result<Gate> {
         let settings = &self.settings;
         let found = self.found().await;
         // Only we can enter the folder; who is given the socket itself must be able to write to it, whoever that is inside.
@@ -202,7 +215,7 @@ impl Egress {
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666))?;
         let outlet = outlet(settings, &found.carried, &folder, socket)?;
         let shared = Arc::new(Shared {
-            rules: Rules(self.hosts().await),
+            rules,
             limits: settings.limits.clone(),
             dialler: Dialler {
                 resolver: Arc::clone(&settings.resolver),

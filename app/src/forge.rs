@@ -12,7 +12,7 @@ use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{DeliveryId, Event, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
-use patchwright_domain::policy::Policy;
+use patchwright_domain::policy::wanted::Policy;
 use secrecy::SecretString;
 
 pub mod github;

@@ -12,7 +12,8 @@ use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place
 use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::journal::EntryKind;
 use patchwright_domain::policy::rates::{PERIOD, Recent};
-use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
+use patchwright_domain::policy::wanted::Policy;
+use patchwright_domain::policy::{self, Decision, Deployment, Facts};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span, warn};

@@ -1,95 +1,71 @@
-//! Reads `.github/patchwright.yml`.
+//! Reads `.github/patchwright.yml`: what a repository wants, of what the operator allows.
 //!
-//! ```yaml
-//! triggers:
-//!   label: codex          # putting it on an issue starts a run
-//!   minimum_role: write   # who may start one: triage, write, maintain, admin
-//! commands:
-//!   setup: npm ci         # run once in a fresh tree
-//!   test: npm test        # red on the base and green on the patch is the proof
-//!   format: npx prettier --check .   # what the agent's work must pass before it counts as done
-//!   lint: npx eslint .
-//! attempts: 3             # how often the work may be begun anew; the best attempt counts
-//! sandbox:
-//!   isolation: kernel     # the weakest walls for this code: landlock, namespaces, container, kernel
-//!   image: our/image:1    # what it runs in, where the server runs images
-//! ```
+//! Only the default branch's file is obeyed, or that of the branch that a pull request goes to. Whoever reads one from anywhere
+//! else may check it, and must not obey it. [`format`] is what may stand in it, and the schema is made of the same types.
 
-use patchwright_domain::demands::{Demands, Isolation};
-use patchwright_domain::ecosystem::Commands;
-use patchwright_domain::event::Role;
-use patchwright_domain::policy::{DEFAULT_LABEL, Policy, Triggers};
-use serde::Deserialize;
+use patchwright_domain::policy::wanted::Policy;
+use serde_saphyr::DuplicateKeyPolicy;
+
+pub mod format;
+pub mod globs;
+pub mod problem;
+pub mod schema;
+mod values;
+
+use format::File;
+use problem::Problem;
 
 /// Where the file is, from the repository's root.
 pub const PATH: &str = ".github/patchwright.yml";
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct File {
-    triggers: TriggersSection,
-    commands: CommandsSection,
-    attempts: Option<u32>,
-    sandbox: SandboxSection,
-}
+/// The largest file that is read, in bytes.
+pub const FILE_BYTES_MAX: usize = 64 * 1024;
+/// How deep lists and tables may stand inside each other.
+const DEPTH_MAX: usize = 16;
+/// How many values there may be.
+const NODES_MAX: usize = 5_000;
+/// How often a value may be named again; the format has no use for it.
+const ALIASES_MAX: usize = 16;
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct TriggersSection {
-    label: String,
-    minimum_role: Role,
-}
-
-impl Default for TriggersSection {
-    fn default() -> Self {
-        Self { label: DEFAULT_LABEL.into(), minimum_role: Role::Write }
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct CommandsSection {
-    setup: Option<String>,
-    test: Option<String>,
-    format: Option<String>,
-    lint: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct SandboxSection {
-    isolation: Isolation,
-    image: Option<String>,
-}
-
-/// Reads the file's text.
+/// Reads the file's bytes.
 ///
 /// # Errors
-/// What is wrong and in which line, for people.
-pub fn parse(text: &str) -> Result<Policy, String> {
-    if text.trim().is_empty() {
-        return Ok(Policy::default());
-    }
-    let file: File = serde_saphyr::from_str(text).map_err(|e| first_line(&e.to_string()))?;
-    if file.triggers.minimum_role < Role::Triage {
-        return Err("`triggers.minimum_role` must be triage, write, maintain or admin: not everybody may start a run".into());
-    }
-    let TriggersSection { label, minimum_role } = file.triggers;
-    if file.attempts == Some(0) {
-        return Err("`attempts` must be at least 1".into());
-    }
-    let CommandsSection { setup, test, format, lint } = file.commands;
-    let checks = format.into_iter().chain(lint).collect();
-    let attempts = file.attempts.unwrap_or(1);
-    let SandboxSection { isolation, image } = file.sandbox;
-    let demands = Demands { isolation, image };
-    Ok(Policy { triggers: Triggers { label, minimum_role }, commands: Commands { setup, test, checks }, attempts, demands })
+/// What is wrong and where, for people.
+pub fn parse(bytes: &[u8]) -> Result<Policy, Problem> {
+    read(bytes).map(File::into_policy)
 }
 
-/// What is wrong, without the picture of the line that the parser draws below it.
-fn first_line(error: &str) -> String {
-    let line = error.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+/// Reads the file's bytes, with the defaults of what does not stand in them.
+///
+/// # Errors
+/// What is wrong and where, for people.
+pub fn read(bytes: &[u8]) -> Result<File, Problem> {
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(Problem::of_file(format!("the file is larger than {FILE_BYTES_MAX} bytes, and no larger one is read")));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| Problem::of_encoding(bytes, error.valid_up_to()))?;
+    let is_nothing = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    if text.trim_start_matches('\u{feff}').lines().all(is_nothing) {
+        return Ok(File::default());
+    }
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| Problem::of_yaml(text, &error))
+}
+
+/// A file has a few dozen values; what needs more than these limits was not written to be read.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            flow_nesting_limit: DEPTH_MAX,
+            max_nodes: NODES_MAX,
+            max_events: 4 * NODES_MAX,
+            max_aliases: ALIASES_MAX,
+            max_anchors: ALIASES_MAX,
+            max_merge_keys: ALIASES_MAX,
+            max_documents: 1,
+        },
+        duplicate_keys: DuplicateKeyPolicy::Error,
+    }
 }
 
 #[cfg(test)]

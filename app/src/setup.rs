@@ -12,6 +12,7 @@ use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::proof::Colour;
 
 use crate::egress::log::Log;
+use crate::egress::name::Pattern;
 use crate::egress::{Egress, Gate};
 use crate::sandbox::stamps::{Look, Stamps};
 use crate::sandbox::{Command, Executor, Output, Profile, Refusal, Sandbox, SandboxError, Terms, Tree};
@@ -86,6 +87,13 @@ pub fn terms(profile: Profile, demands: &Demands) -> Terms<'_> {
     Terms { profile, outlet: None, image: demands.image.as_deref(), isolation: demands.isolation }
 }
 
+/// The hosts that the repository's setup may reach at most, if it names any. What is no host was refused when the policy was read,
+/// and would lead nowhere.
+pub fn narrowed(demands: &Demands) -> Option<Vec<Pattern>> {
+    let hosts = demands.hosts.as_ref()?;
+    Some(hosts.iter().filter_map(|host| Pattern::parse(host).ok()).collect())
+}
+
 impl Ground<'_> {
     /// Writes a tree of the base for what `profile` does with it, with the patch if there is one, and runs the setup if there
     /// is one.
@@ -107,7 +115,7 @@ impl Ground<'_> {
         };
         let mut tree = self.patched(repo, base, first, profile).await?;
         let gate = match self.egress {
-            Some(egress) => Some(egress.open().await.map_err(SetupError::Gate)?),
+            Some(egress) => Some(self.open(egress).await.map_err(SetupError::Gate)?),
             None => None,
         };
         if let Some(gate) = &gate {
@@ -130,6 +138,14 @@ impl Ground<'_> {
         }
         drop(executor);
         Ok(Ready { tree, said: Some(Said { output, log, stamps: before.zip(after) }) })
+    }
+
+    /// Opens the way out, to no other hosts than the repository names.
+    async fn open(&self, egress: &Egress) -> io::Result<Gate> {
+        match narrowed(self.demands) {
+            Some(hosts) => egress.open_to(hosts).await,
+            None => egress.open().await,
+        }
     }
 
     async fn stamps(&self, executor: &mut dyn Executor, is_first: bool) -> Result<Option<Stamps>, SandboxError> {

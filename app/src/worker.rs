@@ -46,6 +46,7 @@ mod progress;
 pub mod prove;
 mod publish;
 mod reports;
+mod scope;
 pub mod solve;
 mod tenure;
 mod trees;

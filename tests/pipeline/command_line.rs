@@ -16,6 +16,7 @@ mod killed;
 mod listing;
 mod modes;
 mod ownership;
+mod policy;
 mod sandbox;
 mod schema;
 mod service;
@@ -274,6 +275,7 @@ async fn every_command_explains_itself() {
       doctor       Say what works on this machine and what to do about what does not
       prove        Prove any patch, whoever made it, by running the tests without and with it
       verify       Check an attestation: that it is signed, whole, and says of git what is so
+      policy       Check a repository's policy file before it counts
       jobs         Look at what a server has kept of its jobs
       explain      Say what became of a delivery or a job, or which deliveries nobody could decide on
       replay       Drive a run again from what was recorded of it, and compare the files that it comes

@@ -94,7 +94,7 @@ async fn a_policy_file_that_cannot_be_read_is_named_with_its_line() {
         @codex fix this
 
     patchwright[bot]:
-        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: unknown field `tset`, expected one of setup, test, format, lint.
+        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: there is no key `tset` here; did you mean `test`?
 
         Next step: Mend the file on the default branch, then ask again.
 

@@ -87,3 +87,30 @@ async fn a_setup_is_not_told_to_allow_a_host_that_no_key_allows() {
     assert!(page.contains("the name leads to an address that is never reached"), "{page}");
     assert!(!page.contains("sandbox.egress.hosts"), "{page}");
 }
+
+/// The repository takes of the operator's list; what it names beside that leads nowhere.
+#[tokio::test]
+async fn a_setup_reaches_what_both_the_operator_and_the_policy_name() {
+    let under = async |hosts: &str, change: fn(Settings) -> Settings| {
+        let (setup, origin) = fetching("true", change).await;
+        let policy = format!("commands:\n  setup: sh setup.sh\n  test: sh tests/run.sh\nsandbox: {{hosts: [{hosts}]}}\n");
+        let setup = setup.file((".github/patchwright.yml", Box::leak(policy.into_boxed_str()), false));
+        let told = setup
+            .play(async |world| {
+                let outcome = world.fix_this().await;
+                let reach = world.run().await.prepared().and_then(|prepared| prepared.reach.clone());
+                (outcome, reach.map(|reach| reach.hosts), world.page().await)
+            })
+            .await;
+        (told, asked(&origin, "/dep"))
+    };
+    let ((outcome, reach, _), n_asked) = under("'*.test', other.example", |settings| settings).await;
+    assert_eq!((outcome, n_asked > 0), (Outcome::Proven, true));
+    assert_eq!(reach, Some(vec!["registry.test".to_owned()]), "what is journaled is what could be reached");
+    let ((outcome, _, page), n_asked) = under("other.test", |settings| settings).await;
+    assert_eq!((outcome, n_asked), (Outcome::EnvironmentFailed, 0));
+    assert!(page.contains("the repository's policy does not name the host") && page.contains("`sandbox.hosts"), "{page}");
+    let ((outcome, _, page), n_asked) = under("registry.test", |settings| Settings { hosts: Vec::new(), ..settings }).await;
+    assert_eq!((outcome, n_asked), (Outcome::EnvironmentFailed, 0));
+    assert!(page.contains("the host is not on the list"), "{page}");
+}

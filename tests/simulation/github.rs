@@ -16,7 +16,7 @@ use patchwright_domain::event::{
 };
 use patchwright_domain::job::{JobId, JobSpec};
 use patchwright_domain::journal::{CommitId, EntryKind};
-use patchwright_domain::policy::Policy;
+use patchwright_domain::policy::wanted::Policy;
 use tokio_util::sync::CancellationToken;
 
 use super::guards::Guard;

@@ -69,6 +69,7 @@ fn plan() -> Plan {
         decided_by: Vec::new(),
         droppings: Vec::new(),
         demands: Demands::default(),
+        scope: patchwright_domain::scope::Scope::default(),
     }
 }
 

@@ -113,6 +113,7 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
             decided_by: Vec::new(),
             droppings: Vec::new(),
             demands: patchwright_domain::demands::Demands::default(),
+            scope: patchwright_domain::scope::Scope::default(),
         },
         baseline: None,
         request: Digest::of(b""),

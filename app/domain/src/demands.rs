@@ -40,6 +40,9 @@ pub struct Demands {
     /// The image that its commands run in, where the server runs images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The hosts that its setup may reach, of those that the operator lets it reach; all of them where it names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Vec<String>>,
 }
 
 impl Demands {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::demands::Demands;
 use crate::ecosystem::runner::Runner;
+use crate::scope::Scope;
 
 mod cargo;
 mod go;
@@ -39,6 +40,9 @@ pub struct Plan {
     /// In what the commands must run.
     #[serde(default, skip_serializing_if = "Demands::is_empty")]
     pub demands: Demands,
+    /// Which files an agent's patch may touch.
+    #[serde(default, skip_serializing_if = "Scope::is_everything")]
+    pub scope: Scope,
 }
 
 impl Plan {
@@ -221,6 +225,7 @@ pub fn plan(commands: &Commands, files: &dyn Files) -> Plan {
         decided_by,
         droppings,
         demands: Demands::default(),
+        scope: Scope::default(),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod proof;
 pub mod report;
 pub mod results;
 pub mod run;
+pub mod scope;
 pub mod turn;
 pub mod walls;
 

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::demands::Demands;
-use crate::ecosystem::Commands;
 use crate::event::{Event, EventKind, Role};
 use crate::job::{Budget, JobId, JobKey, JobSpec, Reply, Task};
 use crate::policy::rates::{Rates, Recent};
@@ -11,38 +9,9 @@ use crate::policy::rates::{Rates, Recent};
 pub mod command;
 pub mod rates;
 mod trigger;
+pub mod wanted;
 
-/// What a repository wants, from `.github/patchwright.yml` on its default branch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// What starts a run.
-    pub triggers: Triggers,
-    /// The commands that the ecosystem's are replaced by.
-    pub commands: Commands,
-    /// How often the work may be begun anew, as far as the operator allows it.
-    pub attempts: u32,
-    /// In what its code must run.
-    pub demands: Demands,
-}
-
-/// What starts a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Triggers {
-    /// The label that does, when somebody with the role puts it on an issue.
-    pub label: String,
-    /// The least role that may start a run.
-    pub minimum_role: Role,
-}
-
-/// The label that starts a run where the policy names no other.
-pub const DEFAULT_LABEL: &str = "codex";
-
-impl Default for Policy {
-    fn default() -> Self {
-        let triggers = Triggers { label: DEFAULT_LABEL.into(), minimum_role: Role::Write };
-        Self { triggers, commands: Commands::default(), attempts: 1, demands: Demands::default() }
-    }
-}
+use wanted::{Policy, Source};
 
 /// What the operator of this server has set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +123,7 @@ pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision
         trigger::Wish::Close => asked.close(),
         trigger::Wish::Stop { key } => asked.stop(key),
         trigger::Wish::Refuse { key, told, because } => {
-            asked.unless_forbidden(|asked| asked.refuse(key.of_reply(&because), told, &because))
+            asked.unless_below(facts.policy.triggers.least_role(), |asked| asked.refuse(key.of_reply(&because), told, &because))
         }
         trigger::Wish::Start(start) => asked.begin(start),
     }
@@ -177,7 +146,7 @@ impl Asked<'_> {
     }
 
     fn stop(&self, key: JobKey) -> Decision {
-        self.unless_forbidden(|asked| {
+        self.unless_below(self.facts.policy.triggers.role_for("stop"), |asked| {
             let login = &asked.event.actor.login;
             if asked.facts.open_jobs.is_empty() {
                 let told = "Nothing is under way here that could still be stopped.".into();
@@ -188,9 +157,9 @@ impl Asked<'_> {
         })
     }
 
-    /// What follows for whoever may give commands; others hear nothing.
-    fn unless_forbidden(&self, follows: impl FnOnce(&Self) -> Decision) -> Decision {
-        let (role, minimum_role) = (self.facts.role, self.facts.policy.triggers.minimum_role);
+    /// What follows for whoever has the role; others hear nothing.
+    fn unless_below(&self, minimum_role: Role, follows: impl FnOnce(&Self) -> Decision) -> Decision {
+        let role = self.facts.role;
         if role < minimum_role {
             let login = &self.event.actor.login;
             return Decision::ignore(format!("{login} has the role {role} here, and {minimum_role} is needed to start a run"));
@@ -219,11 +188,14 @@ impl Asked<'_> {
 
     fn begin(&self, start: trigger::Start) -> Decision {
         let trigger::Start { key, task, way, what } = start;
-        let label = &self.facts.policy.triggers.label;
+        let triggers = &self.facts.policy.triggers;
+        let label = &triggers.label;
         if matches!(&way, trigger::Way::Label(put) if !put.eq_ignore_ascii_case(label)) {
             return Decision::ignore(format!("the label is not `{label}`, which starts a run here"));
         }
-        self.unless_forbidden(|asked| {
+        let is_reply = matches!(task, Task::Reply { .. });
+        let minimum_role = if is_reply { triggers.least_role() } else { triggers.role_for(task.command()) };
+        self.unless_below(minimum_role, |asked| {
             let Facts { open_jobs, is_open, role, .. } = asked.facts;
             let wanted = format!("{what} by {}, who has the role {role}", asked.event.actor.login);
             if let Task::Reply { reply, .. } = task {
@@ -236,6 +208,9 @@ impl Asked<'_> {
             }
             if open_jobs.contains(&key) {
                 return Decision::ignore("the same request has already started a job");
+            }
+            if let Some(refusal) = asked.refuse_source(&key, &way) {
+                return refusal;
             }
             if !is_open {
                 let because = "the issue is closed";
@@ -265,9 +240,23 @@ impl Asked<'_> {
         }
     }
 
+    /// What follows where the policy starts no run from where this one was asked for; whoever wrote is told where to ask.
+    fn refuse_source(&self, key: &JobKey, way: &trigger::Way) -> Option<Decision> {
+        let sources = &self.facts.policy.triggers.sources;
+        let source = Source::of(&self.event.kind).filter(|source| !sources.contains(source))?;
+        let because = format!("`triggers.sources` of the policy file does not name `{}`", source.as_str());
+        if way.is_silent() {
+            return Some(Decision::ignore(because));
+        }
+        let names = sources.iter().map(|source| format!("`{}`", source.as_str())).collect::<Vec<_>>().join(", ");
+        let told = format!("{because}, which is where this was asked: it names {names}.");
+        Some(self.refuse(key.clone(), told, &because))
+    }
+
     fn start(&self, key: JobKey, task: Task, because: String) -> Decision {
         let Self { event, deployment, facts } = self;
-        let budget = Budget { attempts: facts.policy.attempts.min(deployment.budget.attempts), ..deployment.budget };
+        let attempts = facts.policy.attempts.min(deployment.budget.attempts);
+        let budget = facts.policy.limits.narrow(Budget { attempts, ..deployment.budget });
         let budget = if task.asks_a_model() { budget } else { budget.without_model() };
         let described = event.described.clone().filter(|_| task.asks_a_model());
         let spec = JobSpec {

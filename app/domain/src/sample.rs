@@ -92,6 +92,7 @@ pub(crate) fn plan() -> Plan {
         decided_by: vec!["Cargo.toml".into()],
         droppings: vec!["target".into()],
         demands: crate::demands::Demands::default(),
+        scope: crate::scope::Scope::default(),
     }
 }
 

@@ -85,6 +85,20 @@ impl Pattern {
             Self::Below(suffix) => name.0.strip_suffix(&suffix.0).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
         }
     }
+
+    /// The names that both mean, if there are any.
+    pub fn and(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Exactly(name), pattern) | (pattern, Self::Exactly(name)) => {
+                pattern.matches(name).then(|| Self::Exactly(name.clone()))
+            }
+            (Self::Below(one), Self::Below(another)) => {
+                let (wide, narrow) = if one.0.len() < another.0.len() { (self, another) } else { (other, one) };
+                let is_within = one == another || wide.matches(narrow);
+                is_within.then(|| Self::Below(narrow.clone()))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Pattern {

@@ -223,15 +223,24 @@ impl Denial {
 
 /// What may be reached; the first entry that fits counts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rules(pub(super) Vec<Host>);
+pub(super) struct Rules {
+    /// What the operator allows.
+    pub(super) hosts: Vec<Host>,
+    /// What the repository wants of it, if it says so.
+    pub(super) only: Option<Vec<Pattern>>,
+}
 
 impl Rules {
     /// The entry for a host and port, before anything is resolved.
     pub(super) fn allows(&self, name: &HostName, port: u16) -> Result<&Host, Denial> {
-        let mut meant = self.0.iter().filter(|host| host.pattern.matches(name)).peekable();
+        let mut meant = self.hosts.iter().filter(|host| host.pattern.matches(name)).peekable();
         if meant.peek().is_none() {
             let remedy = format!("The operator allows it with `sandbox.egress.hosts = [\"{name}\"]`.");
             return Err(Denial::forbidden("the host is not on the list", remedy));
+        }
+        if self.only.as_ref().is_some_and(|only| !only.iter().any(|pattern| pattern.matches(name))) {
+            let remedy = format!("The repository allows it with `sandbox.hosts: [\"{name}\"]` in its policy file.");
+            return Err(Denial::forbidden("the repository's policy does not name the host", remedy));
         }
         meant.find(|host| host.ports.contains(&port)).ok_or_else(|| {
             let remedy = format!("The operator allows it with `ports = [{port}]` in `[[sandbox.egress.host]]`, for this name.");

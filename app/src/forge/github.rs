@@ -15,7 +15,7 @@ use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
-use patchwright_domain::policy::Policy;
+use patchwright_domain::policy::wanted::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::Sha256;
@@ -116,7 +116,7 @@ impl GitHub {
         let content = answer.body.get("content").and_then(Value::as_str).unwrap_or_default();
         let content: String = content.chars().filter(|c| !c.is_whitespace()).collect();
         let bytes = base64::engine::general_purpose::STANDARD.decode(content).unwrap_or_default();
-        Ok(policy_file::parse(&String::from_utf8_lossy(&bytes)).unwrap_or_default())
+        Ok(policy_file::parse(&bytes).unwrap_or_default())
     }
 
     async fn role(&self, login: &str, grant: &Grant) -> Result<Role, ForgeError> {

@@ -8,7 +8,7 @@ use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, RawDelivery, RepoRef, Role, Untrusted};
 use patchwright_domain::job::{JobSpec, Task};
-use patchwright_domain::policy::Policy;
+use patchwright_domain::policy::wanted::Policy;
 
 use super::{Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 

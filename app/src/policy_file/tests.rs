@@ -1,23 +1,146 @@
 use patchwright_domain::event::Role;
+use patchwright_domain::policy::wanted::{Policy, Source};
 
-use super::parse;
+use super::problem::Problem;
+use super::{FILE_BYTES_MAX, parse};
+
+/// A file with every key that there is.
+pub(super) const EVERYTHING: &str = r#"
+triggers:
+  label: robot
+  minimum_role: write
+  roles: {fix: maintain, ask: triage, plan: triage, prove: write, stop: triage}
+  sources: [comment, label]
+commands:
+  setup: npm ci
+  test: |
+    npm run build
+    npm test
+  format: npx prettier --check .
+  lint: npx eslint .
+paths:
+  allowed: [/src/, /tests/]
+  protected: ["*.sql"]
+limits: {wall_clock_minutes: 20, rounds: 2, turns: 40, max_tokens: 1000000, max_cost_usd: 1.5}
+attempts: 2
+sandbox:
+  isolation: namespaces
+  image: node:22
+  hosts: [packages.example, "*.packages.example"]
+"#;
+
+fn wrong(text: impl AsRef<[u8]>) -> Problem {
+    parse(text.as_ref()).expect_err("something is wrong with it")
+}
+
+/// What is wrong and where, in one line.
+#[track_caller]
+fn check(text: &str, told: &str) {
+    assert_eq!(wrong(text).to_string(), told, "{text}");
+}
 
 #[test]
 fn an_empty_file_is_the_default() {
-    assert_eq!(parse("").unwrap(), parse("# nothing\n").unwrap_or_default());
+    for text in ["", "\n", "# nothing\n", "  # nothing\n\n# at all", "\u{feff}", "{}"] {
+        assert_eq!(parse(text.as_bytes()).unwrap(), Policy::default(), "{text:?}");
+    }
 }
 
 #[test]
-fn commands_and_triggers_are_read() {
-    let policy = parse("triggers:\n  label: robot\n  minimum_role: admin\ncommands:\n  test: make check\n").unwrap();
+fn every_key_is_read() {
+    let policy = parse(EVERYTHING.as_bytes()).unwrap();
     assert_eq!(policy.triggers.label, "robot");
-    assert_eq!(policy.triggers.minimum_role, Role::Admin);
-    assert_eq!(policy.commands.test.as_deref(), Some("make check"));
+    assert_eq!(policy.triggers.roles["fix"], Role::Maintain);
+    assert_eq!(policy.triggers.roles.len(), 5);
+    assert_eq!(policy.triggers.sources, [Source::Comment, Source::Label].into_iter().collect());
+    assert_eq!(policy.commands.test.as_deref(), Some("npm run build\nnpm test\n"));
+    assert_eq!(policy.commands.checks, ["npx prettier --check .", "npx eslint ."]);
+    assert_eq!(policy.scope.allowed, ["/src/", "/tests/"]);
+    assert_eq!(policy.scope.protected, ["*.sql"]);
+    assert_eq!((policy.limits.wall_clock_ms, policy.limits.cost_microusd), (Some(1_200_000), Some(1_500_000)));
+    assert_eq!((policy.limits.rounds, policy.limits.turns, policy.limits.tokens), (Some(2), Some(40), Some(1_000_000)));
+    assert_eq!(policy.demands.hosts.as_deref().map(<[String]>::len), Some(2));
+    assert_eq!(policy.attempts, 2);
 }
 
 #[test]
-fn a_mistake_is_named_with_its_line() {
-    let error = parse("commands:\n  tset: make\n").unwrap_err();
-    assert!(error.contains("tset") && error.contains('2'), "{error}");
-    assert!(parse("triggers:\n  minimum_role: read\n").unwrap_err().contains("minimum_role"));
+fn a_mistake_is_named_with_its_place_and_what_was_meant() {
+    check("commands:\n  tset: make\n", "line 2 column 3: there is no key `tset` here; did you mean `test`?");
+    check("trigers: {}\n", "line 1 column 1: there is no key `trigers` here; did you mean `triggers`?");
+    check(
+        "schedules: []\n",
+        "line 1 column 1: there is no key `schedules` here; the keys here are `triggers`, `commands`, `paths`, `limits`, `attempts`, `sandbox`",
+    );
+    check(
+        "triggers:\n  minimum_role: read\n",
+        "line 2 column 17: `read` is no value of this; the values here are `triage`, `write`, `maintain`, `admin`",
+    );
+    check("triggers:\n  minimum_role: wirte\n", "line 2 column 17: `wirte` is no value of this; did you mean `write`?");
+    check("attempts: 1\nattempts: 2\n", "line 2 column 1: the key `attempts` stands here a second time; keep one of them");
+    check("attempts: many\n", "line 1 column 11: invalid u32");
+    check("attempts: 0\n", "line 1 column 1: invalid value: integer '0', expected a nonzero u32");
+    check("commands: make\n", "line 1 column 11: expected mapping start");
+    check("commands:\n  test: [make]\n", "line 2 column 9: expected string scalar");
+    check("paths:\n  protected:\n    - src/\n    - '!src/a'\n", "line 4 column 7: a glob must not begin with '!' or '#'");
+    check(
+        "sandbox:\n  hosts: [a.test, 'http://b.test']\n",
+        "line 2 column 19: that is no host: addresses are not taken, only names",
+    );
+    check("triggers:\n  sources: []\n", "line 2 column 12: it must have an entry; leave it out to say nothing");
+    check("limits:\n  max_cost_usd: -1\n", "line 2 column 17: it must be more than 0 and at most 1000000");
+    check("commands: {test: make\n", "line 1 column 11: unclosed bracket '{'");
+    check("attempts: 1\n---\nattempts: 2\n", "line 2 column 1: budget breached: Documents { documents: 2 }");
+    assert_eq!(wrong("commands:\n  tset: make\n").picture.unwrap(), "  tset: make\n  ^");
+    assert_eq!((wrong(b"a: 1\nb: \xff\n").line, wrong(b"a: 1\nb: \xff\n").column), (2, 4));
+}
+
+#[test]
+fn hostile_files_are_refused_in_few_words() {
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
+        + &('b'..='z')
+            .map(|c| {
+                let before = char::from_u32(u32::from(c) - 1).unwrap();
+                format!("{c}: &{c} [{}]\n", vec![format!("*{before}"); 9].join(","))
+            })
+            .collect::<String>();
+    let anchors: String = (0..2_000).map(|n| format!("k{n}: &k{n} 1\n")).collect();
+    for text in [
+        "x".repeat(10 << 20),
+        format!("# {}\n", "x".repeat(FILE_BYTES_MAX)),
+        bomb,
+        anchors,
+        format!("attempts: {}{}", "[".repeat(20_000), "]".repeat(20_000)),
+        format!("attempts: {}", "{a: ".repeat(10_000)),
+        (0..5_000).map(|n| format!("{}- x\n", " ".repeat(n % 100))).collect(),
+        "? ".repeat(20_000),
+        "- ".repeat(20_000),
+        format!("{}: 1", "k".repeat(60_000)),
+        format!("commands: {{test: \"{}\"}}", "y".repeat(60_000)),
+        "<<: *a\n".repeat(1_000),
+        "!!binary x: 1".into(),
+        "\0".into(),
+    ] {
+        let told = wrong(&text);
+        let n_bytes = told.to_string().len() + told.picture.unwrap_or_default().len();
+        assert!(n_bytes < 1_500, "{n_bytes} bytes are told of {:?}", &text[..text.len().min(40)]);
+    }
+}
+
+#[test]
+fn what_is_repeated_of_a_file_shows_as_what_it_is() {
+    for text in [
+        "\"a\\u001b[2Jb\\r\\n::error::c\": 1\n",
+        "\"a\\u202eb\\u200bc\": 1\n",
+        "triggers: {minimum_role: \"wr\\u0007ite\\n\"}\n",
+        "\"a`b`\": 1\n",
+        "\u{202e}a: 1\n",
+        "paths: {protected: [\"\\u001b[31m!\"]}\n",
+        "attempts: \"\\u001b]0;x\\u0007\"\n",
+    ] {
+        let told = wrong(text);
+        let all = format!("{told}{}", told.picture.clone().unwrap_or_default().replace('\n', ""));
+        let is_odd = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{200b}');
+        assert!(!all.contains(is_odd), "{all:?}");
+        assert_eq!(told.what.matches('`').count() % 2, 0, "{told}");
+    }
 }

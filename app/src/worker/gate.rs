@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use patchwright_domain::answer::{self, Place};
 use patchwright_domain::brief;
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{CommitId, Prepared};
+use patchwright_domain::journal::Prepared;
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::findings::Finding;
 use patchwright_domain::proof::{self, Colour};
 use patchwright_domain::turn::{Closing, Standing};
 
-use super::{StepError, Tools, commands, conclusions};
+use super::{StepError, Tools, commands, conclusions, scope};
 use crate::agent::{Ending, Gate};
 use crate::sandbox::Executor;
 use crate::workspace::{Message, Proposed, WorkspaceError};
@@ -47,7 +47,7 @@ impl<'a> ChangeGate<'a> {
             Err(WorkspaceError::Refused(reason)) => return Ok(Some(refused(&reason))),
             Err(error) => return Err(error.into()),
         };
-        let findings = match looked_at(self.tools, self.spec, base, &proposed).await? {
+        let findings = match looked_at(self.tools, self.spec, self.prepared, &proposed).await? {
             Ok(findings) => findings,
             Err(Forbidden(reason)) => return Ok(Some(refused(&reason))),
         };
@@ -91,11 +91,15 @@ pub(super) struct Forbidden(pub(super) String);
 pub(super) async fn looked_at(
     tools: &Tools,
     spec: &JobSpec,
-    base: &CommitId,
+    prepared: &Prepared,
     proposed: &Proposed,
 ) -> Result<Result<Vec<Finding>, Forbidden>, StepError> {
+    let base = &prepared.base;
     let Proposed { commit, changes, .. } = proposed;
     if let Some(reason) = tools.settings.patch_size.exceeded(changes) {
+        return Ok(Err(Forbidden(reason)));
+    }
+    if let Some(reason) = scope::left(&prepared.plan.scope, changes) {
         return Ok(Err(Forbidden(reason)));
     }
     let tests = tools.workspaces.test_files(&spec.repo, base, commit, changes).await?;

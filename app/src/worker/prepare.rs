@@ -4,7 +4,7 @@
 use patchwright_domain::ecosystem::{self, Plan, runner};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{CommitId, Digest, EntryKind, Prepared};
-use patchwright_domain::policy::Policy;
+use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::proof::Evidence;
 use patchwright_domain::proof::test_files::TestFiles;
 use patchwright_domain::run::Run;
@@ -15,11 +15,12 @@ use super::commands::{self, Said};
 use super::watch::Watched;
 use super::{Answer, StepError, Tools, build_scripts, conclusions};
 use crate::devcontainer::{self, Named};
+use crate::egress::name::Pattern;
 use crate::forge::Access;
-use crate::policy_file;
 use crate::sandbox::images;
 use crate::store::StoreError;
 use crate::workspace::WorkspaceError;
+use crate::{policy_file, setup};
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
     let request = tools.forge.context(spec).await?;
@@ -68,15 +69,20 @@ pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, base: &CommitId, req
 /// What the setups of this run can reach.
 async fn reach(tools: &Tools, plan: &Plan) -> Option<Reach> {
     let (Some(egress), Some(_)) = (&tools.egress, &plan.setup) else { return None };
-    Some(Reach::of(egress.hosts().await.iter().map(|host| host.pattern.to_string()), egress.is_for_patches()))
+    let hosts = egress.hosts().await.into_iter().map(|host| host.pattern);
+    let hosts: Vec<Pattern> = match setup::narrowed(&plan.demands) {
+        Some(wanted) => hosts.flat_map(|host| wanted.iter().filter_map(move |only| host.and(only)).collect::<Vec<_>>()).collect(),
+        None => hosts.collect(),
+    };
+    Some(Reach::of(hosts.iter().map(ToString::to_string), egress.is_for_patches()))
 }
 
 async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<(Plan, Vec<String>), StepError> {
     let file = tools.workspaces.read(&spec.repo, base, policy_file::PATH).await?;
     let mut policy = match file {
         None => Policy::default(),
-        Some(bytes) => policy_file::parse(&String::from_utf8_lossy(&bytes)).map_err(|problem| {
-            let cause = format!("The policy file `{}` cannot be read: {problem}.", policy_file::PATH);
+        Some(bytes) => policy_file::parse(&bytes).map_err(|problem| {
+            let cause = format!("The policy file `{}` cannot be read: {problem}", policy_file::PATH);
             conclusions::policy(&cause, "Mend the file on the default branch, then ask again.")
         })?,
     };
@@ -89,7 +95,7 @@ async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<(Plan, V
         policy.demands.image = named.image;
         notes.push(named.note);
     }
-    let mut plan = Plan { demands: policy.demands, ..ecosystem::plan(&policy.commands, &files) };
+    let mut plan = Plan { demands: policy.demands, scope: policy.scope, ..ecosystem::plan(&policy.commands, &files) };
     if plan.decided_by.iter().any(|name| name == build_scripts::MANIFEST) {
         plan.decided_by.extend(build_scripts::named(tools, spec, base).await?);
     }

@@ -220,7 +220,7 @@ async fn propose(
     };
     match tools.workspaces.propose(&spec.repo, &prepared.base, files, &prepared.plan.droppings, message).await {
         Ok(None) => Ok(kept.gave_up(without_change)),
-        Ok(Some(proposed)) => match gate::looked_at(tools, spec, &prepared.base, &proposed).await? {
+        Ok(Some(proposed)) => match gate::looked_at(tools, spec, prepared, &proposed).await? {
             Err(Forbidden(reason)) => Ok(kept.gave_up(refused(&reason))),
             Ok(_) => proposal(tools, proposed, kept).await,
         },

@@ -9,7 +9,8 @@ use patchwright::rehearsal::review::Remark;
 use patchwright_domain::event::{DeliveryId, Event, EventKind, Place, RawDelivery, Role, Text};
 use patchwright_domain::job::Budget;
 use patchwright_domain::policy::rates::{Rates, Recent};
-use patchwright_domain::policy::{self, Decision, Deployment, Facts, Policy};
+use patchwright_domain::policy::wanted::Policy;
+use patchwright_domain::policy::{self, Decision, Deployment, Facts};
 use serde_json::{Value, json};
 
 use super::{SECRET, Scene, raw};

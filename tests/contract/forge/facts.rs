@@ -4,7 +4,7 @@ use patchwright::forge::{Access, Forge as _};
 use patchwright::rehearsal::scene;
 use patchwright_domain::event::{Described, IssueNumber, RepoRef, Role};
 use patchwright_domain::job::{JobSpec, Task};
-use patchwright_domain::policy::Policy;
+use patchwright_domain::policy::wanted::Policy;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 

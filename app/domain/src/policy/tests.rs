@@ -1,4 +1,5 @@
-use super::{Decision, Deployment, Facts, Policy, decide, glance};
+use super::wanted::{Limits, Policy, Source, Triggers};
+use super::{Decision, Deployment, Facts, decide, glance};
 use crate::event::{Actor, Event, EventKind, IssueNumber, Place, Role, Text, Untrusted};
 use crate::job::{JobKey, Mode, Reply, Task};
 use crate::policy::rates::{Rates, Recent};
@@ -468,4 +469,73 @@ fn tasks_are_stored_in_these_words() {
     {"task":"reply","issue":12,"reply":{"reply":"help","mention":"@codex"}}
     {"task":"reply","issue":12,"reply":{"reply":"refused","because":"There is no command `fxi`. `@codex fix` is nearest; `@codex help` says which there are."}}
     "#);
+}
+
+fn with(triggers: Triggers) -> Policy {
+    Policy { triggers, ..Policy::default() }
+}
+
+#[test]
+fn a_command_has_the_role_that_the_policy_gives_it() {
+    let roles = [("ask", Role::Triage), ("fix", Role::Maintain)].into_iter().collect();
+    let policy = with(Triggers { roles, ..Triggers::default() });
+    let by =
+        |role, body| decide(&comment(Comment { body, ..FIX }), &deployment(), &Facts { role, policy: policy.clone(), ..facts() });
+    assert!(matches!(by(Role::Triage, "@codex ask why?"), Decision::Start { .. }));
+    assert!(
+        matches!(by(Role::Triage, "@codex plan it"), Decision::Ignore { .. }),
+        "a command that is not named keeps the other role"
+    );
+    assert!(matches!(by(Role::Triage, "@codex stop"), Decision::Ignore { .. }));
+    assert!(matches!(by(Role::Triage, "@codex help"), Decision::Start { .. }), "who may give one command is answered");
+    assert!(matches!(by(Role::Triage, "@codex fxi this"), Decision::Start { .. }));
+    assert!(matches!(by(Role::Read, "@codex ask why?"), Decision::Ignore { .. }));
+    for asked in ["@codex fix this", "@codex mend the parser of dates"] {
+        let told = "octocat has the role write here, and maintain is needed to start a run";
+        assert_eq!(by(Role::Write, asked), Decision::ignore(told));
+        assert!(matches!(by(Role::Maintain, asked), Decision::Start { .. }));
+    }
+    let labeled = decide(&labeled("codex"), &deployment(), &Facts { policy: policy.clone(), ..facts() });
+    assert!(matches!(labeled, Decision::Ignore { .. }), "the label is a `fix`: {labeled:?}");
+}
+
+#[test]
+fn a_run_is_started_only_from_where_the_policy_says() {
+    let only = |source| with(Triggers { sources: [source].into_iter().collect(), ..Triggers::default() });
+    let by_label = Facts { policy: only(Source::Label), ..facts() };
+    check_starts(&labeled("codex"), &by_label);
+    check_refused(
+        &comment(FIX),
+        &by_label,
+        "`triggers.sources` of the policy file does not name `comment`, which is where this was asked: it names `label`.",
+    );
+    let by_comment = Facts { policy: only(Source::Comment), ..facts() };
+    check_starts(&comment(FIX), &by_comment);
+    check_ignored(&labeled("codex"), &by_comment, "`triggers.sources` of the policy file does not name `label`");
+    // Nobody has to look for the right place to stop something, or to be told of it.
+    check_starts(&comment(Comment { body: "@codex status", ..FIX }), &by_label);
+    let busy = Facts { open_jobs: vec![key()], ..by_label };
+    let stopped = decide(&comment(Comment { body: "@codex stop", ..FIX }), &deployment(), &busy);
+    assert!(matches!(stopped, Decision::Cancel { .. }), "{stopped:?}");
+}
+
+#[test]
+fn a_policy_narrows_the_operators_budget_and_never_widens_it() {
+    let budget = |limits| {
+        let facts = Facts { policy: Policy { limits, attempts: u32::MAX, ..Policy::default() }, ..facts() };
+        let Decision::Start { spec, .. } = decide(&comment(FIX), &deployment(), &facts) else { panic!("a start") };
+        spec.budget
+    };
+    let most = |n| Limits {
+        wall_clock_ms: Some(n),
+        rounds: Some(u32::try_from(n).unwrap_or(u32::MAX)),
+        turns: Some(u32::try_from(n).unwrap_or(u32::MAX)),
+        tokens: Some(n),
+        cost_microusd: Some(n),
+    };
+    assert_eq!(budget(most(u64::MAX)), sample::BUDGET);
+    assert_eq!(budget(Limits::default()), sample::BUDGET);
+    let least = budget(most(1));
+    let found = (least.wall_clock_ms, least.rounds, least.turns, least.tokens, least.cost_microusd);
+    assert_eq!((found, least.claims), ((1, 1, 1, 1, 1), sample::BUDGET.claims));
 }

@@ -93,3 +93,22 @@ fn an_authority_is_a_name_and_at_most_a_port() {
         assert!(Authority::parse(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn what_two_patterns_mean_is_what_both_do() {
+    for (one, other, both) in [
+        ("a.test", "a.test", Some("a.test")),
+        ("a.test", "*.test", Some("a.test")),
+        ("*.test", "*.a.test", Some("*.a.test")),
+        ("*.test", "*.test", Some("*.test")),
+        ("a.test", "b.test", None),
+        ("*.a.test", "a.test", None),
+        ("*.a.test", "*.ba.test", None),
+        ("*.a.test", "*.b.test", None),
+    ] {
+        let [one, other] = [one, other].map(|text| Pattern::parse(text).unwrap());
+        let both = both.map(str::to_owned);
+        assert_eq!(one.and(&other).map(|both| both.to_string()), both);
+        assert_eq!(other.and(&one).map(|both| both.to_string()), both);
+    }
+}

@@ -38,6 +38,7 @@ fn told(before: &Stamps, after: &Stamps) -> Option<Vec<String>> {
         decided_by: vec!["package.json".to_owned(), ".npmrc".to_owned()],
         droppings: Vec::new(),
         demands: Demands::default(),
+        scope: patchwright_domain::scope::Scope::default(),
     };
     let test_files = TestFiles { declared: ["data/cases.csv".to_owned()].into(), ..TestFiles::default() };
     changed(before, after, Watched { plan: &plan, test_files: &test_files })

@@ -1,0 +1,63 @@
+//! Globs for paths, read as lines of `.gitignore` are: `docs/` is that folder wherever it is, `/docs/` the one at the root,
+//! `*.sql` every such file, and `**` any number of folders. A folder means all that is in it.
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+/// Globs, of which one may fit a path.
+#[derive(Clone, Debug)]
+pub struct Globs(Gitignore);
+
+impl Globs {
+    /// Reads the globs.
+    ///
+    /// # Errors
+    /// Why one of them is none.
+    pub fn new<'a>(globs: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut builder = GitignoreBuilder::new("");
+        for glob in globs {
+            // In such a file these are other things than globs, and one that takes back another would widen what it narrows.
+            if glob.starts_with(['!', '#']) {
+                return Err("a glob must not begin with `!` or `#`".into());
+            }
+            if glob.trim_matches('/').is_empty() {
+                return Err("that is no glob: it names nothing".into());
+            }
+            builder.add_line(None, glob).map_err(|error| format!("that is no glob: {error}"))?;
+        }
+        builder.build().map(Self).map_err(|error| format!("these are no globs: {error}"))
+    }
+
+    /// Whether one of them fits a file's path from the repository's root, or a folder that it is in.
+    pub fn fit(&self, path: &str) -> bool {
+        let path = path.trim_start_matches('/');
+        self.0.matched_path_or_any_parents(path, false).is_ignore()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Globs;
+
+    #[test]
+    fn globs_are_read_as_in_gitignore() {
+        for (glob, fits, fits_not) in [
+            ("docs/", "docs/a.md", "src/docs.rs"),
+            ("docs/", "app/docs/deep/a.md", "docs"),
+            ("/docs/", "docs/a.md", "app/docs/a.md"),
+            ("*.sql", "a/b/c.sql", "a/b/c.sql.rs"),
+            ("src/**/gen.rs", "src/a/b/gen.rs", "lib/gen.rs"),
+            ("migrations", "db/migrations/1.sql", "db/migrations_of_data/1.sql"),
+        ] {
+            let globs = Globs::new([glob]).unwrap();
+            assert!(globs.fit(fits) && !globs.fit(fits_not), "{glob}");
+        }
+        assert!(!Globs::new([]).unwrap().fit("a"));
+    }
+
+    #[test]
+    fn what_takes_a_glob_back_is_none() {
+        for glob in ["!src/", "# src", "/", "//"] {
+            assert!(Globs::new([glob]).is_err(), "{glob}");
+        }
+    }
+}
