@@ -62,6 +62,8 @@ pub enum ForgeError {
 pub struct RepoFacts {
     /// The policy file's content, or the default where there is none or it cannot be read.
     pub policy: Policy,
+    /// Where in its file the policy cannot be read, if it cannot.
+    pub unread: Option<String>,
     /// What the actor may do.
     pub role: Role,
     /// Whether the issue that it is about is open.

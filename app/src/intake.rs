@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::clock::Clock;
-use crate::forge::{Forge, ForgeError};
+use crate::forge::{Forge, ForgeError, RepoFacts};
 use crate::store::{Asking, Decided, Store, StoreError, Waiting};
 
 /// How long to wait for a signal before looking anyway.
@@ -154,6 +154,7 @@ impl Intake {
             let open_jobs = self.asked_for_before(event.at, open_jobs).await?;
             return Ok(Facts {
                 policy: Policy::default(),
+                unread: None,
                 role,
                 is_open: false,
                 open_jobs,
@@ -177,7 +178,8 @@ impl Intake {
         let asking = Asking { repo, requested_by, place, is_work_counted };
         let since = self.clock.now().checked_sub(PERIOD).unwrap_or(Timestamp::MIN);
         let recent = self.store.recent(&asking, since).await?;
-        Ok(Facts { policy: facts.policy, role: facts.role, is_open: facts.is_open, open_jobs, was_answered, recent })
+        let RepoFacts { policy, unread, role, is_open } = facts;
+        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered, recent })
     }
 
     /// The jobs in whose journals this does not stand.
@@ -252,7 +254,7 @@ impl Intake {
     fn react(&self, repo: &RepoRef, job: &JobId, event: &EventKind) {
         let subject = match event {
             EventKind::Written { place: Place::Comment(comment_id), .. } => Subject::Comment(*comment_id),
-            EventKind::Written { place: Place::ReviewComment(comment_id), .. } => Subject::ReviewComment(*comment_id),
+            EventKind::Written { place: Place::ReviewComment { comment, .. }, .. } => Subject::ReviewComment(*comment),
             // On what a review says as a whole GitHub lets no program react.
             EventKind::Written { .. }
             | EventKind::IssueLabeled { .. }

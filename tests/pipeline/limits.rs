@@ -6,6 +6,7 @@ use patchwright_domain::job::Budget;
 use patchwright_domain::journal::Outcome;
 use patchwright_domain::run::Run;
 
+use crate::support::pipeline::pull::MENDED;
 use crate::support::pipeline::{ISSUE, MAINTAINER, Setup, World, does, mends};
 
 fn budget() -> Budget {
@@ -87,19 +88,48 @@ async fn a_run_whose_time_is_up_says_so() {
 }
 
 #[tokio::test]
-async fn a_policy_file_that_cannot_be_read_is_named_with_its_line() {
-    let setup = Setup::default().file((".github/patchwright.yml", "commands:\n  tset: sh tests/run.sh\n", false));
-    insta::assert_snapshot!(setup.ends(Outcome::BlockedByPolicy).await, @r"
-    mona: (eyes)
-        @codex fix this
+async fn under_a_policy_file_that_cannot_be_read_nothing_is_begun() {
+    let file = (".github/patchwright.yml", "triggers:\n  minimum_rol: admin\n", false);
+    Setup::default()
+        .file(file)
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            world.work().await;
+            insta::assert_snapshot!(world.page().await, @r"
+            mona: (eyes)
+                @codex fix this
 
-    patchwright[bot]:
-        **Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: there is no key `tset` here; did you mean `test`?
+            patchwright[bot]:
+                `.github/patchwright.yml` of the default branch cannot be read in line 2, column 3, so that nothing is begun. Mend it, then ask again in a new comment; `patchwright policy check` says what is wrong.
 
-        Next step: Mend the file on the default branch, then ask again.
+                <sub>For `mona`. Job JOB.</sub>
+            ");
+            assert_eq!(world.model.requests().len(), 0, "a model was asked");
+            world.github.label(world.repo, ISSUE, MAINTAINER, "codex").expect("the issue is there");
+            world.work().await;
+            assert_eq!(world.reason().await, "the policy file cannot be read in line 2, column 3");
+        })
+        .await;
+}
 
-        <sub>No model has answered. Job JOB.</sub>
-    ");
+/// The one on the default branch is good, and that of the branch that a pull request is to go to is none.
+#[tokio::test]
+async fn a_policy_file_of_another_branch_that_cannot_be_read_is_named_with_its_line() {
+    let broken = (".github/patchwright.yml", "commands:\n  tset: sh tests/run.sh\n", false);
+    Setup::default()
+        .play(async |world| {
+            world.push("next", &[broken]).await;
+            let (repo, files) = (world.repo, [(MENDED.0, MENDED.1.as_bytes(), MENDED.2), (broken.0, broken.1.as_bytes(), false)]);
+            world.github.push_commit(repo, "mend", MAINTAINER, &files, "Mend").await.expect("git takes it");
+            let opened = world.github.open_pull_request(repo, MAINTAINER, "Mend", "mend", "next").await;
+            let pull = opened.expect("both branches are there");
+            world.prove(pull).await;
+            let said = world.said_on(pull).await.join("\n");
+            let told = "**Blocked by policy.** The policy file `.github/patchwright.yml` cannot be read: line 2 column 3: there is no key \
+                        `tset` here; did you mean `test`?";
+            assert!(said.contains(told), "{said}");
+        })
+        .await;
 }
 
 #[tokio::test]

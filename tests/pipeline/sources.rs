@@ -1,5 +1,6 @@
 //! Where somebody may write to us beside comments, and what asks without words.
 
+use patchwright::rehearsal::Order;
 use patchwright::rehearsal::review::Remark;
 use patchwright_domain::journal::Outcome;
 
@@ -65,6 +66,32 @@ async fn a_review_may_ask_as_a_whole_and_beside_a_line() {
         .await;
 }
 
+/// GitHub tells of a review as a whole and of each comment in it, in any order, and each may ask.
+#[tokio::test]
+async fn a_review_starts_one_job_at_most() {
+    for order in [Order::AsHappened, Order::Reversed] {
+        Setup::default()
+            .play(async |world| {
+                let (pull, _) = world.propose(&[MENDED]).await;
+                world.work().await;
+                world.github.hold_webhooks();
+                review(world, pull, MAINTAINER, "@codex prove", "@codex prove it all");
+                world.github.release_webhooks(order);
+                world.work().await;
+                assert_eq!((conclusions(world), world.said_on(pull).await.len()), (vec!["success".to_owned()], 1));
+                let asked = world.github.deliveries().into_iter().filter(|told| told.event.starts_with("pull_request_review"));
+                let again: Vec<String> = asked.map(|told| told.guid).collect();
+                assert_eq!(again.len(), 2);
+                for guid in &again {
+                    world.github.redeliver(guid).expect("it is in the log");
+                }
+                world.work().await;
+                assert_eq!(world.jobs().await.len(), 1);
+            })
+            .await;
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_had_on_a_pull_request_is_said_where_a_line_was_asked_about() {
     Setup::default()
@@ -99,6 +126,7 @@ async fn a_pull_request_that_is_closed_is_not_proven_any_more() {
 #[tokio::test]
 async fn an_issue_that_is_assigned_to_us_is_fixed() {
     Setup::default()
+        .file((".github/patchwright.yml", "triggers: {assignee: codex}\ncommands: {test: sh tests/run.sh}\n", false))
         .play(async |world| {
             for assignee in ["ada", "codex"] {
                 world.github.assign(world.repo, ISSUE, MAINTAINER, assignee).expect("it is there");

@@ -183,8 +183,8 @@ async fn every_payload_that_github_publishes_is_taken_and_starts_nothing() {
             reasons.dedup();
             insta::assert_snapshot!(reasons.join("\n"), @r"
             the issue was closed and no job of it is open
-            the issue was not assigned to `codex`
             the payload names no installation: it comes from a repository's own webhook, not from the App's
+            the policy names no `triggers.assignee`
             the text holds no command to @codex
             ");
             assert_eq!(world.writes(), Vec::<String>::new());

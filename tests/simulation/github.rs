@@ -277,7 +277,7 @@ impl Forge for WorldForge {
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
-        let facts = |_: &mut State| RepoFacts { policy: Policy::default(), role: Role::Write, is_open: true };
+        let facts = |_: &mut State| RepoFacts { policy: Policy::default(), unread: None, role: Role::Write, is_open: true };
         self.look(|| "ask for the sender's role".into(), facts).await
     }
 

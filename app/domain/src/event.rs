@@ -332,8 +332,13 @@ pub enum Place {
     Comment(u64),
     /// In what a review says of a pull request as a whole, by GitHub's number of it.
     Review(u64),
-    /// Beside a line of a pull request, by GitHub's number of it.
-    ReviewComment(u64),
+    /// Beside a line of a pull request.
+    ReviewComment {
+        /// GitHub's number of it.
+        comment: u64,
+        /// GitHub's number of the review that it is part of, where it tells; an answer in a thread is one by itself.
+        review: Option<u64>,
+    },
 }
 
 impl EventKind {

@@ -29,8 +29,10 @@ pub struct Deployment {
 /// What was fetched before deciding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The repository's policy; the default where its file cannot be read, and the run will then end saying so.
+    /// The repository's policy; the default where its file cannot be read.
     pub policy: Policy,
+    /// Where in its file the policy cannot be read, if it cannot: nobody knows then what the repository wants.
+    pub unread: Option<String>,
     /// What the actor may do in the repository, now.
     pub role: Role,
     /// Whether the issue is open, now: deliveries come in any order, and what one says of it may be over.
@@ -119,6 +121,9 @@ pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision
         Err(because) => return Decision::ignore(because),
     };
     let asked = Asked { event, deployment, facts };
+    if let Some(place) = &facts.unread {
+        return asked.without_policy(wish, place);
+    }
     match wish {
         trigger::Wish::Close => asked.close(),
         trigger::Wish::Stop { key } => asked.stop(key),
@@ -157,6 +162,23 @@ impl Asked<'_> {
         })
     }
 
+    /// What follows where nobody knows what the repository wants: nothing is begun, for less might be allowed than by default. What
+    /// is under way can be stopped.
+    fn without_policy(&self, wish: trigger::Wish, place: &str) -> Decision {
+        let because = format!("the policy file cannot be read {place}");
+        let key = match wish {
+            trigger::Wish::Close => return self.close(),
+            trigger::Wish::Stop { key } => return self.stop(key),
+            trigger::Wish::Start(start) if start.way.is_silent() => return Decision::ignore(because),
+            trigger::Wish::Start(trigger::Start { key, .. }) | trigger::Wish::Refuse { key, .. } => key,
+        };
+        let told = format!(
+            "`.github/patchwright.yml` of the default branch cannot be read {place}, so that nothing is begun. Mend it, then ask \
+             again in a new comment; `patchwright policy check` says what is wrong."
+        );
+        self.unless_below(self.facts.policy.triggers.minimum_role, |asked| asked.refuse(key, told, &because))
+    }
+
     /// What follows for whoever has the role; others hear nothing.
     fn unless_below(&self, minimum_role: Role, follows: impl FnOnce(&Self) -> Decision) -> Decision {
         let role = self.facts.role;
@@ -192,6 +214,13 @@ impl Asked<'_> {
         let label = &triggers.label;
         if matches!(&way, trigger::Way::Label(put) if !put.eq_ignore_ascii_case(label)) {
             return Decision::ignore(format!("the label is not `{label}`, which starts a run here"));
+        }
+        match (&way, &triggers.assignee) {
+            (trigger::Way::Assignment(_), None) => return Decision::ignore("the policy names no `triggers.assignee`"),
+            (trigger::Way::Assignment(to), Some(ours)) if !to.eq_ignore_ascii_case(ours) => {
+                return Decision::ignore(format!("the issue was not assigned to `{ours}`, which starts a run here"));
+            }
+            (trigger::Way::Assignment(_) | trigger::Way::Words | trigger::Way::Label(_), _) => {}
         }
         let is_reply = matches!(task, Task::Reply { .. });
         let minimum_role = if is_reply { triggers.least_role() } else { triggers.role_for(task.command()) };

@@ -19,6 +19,7 @@ of a server allows, and is obeyed from the default branch alone:
 
   triggers:
     label: codex              # putting it on an issue starts a run
+    assignee: our-bot         # so does assigning one to this account
     minimum_role: write       # triage, write, maintain or admin
     roles: {fix: maintain}    # for single commands: fix, ask, plan, prove, stop
     sources: [comment]        # where a run is asked for: description, comment, review, label, assignment

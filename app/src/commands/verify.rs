@@ -112,7 +112,7 @@ fn text(found: &Found, key: Option<&PublicKey>, has_checkout: bool) -> String {
         format!("  signed  by the key {}", key.map(PublicKey::id).unwrap_or_default()),
     ];
     if let Some(Presence::Remade(commit)) = &found.presence {
-        lines.insert(2, format!("  here as {commit}: a forge that signs commits makes them again"));
+        lines.insert(2, format!("  here as {commit}, the same files on the same base"));
     }
     if let Some(head) = &predicate.head {
         lines.insert(2, format!("  which is the merge of {head} into the base"));

@@ -106,17 +106,23 @@ impl GitHub {
         Ok(Identity { slug, unheard })
     }
 
-    async fn policy(&self, grant: &Grant) -> Result<Policy, ForgeError> {
+    /// The policy, or where in its file it cannot be read.
+    async fn policy(&self, grant: &Grant) -> Result<Result<Policy, String>, ForgeError> {
         let path = format!("/contents/{}", policy_file::PATH);
         let answer = match self.client.call(grant, &Call::get(path, "reading the policy file")).await {
             Ok(answer) => answer,
-            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => return Ok(Policy::default()),
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => return Ok(Ok(Policy::default())),
             Err(error) => return Err(error),
         };
         let content = answer.body.get("content").and_then(Value::as_str).unwrap_or_default();
         let content: String = content.chars().filter(|c| !c.is_whitespace()).collect();
-        let bytes = base64::engine::general_purpose::STANDARD.decode(content).unwrap_or_default();
-        Ok(policy_file::parse(&bytes).unwrap_or_default())
+        // GitHub gives no content of what is very large, and of what is a folder.
+        let is_whole = answer.body.get("encoding").and_then(Value::as_str) == Some("base64");
+        let bytes = base64::engine::general_purpose::STANDARD.decode(content).ok().filter(|_| is_whole);
+        let read = bytes.ok_or_else(|| "as a file".to_owned()).and_then(|bytes| {
+            policy_file::parse(&bytes).map_err(|problem| format!("in line {}, column {}", problem.line, problem.column))
+        });
+        Ok(read)
     }
 
     async fn role(&self, login: &str, grant: &Grant) -> Result<Role, ForgeError> {
@@ -207,9 +213,12 @@ impl Forge for GitHub {
     async fn facts(&self, event: &Event) -> Result<RepoFacts, ForgeError> {
         let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read"), ("issues", "read")]);
         let is_open = self.is_open(event.kind.issue(), &grant).await?;
-        let policy = self.policy(&grant).await?;
+        let (policy, unread) = match self.policy(&grant).await? {
+            Ok(policy) => (policy, None),
+            Err(place) => (Policy::default(), Some(place)),
+        };
         let role = self.role(&event.actor.login, &grant).await?;
-        Ok(RepoFacts { policy, role, is_open })
+        Ok(RepoFacts { policy, unread, role, is_open })
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {

@@ -49,6 +49,9 @@ impl Default for File {
 pub struct Triggers {
     /// The label that starts a run when it is put on an issue.
     pub label: Line,
+    /// The login of the account that starts a run when an issue is assigned to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<Line>,
     /// The least role that may give a command which `roles` does not name.
     pub minimum_role: LeastRole,
     /// The least role for single commands.
@@ -61,6 +64,7 @@ impl Default for Triggers {
     fn default() -> Self {
         Self {
             label: Line(DEFAULT_LABEL.into()),
+            assignee: None,
             minimum_role: LeastRole::Write,
             roles: Roles::default(),
             sources: List(SourceName::ALL.to_vec()),
@@ -250,6 +254,7 @@ impl Triggers {
         };
         wanted::Triggers {
             label: self.label.0,
+            assignee: self.assignee.map(|assignee| assignee.0),
             minimum_role: self.minimum_role.role(),
             roles: named.into_iter().filter_map(|(name, role)| Some((name, role?.role()))).collect(),
             sources: self.sources.0.iter().map(source).collect(),

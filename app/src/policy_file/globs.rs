@@ -19,8 +19,12 @@ impl Globs {
             if glob.starts_with(['!', '#']) {
                 return Err("a glob must not begin with `!` or `#`".into());
             }
-            if glob.trim_matches('/').is_empty() {
+            if glob.trim().trim_matches('/').is_empty() {
                 return Err("that is no glob: it names nothing".into());
+            }
+            // Paths have no such parts, so the glob would fit none of them, and protect nothing.
+            if glob.trim().split('/').any(|part| matches!(part, "." | "..")) {
+                return Err("a glob must not have `.` or `..` between its slashes; `/` before it is the root".into());
             }
             builder.add_line(None, glob).map_err(|error| format!("that is no glob: {error}"))?;
         }
@@ -52,6 +56,16 @@ mod tests {
             assert!(globs.fit(fits) && !globs.fit(fits_not), "{glob}");
         }
         assert!(!Globs::new([]).unwrap().fit("a"));
+    }
+
+    #[test]
+    fn what_would_fit_nothing_or_everything_by_mistake_is_none() {
+        for glob in ["/ ", "// ", "\t/", " ", ".", "./src/", "src/./a", "../src", "src/.. "] {
+            assert!(Globs::new([glob]).is_err(), "{glob:?}");
+        }
+        for glob in [".github/", "*.rs", "a..b", "/.env"] {
+            assert!(Globs::new([glob]).is_ok(), "{glob:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{FILE_BYTES_MAX, parse};
 pub(super) const EVERYTHING: &str = r#"
 triggers:
   label: robot
+  assignee: robot-account
   minimum_role: write
   roles: {fix: maintain, ask: triage, plan: triage, prove: write, stop: triage}
   sources: [comment, label]
@@ -49,7 +50,7 @@ fn an_empty_file_is_the_default() {
 #[test]
 fn every_key_is_read() {
     let policy = parse(EVERYTHING.as_bytes()).unwrap();
-    assert_eq!(policy.triggers.label, "robot");
+    assert_eq!((policy.triggers.label.as_str(), policy.triggers.assignee.as_deref()), ("robot", Some("robot-account")));
     assert_eq!(policy.triggers.roles["fix"], Role::Maintain);
     assert_eq!(policy.triggers.roles.len(), 5);
     assert_eq!(policy.triggers.sources, [Source::Comment, Source::Label].into_iter().collect());

@@ -36,7 +36,8 @@ pub(super) async fn push(
     };
     let draft = tools.workspaces.draft(&spec.repo, branch, commit).await?;
     if !signer.is_wanted() {
-        return as_pushed(tools, spec, signer, (branch, commit), draft.as_ref()).await;
+        let there = as_pushed(tools, spec, signer, (branch, commit), draft.as_ref()).await?;
+        return Ok(Receipt { url: None, published: there.map(|published| veiled(tools, published)) });
     }
     let published = match draft {
         Some(draft) => once(tools, spec, signer, &draft).await?,
@@ -45,26 +46,30 @@ pub(super) async fn push(
             unsigned(commit, "the commit cannot be told to it".into())
         }
     };
-    // People are told of it, and what is from outside may say anything.
-    let reason = published.reason.map(|reason| tools.guarded().veil().text(&reason));
-    Ok(Receipt { url: None, published: Some(Published { reason, ..published }) })
+    Ok(Receipt { url: None, published: Some(veiled(tools, published)) })
 }
 
-/// Pushes the commit as it is, where nobody wants it signed. Somebody may have when a worker died that had made the branch.
+/// People are told of it, and what is from outside may say anything.
+fn veiled(tools: &Tools, published: Published) -> Published {
+    Published { reason: published.reason.map(|reason| tools.guarded().veil().text(&reason)), ..published }
+}
+
+/// Pushes the commit as it is, where nobody wants it signed. Somebody may have when a worker died that had made the branch: then that
+/// is what is there.
 async fn as_pushed(
     tools: &Tools,
     spec: &JobSpec,
     signer: &dyn Signer,
     (branch, commit): (&str, &CommitId),
     draft: Option<&Draft>,
-) -> Result<Receipt, StepError> {
+) -> Result<Option<Published>, StepError> {
     let refused = match plainly(tools, spec, branch, commit).await {
-        Ok(()) => return Ok(Receipt::default()),
+        Ok(()) => return Ok(None),
         Err(error) => error,
     };
     match draft {
         Some(draft) if is_over(&refused) => match signer.look(&spec.repo, draft).await {
-            Ok(Some(published)) => Ok(Receipt { url: None, published: Some(published) }),
+            Ok(Some(published)) => Ok(Some(published)),
             Ok(None) | Err(_) => Err(refused),
         },
         Some(_) | None => Err(refused),

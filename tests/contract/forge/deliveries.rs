@@ -134,8 +134,8 @@ async fn what_is_said_on_a_pull_request_is_read_wherever_it_stands() {
                 let place = match place {
                     Place::Description => "text",
                     Place::Review(id) if id == review => "review",
-                    Place::ReviewComment(id) if id == remark => "remark",
-                    Place::Comment(_) | Place::Review(_) | Place::ReviewComment(_) => "elsewhere",
+                    Place::ReviewComment { comment, review: Some(id) } if (comment, id) == (remark, review) => "remark",
+                    Place::Comment(_) | Place::Review(_) | Place::ReviewComment { .. } => "elsewhere",
                 };
                 let told = |text: &Text| format!("{:?} {:?}", text.title.as_ref().map(raw), raw(&text.body));
                 format!("{place} of #{issue}: {}, before: {:?}", told(&text), before.as_ref().map(told))
@@ -144,10 +144,10 @@ async fn what_is_said_on_a_pull_request_is_read_wherever_it_stands() {
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
-    text of #2: Some("More") "@codex prove", before: None
+    text of #2: None "@codex prove", before: None
     review of #2: None "@codex help", before: None
     remark of #2: None "@codex prove it", before: None
-    text of #2: Some("Much more") "@codex prove", before: Some("Some(\"More\") \"@codex prove\"")
+    text of #2: None "@codex prove", before: Some("None \"@codex prove\"")
     review of #2: None "@codex status", before: Some("None \"@codex help\"")
     remark of #2: None "@codex stop", before: Some("None \"@codex prove it\"")
     IssueAssigned { issue: IssueNumber(1), assignee: "codex", is_open: true }
@@ -196,6 +196,7 @@ async fn githubs_own_examples_start_nothing() {
         role: Role::Admin,
         is_open: true,
         open_jobs: Vec::new(),
+        unread: None,
         was_answered: false,
         recent: Recent::default(),
     };

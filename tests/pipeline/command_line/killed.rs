@@ -91,22 +91,28 @@ async fn a_probe_that_was_killed_leaves_nothing_for_long() {
     command.arg("doctor").current_dir(folder.path()).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
     command.env("HOME", folder.path()).env("TMPDIR", &temporary).env("PATCHWRIGHT__WORKSPACE__DIR", &workspaces);
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).kill_on_drop(true);
-    let mut running = command.spawn().expect("the program starts");
-    let until = async |is_so: &dyn Fn() -> bool| {
+    let until = async |what: &str, is_so: &mut dyn FnMut() -> bool| {
         let waited = async {
             while !is_so() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), waited).await.expect("it comes to this");
+        tokio::time::timeout(Duration::from_secs(60), waited).await.unwrap_or_else(|_| panic!("{what}"));
     };
-    // The trial of the disk is under way.
-    until(&|| !found(&workspaces, ".patchwright-trial-0").is_empty()).await;
+    // The trial of the disk is under way. It takes a moment: who comes through before anybody has looked is started again.
+    let mut running = command.spawn().expect("the program starts");
+    until("the disk is tried", &mut || {
+        if running.try_wait().expect("it was ours").is_some() {
+            running = command.spawn().expect("the program starts");
+        }
+        !found(&workspaces, ".patchwright-trial-0").is_empty()
+    })
+    .await;
     running.start_kill().expect("it runs");
     running.wait().await.expect("it was ours");
     // What runs inside ends a little later, and may still write meanwhile.
     let sweep = || [&workspaces, &temporary].iter().for_each(|folder| private_folder::sweep(folder));
-    until(&|| {
+    until("nothing is left", &mut || {
         sweep();
         named(&workspaces).is_empty() && named(&temporary).is_empty()
     })

@@ -14,6 +14,7 @@ fn deployment() -> Deployment {
 fn facts() -> Facts {
     Facts {
         policy: Policy::default(),
+        unread: None,
         role: Role::Write,
         is_open: true,
         open_jobs: Vec::new(),
@@ -319,6 +320,21 @@ fn an_edit_counts_where_it_adds_the_command() {
     check_seen_at_a_glance(&edited("@codex fix this", "no"), "the text holds no command to @codex");
 }
 
+/// It may say that only maintainers start runs, or from where.
+#[test]
+fn where_the_policy_cannot_be_read_nothing_is_begun() {
+    let unread = Facts { unread: Some("in line 2, column 3".into()), open_jobs: vec![key()], ..facts() };
+    let told = "`.github/patchwright.yml` of the default branch cannot be read in line 2, column 3, so that nothing is begun. Mend \
+                it, then ask again in a new comment; `patchwright policy check` says what is wrong.";
+    for body in ["@codex fix this", "@codex ask why?", "@codex prove", "@codex hlep"] {
+        check_refused(&comment(Comment { body, ..FIX }), &unread, told);
+    }
+    check_ignored(&labeled("codex"), &unread, "the policy file cannot be read in line 2, column 3");
+    let stopped = decide(&comment(Comment { body: "@codex stop", ..FIX }), &deployment(), &unread);
+    assert!(matches!(stopped, Decision::Cancel { .. }), "{stopped:?}");
+    assert!(matches!(decide(&closed(), &deployment(), &unread), Decision::Cancel { .. }));
+}
+
 /// GitHub numbers each kind of text by itself.
 #[test]
 fn texts_of_different_kinds_with_one_number_are_different_requests() {
@@ -331,7 +347,10 @@ fn texts_of_different_kinds_with_one_number_are_different_requests() {
             other => panic!("a start, not {other:?}"),
         }
     };
-    let keys = [Place::Description, Place::Comment(345), Place::Review(345), Place::ReviewComment(345)].map(key);
+    let keys = [Place::Description, Place::Comment(345), Place::Review(345), Place::ReviewComment { comment: 345, review: None }]
+        .map(key);
+    // What stands beside lines is part of its review, which starts one job at most.
+    assert_eq!(key(Place::ReviewComment { comment: 346, review: Some(345) }), keys[2]);
     insta::assert_snapshot!(keys.join("\n"), @r"
     99/issue/12/description
     99/issue/12/comment/345
@@ -343,8 +362,10 @@ fn texts_of_different_kinds_with_one_number_are_different_requests() {
 #[test]
 fn an_issue_that_is_assigned_to_us_is_worked_on() {
     let assigned = |assignee: &str, is_open| event(EventKind::IssueAssigned { issue: ISSUE, assignee: assignee.into(), is_open });
+    check_ignored(&assigned("codex", true), &facts(), "the policy names no `triggers.assignee`");
+    let facts = || Facts { policy: with(Triggers { assignee: Some("codex".into()), ..Triggers::default() }), ..facts() };
     check_starts(&assigned("Codex", true), &facts());
-    check_seen_at_a_glance(&assigned("octocat", true), "the issue was not assigned to `codex`");
+    check_ignored(&assigned("octocat", true), &facts(), "the issue was not assigned to `codex`, which starts a run here");
     check_seen_at_a_glance(&assigned("codex", false), "the issue is closed");
     check_seen_at_a_glance(&from_a_bot(assigned("codex", true)), "a bot assigned the issue");
     let reader = Facts { role: Role::Triage, ..facts() };

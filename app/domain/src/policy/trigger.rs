@@ -44,8 +44,8 @@ pub(super) enum Way {
     Words,
     /// By this label.
     Label(String),
-    /// By making it our work.
-    Assignment,
+    /// By assigning it to this account.
+    Assignment(String),
 }
 
 impl Way {
@@ -53,7 +53,7 @@ impl Way {
     pub(super) fn is_silent(&self) -> bool {
         match self {
             Self::Words => false,
-            Self::Label(_) | Self::Assignment => true,
+            Self::Label(_) | Self::Assignment(_) => true,
         }
     }
 }
@@ -73,7 +73,9 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
                 Place::Description => JobKey::of_description(&event.repo, *issue),
                 Place::Comment(comment_id) => JobKey::of_comment(&event.repo, *issue, *comment_id),
                 Place::Review(review_id) => JobKey::of_review(&event.repo, *issue, *review_id),
-                Place::ReviewComment(comment_id) => JobKey::of_review_comment(&event.repo, *issue, *comment_id),
+                // What stands beside lines arrives by itself, and is part of a review all the same.
+                Place::ReviewComment { review: Some(review_id), .. } => JobKey::of_review(&event.repo, *issue, *review_id),
+                Place::ReviewComment { comment, review: None } => JobKey::of_review_comment(&event.repo, *issue, *comment),
             };
             Ok(commanded(&Asked { key, issue: *issue, on_pull_request: *on_pull_request }, command, deployment))
         }
@@ -89,10 +91,6 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             Ok(Wish::Start(Start { key, task, way: Way::Label(label.clone()), what: "the label was put on the issue" }))
         }
         EventKind::IssueAssigned { issue, assignee, is_open } => {
-            let name = deployment.mention.trim_start_matches('@');
-            if !assignee.eq_ignore_ascii_case(name) {
-                return Err(format!("the issue was not assigned to `{name}`"));
-            }
             if !is_open {
                 return Err("the issue is closed".into());
             }
@@ -101,7 +99,7 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             }
             let key = JobKey::of_assignment(&event.repo, *issue, event.at);
             let task = Task::FixIssue { issue: *issue, request: None };
-            Ok(Wish::Start(Start { key, task, way: Way::Assignment, what: "the issue was assigned to us" }))
+            Ok(Wish::Start(Start { key, task, way: Way::Assignment(assignee.clone()), what: "the issue was assigned to us" }))
         }
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
     }

@@ -30,6 +30,8 @@ pub struct Policy {
 pub struct Triggers {
     /// The label that does, when somebody with the role puts it on an issue.
     pub label: String,
+    /// The account that does, by its login, when somebody with the role assigns an issue to it.
+    pub assignee: Option<String>,
     /// The least role that may give a command that `roles` does not name.
     pub minimum_role: Role,
     /// The least role for a command, by its name. The label and an assignment are a `fix`.
@@ -49,7 +51,7 @@ pub enum Source {
     Review,
     /// By the label.
     Label,
-    /// By making it ours.
+    /// By assigning an issue.
     Assignment,
 }
 
@@ -73,7 +75,7 @@ impl Source {
         match kind {
             EventKind::Written { place: Place::Description, .. } => Some(Self::Description),
             EventKind::Written { place: Place::Comment(_), .. } => Some(Self::Comment),
-            EventKind::Written { place: Place::Review(_) | Place::ReviewComment(_), .. } => Some(Self::Review),
+            EventKind::Written { place: Place::Review(_) | Place::ReviewComment { .. }, .. } => Some(Self::Review),
             EventKind::IssueLabeled { .. } => Some(Self::Label),
             EventKind::IssueAssigned { .. } => Some(Self::Assignment),
             EventKind::IssueClosed { .. } => None,
@@ -125,6 +127,7 @@ impl Default for Triggers {
     fn default() -> Self {
         Self {
             label: DEFAULT_LABEL.into(),
+            assignee: None,
             minimum_role: Role::Write,
             roles: BTreeMap::new(),
             sources: Source::ALL.into_iter().collect(),

@@ -66,11 +66,13 @@ struct Issue {
     pull_request: Option<serde::de::IgnoredAny>,
     created_at: Option<String>,
     updated_at: Option<String>,
+    closed_at: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Comment {
     id: u64,
+    pull_request_review_id: Option<u64>,
     user: Option<User>,
     body: Option<String>,
     performed_via_github_app: Option<App>,
@@ -82,10 +84,10 @@ struct Comment {
 struct PullRequest {
     number: u64,
     user: Option<User>,
-    title: Option<String>,
     body: Option<String>,
     created_at: Option<String>,
     updated_at: Option<String>,
+    closed_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -125,11 +127,9 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
         ("issues", "opened" | "edited") => issue_written(&payload),
         ("issues", "labeled") => issue_labeled(&payload),
         ("issues", "assigned") => issue_assigned(&payload),
-        ("issues", "closed") => issue(&payload).map(|issue| (EventKind::IssueClosed { issue: IssueNumber(issue.number) }, None)),
+        ("issues", "closed") => issue(&payload).map(|issue| closed(issue.number, issue.closed_at.as_deref())),
         ("pull_request", "opened" | "edited") => pull_request_written(&payload),
-        ("pull_request", "closed") => {
-            pull_request(&payload).map(|found| (EventKind::IssueClosed { issue: IssueNumber(found.number) }, None))
-        }
+        ("pull_request", "closed") => pull_request(&payload).map(|found| closed(found.number, found.closed_at.as_deref())),
         ("pull_request_review", "submitted" | "edited") => review_written(&payload),
         ("pull_request_review_comment", "created" | "edited") => review_comment_written(&payload),
         (event, _) => return Err(format!("`{event}` events with the action `{}` start nothing", printable(action))),
@@ -153,20 +153,26 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(50).collect()
 }
 
+/// What was asked for after that is not meant, however late it is told.
+fn closed(number: u64, at: Option<&str>) -> (EventKind, Option<&str>) {
+    (EventKind::IssueClosed { issue: IssueNumber(number) }, at)
+}
+
 fn comment_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
     let issue = issue(payload)?;
-    commented(payload, IssueNumber(issue.number), issue.pull_request.is_some(), Place::Comment)
+    commented(payload, IssueNumber(issue.number), issue.pull_request.is_some(), |comment| Place::Comment(comment.id))
 }
 
 fn review_comment_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
-    commented(payload, IssueNumber(pull_request(payload)?.number), true, Place::ReviewComment)
+    let place = |comment: &Comment| Place::ReviewComment { comment: comment.id, review: comment.pull_request_review_id };
+    commented(payload, IssueNumber(pull_request(payload)?.number), true, place)
 }
 
 fn commented(
     payload: &Payload,
     issue: IssueNumber,
     on_pull_request: bool,
-    place: fn(u64) -> Place,
+    place: fn(&Comment) -> Place,
 ) -> Result<(EventKind, Option<&str>), String> {
     let comment = payload.comment.as_ref().ok_or("the payload holds no comment")?;
     let body = comment.body.as_deref().unwrap_or_default();
@@ -174,7 +180,7 @@ fn commented(
     let before = changed(payload, comment.user.as_ref())?.map(|changes| whole(before(changes.body.as_ref(), body)));
     let at = if before.is_some() { &comment.updated_at } else { &comment.created_at };
     let via_app = comment.performed_via_github_app.as_ref().map(|app| app.id);
-    let kind = EventKind::Written { issue, place: place(comment.id), text: whole(body), before, on_pull_request, via_app };
+    let kind = EventKind::Written { issue, place: place(comment), text: whole(body), before, on_pull_request, via_app };
     Ok((kind, at.as_deref()))
 }
 
@@ -204,18 +210,17 @@ fn issue_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String>
     Ok((kind, at.as_deref()))
 }
 
-/// What stands in a pull request itself.
+/// What stands in a pull request itself. Its title says what it changes, and GitHub proposes that of a commit, whoever has made it.
 fn pull_request_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
     let found = pull_request(payload)?;
-    let (title, body) = (found.title.as_deref().unwrap_or_default(), found.body.as_deref().unwrap_or_default());
-    let whole = |title: &str, body: &str| Text { title: Some(Untrusted::new(title)), body: Untrusted::new(body) };
-    let was = |changes: &Changes| whole(before(changes.title.as_ref(), title), before(changes.body.as_ref(), body));
-    let before = changed(payload, found.user.as_ref())?.map(was);
+    let body = found.body.as_deref().unwrap_or_default();
+    let whole = |body: &str| Text { title: None, body: Untrusted::new(body) };
+    let before = changed(payload, found.user.as_ref())?.map(|changes| whole(before(changes.body.as_ref(), body)));
     let at = if before.is_some() { &found.updated_at } else { &found.created_at };
     let kind = EventKind::Written {
         issue: IssueNumber(found.number),
         place: Place::Description,
-        text: whole(title, body),
+        text: whole(body),
         before,
         on_pull_request: true,
         via_app: None,
