@@ -245,6 +245,8 @@ async fn an_edit_starts_what_it_adds_and_nothing_twice() {
             let comment = world.comment(MAINTAINER, "I shall look at it.");
             let edit = |text| world.github.edit_comment(world.repo, comment, MAINTAINER, text).expect("the comment is there");
             edit("I shall not look at it.\n\n@codex fix this");
+            // GitHub tells times in whole seconds: what is edited within one cannot be told from what was asked for.
+            world.clock.pass(2);
             edit("I shall not look at it.\n\n@codex fix this, please");
             world.work().await;
             assert_eq!(world.outcome().await, Outcome::Proven);
@@ -252,8 +254,8 @@ async fn an_edit_starts_what_it_adds_and_nothing_twice() {
             edit("@codex fix this");
             world.work().await;
             assert_eq!((world.jobs().await.len(), world.own_branches().len()), (1, 1));
-            let told = said(world).await.pop().expect("it is told");
-            assert!(told.starts_with("This was answered before it was edited. Write a new comment to ask for more."), "{told}");
+            let refusal = "This was answered before it was edited. Write a new comment to ask for more.";
+            assert_eq!(said(world).await.iter().filter(|told| told.starts_with(refusal)).count(), 1);
         })
         .await;
 }

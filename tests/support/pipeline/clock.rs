@@ -1,7 +1,7 @@
 //! The time of a world: it goes on by itself, and a test lets more of it pass.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,12 +17,23 @@ pub(crate) struct TestClock {
     /// How often it may still be looked at before the alarm goes off; none is set below 0.
     looks_left: AtomicI64,
     pub(super) alarm: Notify,
+    /// What the system's clock is taken to say while something happens within one second.
+    held: Mutex<Option<Timestamp>>,
 }
 
 impl TestClock {
     /// Lets time pass.
     pub(crate) fn pass(&self, seconds: i64) {
         self.seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Does all of this at one time: GitHub tells times in whole seconds, and what is done one after the other may lie in two.
+    pub(crate) fn at_once<T>(&self, happens: impl FnOnce() -> T) -> T {
+        let hold = |now| *self.held.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        hold(Some(SystemClock.now()));
+        let done = happens();
+        hold(None);
+        done
     }
 
     /// Sets the time of day of this machine, and of nobody else's; no time passes by that.
@@ -36,7 +47,8 @@ impl TestClock {
 
     /// What time it is in the world, without counting as a look.
     pub(super) fn time(&self) -> Timestamp {
-        SystemClock.now() + SignedDuration::from_secs(self.seconds.load(Ordering::SeqCst))
+        let now = self.held.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(|| SystemClock.now());
+        now + SignedDuration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
 
     pub(super) fn set_alarm(&self, n_looks: i64) {
