@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use patchwright::egress::name::Pattern;
+use patchwright::egress::rules::Host;
 use patchwright::egress::{Egress, Settings};
 use patchwright::model::scripted::{Script, Step};
 use patchwright_domain::journal::Outcome;
@@ -104,7 +106,11 @@ async fn a_setup_reaches_what_both_the_operator_and_the_policy_name() {
             .await;
         (told, asked(&origin, "/dep"))
     };
-    let ((outcome, reach, _), n_asked) = under("'*.test', other.example", |settings| settings).await;
+    let with_spare = |settings: Settings| {
+        let spare = Host::new(Pattern::parse("spare.example").expect("it is a name"));
+        Settings { hosts: settings.hosts.into_iter().chain([spare]).collect(), ..settings }
+    };
+    let ((outcome, reach, _), n_asked) = under("'*.test', other.example", with_spare).await;
     assert_eq!((outcome, n_asked > 0), (Outcome::Proven, true));
     assert_eq!(reach, Some(vec!["registry.test".to_owned()]), "what is journaled is what could be reached");
     let ((outcome, _, page), n_asked) = under("other.test", |settings| settings).await;

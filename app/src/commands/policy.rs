@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use patchwright::policy_file::format::File;
-use patchwright::policy_file::problem::Problem;
+use patchwright::policy_file::problem::{self, Problem};
 use patchwright::policy_file::{self, FILE_BYTES_MAX};
 use serde_json::Value;
 
@@ -58,10 +58,12 @@ pub(super) struct CheckArguments {
 
 pub(super) fn policy(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments::Check(CheckArguments { file, json }) = arguments;
-    let bytes = bytes(file).with_context(|| format!("reading `{}`", file.display())).map_err(Failure::usage)?;
     let name = if is_standard_input(file) { "<stdin>".to_owned() } else { file.display().to_string() };
+    // Who gave a repository's file its name is not who looks at the terminal.
+    let shown = problem::plain(&name);
+    let bytes = bytes(file).with_context(|| format!("reading `{shown}`")).map_err(Failure::usage)?;
     let read = policy_file::read(&bytes);
-    terminal::say(if *json { self::json(&name, &read).to_string() } else { text(&name, &read) });
+    terminal::say(if *json { self::json(&name, &read).to_string() } else { text(&shown, &read) });
     Ok(if read.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(NEGATIVE) })
 }
 

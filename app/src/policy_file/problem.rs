@@ -101,6 +101,11 @@ fn meant(word: &str, expected: &[&'static str], kind: &str) -> String {
     }
 }
 
+/// A name, such as a file's, in one line, with whatever does not show as what it is by its number.
+pub fn plain(name: &str) -> String {
+    name.chars().flat_map(visible).collect()
+}
+
 /// What somebody wrote, in one line, with whatever does not show as what it is by its number.
 fn shown(text: &str) -> String {
     let cut = text.char_indices().nth(SHOWN_CHARS_MAX);

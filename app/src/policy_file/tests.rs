@@ -2,7 +2,7 @@ use patchwright_domain::event::Role;
 use patchwright_domain::policy::wanted::{Policy, Source};
 
 use super::problem::Problem;
-use super::{FILE_BYTES_MAX, parse};
+use super::{ALIASES_MAX, FILE_BYTES_MAX, NODES_MAX, parse};
 
 /// A file with every key that there is.
 pub(super) const EVERYTHING: &str = r#"
@@ -125,6 +125,39 @@ fn hostile_files_are_refused_in_few_words() {
         let n_bytes = told.to_string().len() + told.picture.unwrap_or_default().len();
         assert!(n_bytes < 1_500, "{n_bytes} bytes are told of {:?}", &text[..text.len().min(40)]);
     }
+}
+
+/// Each is far below the other bounds, so that it is this one that refuses it.
+#[test]
+fn each_bound_of_a_file_refuses_by_itself() {
+    let protected = |globs: &str| format!("paths: {{protected: [{globs}]}}\n");
+    let aliases = |n: usize| protected(&format!("&a x{}", ", *a".repeat(n)));
+    let anchors = |n: usize| protected(&(0..n).map(|n| format!("&a{n} x")).collect::<Vec<_>>().join(", "));
+    for text in [aliases(ALIASES_MAX), anchors(ALIASES_MAX)] {
+        assert!(parse(text.as_bytes()).is_ok(), "{text}");
+    }
+    for (text, bound) in [
+        (aliases(ALIASES_MAX + 1), "Aliases"),
+        (anchors(ALIASES_MAX + 1), "Anchors"),
+        (protected(&"x, ".repeat(NODES_MAX)), "Nodes"),
+    ] {
+        let told = wrong(&text).what;
+        assert!(told.starts_with(&format!("budget breached: {bound}")), "{told}");
+    }
+}
+
+#[test]
+fn a_command_has_no_other_control_characters_than_ends_of_lines_and_tabs() {
+    assert!(parse(b"commands: {test: \"make\\n\\tcheck\"}").is_ok());
+    for odd in ["\\e[2J", "\\r", "\\0", "\\u0085"] {
+        check(&format!("commands: {{test: \"make{odd}\"}}"), "line 1 column 18: it has a control character");
+    }
+}
+
+#[test]
+fn a_long_name_is_not_repeated_whole() {
+    let told = wrong(format!("{}: 1\n", "k".repeat(900))).what;
+    assert_eq!(told, format!("there is no key `{}…` here", "k".repeat(200)));
 }
 
 #[test]

@@ -70,6 +70,27 @@ async fn what_stands_in_a_file_does_nothing_to_the_terminal() {
 }
 
 #[tokio::test]
+async fn what_a_file_is_called_does_nothing_to_the_terminal() {
+    let folder = folder();
+    let name = "a\u{1b}[31m\n::error::\u{202e}b.yml";
+    let by_name = async |text: Option<&str>| {
+        let file = folder.path().join(name);
+        match text {
+            Some(text) => std::fs::write(&file, text).expect("there is room"),
+            None => std::fs::remove_file(&file).expect("it was written"),
+        }
+        patchwright(folder.path(), &["policy", "check", name], &[]).await
+    };
+    for (text, code) in [(Some("attempts: 0\n"), 1), (Some("attempts: 2\n"), 0), (None, 2)] {
+        let ended = by_name(text).await;
+        assert_eq!(ended.code, Some(code), "{}", ended.err);
+        let told = format!("{}{}", ended.out, ended.err);
+        assert!(told.contains("a\\u{1b}[31m\\u{a}::error::\\u{202e}b.yml"), "{told:?}");
+        assert!(!told.contains(['\u{1b}', '\u{202e}']) && !told.contains("\n::error"), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_there_is_no_bad_file() {
     let folder = folder();
     for arguments in [["policy", "check", "none.yml"].as_slice(), &["policy", "check"], &["policy"]] {
