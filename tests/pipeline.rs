@@ -3,6 +3,7 @@
 mod attempts;
 mod bare;
 mod cheats;
+mod checks;
 mod clocks;
 mod command_line;
 mod commands;

@@ -11,8 +11,11 @@ use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{DeliveryId, Event, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
+use patchwright_domain::job_log;
 use patchwright_domain::journal::CommitId;
+use patchwright_domain::policy::RedCheck;
 use patchwright_domain::policy::wanted::Policy;
+use patchwright_domain::triage::Told;
 use secrecy::SecretString;
 
 pub mod github;
@@ -68,6 +71,21 @@ pub struct RepoFacts {
     pub role: Role,
     /// Whether the issue that it is about is open.
     pub is_open: bool,
+    /// The red check that it is about, where the policy has those looked into and there is one now.
+    pub check: Option<RedCheck>,
+}
+
+/// What the forge says of a job that a check is of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckedJob {
+    /// How it ended, without what its log marks as errors.
+    pub told: Told,
+    /// What its workflow is called.
+    pub workflow: Option<String>,
+    /// When the step ran that failed.
+    pub during: Option<job_log::Span>,
+    /// The end of its log, where there is one still.
+    pub log: Option<Vec<u8>>,
 }
 
 /// One time that the forge sent a delivery.
@@ -166,6 +184,12 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// [`ForgeError`].
     async fn pull_request(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError>;
+
+    /// Looks at the job that a check is of, with its log; `None` where the forge has no such job, or does not show it to us.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn checked_job(&self, repo: &RepoRef, check: u64) -> Result<Option<CheckedJob>, ForgeError>;
 
     /// Gives access by git, for this repository alone and no more than asked for.
     ///

@@ -10,7 +10,7 @@ use patchwright_domain::delay;
 use patchwright_domain::effect::{Effect, Subject};
 use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, RepoRef};
 use patchwright_domain::job::{JobId, JobKey};
-use patchwright_domain::journal::EntryKind;
+use patchwright_domain::journal::{CommitId, EntryKind};
 use patchwright_domain::policy::rates::{PERIOD, Recent};
 use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::policy::{self, Decision, Deployment, Facts};
@@ -95,7 +95,11 @@ impl Intake {
         for waiting in waiting {
             let event = self.forge.parse(&waiting.delivery);
             let lane = match &event {
-                Ok(event) => Lane::Issue(event.repo.id, event.kind.issue()),
+                Ok(event) => match (&event.kind, event.kind.issue()) {
+                    (EventKind::CheckFailed { head, .. }, _) => Lane::Commit(event.repo.id, head.clone()),
+                    (_, Some(issue)) => Lane::Issue(event.repo.id, issue),
+                    (_, None) => Lane::Alone(waiting.delivery.id.clone()),
+                },
                 Err(_) => Lane::Alone(waiting.delivery.id.clone()),
             };
             lanes.entry(lane).or_default().push(Parsed { waiting, event });
@@ -147,7 +151,8 @@ impl Intake {
     }
 
     async fn facts(&self, event: &Event) -> Result<Facts, Undecided> {
-        let open_jobs = self.store.open_jobs(event.repo.id, event.kind.issue()).await?;
+        let Some(issue) = event.kind.issue() else { return self.facts_of_commit(event).await };
+        let open_jobs = self.store.open_jobs(event.repo.id, issue).await?;
         // Stopping asks nobody's permission: whoever may close an issue may stop the work on it.
         if matches!(event.kind, EventKind::IssueClosed { .. }) {
             let role = patchwright_domain::event::Role::None;
@@ -160,6 +165,7 @@ impl Intake {
                 open_jobs,
                 was_answered: false,
                 recent: Recent::default(),
+                check: None,
             });
         }
         let facts = self.forge.facts(event).await?;
@@ -174,12 +180,12 @@ impl Intake {
         };
         let was_answered = self.was_answered(event).await?;
         let is_work_counted = self.deployment.rates.are_limited();
-        let (repo, requested_by, place) = (event.repo.id, event.actor.id, event.kind.issue());
+        let (repo, requested_by, place) = (event.repo.id, event.actor.id, issue);
         let asking = Asking { repo, requested_by, place, is_work_counted };
         let since = self.clock.now().checked_sub(PERIOD).unwrap_or(Timestamp::MIN);
         let recent = self.store.recent(&asking, since).await?;
-        let RepoFacts { policy, unread, role, is_open } = facts;
-        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered, recent })
+        let RepoFacts { policy, unread, role, is_open, check } = facts;
+        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered, recent, check })
     }
 
     /// The jobs in whose journals this does not stand.
@@ -203,6 +209,16 @@ impl Intake {
             Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// What is about a commit is about its pull request, which the forge knows.
+    async fn facts_of_commit(&self, event: &Event) -> Result<Facts, Undecided> {
+        let RepoFacts { policy, unread, role, is_open, check } = self.forge.facts(event).await?;
+        let open_jobs = match &check {
+            Some(check) => self.store.open_jobs(event.repo.id, check.pull_request).await?,
+            None => Vec::new(),
+        };
+        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered: false, recent: Recent::default(), check })
     }
 
     /// The jobs that were asked for by then. Deliveries come in any order: who asks after an issue was closed has opened it
@@ -256,10 +272,12 @@ impl Intake {
             EventKind::Written { place: Place::Comment(comment_id), .. } => Subject::Comment(*comment_id),
             EventKind::Written { place: Place::ReviewComment { comment, .. }, .. } => Subject::ReviewComment(*comment),
             // On what a review says as a whole GitHub lets no program react.
-            EventKind::Written { .. }
-            | EventKind::IssueLabeled { .. }
-            | EventKind::IssueAssigned { .. }
-            | EventKind::IssueClosed { .. } => Subject::Issue(event.issue()),
+            EventKind::Written { issue, .. }
+            | EventKind::IssueLabeled { issue, .. }
+            | EventKind::IssueAssigned { issue, .. }
+            | EventKind::IssueClosed { issue } => Subject::Issue(*issue),
+            // Nobody has asked, so that nobody waits for a sign.
+            EventKind::CheckFailed { .. } => return,
         };
         let (forge, repo, effect) = (Arc::clone(&self.forge), repo.clone(), Effect::React { subject });
         let key = effect.key(job);
@@ -283,6 +301,8 @@ struct Parsed {
 enum Lane {
     /// An issue or pull request of a repository.
     Issue(u64, IssueNumber),
+    /// A commit of a repository, of which several checks may be told.
+    Commit(u64, CommitId),
     /// Nothing that another one could be about.
     Alone(DeliveryId),
 }

@@ -27,4 +27,5 @@ pub mod store;
 pub mod sweep;
 pub mod syntax;
 pub mod worker;
+pub mod workflow_file;
 pub mod workspace;

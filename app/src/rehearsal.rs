@@ -42,7 +42,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use fault::Fault;
-use scene::{Account, CheckRun, Checker, File, RepositoryId, Role, State};
+use scene::{Account, CheckRun, Checker, File, Job, RepositoryId, Role, State};
 use world::World;
 
 /// The private half of a key pair that everybody has, for rehearsals only.
@@ -82,8 +82,14 @@ pub struct Settings {
 impl Settings {
     /// Describes an App with the worthless key and the permissions that Patchwright asks for.
     pub fn new(now: Now) -> Self {
-        let granted =
-            [("metadata", "read"), ("contents", "write"), ("issues", "write"), ("pull_requests", "write"), ("checks", "write")];
+        let granted = [
+            ("metadata", "read"),
+            ("contents", "write"),
+            ("issues", "write"),
+            ("pull_requests", "write"),
+            ("checks", "write"),
+            ("actions", "read"),
+        ];
         Self {
             app_id: 726_568,
             app_slug: "patchwright".to_owned(),
@@ -461,9 +467,30 @@ impl Rehearsal {
         conclusion: &str,
         summary: &str,
     ) -> Result<u64, Error> {
+        self.end_check(repo, branch, name, conclusion, summary, None)
+    }
+
+    /// The same of a branch's last commit or of another commit, with the job that the check is of. GitHub tells of it as a check, as its suite, and as its workflow's run.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such repository, branch or commit.
+    pub fn end_job(&self, repo: RepositoryId, at: &str, name: &str, conclusion: &str, job: Job) -> Result<u64, Error> {
+        self.end_check(repo, at, name, conclusion, "", Some(job))
+    }
+
+    fn end_check(
+        &self,
+        repo: RepositoryId,
+        at: &str,
+        name: &str,
+        conclusion: &str,
+        summary: &str,
+        job: Option<Job>,
+    ) -> Result<u64, Error> {
         self.shared.with(|world| {
-            let head_sha =
-                world.repository(repo).and_then(|repo| repo.heads.get(branch)).ok_or(Error::Unknown("branch"))?.clone();
+            let found = world.repository(repo).ok_or(Error::Unknown("repository"))?;
+            let head_sha = found.heads.get(at).cloned().or_else(|| git::find_commit(&found.path, at));
+            let head_sha = head_sha.ok_or(Error::Unknown("branch"))?;
             let (id, now) = (world.next_id(), world.now());
             let run = CheckRun {
                 id,
@@ -479,8 +506,12 @@ impl Rehearsal {
                 actions: Vec::new(),
                 started_at: now,
                 completed_at: Some(now),
+                job,
             };
-            world.put_check(repo, run, "github-actions[bot]").ok_or(Error::Unknown("repository"))?;
+            world.put_check(repo, run.clone(), "github-actions[bot]").ok_or(Error::Unknown("repository"))?;
+            if run.job.is_some() {
+                world.tell_of_job(repo, &run);
+            }
             Ok(id)
         })
     }

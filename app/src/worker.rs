@@ -50,6 +50,7 @@ mod scope;
 pub mod solve;
 mod tenure;
 mod trees;
+mod triage;
 mod watch;
 pub mod workshop;
 
@@ -410,6 +411,7 @@ impl Shift<'_> {
         let effect = match self.progress.run.next(self.tools.clock.now()) {
             Step::Perform { effect } => Some(effect.key(self.tenure.lease().job())),
             Step::Adopt
+            | Step::Triage
             | Step::Prepare
             | Step::Solve { .. }
             | Step::Verify
@@ -449,7 +451,7 @@ fn needs_base(step: &Step, run: &Run) -> bool {
         Step::PlanPublish { conclusion } => publish::looks_at_commits(run, conclusion),
         Step::Perform { effect } => matches!(effect, Effect::PushBranch { .. }),
         // What these need they fetch themselves.
-        Step::Adopt | Step::Prepare | Step::Fail { .. } | Step::Complete { .. } | Step::Rest => false,
+        Step::Adopt | Step::Triage | Step::Prepare | Step::Fail { .. } | Step::Complete { .. } | Step::Rest => false,
     }
 }
 
@@ -480,6 +482,7 @@ async fn do_step(
 ) -> Result<Answer, StepError> {
     match step {
         Step::Adopt => workshop.adopt(tools, spec).await,
+        Step::Triage => workshop.triage(tools, spec).await,
         Step::Prepare => workshop.prepare(tools, spec, &progress.run).await,
         Step::Solve { attempt, round, feedback } => {
             let solve = solve::Solve { attempt, round, feedback };
@@ -503,7 +506,7 @@ async fn do_step(
 /// ends.
 async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &Step) -> Result<Option<Answer>, StepError> {
     let runs_code = match step {
-        Step::Prepare | Step::Solve { .. } | Step::Verify => true,
+        Step::Triage | Step::Prepare | Step::Solve { .. } | Step::Verify => true,
         Step::Adopt
         | Step::PlanPublish { .. }
         | Step::Perform { .. }
@@ -526,6 +529,7 @@ async fn confine(tools: &Tools, lease: &Lease, progress: &mut Progress, step: &S
 fn name(step: &Step) -> &'static str {
     match step {
         Step::Adopt => "adopt",
+        Step::Triage => "triage",
         Step::Prepare => "prepare",
         Step::Solve { .. } => "solve",
         Step::Verify => "verify",
@@ -543,7 +547,13 @@ async fn show(tools: &Tools, spec: &JobSpec, step: &Step, walls: &[Walls]) {
         Step::Adopt | Step::Prepare => Stage::Preparing,
         Step::Solve { round, .. } => Stage::Solving(*round),
         Step::Verify => Stage::Verifying,
-        Step::PlanPublish { .. } | Step::Perform { .. } | Step::Fail { .. } | Step::Complete { .. } | Step::Rest => return,
+        // Nobody has asked for it, so that nobody is kept up to date.
+        Step::Triage
+        | Step::PlanPublish { .. }
+        | Step::Perform { .. }
+        | Step::Fail { .. }
+        | Step::Complete { .. }
+        | Step::Rest => return,
     };
     let Some(issue) = spec.task.issue() else { return };
     let effect = Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage, walls) };

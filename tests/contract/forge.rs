@@ -18,6 +18,7 @@ use crate::support::openapi::assert_conform;
 
 mod annotations;
 mod answers;
+mod checks;
 mod deliveries;
 mod effects;
 mod facts;

@@ -130,8 +130,8 @@ async fn the_bot_does_not_answer_itself() {
             issue_comment edited by patchwright[bot]: this App wrote the text itself
             push by patchwright[bot]: `push` events start nothing
             pull_request opened by patchwright[bot]: the text carries this program's own marker
-            check_run created by patchwright[bot]: `check_run` events start nothing
-            check_run completed by patchwright[bot]: `check_run` events start nothing
+            check_run created by patchwright[bot]: `check_run` events with the action `created` start nothing
+            check_run completed by patchwright[bot]: the check is not red
             issue_comment edited by patchwright[bot]: this App wrote the text itself
             ");
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use patchwright::forge::{
-    Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic,
+    Access, Attempt, Attempts, CheckedJob, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic,
 };
 use patchwright::store::Store as _;
 use patchwright_domain::brief::Request;
@@ -277,7 +277,10 @@ impl Forge for WorldForge {
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
-        let facts = |_: &mut State| RepoFacts { policy: Policy::default(), unread: None, role: Role::Write, is_open: true };
+        let facts = |_: &mut State| {
+            let policy = Policy::default();
+            RepoFacts { policy, unread: None, role: Role::Write, is_open: true, check: None }
+        };
         self.look(|| "ask for the sender's role".into(), facts).await
     }
 
@@ -289,6 +292,10 @@ impl Forge for WorldForge {
     }
 
     async fn pull_request(&self, _spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
+        Ok(None)
+    }
+
+    async fn checked_job(&self, _repo: &RepoRef, _check: u64) -> Result<Option<CheckedJob>, ForgeError> {
         Ok(None)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchwright::agent::{Ending, Meter as _, Reservation, Solution};
 use patchwright::sandbox::{Capabilities, Executor, Limits, Refusal, Sandbox, Terms, Tree};
-use patchwright::store::Lease;
+use patchwright::store::{Lease, StoreError};
 use patchwright::worker::meter::LedgerMeter;
 use patchwright::worker::solve::{self, Solve};
 use patchwright::worker::workshop::Workshop;
@@ -127,6 +127,10 @@ impl Workshop for WorldWorkshop {
     async fn adopt(&self, _tools: &Tools, _spec: &JobSpec) -> Result<Answer, StepError> {
         let what = "adopting";
         Err(WorkspaceError::Rejected { what, reason: "nobody proposes anything here".into() }.into())
+    }
+
+    async fn triage(&self, _tools: &Tools, _spec: &JobSpec) -> Result<Answer, StepError> {
+        Err(StoreError::Corrupt("no check is red in this world".into()).into())
     }
 
     async fn prepare(&self, tools: &Tools, spec: &JobSpec, _run: &Run) -> Result<Answer, StepError> {

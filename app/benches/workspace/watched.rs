@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use patchwright::agent::{Agent, Assignment, Ending, Solution};
 use patchwright::forge::github::GitHub;
 use patchwright::forge::{
-    Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic,
+    Access, Attempt, Attempts, CheckedJob, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic,
 };
 use patchwright::sandbox::{Capabilities, Executor, Isolation, Limits, Refusal, Sandbox, Terms, Tree};
 use patchwright_domain::brief::Request;
@@ -70,6 +70,10 @@ impl Forge for WatchedForge {
 
     async fn pull_request(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
         self.github.pull_request(spec).await
+    }
+
+    async fn checked_job(&self, repo: &RepoRef, check: u64) -> Result<Option<CheckedJob>, ForgeError> {
+        self.github.checked_job(repo, check).await
     }
 
     async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError> {

@@ -186,6 +186,7 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
         (Task::Answer { request: None, .. }, _) => "Answer what the issue below asks.\n",
         (Task::Reply { .. }, _) => "Do nothing.\n",
         (Task::ProvePullRequest { .. }, _) => "Change nothing: what the pull request changes is proven as it is.\n",
+        (Task::TriageCheck { .. }, _) => "Change nothing: what a red check is about is found out by running it.\n",
         (Task::Local { .. }, Mode::Fix) => "Do what is asked for below.\n",
         (Task::Local { .. }, Mode::Ask) => "Answer the question below.\n",
         (Task::Local { .. }, Mode::Plan) => "Plan what is asked for below.\n",

@@ -81,6 +81,8 @@ pub enum CheckName {
     Patch,
     /// What somebody else has proposed, and has asked the proof of.
     Proof,
+    /// What a red check of the commit is about.
+    Triage,
 }
 
 impl CheckName {
@@ -89,6 +91,7 @@ impl CheckName {
         match self {
             Self::Patch => "patchwright",
             Self::Proof => "patchwright/proof",
+            Self::Triage => "patchwright/triage",
         }
     }
 
@@ -286,6 +289,7 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
         Task::Reply { issue, reply } => {
             return vec![Effect::EnsureComment { issue: *issue, body: report::replies::comment(story, reply) }];
         }
+        Task::TriageCheck { head, check, .. } => return vec![report::triaged::check(story, head, check)],
         Task::FixIssue { .. } | Task::Answer { .. } | Task::Local { .. } => {}
     }
     let is_for_people = match story.conclusion.outcome {

@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::journal::CommitId;
+
 /// Text that somebody outside wrote. It has no `Display` and no `Deref`: only the brief, the report and the command
 /// parser, all in this crate, may look inside, and each quotes or neutralises what it takes out.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -289,6 +291,24 @@ pub enum EventKind {
         /// The issue.
         issue: IssueNumber,
     },
+    /// A check of a commit has ended, and not well. It may be told of several times, and more or less exactly.
+    CheckFailed {
+        /// The commit.
+        head: CommitId,
+        /// Which check, where that is told.
+        check: Option<CheckRef>,
+        /// The App whose check it is, where that is told.
+        app: Option<u64>,
+    },
+}
+
+/// A check of a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRef {
+    /// GitHub's number of it; that of the job as well, where it is one of GitHub Actions.
+    pub id: u64,
+    /// What it is called.
+    pub name: Untrusted,
 }
 
 /// What somebody has written on an issue. Nothing in a title, which is shown as it is, opens or closes anything in the body.
@@ -342,13 +362,14 @@ pub enum Place {
 }
 
 impl EventKind {
-    /// The issue that the event is about.
-    pub fn issue(&self) -> IssueNumber {
+    /// The issue that the event is about, where it tells.
+    pub fn issue(&self) -> Option<IssueNumber> {
         match self {
             Self::Written { issue, .. }
             | Self::IssueLabeled { issue, .. }
             | Self::IssueAssigned { issue, .. }
-            | Self::IssueClosed { issue } => *issue,
+            | Self::IssueClosed { issue } => Some(*issue),
+            Self::CheckFailed { .. } => None,
         }
     }
 }

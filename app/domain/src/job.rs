@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Actor, DeliveryId, Described, IssueNumber, RepoRef, Role, Untrusted};
+use crate::event::{Actor, CheckRef, DeliveryId, Described, IssueNumber, RepoRef, Role, Untrusted};
+use crate::journal::CommitId;
 
 /// What a job is about, so that two deliveries of one happening make one job: repository, object and command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +46,17 @@ impl JobKey {
     /// The key of an issue that was assigned at a moment: doing it again later is a new wish.
     pub fn of_assignment(repo: &RepoRef, issue: IssueNumber, at: Timestamp) -> Self {
         Self(format!("{}/issue/{issue}/assigned/{}", repo.id, at.as_millisecond()))
+    }
+
+    /// The key of a check that is red on a commit, however that is told of. What the check is called is its repository's choice.
+    pub fn of_check(repo: &RepoRef, head: &CommitId, name: &Untrusted, suite: Option<u64>) -> Self {
+        let name = hex::encode(&Sha256::digest(name.raw().as_bytes())[..8]);
+        Self(format!("{}/commit/{head}/check/{name}/{}", repo.id, suite.unwrap_or_default()))
+    }
+
+    /// Whether a red check is looked into, for which nobody has asked.
+    pub fn is_of_check(&self) -> bool {
+        self.0.split('/').nth(1) == Some("commit")
     }
 
     /// The key of a task given on the command line.
@@ -133,6 +145,15 @@ pub enum Task {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_about_the_build: bool,
     },
+    /// Find out what a red check of a pull request is about, by running its job again, without a model.
+    TriageCheck {
+        /// The pull request.
+        pull_request: IssueNumber,
+        /// Its last commit, whose check is red.
+        head: CommitId,
+        /// The check.
+        check: CheckRef,
+    },
     /// Do what was asked on the command line, on a local checkout.
     Local {
         /// The operator's own words.
@@ -203,9 +224,10 @@ impl Task {
     /// waits for none.
     pub fn issue(&self) -> Option<IssueNumber> {
         match self {
-            Self::FixIssue { issue, .. } | Self::Answer { issue, .. } | Self::ProvePullRequest { pull_request: issue, .. } => {
-                Some(*issue)
-            }
+            Self::FixIssue { issue, .. }
+            | Self::Answer { issue, .. }
+            | Self::ProvePullRequest { pull_request: issue, .. }
+            | Self::TriageCheck { pull_request: issue, .. } => Some(*issue),
             Self::Reply { .. } | Self::Local { .. } => None,
         }
     }
@@ -214,7 +236,11 @@ impl Task {
     pub fn place(&self) -> Option<IssueNumber> {
         match self {
             Self::Reply { issue, .. } => Some(*issue),
-            Self::FixIssue { .. } | Self::Answer { .. } | Self::ProvePullRequest { .. } | Self::Local { .. } => self.issue(),
+            Self::FixIssue { .. }
+            | Self::Answer { .. }
+            | Self::ProvePullRequest { .. }
+            | Self::TriageCheck { .. }
+            | Self::Local { .. } => self.issue(),
         }
     }
 
@@ -223,14 +249,15 @@ impl Task {
         match self {
             Self::FixIssue { request, .. } | Self::Answer { request, .. } => request.as_ref(),
             Self::Local { request, .. } => Some(request),
-            Self::ProvePullRequest { .. } | Self::Reply { .. } => None,
+            Self::ProvePullRequest { .. } | Self::TriageCheck { .. } | Self::Reply { .. } => None,
         }
     }
 
-    /// The command that asks for it.
+    /// The command that asks for it, or what it is called where none does.
     pub fn command(&self) -> &'static str {
         match self {
             Self::ProvePullRequest { .. } => "prove",
+            Self::TriageCheck { .. } => "triage",
             Self::Reply { .. } => "reply",
             Self::FixIssue { .. } | Self::Answer { .. } | Self::Local { .. } => self.mode().as_str(),
         }
@@ -239,7 +266,7 @@ impl Task {
     /// How it is worked on.
     pub fn mode(&self) -> Mode {
         match self {
-            Self::FixIssue { .. } | Self::ProvePullRequest { .. } => Mode::Fix,
+            Self::FixIssue { .. } | Self::ProvePullRequest { .. } | Self::TriageCheck { .. } => Mode::Fix,
             Self::Reply { .. } => Mode::Ask,
             Self::Answer { mode, .. } | Self::Local { mode, .. } => *mode,
         }
@@ -249,7 +276,9 @@ impl Task {
     pub fn is_about_the_build(&self) -> bool {
         match self {
             Self::ProvePullRequest { is_about_the_build, .. } => *is_about_the_build,
-            Self::FixIssue { .. } | Self::Answer { .. } | Self::Reply { .. } | Self::Local { .. } => false,
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::TriageCheck { .. } | Self::Reply { .. } | Self::Local { .. } => {
+                false
+            }
         }
     }
 
@@ -257,7 +286,9 @@ impl Task {
     pub fn adopts(&self) -> bool {
         match self {
             Self::ProvePullRequest { .. } => true,
-            Self::FixIssue { .. } | Self::Answer { .. } | Self::Reply { .. } | Self::Local { .. } => false,
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::TriageCheck { .. } | Self::Reply { .. } | Self::Local { .. } => {
+                false
+            }
         }
     }
 
@@ -265,7 +296,7 @@ impl Task {
     pub fn asks_a_model(&self) -> bool {
         match self {
             Self::FixIssue { .. } | Self::Answer { .. } | Self::Local { .. } => true,
-            Self::ProvePullRequest { .. } | Self::Reply { .. } => false,
+            Self::ProvePullRequest { .. } | Self::TriageCheck { .. } | Self::Reply { .. } => false,
         }
     }
 }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::effect::{Effect, EffectKey, Receipt};
 use crate::job::Usage;
 use crate::proof::{Evidence, Verdict};
+use crate::triage;
 use crate::walls::{Reach, Walls};
 
 /// A SHA-256 digest: the address of an artifact, or a link of the journal's chain.
@@ -179,6 +180,11 @@ pub enum EntryKind {
         /// How the run is to end.
         conclusion: Conclusion,
     },
+    /// It was found out what a red check is about.
+    Triaged {
+        /// What, and by which runs.
+        triaged: Box<Triaged>,
+    },
     /// The base is fixed and its tests were run.
     Prepared {
         /// What was found.
@@ -265,6 +271,7 @@ impl EntryKind {
             | Self::Confined { .. }
             | Self::Adopted { .. }
             | Self::Unmerged { .. }
+            | Self::Triaged { .. }
             | Self::Prepared { .. }
             | Self::TurnTaken { .. }
             | Self::Verified { .. }
@@ -294,6 +301,29 @@ pub struct Prepared {
     /// What people have to know of how it was prepared, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What a red check is about, and what that rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Triaged {
+    /// What was run of the commit: itself, or its merge into what it is to go to.
+    pub head: CommitId,
+    /// What it is to go to.
+    pub base: CommitId,
+    /// What was run, where anything could be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// What is different here from where the check ran, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<String>,
+    /// The part of the job's log that shows the failure, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Digest>,
+    /// The runs, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<triage::Rerun>,
+    /// What follows from them.
+    pub verdict: triage::Verdict,
 }
 
 /// A change that somebody else has made, as it was when it was fetched.

@@ -14,6 +14,7 @@ pub mod event;
 pub mod excerpt;
 pub mod instructions;
 pub mod job;
+pub mod job_log;
 pub mod journal;
 pub mod patch;
 pub mod policy;
@@ -22,8 +23,10 @@ pub mod report;
 pub mod results;
 pub mod run;
 pub mod scope;
+pub mod triage;
 pub mod turn;
 pub mod walls;
+pub mod workflow;
 
 #[cfg(test)]
 mod sample;

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, EventKind, Role};
+use crate::event::{Actor, CheckRef, Event, EventKind, IssueNumber, Role};
 use crate::job::{Budget, JobId, JobKey, JobSpec, Reply, Task};
+use crate::journal::CommitId;
 use crate::policy::rates::{Rates, Recent};
 
 pub mod command;
@@ -11,7 +12,7 @@ pub mod rates;
 mod trigger;
 pub mod wanted;
 
-use wanted::{Policy, Source};
+use wanted::{Checks, Policy, Source};
 
 /// What the operator of this server has set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,32 @@ pub struct Facts {
     pub was_answered: bool,
     /// What was asked for within the last hour.
     pub recent: Recent,
+    /// The red check that the event is about, where there is one now.
+    pub check: Option<RedCheck>,
 }
+
+/// A check of GitHub Actions that is red now, on the last commit of an open pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedCheck {
+    /// The check.
+    pub check: CheckRef,
+    /// GitHub's number of the run of a workflow that it belongs to, where it tells: two files may each have a job of one name.
+    pub suite: Option<u64>,
+    /// The pull request.
+    pub pull_request: IssueNumber,
+    /// Whether this App has opened it.
+    pub is_own: bool,
+    /// How many checks of the same commit were looked into already.
+    pub n_triaged: u32,
+}
+
+/// How many checks of one commit are looked into.
+const CHECKS_OF_COMMIT_MAX: u32 = 3;
+/// How many red checks of a pull request may be under way or wait.
+const OPEN_CHECKS_MAX: usize = 5;
+/// Whom a job is for that a check has started: GitHub Actions' own account.
+const CHECKER_ID: u64 = 41_898_282;
+const CHECKER_LOGIN: &str = "github-actions[bot]";
 
 /// What follows from an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +136,8 @@ pub fn edited(event: &Event, deployment: &Deployment) -> Option<JobKey> {
     let EventKind::Written { before: Some(_), .. } = &event.kind else { return None };
     match trigger::wish(event, deployment) {
         Ok(trigger::Wish::Start(start)) => Some(start.key),
-        Ok(trigger::Wish::Stop { .. } | trigger::Wish::Close | trigger::Wish::Refuse { .. }) | Err(_) => None,
+        Ok(trigger::Wish::Stop { .. } | trigger::Wish::Close | trigger::Wish::Refuse { .. } | trigger::Wish::Triage { .. })
+        | Err(_) => None,
     }
 }
 
@@ -131,6 +158,7 @@ pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision
             asked.unless_below(facts.policy.triggers.least_role(), |asked| asked.refuse(key.of_reply(&because), told, &because))
         }
         trigger::Wish::Start(start) => asked.begin(start),
+        trigger::Wish::Triage { head } => asked.triage(&head),
     }
 }
 
@@ -146,7 +174,7 @@ impl Asked<'_> {
         if self.facts.open_jobs.is_empty() {
             return Decision::ignore("the issue was closed and no job of it is open");
         }
-        let because = format!("issue #{} was closed by {}", self.event.kind.issue(), self.event.actor.login);
+        let because = format!("{} was closed by {}", self.subject(), self.event.actor.login);
         Decision::Cancel { keys: self.facts.open_jobs.clone(), because }
     }
 
@@ -169,6 +197,7 @@ impl Asked<'_> {
         let key = match wish {
             trigger::Wish::Close => return self.close(),
             trigger::Wish::Stop { key } => return self.stop(key),
+            trigger::Wish::Triage { .. } => return Decision::ignore(because),
             trigger::Wish::Start(start) if start.way.is_silent() => return Decision::ignore(because),
             trigger::Wish::Start(trigger::Start { key, .. }) | trigger::Wish::Refuse { key, .. } => key,
         };
@@ -199,7 +228,7 @@ impl Asked<'_> {
 
     /// An answer without work, of which there are few in one place: who goes on asking, or lets another program ask, hears nothing.
     fn reply(&self, key: JobKey, reply: Reply, because: String) -> Decision {
-        let issue = self.event.kind.issue();
+        let Some(issue) = self.event.kind.issue() else { return Decision::ignore(because) };
         if rates::are_answered_enough(&self.facts.recent) {
             let rates::Recent { answers_in_place, answers, .. } = self.facts.recent;
             let given = format!("{answers_in_place} answers were given on #{issue} within an hour, {answers} in the repository");
@@ -246,8 +275,9 @@ impl Asked<'_> {
                 let told = "This is closed. Open it again, then ask again in a new comment.".into();
                 return if way.is_silent() { Decision::ignore(because) } else { asked.refuse(key, told, because) };
             }
-            let Some(open) = open_jobs.first() else { return asked.work(key, task, &way, wanted) };
-            let because = format!("a job of issue #{} is still open; one at a time", asked.event.kind.issue());
+            // What nobody has asked for is in nobody's way: work that is asked for comes behind it.
+            let Some(open) = open_jobs.iter().find(|key| !key.is_of_check()) else { return asked.work(key, task, &way, wanted) };
+            let because = format!("a job of {} is still open; one at a time", asked.subject());
             if way.is_silent() {
                 return Decision::ignore(because);
             }
@@ -282,6 +312,42 @@ impl Asked<'_> {
         Some(self.refuse(key.clone(), told, &because))
     }
 
+    /// What the event is about, in words.
+    fn subject(&self) -> String {
+        self.event.kind.issue().map_or_else(|| "the commit".into(), |issue| format!("issue #{issue}"))
+    }
+
+    /// Whether a red check is looked into: nobody has asked for it, so that the policy alone says.
+    fn triage(&self, head: &CommitId) -> Decision {
+        let Facts { policy, check, open_jobs, .. } = self.facts;
+        let checks = policy.triggers.checks;
+        if checks == Checks::Off {
+            return Decision::ignore("red checks are not looked into here: `triggers.checks` is off");
+        }
+        let Some(RedCheck { check, suite, pull_request, is_own, n_triaged }) = check else {
+            let because = "no check of GitHub Actions is red now on the last commit of an open pull request from a branch of this \
+                           repository";
+            return Decision::ignore(because);
+        };
+        if checks == Checks::Own && !is_own {
+            return Decision::ignore("the pull request is somebody else's, and `triggers.checks` is own");
+        }
+        if *n_triaged >= CHECKS_OF_COMMIT_MAX {
+            return Decision::ignore(format!("{CHECKS_OF_COMMIT_MAX} checks of this commit were looked into already"));
+        }
+        // They wait for each other; those of a commit that is no longer the last one end as soon as they begin.
+        let n_open = open_jobs.iter().filter(|key| key.is_of_check()).count();
+        if n_open >= OPEN_CHECKS_MAX {
+            return Decision::ignore(format!("{n_open} red checks of #{pull_request} are being looked into already"));
+        }
+        let key = JobKey::of_check(&self.event.repo, head, &check.name, *suite);
+        if open_jobs.contains(&key) {
+            return Decision::ignore("the same check is being looked into already");
+        }
+        let task = Task::TriageCheck { pull_request: *pull_request, head: head.clone(), check: check.clone() };
+        self.start(key, task, format!("a check of #{pull_request} is red, and `triggers.checks` has it looked into"))
+    }
+
     fn start(&self, key: JobKey, task: Task, because: String) -> Decision {
         let Self { event, deployment, facts } = self;
         let attempts = facts.policy.attempts.min(deployment.budget.attempts);
@@ -292,7 +358,14 @@ impl Asked<'_> {
             key,
             repo: event.repo.clone(),
             task,
-            requested_by: event.actor.clone(),
+            requested_by: match &event.kind {
+                // Whoever has pushed the commit has not asked for this.
+                EventKind::CheckFailed { .. } => Actor { id: CHECKER_ID, login: CHECKER_LOGIN.into(), is_bot: true },
+                EventKind::Written { .. }
+                | EventKind::IssueLabeled { .. }
+                | EventKind::IssueAssigned { .. }
+                | EventKind::IssueClosed { .. } => event.actor.clone(),
+            },
             role: facts.role,
             delivery: event.delivery.clone(),
             requested_at: event.at,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::effect::{PULL_REQUEST_PLACEHOLDER, Published};
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobId, JobSpec, Task, Usage};
-use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared};
+use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Triaged};
 use crate::proof::Verdict;
 use crate::run::Judged;
 use crate::walls::{self, Walls};
@@ -17,6 +17,7 @@ mod annotations;
 mod evidence;
 pub mod neutral;
 pub mod replies;
+pub mod triaged;
 
 pub use annotations::annotations;
 
@@ -57,6 +58,10 @@ pub struct Story<'a> {
     pub adopted: Option<&'a Adopted>,
     /// The commit that somebody else has proposed, also where it does not go into its branch.
     pub proposed: Option<&'a CommitId>,
+    /// What a red check is about, where that was found out.
+    pub triaged: Option<&'a Triaged>,
+    /// The part of its job's log that shows the failure; empty where there is none.
+    pub log: &'a str,
     /// What preparing found, if it came so far.
     pub prepared: Option<&'a Prepared>,
     /// The last proposal with its verdict, if there is one.
@@ -241,6 +246,7 @@ fn asked(body: &mut String, story: &Story<'_>) {
             write!(body, "\n\n{who} ({}) asked for a proof that it mends what does not build or load.", story.spec.role)
         }
         Task::ProvePullRequest { .. } => write!(body, "\n\n{who} ({}) asked for a proof.", story.spec.role),
+        Task::TriageCheck { .. } => Ok(()),
         Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),
     };
 }

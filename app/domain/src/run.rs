@@ -12,13 +12,14 @@
 //! A push fails also where too many workers have died of it; so do the other effects, and what is planned (`deaths`).
 //! Where somebody else's change is proven it is Preparing -Adopted-> Preparing -Prepared-> Verifying: nobody solves. Where it does
 //! not go into its branch it is Preparing -Unmerged-> Planning. A reply is planned at once: Preparing -PublishPlanned-> Publishing.
+//! A red check is looked into and told of: Preparing -Triaged-> Planning.
 //! Every end passes through Planning, so that people are told of it; without a verdict only the telling can be planned.
 
 use jiff::Timestamp;
 
 use crate::effect::{Effect, EffectKey, Published, Receipt};
 use crate::job::{Allowance, Budget, JobId, JobSpec, Task, Usage};
-use crate::journal::{Adopted, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal};
+use crate::journal::{Adopted, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal, Triaged};
 use crate::proof::Verdict;
 use crate::walls::Walls;
 
@@ -26,12 +27,15 @@ mod adoption;
 mod attempts;
 mod conclude;
 mod deaths;
+mod triage;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Fetch what somebody else has changed, and fix what it is measured against.
     Adopt,
+    /// Find out what a red check is about.
+    Triage,
     /// Fix the base, find the test command, run it.
     Prepare,
     /// Let the agent work.
@@ -98,6 +102,9 @@ pub struct Run {
     adopts: bool,
     /// Whether something is said, and nothing else done.
     replies: bool,
+    /// The commit whose red check is looked into, where that is all that is done.
+    triages: Option<CommitId>,
+    triaged: Option<Triaged>,
     adopted: Option<Adopted>,
     unmerged: Option<CommitId>,
     prepared: Option<Prepared>,
@@ -148,6 +155,15 @@ impl Run {
             walls: Vec::new(),
             adopts: spec.task.adopts(),
             replies: matches!(spec.task, Task::Reply { .. }),
+            triages: match &spec.task {
+                Task::TriageCheck { head, .. } => Some(head.clone()),
+                Task::FixIssue { .. }
+                | Task::Answer { .. }
+                | Task::Reply { .. }
+                | Task::ProvePullRequest { .. }
+                | Task::Local { .. } => None,
+            },
+            triaged: None,
             adopted: None,
             unmerged: None,
             prepared: None,
@@ -353,6 +369,7 @@ impl Run {
             EntryKind::Confined { walls } => self.confined(walls),
             EntryKind::Adopted { adopted } => self.on_adopted(adopted),
             EntryKind::Unmerged { head, conclusion } => self.on_unmerged(head, conclusion),
+            EntryKind::Triaged { triaged } => self.on_triaged(triaged),
             EntryKind::Prepared { prepared } => self.on_prepared(prepared),
             EntryKind::TurnTaken { usage, .. } => self.turn_taken(usage),
             EntryKind::Solved { proposal } => self.solved(proposal),

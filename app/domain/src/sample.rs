@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use crate::demands::Isolation;
 use crate::ecosystem::Plan;
 use crate::effect::{CheckName, Effect};
-use crate::event::{Actor, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
+use crate::event::{Actor, CheckRef, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
 use crate::job::{Budget, JobKey, JobSpec, Mode, Task, Usage};
-use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal};
+use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal, Triaged};
 use crate::proof::{Doubt, Evidence, Exit, Limit, Verdict};
+use crate::triage::{self, Rerun, Side};
 use crate::walls::{Enforcement, KeptLimit, Walls};
 
 /// The limits of [`spec`].
@@ -153,6 +154,35 @@ pub(crate) fn prove_spec() -> JobSpec {
         budget: BUDGET.without_model(),
         ..spec()
     }
+}
+
+/// The red check of pull request 12 looked into.
+pub(crate) fn triage_spec() -> JobSpec {
+    let check = CheckRef { id: 77, name: Untrusted::new("test (3.12)") };
+    let task = Task::TriageCheck { pull_request: IssueNumber(12), head: commit('b'), check };
+    JobSpec { task, budget: BUDGET.without_model(), ..spec() }
+}
+
+/// It fails here as well, and not without the change.
+pub(crate) fn triaged() -> Triaged {
+    let run = |side, evidence: Evidence| Rerun { side, reached: true, colour: evidence.exit.colour(), evidence, failed: None };
+    let runs = [run(Side::Head, ran(1, "1 failed")), run(Side::Base, ran(0, "1 passed"))];
+    Triaged {
+        head: commit('b'),
+        base: commit('a'),
+        command: Some("pytest -q".into()),
+        differences: vec!["The job asks for python 3.12; what this machine has of it is used.".into()],
+        log: Some(Digest::of(b"log")),
+        runs: runs.into(),
+        verdict: triage::Verdict::Red { tests: vec!["tests/test_a.py::adds|@octocat".into()], is_base_green: true },
+    }
+}
+
+/// The check run that says what a red check of [`commit`] `b` is about.
+pub(crate) fn triage_told() -> Effect {
+    let (title, summary) = ("t".into(), "x".into());
+    let (name, outcome) = (CheckName::Triage, Outcome::Answered);
+    Effect::SetCheck { name, commit: commit('b'), outcome, title, summary, text: None, annotations: Vec::new() }
 }
 
 /// The check run on the [`proposal`], where it is somebody else's.

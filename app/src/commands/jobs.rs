@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, anyhow};
 use patchwright::store::{Store, StoreError};
 use patchwright_domain::job::JobId;
-use patchwright_domain::journal::{Entry, EntryKind};
-use patchwright_domain::proof::{Run, Stand};
+use patchwright_domain::journal::{Entry, EntryKind, Triaged};
+use patchwright_domain::proof::{Evidence, Run, Stand};
+use patchwright_domain::triage::{Rerun, Side};
 use patchwright_domain::turn::output::plain;
 
 use super::{ConfigArguments, Failure, signing, store, terminal};
@@ -131,6 +132,7 @@ fn ran(journal: &[Entry]) -> Vec<Ran> {
     for entry in journal {
         match &entry.kind {
             EntryKind::Prepared { prepared } => base = prepared.base.to_string(),
+            EntryKind::Triaged { triaged } => ran.extend(triaged.runs.iter().map(|run| again(triaged, run))),
             EntryKind::Adopted { adopted } => head = adopted.proposal.commit.to_string(),
             EntryKind::Solved { proposal } => head = proposal.commit.to_string(),
             EntryKind::Verified { verdict } => {
@@ -141,6 +143,16 @@ fn ran(journal: &[Entry]) -> Vec<Ran> {
         }
     }
     ran
+}
+
+/// A run by which it was found out what a red check is about.
+fn again(triaged: &Triaged, run: &Rerun) -> Ran {
+    let (tree, stand) = match run.side {
+        Side::Head => (format!("the commit with the red check, {}", triaged.head), Stand::Head),
+        Side::Base => (format!("what it is to go to, {}", triaged.base), Stand::Base),
+    };
+    let Evidence { command, exit, duration_ms, output, .. } = run.evidence.clone();
+    Ran { tree, run: Run { stand, exit, colour: run.colour, duration_ms, output, command } }
 }
 
 /// The trees of a patch's parts have commits of their own, which nobody but the harness ever had.

@@ -23,6 +23,7 @@ of a server allows, and is obeyed from the default branch alone:
     minimum_role: write       # triage, write, maintain or admin
     roles: {fix: maintain}    # for single commands: fix, ask, plan, prove, stop
     sources: [comment]        # where a run is asked for: description, comment, review, label, assignment
+    checks: own               # whose red checks are looked into: off, own or all
   commands: {setup: npm ci, test: npm test, format: npx prettier --check ., lint: npx eslint .}
   paths:
     allowed: [/src/, /tests/] # a patch touches no other files; globs as in .gitignore

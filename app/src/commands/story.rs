@@ -45,6 +45,7 @@ fn line(kind: &EntryKind) -> String {
             let (head, base) = (adopted.proposed().short(), adopted.base.short());
             format!("adopted    commit {head} of the pull request, against {base}")
         }
+        EntryKind::Triaged { triaged } => format!("triaged    {}", triaged.verdict.sentence()),
         EntryKind::Unmerged { conclusion, .. } => format!("not merged {}", conclusion.cause),
         EntryKind::Prepared { prepared } => match &prepared.baseline {
             Some(baseline) => format!("prepared   base {}: {}", prepared.base.short(), tested(baseline)),

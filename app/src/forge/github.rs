@@ -12,7 +12,7 @@ use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
-use patchwright_domain::event::{Event, IssueNumber, RawDelivery, RepoRef, Role};
+use patchwright_domain::event::{Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::wanted::Policy;
@@ -21,7 +21,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::signing::Signer;
-use super::{Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use super::{Access, Attempt, Attempts, CheckedJob, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 use crate::clock::Clock;
 use crate::policy_file;
 use client::{Call, Client};
@@ -32,8 +32,10 @@ mod checks;
 mod client;
 mod effects;
 mod hook;
+mod jobs;
 mod payload;
 mod places;
+mod red;
 mod refusal;
 mod request;
 mod signing;
@@ -125,6 +127,14 @@ impl GitHub {
         Ok(read)
     }
 
+    /// The policy, with where in its file it cannot be read: then it is the default.
+    async fn policy_or_place(&self, grant: &Grant) -> Result<(Policy, Option<String>), ForgeError> {
+        Ok(match self.policy(grant).await? {
+            Ok(policy) => (policy, None),
+            Err(place) => (Policy::default(), Some(place)),
+        })
+    }
+
     async fn role(&self, login: &str, grant: &Grant) -> Result<Role, ForgeError> {
         let path = format!("/collaborators/{login}/permission");
         match self.client.call(grant, &Call::get(path, "asking for the sender's permission")).await {
@@ -211,14 +221,17 @@ impl Forge for GitHub {
     }
 
     async fn facts(&self, event: &Event) -> Result<RepoFacts, ForgeError> {
+        if let EventKind::CheckFailed { head, check, .. } = &event.kind {
+            return self.facts_of_check(&event.repo, head, check.as_ref()).await;
+        }
         let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read"), ("issues", "read")]);
-        let is_open = self.is_open(event.kind.issue(), &grant).await?;
-        let (policy, unread) = match self.policy(&grant).await? {
-            Ok(policy) => (policy, None),
-            Err(place) => (Policy::default(), Some(place)),
+        let is_open = match event.kind.issue() {
+            Some(issue) => self.is_open(issue, &grant).await?,
+            None => false,
         };
+        let (policy, unread) = self.policy_or_place(&grant).await?;
         let role = self.role(&event.actor.login, &grant).await?;
-        Ok(RepoFacts { policy, unread, role, is_open })
+        Ok(RepoFacts { policy, unread, role, is_open, check: None })
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
@@ -242,6 +255,10 @@ impl Forge for GitHub {
         let target = spec.repo.on_branch(branch).map_err(|e| odd(format!("of the branch that it is to go to: {e}")))?;
         let head = found.pointer("/head/sha").and_then(Value::as_str).and_then(CommitId::parse);
         Ok(Some(PullRequest { target, head: head.ok_or_else(|| odd("GitHub's answer names no commit".into()))? }))
+    }
+
+    async fn checked_job(&self, repo: &RepoRef, check: u64) -> Result<Option<CheckedJob>, ForgeError> {
+        self.job(repo, check).await
     }
 
     async fn clone_access(&self, repo: &RepoRef, access: Access) -> Result<CloneAccess, ForgeError> {

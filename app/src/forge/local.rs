@@ -10,7 +10,7 @@ use patchwright_domain::event::{Event, RawDelivery, RepoRef, Role, Untrusted};
 use patchwright_domain::job::{JobSpec, Task};
 use patchwright_domain::policy::wanted::Policy;
 
-use super::{Access, Attempt, Attempts, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use super::{Access, Attempt, Attempts, CheckedJob, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 
 /// A checkout on this machine.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Forge for LocalCheckout {
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
-        Ok(RepoFacts { policy: Policy::default(), unread: None, role: Role::None, is_open: false })
+        Ok(RepoFacts { policy: Policy::default(), unread: None, role: Role::None, is_open: false, check: None })
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
@@ -45,6 +45,10 @@ impl Forge for LocalCheckout {
     }
 
     async fn pull_request(&self, _spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
+        Ok(None)
+    }
+
+    async fn checked_job(&self, _repo: &RepoRef, _check: u64) -> Result<Option<CheckedJob>, ForgeError> {
         Ok(None)
     }
 

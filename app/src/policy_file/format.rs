@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use patchwright_domain::demands::{Demands, Isolation};
 use patchwright_domain::ecosystem::Commands;
 use patchwright_domain::event::Role;
-use patchwright_domain::policy::wanted::{self, DEFAULT_LABEL, Policy, Source};
+use patchwright_domain::policy::wanted::{self, Checks, DEFAULT_LABEL, Policy, Source};
 use patchwright_domain::scope::Scope;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub struct Triggers {
     pub roles: Roles,
     /// Where a run may be asked for. `stop`, `status` and `help` are heard everywhere.
     pub sources: List<SourceName, 1>,
+    /// Whose pull requests have their red checks looked into, without that anybody asks for it.
+    pub checks: Whose,
 }
 
 impl Default for Triggers {
@@ -68,6 +70,29 @@ impl Default for Triggers {
             minimum_role: LeastRole::Write,
             roles: Roles::default(),
             sources: List(SourceName::ALL.to_vec()),
+            checks: Whose::Off,
+        }
+    }
+}
+
+/// Whose pull requests have their red checks looked into. Each costs several runs of its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// Nobody's.
+    Off,
+    /// Those that this App has opened.
+    Own,
+    /// Those of all branches of the repository. Forks are left out.
+    All,
+}
+
+impl Whose {
+    fn checks(self) -> Checks {
+        match self {
+            Self::Off => Checks::Off,
+            Self::Own => Checks::Own,
+            Self::All => Checks::All,
         }
     }
 }
@@ -258,6 +283,7 @@ impl Triggers {
             minimum_role: self.minimum_role.role(),
             roles: named.into_iter().filter_map(|(name, role)| Some((name, role?.role()))).collect(),
             sources: self.sources.0.iter().map(source).collect(),
+            checks: self.checks.checks(),
         }
     }
 }

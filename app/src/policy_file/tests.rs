@@ -1,5 +1,5 @@
 use patchwright_domain::event::Role;
-use patchwright_domain::policy::wanted::{Policy, Source};
+use patchwright_domain::policy::wanted::{Checks, Policy, Source};
 
 use super::problem::Problem;
 use super::{ALIASES_MAX, FILE_BYTES_MAX, NODES_MAX, parse};
@@ -12,6 +12,7 @@ triggers:
   minimum_role: write
   roles: {fix: maintain, ask: triage, plan: triage, prove: write, stop: triage}
   sources: [comment, label]
+  checks: own
 commands:
   setup: npm ci
   test: |
@@ -54,6 +55,7 @@ fn every_key_is_read() {
     assert_eq!(policy.triggers.roles["fix"], Role::Maintain);
     assert_eq!(policy.triggers.roles.len(), 5);
     assert_eq!(policy.triggers.sources, [Source::Comment, Source::Label].into_iter().collect());
+    assert_eq!(policy.triggers.checks, Checks::Own);
     assert_eq!(policy.commands.test.as_deref(), Some("npm run build\nnpm test\n"));
     assert_eq!(policy.commands.checks, ["npx prettier --check .", "npx eslint ."]);
     assert_eq!(policy.scope.allowed, ["/src/", "/tests/"]);
@@ -177,4 +179,14 @@ fn what_is_repeated_of_a_file_shows_as_what_it_is() {
         assert!(!all.contains(is_odd), "{all:?}");
         assert_eq!(told.what.matches('`').count() % 2, 0, "{told}");
     }
+}
+
+#[test]
+fn whose_checks_are_looked_into_is_a_word() {
+    let checks = |word: &str| parse(format!("triggers:\n  checks: {word}\n").as_bytes()).map(|policy| policy.triggers.checks);
+    assert_eq!(parse(b"triggers: {}\n").map(|policy| policy.triggers.checks), Ok(Checks::Off));
+    for (word, wanted) in [("off", Checks::Off), ("own", Checks::Own), ("all", Checks::All), ("\"off\"", Checks::Off)] {
+        assert_eq!(checks(word), Ok(wanted), "{word}");
+    }
+    assert!(checks("some").is_err() && checks("true").is_err());
 }

@@ -295,6 +295,14 @@ impl World {
         Some(())
     }
 
+    /// Tells of a job that has ended what GitHub tells beside its check run: its suite, its workflow's run, and nothing in order.
+    pub(super) fn tell_of_job(&mut self, repo: RepositoryId, run: &CheckRun) {
+        let suite = self.shape(repo, |world, repo| check_body::check_suite(world, repo, run));
+        self.announce("check_suite", repo, "github-actions[bot]", json!({"action": "completed", "check_suite": suite}));
+        let workflow = self.shape(repo, |world, repo| check_body::workflow_run(world, repo, run));
+        self.announce("workflow_run", repo, "github-actions[bot]", json!({"action": "completed", "workflow_run": workflow}));
+    }
+
     /// Compares the branches with what was last seen, and tells of every one that was made, moved or removed.
     pub(super) fn observe_branches(&mut self, repo: RepositoryId, pusher: &str) -> Result<(), git2::Error> {
         let Some(found) = self.repository(repo) else { return Ok(()) };

@@ -83,6 +83,26 @@ pub(super) fn check_suite(world: &World, repo: &Repository, run: &CheckRun) -> V
     })
 }
 
+/// The run of a workflow that a job is in, as far as its webhook is read.
+pub(super) fn workflow_run(world: &World, repo: &Repository, run: &CheckRun) -> Value {
+    let job = run.job.clone().unwrap_or_default();
+    json!({
+        "id": run.id,
+        "node_id": node_id("WorkflowRun", run.id),
+        "name": job.workflow,
+        "head_branch": repo.heads.iter().find(|(_, sha)| **sha == run.head_sha).map(|(branch, _)| branch),
+        "head_sha": run.head_sha,
+        "event": "push",
+        "status": run.status,
+        "conclusion": run.conclusion,
+        "check_suite_id": suite_id(run),
+        "run_attempt": 1,
+        "pull_requests": pulls_at(world, repo, &run.head_sha),
+        "created_at": time(run.started_at),
+        "updated_at": time(run.completed_at.unwrap_or(run.started_at)),
+    })
+}
+
 fn pulls_at(world: &World, repo: &Repository, sha: &str) -> Vec<Value> {
     let api = world.repository_api(repo);
     let repo_link = json!({"id": repo.id.0, "url": api, "name": repo.name});

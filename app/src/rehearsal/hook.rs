@@ -16,8 +16,17 @@ use super::{
 };
 
 /// The events that the App listens to; those of its installation come unasked.
-pub const EVENTS: [&str; 7] =
-    ["check_run", "issue_comment", "issues", "pull_request", "pull_request_review", "pull_request_review_comment", "push"];
+pub const EVENTS: [&str; 9] = [
+    "check_run",
+    "check_suite",
+    "issue_comment",
+    "issues",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "push",
+    "workflow_run",
+];
 
 /// How long a receiver may take to answer, as at GitHub.
 pub const ANSWER_SECONDS_MAX: u64 = 10;

@@ -1,6 +1,7 @@
 //! The REST API: one table of operations, and what every operation has in common: who may call it, how errors look,
 //! pages, rate-limit headers, and the record of exchanges. It knows no sockets; everything here blocks.
 
+mod actions;
 mod app;
 mod checks;
 mod git_data;
@@ -95,6 +96,7 @@ const CONTENTS_WRITE: Needs = Needs::Repository(&[("contents", "write")]);
 const METADATA: Needs = Needs::Repository(&[("metadata", "read")]);
 const PULLS: Needs = Needs::Repository(&[("pull_requests", "read")]);
 const PULLS_WRITE: Needs = Needs::Repository(&[("pull_requests", "write")]);
+const ACTIONS: Needs = Needs::Repository(&[("actions", "read")]);
 const CHECKS: Needs = Needs::Repository(&[("checks", "read")]);
 const CHECKS_WRITE: Needs = Needs::Repository(&[("checks", "write")]);
 const READ: Needs = Needs::Conversation("read");
@@ -122,7 +124,10 @@ const ROUTES: &[Route] = &[
     route("POST", "/repos/{owner}/{repo}/git/commits", CONTENTS_WRITE, git_data::make_commit),
     route("GET", "/repos/{owner}/{repo}/git/commits/{commit_sha}", CONTENTS, git_data::commit),
     route("GET", "/repos/{owner}/{repo}/branches/{branch}", CONTENTS, repositories::branch),
+    route("GET", "/repos/{owner}/{repo}/actions/jobs/{job_id}", ACTIONS, actions::job),
+    route("GET", "/repos/{owner}/{repo}/actions/jobs/{job_id}/logs", ACTIONS, actions::log),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", CHECKS, checks::list),
+    route("GET", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls", PULLS, pulls::of_commit),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}", CONTENTS, repositories::commit),
     route("POST", "/repos/{owner}/{repo}/check-runs", CHECKS_WRITE, checks::create),
     route("GET", "/repos/{owner}/{repo}/check-runs/{check_run_id}", CHECKS, checks::show),

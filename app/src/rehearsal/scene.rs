@@ -269,6 +269,32 @@ pub struct CheckRun {
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
+    /// The job that it is of, where it is one of GitHub Actions.
+    pub job: Option<Job>,
+}
+
+/// A job of GitHub Actions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Job {
+    /// What its workflow is called.
+    pub workflow: String,
+    /// Its steps.
+    pub steps: Vec<JobStep>,
+    /// Its log, as long as it is kept.
+    pub log: Option<Vec<u8>>,
+}
+
+/// A step of a job that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobStep {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub conclusion: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Timestamp,
 }
 
 /// A repository; its commits are in the bare repository at `path`.

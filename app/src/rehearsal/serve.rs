@@ -20,6 +20,8 @@ use super::{
 pub(super) const REQUEST_BYTES_MAX: usize = 8 << 20;
 
 const API: &str = "/api/v3";
+/// Where the logs of jobs are, by their numbers. On github.com that is another host.
+pub(super) const LOGS: &str = "/_logs/";
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new().fallback(handle).with_state(shared)
@@ -30,6 +32,10 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if let Some(path) = path.strip_prefix(API) {
         let path = path.to_owned();
         return handle_rest(shared, path, request).await;
+    }
+    if let Some(id) = path.strip_prefix(LOGS) {
+        let id = id.parse().ok();
+        return handle_log(&shared, id, &request);
     }
     if path.contains(".git/") {
         return handle_git(shared, request).await;
@@ -65,6 +71,17 @@ async fn handle_rest(shared: Arc<Shared>, path: String, request: Request) -> Res
             tracing::error!(%error, "an operation of the rehearsal did not end well");
             response(StatusCode::INTERNAL_SERVER_ERROR, &[], Body::empty())
         }
+    }
+}
+
+/// Gives a job's log to whoever has its address. What knows who asks is refused, as by the stores in which GitHub keeps logs.
+fn handle_log(shared: &Shared, id: Option<u64>, request: &Request) -> Response {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return response(StatusCode::BAD_REQUEST, &[], Body::empty());
+    }
+    match id.and_then(|id| shared.with(|world| world.log(id))) {
+        Some(log) => response(StatusCode::OK, &[("content-type".to_owned(), "text/plain".to_owned())], Body::from(log)),
+        None => response(StatusCode::NOT_FOUND, &[], Body::empty()),
     }
 }
 

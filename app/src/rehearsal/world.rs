@@ -117,6 +117,12 @@ impl World {
         format!("{}/repos/{}", self.api, repo.full_name())
     }
 
+    /// The log of a job, by its number.
+    pub(super) fn log(&self, id: u64) -> Option<Vec<u8>> {
+        let mut runs = self.repositories.iter().flat_map(|repo| &repo.checks);
+        runs.find(|run| run.id == id)?.job.as_ref()?.log.clone()
+    }
+
     pub(super) fn repository(&self, id: RepositoryId) -> Option<&Repository> {
         self.repositories.iter().find(|repo| repo.id == id)
     }

@@ -58,17 +58,17 @@ async fn kept(tools: &Tools, branch: &str, pulled: Pulled) -> Result<Adopted, St
     Ok(Adopted { branch: branch.to_owned(), base, head: proposed, tree, proposal })
 }
 
-fn ended(outcome: Outcome, cause: String, next_step: &str) -> Failure {
+pub(super) fn ended(outcome: Outcome, cause: String, next_step: &str) -> Failure {
     Failure { conclusion: Conclusion::new(outcome, cause.clone(), next_step), internal: cause }
 }
 
-fn no_pull_request(number: IssueNumber) -> Failure {
+pub(super) fn no_pull_request(number: IssueNumber) -> Failure {
     let cause = format!("#{number} is an issue and proposes no change, so there is nothing to prove.");
     ended(Outcome::NeedsInput, cause, "Write the command on the pull request that is to be proven.")
 }
 
 /// How a run ends whose pull request does not go into its branch.
-fn apart(number: IssueNumber, branch: &str, why: &Apart) -> Conclusion {
+pub(super) fn apart(number: IssueNumber, branch: &str, why: &Apart) -> Conclusion {
     match why {
         Apart::Unrelated => no_base(number, branch),
         Apart::Conflicts(paths) => conflicts(number, branch, paths),
@@ -103,7 +103,7 @@ fn no_change(number: IssueNumber, branch: &str) -> Failure {
     ended(Outcome::NoChange, cause, "Push the change, and ask again.")
 }
 
-fn too_large(number: IssueNumber, reason: &str) -> Failure {
+pub(super) fn too_large(number: IssueNumber, reason: &str) -> Failure {
     let cause = format!("#{number} is too large to be looked at: {reason}.");
     conclusions::policy(&cause, "Split it, or prove it on a machine of your own with `patchwright prove`.")
 }

@@ -77,7 +77,8 @@ async fn reach(tools: &Tools, plan: &Plan) -> Option<Reach> {
     Some(Reach::of(hosts.iter().map(ToString::to_string), egress.is_for_patches()))
 }
 
-async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<(Plan, Vec<String>), StepError> {
+/// How a base is set up and tested, and what people have to know of that.
+pub(super) async fn plan(tools: &Tools, spec: &JobSpec, base: &CommitId) -> Result<(Plan, Vec<String>), StepError> {
     let file = tools.workspaces.read(&spec.repo, base, policy_file::PATH).await?;
     let mut policy = match file {
         None => Policy::default(),

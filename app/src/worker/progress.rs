@@ -42,7 +42,7 @@ impl Progress {
     /// its end. Solving writes down its turns, and hears of it between them.
     pub(super) fn cancelled(&self, tools: &Tools, job: &JobId, step: &Step) -> impl Future<Output = ()> + Send + use<> {
         let heeds = match step {
-            Step::Adopt | Step::Prepare | Step::Verify => true,
+            Step::Adopt | Step::Triage | Step::Prepare | Step::Verify => true,
             Step::Solve { .. }
             | Step::PlanPublish { .. }
             | Step::Perform { .. }

@@ -180,7 +180,7 @@ async fn census(tools: &Tools, spec: &JobSpec, base: &CommitId, runner: Runner) 
 
 /// What was reported, under names without the server's secrets: they are taken out before a long name is cut, for the end of one
 /// that is cut would not be known any more.
-async fn named(tools: &Tools, results: Option<Results>) -> Option<Results> {
+pub(super) async fn named(tools: &Tools, results: Option<Results>) -> Option<Results> {
     let results = results?;
     if let Some(egress) = &tools.egress {
         // A process that was started since has not asked the host's tools yet.

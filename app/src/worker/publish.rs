@@ -51,6 +51,10 @@ pub(super) async fn plan(
         Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
         None => String::new(),
     };
+    let log = match run.triaged().and_then(|triaged| triaged.log) {
+        Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
+        None => String::new(),
+    };
     let moved_to = match run.proposed() {
         Some(proposed) => moved_head(tools, spec, proposed).await,
         None if looks_at_commits(run, &conclusion) => moved_base(tools, workshop, spec, run).await,
@@ -64,6 +68,8 @@ pub(super) async fn plan(
         walls: run.walls(),
         adopted: run.adopted(),
         proposed: run.proposed(),
+        triaged: run.triaged(),
+        log: &log,
         prepared: run.prepared(),
         judged: run.judged(),
         finished: run.finished(),

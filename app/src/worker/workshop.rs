@@ -9,7 +9,7 @@ use patchwright_domain::journal::CommitId;
 use patchwright_domain::run::Run;
 
 use super::solve::Solve;
-use super::{Answer, Progress, StepError, Tools, adopt, branch, prepare, prove, solve};
+use super::{Answer, Progress, StepError, Tools, adopt, branch, prepare, prove, solve, triage};
 use crate::forge::Access;
 use crate::store::Lease;
 
@@ -27,6 +27,12 @@ pub trait Workshop: Send + Sync {
     /// # Errors
     /// [`StepError`].
     async fn adopt(&self, tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError>;
+
+    /// Finds out what a red check is about.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    async fn triage(&self, tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError>;
 
     /// Fixes the base, finds out how it is tested, and tests it.
     ///
@@ -82,6 +88,10 @@ impl Workshop for OnDisk {
 
     async fn adopt(&self, tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
         adopt::adopt(tools, spec).await
+    }
+
+    async fn triage(&self, tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
+        triage::triage(tools, spec).await
     }
 
     async fn prepare(&self, tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {

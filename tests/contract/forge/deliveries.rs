@@ -168,7 +168,7 @@ async fn a_review_may_be_odd() {
     assert_eq!(parse("pull_request_review", &payload), Err("the payload holds no review".into()));
     payload["review"] = json!({"id": 6, "body": null, "user": {"id": 9}, "submitted_at": null});
     let event = parse("pull_request_review", &payload).expect("it says something");
-    assert_eq!((event.kind.issue().0, event.at.as_second()), (4, 1_760_000_000));
+    assert_eq!((event.kind.issue().map(|issue| issue.0), event.at.as_second()), (Some(4), 1_760_000_000));
     payload["review"]["user"] = Value::Null;
     assert_eq!(parse("pull_request_review", &payload), Err("the sender has not written the text".into()));
     payload["action"] = json!("dismissed");
@@ -199,6 +199,7 @@ async fn githubs_own_examples_start_nothing() {
         unread: None,
         was_answered: false,
         recent: Recent::default(),
+        check: None,
     };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {

@@ -104,6 +104,7 @@ fn one_of_each() -> Vec<EntryKind> {
             head: sample::adopted().proposal.commit,
             conclusion: Conclusion::new(Outcome::NeedsInput, "Why.", "What."),
         },
+        EntryKind::Triaged { triaged: Box::new(sample::triaged()) },
     ]
 }
 
@@ -197,6 +198,7 @@ fn the_stored_format_stays() {
     {"entry":"completed","outcome":"proven"}
     {"entry":"adopted","adopted":{"branch":"main","base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","proposal":{"commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","pack":"4862f447f2c7f272fa2f4aaf89dadb3b1ac09105bd5864f8d1a0c9452bb0a226","diff":"df087996d45b03e7eb8c133c0298fd98d35113fca26aaba58612fef3cc212cad","answer":"0db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9","transcript":"54e6289e14c7b0e7ad9acc2dfc4c1e3d027d0eef7f5c4c3fe7c292761d0e06a6","changes":[{"path":"src/lib.rs","kind":"modified","lines_added":3,"lines_removed":1}]}}}
     {"entry":"unmerged","head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","conclusion":{"outcome":"needs_input","cause":"Why.","next_step":"What."}}
+    {"entry":"triaged","triaged":{"head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","command":"pytest -q","differences":["The job asks for python 3.12; what this machine has of it is used."],"log":"836ff184e7b41b1e13cb5fd89fa1de98dbbab99e9d2918913ff43b86a5c7c213","runs":[{"side":"head","reached":true,"colour":"red","evidence":{"command":"cargo test","exit":{"exit":"code","value":1},"duration_ms":1234,"output":"91bd58c83335b24dadd9f8ebb7aa193b272dd033949486fca9499c4e0bb7d1ab","excerpt":"1 failed"}},{"side":"base","reached":true,"colour":"green","evidence":{"command":"cargo test","exit":{"exit":"code","value":0},"duration_ms":1234,"output":"c170a0864a6f10c7f15ff52e35b6a315716aea7e6c95ad3856f9349f05cd28be","excerpt":"1 passed"}}],"verdict":{"triage":"red","tests":["tests/test_a.py::adds|@octocat"],"is_base_green":true}}}
     "#);
 }
 

@@ -5,6 +5,8 @@ use crate::job::{JobKey, Mode, Reply, Task};
 use crate::policy::rates::{Rates, Recent};
 use crate::sample;
 
+mod checks;
+
 const ISSUE: IssueNumber = IssueNumber(12);
 
 fn deployment() -> Deployment {
@@ -20,6 +22,7 @@ fn facts() -> Facts {
         open_jobs: Vec::new(),
         was_answered: false,
         recent: Recent::default(),
+        check: None,
     }
 }
 

@@ -5,6 +5,7 @@ use super::command::{self, Command};
 use crate::effect::MARKER_START;
 use crate::event::{Event, EventKind, IssueNumber, Place, Text, Untrusted};
 use crate::job::{JobKey, Mode, Reply, Task};
+use crate::journal::CommitId;
 
 /// What is asked for.
 pub(super) enum Wish {
@@ -17,6 +18,11 @@ pub(super) enum Wish {
     },
     /// The issue was closed.
     Close,
+    /// A check is red, which nobody has asked about.
+    Triage {
+        /// The commit.
+        head: CommitId,
+    },
     /// Something that cannot be had; whoever may give commands is told so.
     Refuse {
         /// What the answer is called by.
@@ -102,6 +108,8 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             Ok(Wish::Start(Start { key, task, way: Way::Assignment(assignee.clone()), what: "the issue was assigned to us" }))
         }
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
+        EventKind::CheckFailed { app, .. } if *app == Some(deployment.app_id) => Err("the check is this App's own".into()),
+        EventKind::CheckFailed { head, .. } => Ok(Wish::Triage { head: head.clone() }),
     }
 }
 

@@ -38,6 +38,20 @@ pub struct Triggers {
     pub roles: BTreeMap<&'static str, Role>,
     /// Where a run may be asked for.
     pub sources: BTreeSet<Source>,
+    /// Whose pull requests have their red checks looked into.
+    pub checks: Checks,
+}
+
+/// Whose pull requests have their red checks looked into, without that anybody asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checks {
+    /// Nobody's: each costs several runs of its job, and nobody has asked for them.
+    #[default]
+    Off,
+    /// Those that this App has opened.
+    Own,
+    /// Those of all branches of the repository. Forks are left out.
+    All,
 }
 
 /// Where a run may be asked for.
@@ -78,7 +92,7 @@ impl Source {
             EventKind::Written { place: Place::Review(_) | Place::ReviewComment { .. }, .. } => Some(Self::Review),
             EventKind::IssueLabeled { .. } => Some(Self::Label),
             EventKind::IssueAssigned { .. } => Some(Self::Assignment),
-            EventKind::IssueClosed { .. } => None,
+            EventKind::IssueClosed { .. } | EventKind::CheckFailed { .. } => None,
         }
     }
 }
@@ -131,6 +145,7 @@ impl Default for Triggers {
             minimum_role: Role::Write,
             roles: BTreeMap::new(),
             sources: Source::ALL.into_iter().collect(),
+            checks: Checks::Off,
         }
     }
 }

@@ -35,6 +35,11 @@ pub struct Finding {
     pub told: String,
 }
 
+/// Whether a file says what a setup fetches: a lock file, or what one is made from.
+pub fn names_dependencies(path: &str) -> bool {
+    files::names_dependencies(path)
+}
+
 impl Finding {
     /// Where it is, for people: a line of a file, a file, or no place of its own.
     pub fn place(&self) -> Option<String> {

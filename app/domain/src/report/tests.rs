@@ -59,6 +59,8 @@ impl Tale {
             walls: &self.walls,
             adopted: None,
             proposed: None,
+            triaged: None,
+            log: "",
             prepared: Some(&self.prepared),
             judged: Some(&self.judged),
             finished: &self.finished,

@@ -1,6 +1,7 @@
 //! Runs that prove what somebody else has changed: the change is fetched and not solved, and only the result is told. And those
 //! that do nothing but tell something.
 
+use super::triage::is_of_triage;
 use super::{Phase, Run, Step, conclude};
 use crate::effect::Effect;
 use crate::journal::{Adopted, CommitId, Conclusion};
@@ -19,6 +20,7 @@ impl Run {
     /// What is to be done before anything is solved or proven.
     pub(super) fn preparation(&self) -> Step {
         match self.adopts && self.adopted.is_none() {
+            _ if self.triages.is_some() => Step::Triage,
             _ if self.replies => Step::PlanPublish { conclusion: conclude::replied() },
             true => Step::Adopt,
             false => Step::Prepare,
@@ -61,6 +63,9 @@ impl Run {
     /// Whether these effects do no more than they may. Of a run that proves an adopted change they tell the end: nothing is pushed
     /// or opened, and a check run says this end of the commit that was proposed. A reply is a comment.
     pub(super) fn is_in_bounds(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
+        if let Some(head) = &self.triages {
+            return effects.iter().all(|effect| is_of_triage(effect, head));
+        }
         if self.replies {
             return effects.iter().all(|effect| matches!(effect, Effect::EnsureComment { .. }));
         }

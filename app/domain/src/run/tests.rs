@@ -11,6 +11,7 @@ mod attempts;
 mod deaths;
 mod published;
 mod replies;
+mod triage;
 mod walk;
 
 fn claimed() -> EntryKind {
@@ -28,6 +29,10 @@ fn adopted() -> EntryKind {
 fn unmerged(outcome: Outcome) -> EntryKind {
     let conclusion = Conclusion::new(outcome, "It does not merge.", "Rebase it.");
     EntryKind::Unmerged { head: sample::adopted().proposal.commit, conclusion }
+}
+
+fn triaged() -> EntryKind {
+    EntryKind::Triaged { triaged: Box::new(sample::triaged()) }
 }
 
 fn prepared() -> EntryKind {
@@ -121,6 +126,7 @@ fn run(spec: &JobSpec, kinds: &[EntryKind]) -> Run {
 fn step(run: &Run) -> String {
     match run.next(at(60)) {
         Step::Adopt => "adopt".into(),
+        Step::Triage => "triage".into(),
         Step::Prepare => "prepare".into(),
         Step::Solve { attempt: 1, round, feedback: None } => format!("solve {round}"),
         Step::Solve { attempt, round, feedback: None } => format!("solve {round} of attempt {attempt}"),

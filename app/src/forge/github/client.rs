@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
@@ -55,6 +55,8 @@ pub(super) struct Answer {
     pub(super) has_next_page: bool,
     /// The `Link` header.
     pub(super) link: Option<String>,
+    /// Where it leads on, for a call that is for being led on.
+    pub(super) location: Option<String>,
     /// When, by GitHub's clock.
     at: Option<Timestamp>,
 }
@@ -69,16 +71,23 @@ pub(super) struct Call<'a> {
     pub(super) what: &'a str,
     /// Whether to make it again changes nothing.
     is_harmless_twice: bool,
+    /// Whether what it is for is somewhere else.
+    leads_on: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn get(path: String, what: &'a str) -> Self {
-        Self { method: Method::GET, path, body: None, what, is_harmless_twice: true }
+        Self { method: Method::GET, path, body: None, what, is_harmless_twice: true, leads_on: false }
+    }
+
+    /// A request that is answered with where something is. Nobody goes there with our token.
+    pub(super) fn leading_on(path: String, what: &'a str) -> Self {
+        Self { leads_on: true, ..Self::get(path, what) }
     }
 
     pub(super) fn new(method: Method, path: String, body: Value, what: &'a str) -> Self {
         let is_harmless_twice = method == Method::PATCH;
-        Self { method, path, body: Some(body), what, is_harmless_twice }
+        Self { method, path, body: Some(body), what, is_harmless_twice, leads_on: false }
     }
 
     /// A request that makes an object of git's, to which nothing points: one more of them is harmless.
@@ -88,7 +97,7 @@ impl<'a> Call<'a> {
 
     /// A request that takes something away.
     pub(super) fn removing(path: String, what: &'a str) -> Self {
-        Self { method: Method::DELETE, path, body: None, what, is_harmless_twice: true }
+        Self { method: Method::DELETE, path, body: None, what, is_harmless_twice: true, leads_on: false }
     }
 
     /// A request that adds to what is there, whatever its method.
@@ -265,6 +274,10 @@ impl Client {
         if let (StatusCode::NOT_MODIFIED, Some(kept)) = (parts.status, &known) {
             return Ok(answer(&parts.headers, &kept.body, kept.has_next_page));
         }
+        if call.leads_on && parts.status == StatusCode::FOUND {
+            let location = parts.headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            return Ok(Answer { location, ..answer(&parts.headers, &[], false) });
+        }
         if !parts.status.is_success() {
             let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
             let refusal = refusal::read(call.what, parts.status, &parts.headers, &body);
@@ -292,6 +305,7 @@ fn answer(headers: &HeaderMap, body: &[u8], has_next_page: bool) -> Answer {
         body: serde_json::from_slice(body).unwrap_or(Value::Null),
         has_next_page,
         link: link(headers).map(str::to_owned),
+        location: None,
         at: refusal::date(headers),
     }
 }

@@ -108,6 +108,8 @@ struct Label {
     name: Option<String>,
 }
 
+mod checks;
+
 /// The `type` of an account that is not a person.
 const BOT: &str = "Bot";
 
@@ -117,10 +119,22 @@ pub(super) const LISTENED_TO: [&str; 5] =
 
 /// Reads the event, or says why there is none to listen to.
 pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
-    if !LISTENED_TO.contains(&delivery.event.as_str()) {
+    let is_of_check = checks::EVENTS.contains(&delivery.event.as_str());
+    if !is_of_check && !LISTENED_TO.contains(&delivery.event.as_str()) {
         return Err(format!("`{}` events start nothing", printable(&delivery.event)));
     }
     let payload: Payload = serde_json::from_slice(&delivery.body).map_err(|e| format!("the payload cannot be read: {e}"))?;
+    if is_of_check {
+        return Ok(Event {
+            delivery: delivery.id.clone(),
+            kind: checks::failed(&delivery.event, &delivery.body)?,
+            repo: repository(&payload)?,
+            // Nobody has asked, so that it does not matter who was first to push or to run it again.
+            actor: actor(payload.sender.as_ref()).unwrap_or_else(|_| checks::nobody()),
+            at: delivery.received_at,
+            described: None,
+        });
+    }
     let action = payload.action.as_deref().unwrap_or_default();
     let read = match (delivery.event.as_str(), action) {
         ("issue_comment", "created" | "edited") => comment_written(&payload),

@@ -89,6 +89,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Reply {
         actions: Vec::new(),
         started_at: world.now(),
         completed_at: None,
+        job: None,
     };
     let run = changed(world, run, &call.body)?;
     world.put_check(call.repo, run.clone(), &world.bot_login()).ok_or_else(not_found)?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Answer, Call, Reply, created, invalid, issues::check_length, not_found, ok, page};
+use super::{Answer, Call, Reply, created, invalid, issues::check_length, not_found, ok, page, refuse};
 use crate::rehearsal::{
     act::NewPull,
     body, git,
@@ -28,6 +28,21 @@ pub(super) fn list(world: &mut World, call: &Call) -> Reply {
     };
     let pulls = repo.issues.values().rev().filter_map(|issue| issue.pull.as_ref().map(|pull| (issue, pull)));
     let (items, headers) = page(world, call, pulls.filter(|(issue, pull)| is_wanted(issue, pull)).collect());
+    let items = items.into_iter().map(|(issue, pull)| body::pull_simple(world, repo, issue, pull)).collect();
+    Ok(Answer { status: 200, headers, body: Value::Array(items) })
+}
+
+/// Lists the pull requests that a commit is in, open and closed.
+pub(super) fn of_commit(world: &mut World, call: &Call) -> Reply {
+    let repo = world.repository(call.repo).ok_or_else(not_found)?;
+    let sha = call.text("commit_sha");
+    git::find_commit(&repo.path, sha).ok_or_else(|| refuse(422, &format!("No commit found for SHA: {sha}")))?;
+    let has = |pull: &Pull| {
+        let compared = git::compare(&repo.path, &pull.base_sha, &pull.head_sha);
+        pull.head_sha == sha || compared.is_some_and(|compared| compared.commits.iter().any(|commit| commit == sha))
+    };
+    let pulls = repo.issues.values().rev().filter_map(|issue| issue.pull.as_ref().map(|pull| (issue, pull)));
+    let (items, headers) = page(world, call, pulls.filter(|(_, pull)| has(pull)).collect());
     let items = items.into_iter().map(|(issue, pull)| body::pull_simple(world, repo, issue, pull)).collect();
     Ok(Answer { status: 200, headers, body: Value::Array(items) })
 }
@@ -58,15 +73,15 @@ pub(super) fn create(world: &mut World, call: &Call) -> Reply {
 fn check_branches(repo: &Repository, head: &str, base: &str) -> Result<(), Answer> {
     let head_sha = repo.heads.get(head).ok_or_else(|| invalid("PullRequest", "head", "invalid", None))?;
     let base_sha = repo.heads.get(base).ok_or_else(|| invalid("PullRequest", "base", "invalid", None))?;
-    let refuse = |message: String| Err(invalid("PullRequest", "head", "custom", Some(message)));
+    let taken = |message: String| Err(invalid("PullRequest", "head", "custom", Some(message)));
     let is_same = |pull: &Pull| pull.head_repo == repo.id && pull.head == head && pull.base == base;
     let mut open = repo.issues.values().filter(|issue| issue.state == State::Open);
     if open.any(|issue| issue.pull.as_ref().is_some_and(is_same)) {
-        return refuse(format!("A pull request already exists for {}:{head}.", repo.owner));
+        return taken(format!("A pull request already exists for {}:{head}.", repo.owner));
     }
     match git::compare(&repo.path, base_sha, head_sha) {
-        None => refuse(format!("The {head} branch has no history in common with {base}")),
-        Some(compared) if compared.commits.is_empty() => refuse(format!("No commits between {base} and {head}")),
+        None => taken(format!("The {head} branch has no history in common with {base}")),
+        Some(compared) if compared.commits.is_empty() => taken(format!("No commits between {base} and {head}")),
         Some(_) => Ok(()),
     }
 }

@@ -71,6 +71,14 @@ const LOCK_FILES: [(&str, &[&str]); 20] = [
     ("flake.lock", &["flake.nix"]),
 ];
 
+/// Whether a file says what a setup fetches: a lock file, or what one is made from.
+pub(super) fn names_dependencies(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_python = matches!(name, "setup.py" | "setup.cfg") || name.starts_with("requirements") && name.ends_with(".txt");
+    let is_it = |known: &str| if known.starts_with('.') { name.ends_with(known) } else { name == known };
+    is_python || LOCK_FILES.iter().any(|(lock, from)| name == *lock || from.iter().any(|known| is_it(known)))
+}
+
 /// `fallbacks` are names of further files with instructions.
 pub(super) fn of_files(changes: &[Change], difference: &Difference, fallbacks: &[String]) -> Vec<Finding> {
     let by_name = changes.iter().filter_map(|change| of_file(change, changes, fallbacks));

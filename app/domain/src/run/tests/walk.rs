@@ -61,7 +61,7 @@ impl Seen {
                 self.has_verdict = true;
                 self.has_proof = matches!(verdict, Verdict::Proven { .. });
             }
-            EntryKind::Answered { .. } => self.has_answer = true,
+            EntryKind::Answered { .. } | EntryKind::Triaged { .. } => self.has_answer = true,
             EntryKind::PublishPlanned { conclusion, effects, .. } => {
                 assert!(self.has_answer || conclusion.outcome != Outcome::Answered, "an answer is told that was not given");
                 assert!(self.has_verdict || !effects.iter().any(Effect::publishes), "publishing is planned without a verdict");
@@ -152,6 +152,7 @@ fn entry(kind: EntryKind) -> Entry {
 fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
     match step {
         Step::Adopt => vec![adopted(), unmerged(Outcome::NeedsInput), failed(Outcome::NeedsInput)],
+        Step::Triage => vec![triaged(), failed(Outcome::EnvironmentFailed)],
         Step::Prepare => vec![prepared(), failed(Outcome::EnvironmentFailed)],
         Step::Solve { .. } => {
             vec![solved(), answered(), gave_up(Outcome::NoChange), turn(sample::usage()), failed(Outcome::EnvironmentFailed)]
@@ -164,6 +165,8 @@ fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
                 walls: run.walls(),
                 adopted: run.adopted(),
                 proposed: run.proposed(),
+                triaged: run.triaged(),
+                log: "",
                 prepared: run.prepared(),
                 judged: run.judged(),
                 finished: run.finished(),
@@ -212,7 +215,13 @@ fn assert_that_deaths_end_it(spec: &JobSpec, run: &Run) {
         let kind = match step {
             Step::Rest => return,
             Step::Fail { .. } | Step::Complete { .. } => answers(spec, &run, step).pop().expect("there is one answer"),
-            Step::Adopt | Step::Prepare | Step::Solve { .. } | Step::Verify | Step::PlanPublish { .. } | Step::Perform { .. } => {
+            Step::Adopt
+            | Step::Triage
+            | Step::Prepare
+            | Step::Solve { .. }
+            | Step::Verify
+            | Step::PlanPublish { .. }
+            | Step::Perform { .. } => {
                 n_deaths += 1;
                 claimed()
             }

@@ -1,0 +1,124 @@
+use super::super::RedCheck;
+use super::super::wanted::{Checks, Triggers};
+use super::*;
+use crate::event::CheckRef;
+
+fn named(name: &str) -> CheckRef {
+    CheckRef { id: 77, name: Untrusted::new(name) }
+}
+
+/// A red check, told with its name or without.
+fn red(check: Option<CheckRef>, app: Option<u64>) -> Event {
+    event(EventKind::CheckFailed { head: sample::commit('b'), check, app })
+}
+
+fn wanted(checks: Checks, check: RedCheck) -> Facts {
+    let policy = Policy { triggers: Triggers { checks, ..Policy::default().triggers }, ..Policy::default() };
+    Facts { policy, role: Role::None, check: Some(check), ..facts() }
+}
+
+fn of_us() -> RedCheck {
+    RedCheck { check: named("test (3.12)"), pull_request: ISSUE, suite: Some(5), is_own: true, n_triaged: 0 }
+}
+
+fn of_others() -> RedCheck {
+    RedCheck { is_own: false, ..of_us() }
+}
+
+#[test]
+fn however_a_red_check_is_told_of_it_makes_one_job() {
+    let all = wanted(Checks::All, of_others());
+    let told = [red(Some(named("test (3.12)")), Some(15_368)), red(None, Some(15_368)), red(None, None)];
+    let specs: Vec<_> = told
+        .iter()
+        .map(|event| match decide(event, &deployment(), &all) {
+            Decision::Start { spec, because } => (spec, because),
+            other => panic!("a start, not {other:?}"),
+        })
+        .collect();
+    assert!(specs.iter().all(|(spec, _)| spec.key == specs[0].0.key && spec.task == specs[0].0.task));
+    let (spec, because) = &specs[0];
+    assert_eq!(because, "a check of #12 is red, and `triggers.checks` has it looked into");
+    let task = Task::TriageCheck { pull_request: ISSUE, head: sample::commit('b'), check: named("test (3.12)") };
+    assert_eq!((&spec.task, spec.budget.turns, spec.budget.tokens), (&task, 0, 0));
+    assert_eq!(
+        (spec.requested_by.login.as_str(), spec.requested_by.is_bot, spec.role),
+        ("github-actions[bot]", true, Role::None)
+    );
+    let (lint, of_another_file) = (RedCheck { check: named("lint"), ..of_others() }, RedCheck { suite: Some(6), ..of_others() });
+    for other in [lint, of_another_file] {
+        let Decision::Start { spec: other, .. } = decide(&told[1], &deployment(), &wanted(Checks::All, other)) else {
+            panic!("a start")
+        };
+        assert_ne!(other.key, spec.key, "another check is another job");
+    }
+}
+
+#[test]
+fn nothing_is_looked_into_unasked() {
+    let off = wanted(Checks::Off, of_us());
+    check_ignored(&red(None, None), &off, "red checks are not looked into here: `triggers.checks` is off");
+    assert_eq!(Policy::default().triggers.checks, Checks::Off);
+}
+
+#[test]
+fn own_pull_requests_are_told_from_others() {
+    assert!(matches!(decide(&red(None, None), &deployment(), &wanted(Checks::Own, of_us())), Decision::Start { .. }));
+    let others = wanted(Checks::Own, of_others());
+    check_ignored(&red(None, None), &others, "the pull request is somebody else's, and `triggers.checks` is own");
+}
+
+#[test]
+fn a_commit_is_not_looked_into_without_end() {
+    let at_most = |n_triaged| wanted(Checks::All, RedCheck { n_triaged, ..of_us() });
+    assert!(matches!(decide(&red(None, None), &deployment(), &at_most(2)), Decision::Start { .. }));
+    check_ignored(&red(None, None), &at_most(3), "3 checks of this commit were looked into already");
+}
+
+fn of_check(name: &str) -> JobKey {
+    JobKey::of_check(&sample::repo(), &sample::commit('a'), &Untrusted::new(name), Some(5))
+}
+
+/// What is told while another one is looked into is not lost: the jobs of a pull request wait for each other.
+#[test]
+fn a_red_check_waits_for_others_up_to_a_limit() {
+    let open = |open_jobs| Facts { open_jobs, ..wanted(Checks::All, of_us()) };
+    let start = |facts: &Facts| match decide(&red(None, None), &deployment(), facts) {
+        Decision::Start { spec, .. } => spec.key,
+        other => panic!("a start, not {other:?}"),
+    };
+    let own = start(&open(vec![key(), of_check("a"), of_check("b")]));
+    check_ignored(&red(None, None), &open(vec![own]), "the same check is being looked into already");
+    let many = ["a", "b", "c", "d", "e"].map(of_check).to_vec();
+    check_ignored(&red(None, None), &open(many), "5 red checks of #12 are being looked into already");
+}
+
+/// Nobody has asked for it, so that nobody who asks for something is sent away for it.
+#[test]
+fn a_red_check_is_in_nobodys_way() {
+    let busy = Facts { open_jobs: vec![of_check("a")], ..facts() };
+    let Decision::Start { spec, .. } = decide(&comment(FIX), &deployment(), &busy) else { panic!("a start") };
+    assert!(matches!(spec.task, Task::FixIssue { .. }), "{spec:?}");
+    let label_like_one = JobKey::of_label(&sample::repo(), ISSUE, "commit/x/check/y", sample::at(0));
+    check_refused_while(&label_like_one);
+}
+
+#[track_caller]
+fn check_refused_while(open: &JobKey) {
+    let busy = Facts { open_jobs: vec![open.clone()], ..facts() };
+    let Decision::Start { spec, .. } = decide(&comment(FIX), &deployment(), &busy) else { panic!("an answer") };
+    assert!(matches!(spec.task, Task::Reply { .. }), "{spec:?}");
+}
+
+#[test]
+fn our_own_checks_start_nothing() {
+    check_seen_at_a_glance(&red(Some(named("patchwright")), Some(4711)), "the check is this App's own");
+}
+
+#[test]
+fn what_is_over_starts_nothing() {
+    let because =
+        "no check of GitHub Actions is red now on the last commit of an open pull request from a branch of this repository";
+    let over = Facts { check: None, ..wanted(Checks::All, of_us()) };
+    check_ignored(&red(None, None), &over, because);
+}

@@ -1,0 +1,73 @@
+//! What is told of checks that have ended, in the four ways in which GitHub tells it.
+
+use patchwright_domain::event::{Actor, CheckRef, EventKind, Untrusted};
+use patchwright_domain::journal::CommitId;
+use serde::Deserialize;
+
+use super::printable;
+
+/// The events.
+pub(super) const EVENTS: [&str; 4] = ["check_run", "check_suite", "workflow_run", "status"];
+/// How a check ends that may be for somebody to look at. One that was cancelled, or waits for a person, is not.
+const RED: [&str; 5] = ["failure", "timed_out", "startup_failure", "error", "failed"];
+
+#[derive(Deserialize)]
+struct Payload {
+    action: Option<String>,
+    check_run: Option<Check>,
+    check_suite: Option<Check>,
+    workflow_run: Option<Check>,
+    sha: Option<String>,
+    state: Option<String>,
+}
+
+/// A check run, a suite of them, or a run of a workflow.
+#[derive(Deserialize)]
+struct Check {
+    id: Option<u64>,
+    name: Option<String>,
+    head_sha: Option<String>,
+    conclusion: Option<String>,
+    app: Option<App>,
+}
+
+#[derive(Deserialize)]
+struct App {
+    id: Option<u64>,
+}
+
+/// Reads the check that is red, or says why there is none.
+pub(super) fn failed(event: &str, body: &[u8]) -> Result<EventKind, String> {
+    let payload: Payload = serde_json::from_slice(body).map_err(|e| format!("the payload cannot be read: {e}"))?;
+    let Payload { action, check_run, check_suite, workflow_run, sha, state } = payload;
+    if event == "status" {
+        return red(sha.as_deref(), state.as_deref(), None, None);
+    }
+    let action = action.unwrap_or_default();
+    if action != "completed" {
+        return Err(format!("`{event}` events with the action `{}` start nothing", printable(&action)));
+    }
+    let check = match event {
+        "check_run" => check_run,
+        "check_suite" => check_suite,
+        _ => workflow_run,
+    };
+    let Check { id, name, head_sha, conclusion, app } = check.ok_or_else(|| format!("the payload holds no {event}"))?;
+    // The others tell of several at once.
+    let named = if event == "check_run" { id.zip(name) } else { None };
+    let check = named.map(|(id, name)| CheckRef { id, name: Untrusted::new(name) });
+    red(head_sha.as_deref(), conclusion.as_deref(), check, app.and_then(|app| app.id))
+}
+
+fn red(sha: Option<&str>, ended: Option<&str>, check: Option<CheckRef>, app: Option<u64>) -> Result<EventKind, String> {
+    if !ended.is_some_and(|ended| RED.contains(&ended)) {
+        return Err("the check is not red".into());
+    }
+    let head = sha.and_then(CommitId::parse).ok_or("the payload names no commit")?;
+    Ok(EventKind::CheckFailed { head, check, app })
+}
+
+/// Who it is where GitHub names nobody.
+pub(super) fn nobody() -> Actor {
+    Actor { id: 0, login: "ghost".into(), is_bot: true }
+}

@@ -1,0 +1,218 @@
+//! Red checks: what GitHub tells of them, which one is meant, and the job and the log behind it.
+
+use jiff::Timestamp;
+use patchwright::forge::{Forge as _, RepoFacts};
+use patchwright::rehearsal::fault::Fault;
+use patchwright::rehearsal::scene::{Job, JobStep};
+use patchwright_domain::event::{CheckRef, DeliveryId, EventKind, RawDelivery, Untrusted};
+use patchwright_domain::job_log::LOG_BYTES_MAX;
+use patchwright_domain::journal::CommitId;
+use patchwright_domain::triage::Ended;
+use serde_json::{Value, json};
+
+use super::{Scene, assert_scoped, raw};
+
+const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+
+fn payload(name: &str, check: Value) -> Value {
+    json!({
+        "action": "completed", name: check,
+        "installation": {"id": 1},
+        "repository": {"id": 7, "name": "rocket", "owner": {"login": "octo", "id": 2}, "default_branch": "main"},
+        "sender": {"id": 9, "login": "ada", "type": "User"},
+    })
+}
+
+fn check() -> Value {
+    json!({
+        "id": 5_000_000_000_u64, "name": "test (3.12)", "head_sha": SHA, "status": "completed", "conclusion": "failure",
+        "app": {"id": 15_368, "slug": "github-actions"}, "pull_requests": [], "head_branch": null,
+    })
+}
+
+/// What a delivery is read as.
+fn read(scene: &Scene, event: &str, payload: &Value) -> Result<EventKind, String> {
+    let id = DeliveryId::new("d").expect("the name is well-formed");
+    let body = payload.to_string().into_bytes();
+    scene.forge.parse(&RawDelivery { id, event: event.into(), body, received_at: Timestamp::UNIX_EPOCH }).map(|event| event.kind)
+}
+
+fn failed(check: Option<CheckRef>, app: Option<u64>) -> Result<EventKind, String> {
+    Ok(EventKind::CheckFailed { head: CommitId::parse(SHA).expect("forty digits"), check, app })
+}
+
+#[tokio::test]
+async fn a_red_check_is_read_however_it_is_told_of() {
+    let scene = Scene::set().await;
+    let named = CheckRef { id: 5_000_000_000, name: Untrusted::new("test (3.12)") };
+    assert_eq!(read(&scene, "check_run", &payload("check_run", check())), failed(Some(named.clone()), Some(15_368)));
+    assert_eq!(read(&scene, "check_suite", &payload("check_suite", check())), failed(None, Some(15_368)));
+    let mut workflow = check();
+    workflow.as_object_mut().expect("it is one").remove("app");
+    assert_eq!(read(&scene, "workflow_run", &payload("workflow_run", workflow)), failed(None, None));
+    let mut status = payload("x", Value::Null);
+    for (name, value) in [("sha", json!(SHA)), ("state", json!("error")), ("action", Value::Null)] {
+        status[name] = value;
+    }
+    assert_eq!(read(&scene, "status", &status), failed(None, None));
+    let mut nobody = payload("check_run", check());
+    nobody.as_object_mut().expect("it is one").remove("sender");
+    assert_eq!(read(&scene, "check_run", &nobody), failed(Some(named), Some(15_368)), "nobody has asked");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_is_not_red_or_not_ours_is_not_read() {
+    let scene = Scene::set().await;
+    let with = |name: &str, value: Value| {
+        let mut check = check();
+        check[name] = value;
+        payload("check_run", check)
+    };
+    for conclusion in
+        [json!("success"), json!("neutral"), json!("cancelled"), json!("action_required"), json!("stale"), Value::Null]
+    {
+        let told = read(&scene, "check_run", &with("conclusion", conclusion.clone()));
+        assert_eq!(told, Err("the check is not red".into()), "{conclusion}");
+    }
+    for sha in [Value::Null, json!("main"), json!("0123"), json!(SHA.to_uppercase())] {
+        assert_eq!(read(&scene, "check_run", &with("head_sha", sha)), Err("the payload names no commit".into()));
+    }
+    let mut other = payload("check_run", check());
+    other["action"] = json!("rerequested");
+    assert!(read(&scene, "check_run", &other).is_err());
+    let mut hook = payload("check_run", check());
+    hook.as_object_mut().expect("it is one").remove("installation");
+    assert!(read(&scene, "check_run", &hook).unwrap_err().contains("names no installation"));
+    assert_eq!(read(&scene, "check_suite", &payload("x", json!({}))), Err("the payload holds no check_suite".into()));
+    scene.end().await;
+}
+
+impl Scene {
+    /// A pull request of `ada`, in a repository that wants its red checks looked into; its number and its commit.
+    async fn pull(&self) -> (u64, CommitId) {
+        let (github, repo) = (&self.stage.github, self.stage.repo);
+        let policy: [(&str, &[u8], bool); 1] = [(".github/patchwright.yml", b"triggers: {checks: all}\n", false)];
+        github.push_commit(repo, "main", "ada", &policy, "Policy").await.expect("git takes it");
+        github.push_commit(repo, "mine", "ada", &[("n", b"1", false)], "Fix").await.expect("git takes it");
+        let number = github.open_pull_request(repo, "ada", "Mine", "mine", "main").await.expect("both branches are there");
+        (number, CommitId::parse(&github.branches(repo)["mine"]).expect("it is a commit"))
+    }
+
+    async fn red(&self, head: &CommitId, check: Option<&str>) -> RepoFacts {
+        let check = check.map(|name| CheckRef { id: 1, name: Untrusted::new(name) });
+        let mut event = self.event("ada");
+        event.kind = EventKind::CheckFailed { head: head.clone(), check, app: None };
+        self.forge.facts(&event).await.expect("GitHub answers")
+    }
+}
+
+fn job(log: Option<Vec<u8>>) -> Job {
+    let now = Timestamp::from_second(1_760_000_000).expect("it is in range");
+    let step = |name: &str, conclusion: &str| JobStep {
+        name: name.into(),
+        conclusion: conclusion.into(),
+        started_at: now,
+        completed_at: now,
+    };
+    let steps = vec![step("Set up job", "success"), step("Test", "failure"), step("Later", "skipped")];
+    Job { workflow: "CI".into(), steps, log }
+}
+
+#[tokio::test]
+async fn the_red_check_of_a_pull_request_is_found() {
+    let scene = Scene::set().await;
+    let (number, head) = scene.pull().await;
+    let (github, repo) = (&scene.stage.github, scene.stage.repo);
+    assert_eq!(scene.red(&head, None).await.check, None, "nothing is red yet");
+    let first = github.end_job(repo, "mine", "test", "failure", job(None)).expect("it is there");
+    github.end_job(repo, "mine", "lint", "timed_out", job(None)).expect("it is there");
+    github.end_job(repo, "mine", "docs", "success", job(None)).expect("it is there");
+    let found = scene.red(&head, None).await.check.expect("one is red");
+    assert_eq!((found.check.id, raw(&found.check.name).as_str(), found.pull_request.0), (first, "test", number));
+    assert_eq!((found.is_own, found.n_triaged), (false, 0));
+    let lint = scene.red(&head, Some("lint")).await.check.expect("it is red");
+    assert_eq!(raw(&lint.check.name), "lint");
+    assert_eq!(scene.red(&head, Some("docs")).await.check, None, "it is green");
+    github.end_job(repo, "mine", "test", "success", job(None)).expect("it is there");
+    assert_eq!(scene.red(&head, Some("test")).await.check, None, "it was run again since");
+    github.close_issue(repo, number, "ada").expect("it is there");
+    assert_eq!(scene.red(&head, Some("lint")).await.check, None, "the pull request is closed");
+    let gone = CommitId::parse(SHA).expect("forty digits");
+    assert_eq!(scene.red(&gone, None).await.check, None, "there is no such commit");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn where_no_checks_are_wanted_nothing_is_asked_of_them() {
+    let scene = Scene::set().await;
+    let (_, head) = scene.pull().await;
+    let off: [(&str, &[u8], bool); 1] = [(".github/patchwright.yml", b"triggers: {checks: off}\n", false)];
+    scene.stage.github.push_commit(scene.stage.repo, "main", "ada", &off, "Off").await.expect("git takes it");
+    assert_eq!(scene.red(&head, None).await.check, None);
+    assert_eq!((scene.asked("GET", "/check-runs").len(), scene.asked("GET", "/pulls").len()), (0, 0));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_job_is_told_with_its_log() {
+    let scene = Scene::set().await;
+    scene.pull().await;
+    let github = &scene.stage.github;
+    let id = github.end_job(scene.stage.repo, "mine", "test", "failure", job(Some(b"not ok".to_vec()))).expect("it is there");
+    let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
+    assert_eq!((found.workflow.as_deref(), found.log.as_deref()), (Some("CI"), Some(b"not ok" as &[u8])));
+    assert_eq!(
+        (found.told.conclusion, found.told.failed_step.as_deref(), found.told.has_steps),
+        (Ended::Failure, Some("Test"), true)
+    );
+    assert_eq!(found.during.map(|span| span.from.as_second()), Some(1_760_000_000));
+    // The place of the logs refuses whoever brings a token.
+    let token = &scene.asked("POST", "/access_tokens")[0];
+    assert_scoped(token, &scene.repo, json!({"actions": "read"}));
+    let gone = github.end_job(scene.stage.repo, "mine", "old", "failure", job(None)).expect("it is there");
+    let found = scene.forge.checked_job(&scene.repo, gone).await.expect("GitHub answers").expect("it is a job");
+    assert_eq!(found.log, None, "it is not kept for ever");
+    let other = github.report_check(scene.stage.repo, "mine", "other", "failure", "").expect("it is there");
+    assert_eq!(scene.forge.checked_job(&scene.repo, other).await.expect("GitHub answers"), None, "it is no job");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn of_a_long_log_the_end_is_kept() {
+    let scene = Scene::set().await;
+    scene.pull().await;
+    let long = [vec![b'x'; 3 * LOG_BYTES_MAX], b"the end".to_vec()].concat();
+    let id = scene.stage.github.end_job(scene.stage.repo, "mine", "test", "failure", job(Some(long))).expect("it is there");
+    let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
+    let log = found.log.expect("it is there");
+    assert!(log.ends_with(b"the end") && (LOG_BYTES_MAX..=2 * LOG_BYTES_MAX).contains(&log.len()), "{}", log.len());
+    let longer = vec![b'x'; 65 * 1024 * 1024];
+    let id = scene.stage.github.end_job(scene.stage.repo, "mine", "test", "failure", job(Some(longer))).expect("it is there");
+    let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
+    assert_eq!(found.log, None, "what is too long is left out");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_no_place_for_a_log_is_not_gone_to() {
+    let scene = Scene::set().await;
+    scene.pull().await;
+    let id =
+        scene.stage.github.end_job(scene.stage.repo, "mine", "test", "failure", job(Some(b"x".to_vec()))).expect("it is there");
+    let place = scene.stage.github.web_url().trim_start_matches("http://").to_owned();
+    for address in [format!("ftp://{place}/_logs/{id}"), format!("http://ada:secret@{place}/_logs/{id}"), "nonsense".into()] {
+        let mut led = Fault::refuse("GET", "/repos/*/logs", 302, "");
+        led.answer = patchwright::rehearsal::fault::FaultyAnswer::Response {
+            status: 302,
+            headers: vec![("location", address.clone())],
+            body: Value::Null,
+        };
+        scene.stage.github.fault(led);
+        let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
+        assert_eq!(found.log, None, "{address}");
+    }
+    let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
+    assert_eq!(found.log.as_deref(), Some(b"x" as &[u8]), "where it leads to its place it is fetched");
+    scene.end().await;
+}
