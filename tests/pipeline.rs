@@ -20,6 +20,7 @@ mod owners;
 mod policy;
 mod prove;
 mod refusals;
+mod repairs;
 mod replay;
 mod requests;
 mod secrets;

@@ -13,7 +13,7 @@ use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::journal::{CommitId, EntryKind};
 use patchwright_domain::policy::rates::{PERIOD, Recent};
 use patchwright_domain::policy::wanted::Policy;
-use patchwright_domain::policy::{self, Decision, Deployment, Facts};
+use patchwright_domain::policy::{self, CHECKER_ID, Decision, Deployment, Facts};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span, warn};
@@ -179,11 +179,7 @@ impl Intake {
             false => self.without(open_jobs, |kind| matches!(kind, EntryKind::CancelRequested { .. })).await?,
         };
         let was_answered = self.was_answered(event).await?;
-        let is_work_counted = self.deployment.rates.are_limited();
-        let (repo, requested_by, place) = (event.repo.id, event.actor.id, issue);
-        let asking = Asking { repo, requested_by, place, is_work_counted };
-        let since = self.clock.now().checked_sub(PERIOD).unwrap_or(Timestamp::MIN);
-        let recent = self.store.recent(&asking, since).await?;
+        let recent = self.recent(&event.repo, event.actor.id, issue).await?;
         let RepoFacts { policy, unread, role, is_open, check } = facts;
         Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered, recent, check })
     }
@@ -214,11 +210,22 @@ impl Intake {
     /// What is about a commit is about its pull request, which the forge knows.
     async fn facts_of_commit(&self, event: &Event) -> Result<Facts, Undecided> {
         let RepoFacts { policy, unread, role, is_open, check } = self.forge.facts(event).await?;
-        let open_jobs = match &check {
-            Some(check) => self.store.open_jobs(event.repo.id, check.pull_request).await?,
-            None => Vec::new(),
+        let (open_jobs, recent) = match &check {
+            Some(check) => {
+                let open_jobs = self.store.open_jobs(event.repo.id, check.pull_request).await?;
+                (open_jobs, self.recent(&event.repo, CHECKER_ID, check.pull_request).await?)
+            }
+            None => (Vec::new(), Recent::default()),
         };
-        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered: false, recent: Recent::default(), check })
+        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered: false, recent, check })
+    }
+
+    /// What somebody has asked for within the last hour, and what was asked for in his repository.
+    async fn recent(&self, repo: &RepoRef, requested_by: u64, place: IssueNumber) -> Result<Recent, StoreError> {
+        let is_work_counted = self.deployment.rates.are_limited();
+        let asking = Asking { repo: repo.id, requested_by, place, is_work_counted };
+        let since = self.clock.now().checked_sub(PERIOD).unwrap_or(Timestamp::MIN);
+        self.store.recent(&asking, since).await
     }
 
     /// The jobs that were asked for by then. Deliveries come in any order: who asks after an issue was closed has opened it

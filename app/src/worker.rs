@@ -45,6 +45,7 @@ mod prepare;
 mod progress;
 pub mod prove;
 mod publish;
+mod repair;
 mod reports;
 mod scope;
 pub mod solve;
@@ -555,7 +556,9 @@ async fn show(tools: &Tools, spec: &JobSpec, step: &Step, walls: &[Walls]) {
         | Step::Complete { .. }
         | Step::Rest => return,
     };
-    let Some(issue) = spec.task.issue() else { return };
+    // Of a red check the check run tells alone, also where it is mended.
+    let asked_at = spec.task.issue().filter(|_| !spec.key.is_of_check());
+    let Some(issue) = asked_at else { return };
     let effect = Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage, walls) };
     if let Err(error) = tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await {
         warn!(error = %error, "the progress comment could not be written");

@@ -45,7 +45,7 @@ pub fn read(path: &str, text: &[u8]) -> Result<Workflow, String> {
     let jobs = fields(root.field("jobs"));
     Ok(Workflow {
         path: path.to_owned(),
-        name: root.field("name").and_then(text_of),
+        name: root.field("name").filter(|name| **name != Value::Null).map(shown),
         env: env(root.field("env")),
         defaults: defaults(&root),
         jobs: jobs.iter().filter_map(|(id, job)| self::job(id, job)).collect(),

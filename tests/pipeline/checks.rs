@@ -1,11 +1,15 @@
 //! Red checks of pull requests: their jobs are run again as their workflow files say, and a check run tells what they are about.
 
+use std::sync::Arc;
+
+use patchwright::egress::{Egress, Settings};
 use patchwright::rehearsal::scene::{CheckRun, Job, JobStep};
 use patchwright_domain::job::Task;
 use patchwright_domain::journal::{EntryKind, Outcome};
 use patchwright_domain::proof::Colour;
 use patchwright_domain::triage::{Side, Verdict};
 
+use crate::egress::world::{near, origin, settings};
 use crate::support::pipeline::pull::MENDED;
 use crate::support::pipeline::settings::OPERATORS_SECRET;
 use crate::support::pipeline::{File, MAINTAINER, READER, SAMPLE, Setup, World};
@@ -176,14 +180,17 @@ async fn what_does_not_fail_again_is_flaky() {
 
 #[tokio::test]
 async fn where_no_step_of_the_repository_failed_nothing_is_run() {
-    for (conclusion, step) in [("failure", "Set up job"), ("failure", "none"), ("timed_out", "none")] {
+    for (conclusion, step, is_known) in [("failure", "Set up job", true), ("failure", "none", true), ("timed_out", "none", false)]
+    {
         green()
             .play(async |world| {
                 let (_, head) = world.propose(&[BROKEN]).await;
                 world.github.end_job(world.repo, "mend", "test (sh)", conclusion, failed(step)).expect("it is there");
                 world.work().await;
                 let (verdict, n_head, n_base) = verdict(world).await;
-                assert!(matches!(verdict, Verdict::Infrastructure { .. }), "{conclusion} {step}: {verdict:?}");
+                // A loop without end in the repository's own code ends so, too.
+                let is_of_the_machine = matches!(verdict, Verdict::Infrastructure { .. });
+                assert_eq!(is_of_the_machine, is_known, "{conclusion} {step}: {verdict:?}");
                 assert_eq!((n_head, n_base), (0, 0));
                 assert_only_told(world, &head);
             })
@@ -370,6 +377,79 @@ async fn a_second_check_waits_for_nobody_and_a_commit_has_an_end() {
             assert!(decisions.contains("3 checks of this commit were looked into already"), "{decisions}");
         })
         .await;
+}
+
+/// What nobody has asked for keeps nobody waiting: neither another check nor what somebody asks for.
+#[tokio::test]
+async fn what_is_red_meanwhile_waits_and_what_is_asked_for_meanwhile_is_begun() {
+    green()
+        .play(async |world| {
+            let (pull, head) = world.propose(&[BROKEN]).await;
+            for name in ["test (sh)", "test (bash)"] {
+                world.github.end_job(world.repo, "mend", name, "failure", failed("Test")).expect("the branch is there");
+                world.decide().await;
+            }
+            world.github.comment(world.repo, pull, MAINTAINER, "@codex prove").expect("it is there");
+            world.decide().await;
+            let tasks: Vec<_> = world.jobs().await.into_iter().map(|job| job.task.command()).collect();
+            assert_eq!(tasks, ["triage", "triage", "prove"]);
+            world.work().await;
+            let told = told(world);
+            let n = |name: &str| told.iter().filter(|check| check.name == name && check.head_sha == head).count();
+            assert_eq!((n("patchwright/triage"), n("patchwright/proof")), (2, 1));
+        })
+        .await;
+}
+
+/// Why a job that passes here each time is not called flaky: what ran here is not what ran there.
+async fn assert_different(world: &World, why: &str) {
+    let (verdict, ..) = verdict(world).await;
+    let Verdict::Unreproducible { because } = &verdict else { panic!("{verdict:?}") };
+    assert!(because.contains("It passes here each time") && because.contains(why), "{because}");
+}
+
+#[tokio::test]
+async fn what_passes_merged_into_a_branch_that_has_moved_on_is_not_called_flaky() {
+    green()
+        .play(async |world| {
+            world.propose(&[NOTES]).await;
+            world.push("main", &[("OTHER", "Somebody's.\n", false)]).await;
+            fails(world).await;
+            assert_different(world, "What is run is the commit merged into where it is to go, as that is now").await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_passes_behind_another_setup_than_its_own_is_not_called_flaky() {
+    green()
+        .file((POLICY.0, "triggers:\n  checks: all\ncommands:\n  setup: echo ready\n", false))
+        .play(async |world| {
+            world.propose(&[NOTES]).await;
+            fails(world).await;
+            assert_different(world, "In the place of the job's steps before it, the repository's setup is run: `echo ready`.")
+                .await;
+        })
+        .await;
+}
+
+/// A setup that may reach out is done before anything of the change is there, and fetches what is named without it.
+#[tokio::test]
+async fn a_change_of_what_setups_fetch_is_not_blamed_for_what_they_have_not_fetched() {
+    for (for_patches, is_known) in [(false, false), (true, true)] {
+        let (origin, names) = origin().await;
+        let settings = Settings { for_patches, ..settings(&names, vec![near("registry.test", &origin)]) };
+        Setup { egress: Some(Arc::new(Egress::new(settings))), ..green() }
+            .play(async |world| {
+                world.propose(&[BROKEN, ("requirements.txt", "left-pad\n", false)]).await;
+                fails(world).await;
+                let (verdict, n_head, _) = verdict(world).await;
+                let told = "It could not be seen here. The pull request changes `requirements.txt`, and setups fetch here what is \
+                            named without the change.";
+                assert_eq!((verdict.sentence() == told, n_head > 0), (!is_known, is_known), "{verdict:?}");
+            })
+            .await;
+    }
 }
 
 #[tokio::test]

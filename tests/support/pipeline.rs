@@ -118,6 +118,8 @@ pub(crate) struct Setup {
     pub(crate) toolbox: Arc<dyn Toolbox>,
     /// Where setups may reach out; nowhere without it.
     pub(crate) egress: Option<Arc<Egress>>,
+    /// Whether commands have this machine's toolchains, as those of a server have.
+    pub(crate) has_toolchains: bool,
     /// Whether commands run without a sandbox.
     pub(crate) is_bare: bool,
     /// Whether commands run behind rules on files alone, as on a machine without namespaces.
@@ -157,6 +159,7 @@ impl Default for Setup {
             context_tokens: 200_000,
             toolbox: Arc::new(NoTools),
             egress: None,
+            has_toolchains: false,
             is_bare: false,
             is_landlock: false,
             reads_devcontainer: false,

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::runner;
-use crate::event::{DESCRIBED_CHARS_MAX, Role, Untrusted};
+use crate::event::{CheckRef, DESCRIBED_CHARS_MAX, IssueNumber, Role, Untrusted};
 use crate::job::{JobSpec, Mode, Task};
 use crate::journal::{Digest, Prepared};
 use crate::proof::Colour;
@@ -68,6 +68,13 @@ impl Request {
         Self { title, body, author, comments, comments_omitted, role: None, was_edited: false, comments_later }
     }
 
+    /// What is to be mended where a check is red, by the part of its log that shows the failure. What people have said of the pull
+    /// request asks for nothing here.
+    pub fn of_check(pull_request: IssueNumber, check: &CheckRef, log: Untrusted) -> Self {
+        let title = Untrusted::new(format!("Mend the check {} of #{pull_request}", check.name.raw()));
+        Self::new(title, log, Untrusted::new(CHECKER))
+    }
+
     /// What people have to know of how the model is told of it, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -114,6 +121,8 @@ pub struct Survey {
     pub languages: Vec<String>,
 }
 
+/// Who tells of a red check: nobody has asked for its repair in words.
+const CHECKER: &str = "github-actions[bot]";
 /// How long a cache key is; endpoints take at least 64 characters.
 const KEY_CHARS: usize = 32;
 /// How much of one text of the request is told, in characters.
@@ -186,7 +195,10 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
         (Task::Answer { request: None, .. }, _) => "Answer what the issue below asks.\n",
         (Task::Reply { .. }, _) => "Do nothing.\n",
         (Task::ProvePullRequest { .. }, _) => "Change nothing: what the pull request changes is proven as it is.\n",
-        (Task::TriageCheck { .. }, _) => "Change nothing: what a red check is about is found out by running it.\n",
+        (Task::TriageCheck { .. }, _) => {
+            "A check of the base commit is red, which the test command shows. Mend the code so that it is green, as what the commit is \
+             about wants it. Leave the workflow's files as they are.\n"
+        }
         (Task::Local { .. }, Mode::Fix) => "Do what is asked for below.\n",
         (Task::Local { .. }, Mode::Ask) => "Answer the question below.\n",
         (Task::Local { .. }, Mode::Plan) => "Plan what is asked for below.\n",

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::brief::Request;
-use crate::event::IssueNumber;
-use crate::job::{JobId, JobSpec, Task};
-use crate::journal::{CommitId, Digest, Outcome};
+use crate::event::{CheckRef, IssueNumber};
+use crate::job::{JobId, JobSpec, Repair, Task};
+use crate::journal::{CommitId, Digest, Outcome, Proposal};
 use crate::report::{self, Story};
 
 /// The text that stands for the pull request's address until it is known: an HTML comment, which nothing that others
@@ -289,7 +289,7 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
         Task::Reply { issue, reply } => {
             return vec![Effect::EnsureComment { issue: *issue, body: report::replies::comment(story, reply) }];
         }
-        Task::TriageCheck { head, check, .. } => return vec![report::triaged::check(story, head, check)],
+        Task::TriageCheck { head, check, repair, .. } => return triaging(story, head, check, repair),
         Task::FixIssue { .. } | Task::Answer { .. } | Task::Local { .. } => {}
     }
     let is_for_people = match story.conclusion.outcome {
@@ -325,6 +325,38 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
         effects.push(Effect::EnsureComment { issue, body: report::farewell(story, judged.is_some()) });
     }
     effects
+}
+
+/// The end of a run that looks into a red check: what it is about, and the repair on top of it where there is one that is proven.
+/// Nobody has asked for it, so that nothing less is put before people.
+fn triaging(story: &Story<'_>, head: &CommitId, check: &CheckRef, repair: &Repair) -> Vec<Effect> {
+    let is_proven = story.conclusion.outcome == Outcome::Proven;
+    let mut effects = Vec::new();
+    if let (Some(base), Some(judged), true) = (repair.branch(), story.judged, is_proven) {
+        let branch = repair_branch(story.spec, base);
+        let Proposal { commit, pack, .. } = &judged.proposal;
+        effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: *pack });
+        let (title, body) = (report::title(story), report::pull_request(story, judged));
+        effects.push(Effect::EnsurePullRequest { branch, base: base.to_owned(), title, body });
+    }
+    effects.push(report::triaged::check(story, head, check));
+    effects
+}
+
+/// What the branches of repairs begin with; how many of them stand on each other follows.
+const REPAIR_START: &str = "codex/repair-";
+
+/// How many repairs stand on each other where this is the branch of the uppermost; 0 where it is none.
+pub fn n_repairs(branch: &str) -> u32 {
+    let n = branch.strip_prefix(REPAIR_START).and_then(|rest| rest.split('-').next());
+    n.and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// The branch of a repair that goes to this one, made of checked parts alone.
+fn repair_branch(spec: &JobSpec, base: &str) -> String {
+    let n = n_repairs(base).saturating_add(1);
+    let of = spec.task.issue().map_or_else(String::new, |issue| format!("{issue}-"));
+    format!("{REPAIR_START}{n}-{of}{}", spec.id().short())
 }
 
 /// The end of a run that proves somebody else's pull request: a check run on the commit, where one was fetched, and a comment.

@@ -54,6 +54,11 @@ impl JobKey {
         Self(format!("{}/commit/{head}/check/{name}/{}", repo.id, suite.unwrap_or_default()))
     }
 
+    /// Whether a red check of this commit is looked into.
+    pub fn is_of_check_of(&self, head: &CommitId) -> bool {
+        self.is_of_check() && self.0.split('/').nth(2) == Some(head.as_str())
+    }
+
     /// Whether a red check is looked into, for which nobody has asked.
     pub fn is_of_check(&self) -> bool {
         self.0.split('/').nth(1) == Some("commit")
@@ -153,6 +158,9 @@ pub enum Task {
         head: CommitId,
         /// The check.
         check: CheckRef,
+        /// What is done where the commit's own change is what fails.
+        #[serde(default, skip_serializing_if = "Repair::is_unwanted")]
+        repair: Repair,
     },
     /// Do what was asked on the command line, on a local checkout.
     Local {
@@ -164,6 +172,39 @@ pub enum Task {
         #[serde(default)]
         mode: Mode,
     },
+}
+
+/// What is done about a red check that is red for the commit's own change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "repair", rename_all = "snake_case")]
+pub enum Repair {
+    /// It is told of.
+    #[default]
+    Unwanted,
+    /// An agent mends it, in a pull request of its own that goes to the branch of the red one.
+    Wanted {
+        /// That branch, which is one of the same repository.
+        branch: String,
+    },
+    /// It is wanted, and only told of.
+    Withheld {
+        /// Why, in a sentence of ours.
+        because: String,
+    },
+}
+
+impl Repair {
+    fn is_unwanted(&self) -> bool {
+        *self == Self::Unwanted
+    }
+
+    /// The branch that a repair goes to, where one is to be made.
+    pub fn branch(&self) -> Option<&str> {
+        match self {
+            Self::Wanted { branch } => Some(branch),
+            Self::Unwanted | Self::Withheld { .. } => None,
+        }
+    }
 }
 
 /// Something short that is said to somebody who may give commands.
@@ -296,7 +337,8 @@ impl Task {
     pub fn asks_a_model(&self) -> bool {
         match self {
             Self::FixIssue { .. } | Self::Answer { .. } | Self::Local { .. } => true,
-            Self::ProvePullRequest { .. } | Self::TriageCheck { .. } | Self::Reply { .. } => false,
+            Self::TriageCheck { repair, .. } => repair.branch().is_some(),
+            Self::ProvePullRequest { .. } | Self::Reply { .. } => false,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::n_repairs;
 use crate::event::{Actor, CheckRef, Event, EventKind, IssueNumber, Role};
-use crate::job::{Budget, JobId, JobKey, JobSpec, Reply, Task};
+use crate::job::{Budget, JobId, JobKey, JobSpec, Repair, Reply, Task};
 use crate::journal::CommitId;
 use crate::policy::rates::{Rates, Recent};
 
@@ -57,6 +58,8 @@ pub struct RedCheck {
     pub suite: Option<u64>,
     /// The pull request.
     pub pull_request: IssueNumber,
+    /// Its branch, which is one of the same repository.
+    pub branch: String,
     /// Whether this App has opened it.
     pub is_own: bool,
     /// How many checks of the same commit were looked into already.
@@ -67,8 +70,10 @@ pub struct RedCheck {
 const CHECKS_OF_COMMIT_MAX: u32 = 3;
 /// How many red checks of a pull request may be under way or wait.
 const OPEN_CHECKS_MAX: usize = 5;
+/// How many repairs may stand on each other: what is still red then is for a person.
+const REPAIRS_OF_CHAIN_MAX: u32 = 2;
 /// Whom a job is for that a check has started: GitHub Actions' own account.
-const CHECKER_ID: u64 = 41_898_282;
+pub const CHECKER_ID: u64 = 41_898_282;
 const CHECKER_LOGIN: &str = "github-actions[bot]";
 
 /// What follows from an event.
@@ -324,7 +329,7 @@ impl Asked<'_> {
         if checks == Checks::Off {
             return Decision::ignore("red checks are not looked into here: `triggers.checks` is off");
         }
-        let Some(RedCheck { check, suite, pull_request, is_own, n_triaged }) = check else {
+        let Some(RedCheck { check, suite, pull_request, branch, is_own, n_triaged }) = check else {
             let because = "no check of GitHub Actions is red now on the last commit of an open pull request from a branch of this \
                            repository";
             return Decision::ignore(because);
@@ -344,8 +349,30 @@ impl Asked<'_> {
         if open_jobs.contains(&key) {
             return Decision::ignore("the same check is being looked into already");
         }
-        let task = Task::TriageCheck { pull_request: *pull_request, head: head.clone(), check: check.clone() };
+        if let Some(reached) = self.deployment.rates.reached(&self.facts.recent) {
+            return Decision::ignore(reached);
+        }
+        let is_first = *n_triaged == 0 && !open_jobs.iter().any(|key| key.is_of_check_of(head));
+        let repair = self.repair(branch, is_first);
+        let task = Task::TriageCheck { pull_request: *pull_request, head: head.clone(), check: check.clone(), repair };
         self.start(key, task, format!("a check of #{pull_request} is red, and `triggers.checks` has it looked into"))
+    }
+
+    /// Whether a red check is mended as well, where the commit's change is what fails. Of a commit it is the first check alone: others
+    /// are most often red for the same reason.
+    fn repair(&self, branch: &str, is_first: bool) -> Repair {
+        let n_before = n_repairs(branch);
+        if !self.facts.policy.triggers.repairs {
+            Repair::Unwanted
+        } else if n_before >= REPAIRS_OF_CHAIN_MAX {
+            let because =
+                format!("It is not repaired: {n_before} repairs stand on each other already, so that a person has to look.");
+            Repair::Withheld { because }
+        } else if !is_first {
+            Repair::Withheld { because: "It is not repaired: of each commit only the first check that is looked into is.".into() }
+        } else {
+            Repair::Wanted { branch: branch.to_owned() }
+        }
     }
 
     fn start(&self, key: JobKey, task: Task, because: String) -> Decision {

@@ -114,7 +114,9 @@ pub fn title(story: &Story<'_>) -> String {
 /// The pull request's text.
 pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     let mut body = headline(story);
-    if let Some(issue) = story.spec.task.issue() {
+    if let Task::TriageCheck { pull_request, head, check, .. } = &story.spec.task {
+        triaged::on_top(&mut body, *pull_request, head, check);
+    } else if let Some(issue) = story.spec.task.issue() {
         let _ = write!(body, "\n\nFixes #{issue}");
     }
     asked(&mut body, story);
@@ -402,6 +404,9 @@ pub fn commit_message(spec: &JobSpec, title: &str) -> String {
     let title = inert(title, 72);
     let subject = if title.is_empty() { "Patch".to_owned() } else { title };
     match spec.task.issue() {
+        Some(IssueNumber(number)) if matches!(spec.task, Task::TriageCheck { .. }) => {
+            format!("{subject}\n\nFor pull request #{number}. Job {}.\n", spec.id())
+        }
         Some(IssueNumber(issue)) => format!("{subject}\n\nFor issue #{issue}. Job {}.\n", spec.id()),
         None => format!("{subject}\n\nJob {}.\n", spec.id()),
     }

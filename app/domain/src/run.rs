@@ -12,7 +12,7 @@
 //! A push fails also where too many workers have died of it; so do the other effects, and what is planned (`deaths`).
 //! Where somebody else's change is proven it is Preparing -Adopted-> Preparing -Prepared-> Verifying: nobody solves. Where it does
 //! not go into its branch it is Preparing -Unmerged-> Planning. A reply is planned at once: Preparing -PublishPlanned-> Publishing.
-//! A red check is looked into and told of: Preparing -Triaged-> Planning.
+//! A red check is looked into and told of: Preparing -Triaged-> Planning. Where it is to be mended: Preparing -Triaged-> Preparing.
 //! Every end passes through Planning, so that people are told of it; without a verdict only the telling can be planned.
 
 use jiff::Timestamp;
@@ -104,6 +104,8 @@ pub struct Run {
     replies: bool,
     /// The commit whose red check is looked into, where that is all that is done.
     triages: Option<CommitId>,
+    /// The branch that a repair of it goes to, where it is to be mended as well.
+    repairs_to: Option<String>,
     triaged: Option<Triaged>,
     adopted: Option<Adopted>,
     unmerged: Option<CommitId>,
@@ -157,6 +159,14 @@ impl Run {
             replies: matches!(spec.task, Task::Reply { .. }),
             triages: match &spec.task {
                 Task::TriageCheck { head, .. } => Some(head.clone()),
+                Task::FixIssue { .. }
+                | Task::Answer { .. }
+                | Task::Reply { .. }
+                | Task::ProvePullRequest { .. }
+                | Task::Local { .. } => None,
+            },
+            repairs_to: match &spec.task {
+                Task::TriageCheck { repair, .. } => repair.branch().map(str::to_owned),
                 Task::FixIssue { .. }
                 | Task::Answer { .. }
                 | Task::Reply { .. }

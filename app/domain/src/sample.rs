@@ -6,7 +6,7 @@ use crate::demands::Isolation;
 use crate::ecosystem::Plan;
 use crate::effect::{CheckName, Effect};
 use crate::event::{Actor, CheckRef, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
-use crate::job::{Budget, JobKey, JobSpec, Mode, Task, Usage};
+use crate::job::{Budget, JobKey, JobSpec, Mode, Repair, Task, Usage};
 use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal, Triaged};
 use crate::proof::{Doubt, Evidence, Exit, Limit, Verdict};
 use crate::triage::{self, Rerun, Side};
@@ -159,8 +159,17 @@ pub(crate) fn prove_spec() -> JobSpec {
 /// The red check of pull request 12 looked into.
 pub(crate) fn triage_spec() -> JobSpec {
     let check = CheckRef { id: 77, name: Untrusted::new("test (3.12)") };
-    let task = Task::TriageCheck { pull_request: IssueNumber(12), head: commit('b'), check };
+    let task = Task::TriageCheck { pull_request: IssueNumber(12), head: commit('b'), check, repair: Repair::Unwanted };
     JobSpec { task, budget: BUDGET.without_model(), ..spec() }
+}
+
+/// The same, to be mended on the branch `mend`.
+pub(crate) fn repair_spec() -> JobSpec {
+    let mut spec = triage_spec();
+    if let Task::TriageCheck { repair, .. } = &mut spec.task {
+        *repair = Repair::Wanted { branch: "mend".into() };
+    }
+    JobSpec { budget: BUDGET, ..spec }
 }
 
 /// It fails here as well, and not without the change.
@@ -171,6 +180,7 @@ pub(crate) fn triaged() -> Triaged {
         head: commit('b'),
         base: commit('a'),
         command: Some("pytest -q".into()),
+        setup: None,
         differences: vec!["The job asks for python 3.12; what this machine has of it is used.".into()],
         log: Some(Digest::of(b"log")),
         runs: runs.into(),

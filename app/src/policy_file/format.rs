@@ -60,6 +60,8 @@ pub struct Triggers {
     pub sources: List<SourceName, 1>,
     /// Whose pull requests have their red checks looked into, without that anybody asks for it.
     pub checks: Whose,
+    /// Whether those of them that are red for the change itself are mended by an agent, in draft pull requests on top.
+    pub repairs: bool,
 }
 
 impl Default for Triggers {
@@ -71,6 +73,7 @@ impl Default for Triggers {
             roles: Roles::default(),
             sources: List(SourceName::ALL.to_vec()),
             checks: Whose::Off,
+            repairs: false,
         }
     }
 }
@@ -284,6 +287,7 @@ impl Triggers {
             roles: named.into_iter().filter_map(|(name, role)| Some((name, role?.role()))).collect(),
             sources: self.sources.0.iter().map(source).collect(),
             checks: self.checks.checks(),
+            repairs: self.repairs,
         }
     }
 }

@@ -56,10 +56,12 @@ pub(super) fn annotation(world: &World, repo: &Repository, sha: &str, sent: &Val
     })
 }
 
-/// There is one suite for each commit and App.
+/// There is one suite for each commit and App, and of GitHub Actions one for each run of a workflow.
 fn suite_id(run: &CheckRun) -> u64 {
     let commit = u64::from_str_radix(run.head_sha.get(..8).unwrap_or("0"), 16).unwrap_or(0);
-    commit * 2 + u64::from(run.checker == Checker::Actions)
+    let workflow = run.job.iter().flat_map(|job| job.workflow.bytes());
+    let workflow = workflow.fold(0, |known: u64, byte| (known * 31 + u64::from(byte)) % 4_093);
+    (commit * 4_096 + workflow) * 2 + u64::from(run.checker == Checker::Actions)
 }
 
 /// A check suite as it stands in the webhooks of its runs.

@@ -29,7 +29,7 @@ pub(super) async fn of_run(tools: &Tools, spec: &JobSpec, run: &Run, journal: &[
         tree: &tools.workspaces.tree(&spec.repo, &proposal.commit).await?,
         diff: proposal.diff,
         changes: &proposal.changes,
-        policy: policy(tools, spec, &prepared.base).await?,
+        policy: policy(tools, spec, run.ruled_by().unwrap_or(&prepared.base)).await?,
         prepared,
         verdict,
         judged_at: judged_at(journal, judged),

@@ -2,7 +2,7 @@
 //! touched anything. What does not work here ends the run before a model was asked.
 
 use patchwright_domain::ecosystem::{self, Plan, runner};
-use patchwright_domain::job::JobSpec;
+use patchwright_domain::job::{JobSpec, Task};
 use patchwright_domain::journal::{CommitId, Digest, EntryKind, Prepared};
 use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::proof::Evidence;
@@ -13,16 +13,19 @@ use tracing::info;
 
 use super::commands::{self, Said};
 use super::watch::Watched;
-use super::{Answer, StepError, Tools, build_scripts, conclusions};
+use super::{Answer, StepError, Tools, build_scripts, conclusions, repair};
 use crate::devcontainer::{self, Named};
 use crate::egress::name::Pattern;
-use crate::forge::Access;
+use crate::forge::{Access, PullRequest};
 use crate::sandbox::images;
 use crate::store::StoreError;
 use crate::workspace::WorkspaceError;
 use crate::{policy_file, setup};
 
 pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<Answer, StepError> {
+    if let Some(triaged) = run.triaged() {
+        return repair::prepare(tools, spec, triaged).await;
+    }
     let request = tools.forge.context(spec).await?;
     let notes = request.notes();
     let text = serde_json::to_vec(&request).expect("a request holds only text");
@@ -36,6 +39,12 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<
 /// The commit that everything is measured against, which is in the mirror behind this.
 async fn base(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<CommitId, StepError> {
     let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
+    if let Task::TriageCheck { pull_request, head, .. } = &spec.task {
+        if let Some(PullRequest { target, .. }) = tools.forge.pull_request(spec).await? {
+            tools.workspaces.pull(&target, access, *pull_request).await?;
+        }
+        return Ok(head.clone());
+    }
     let Some(adopted) = run.adopted() else { return Ok(tools.workspaces.fetch(&spec.repo, access).await?) };
     // Another worker may have adopted it, with another mirror.
     let target = spec.repo.on_branch(&adopted.branch).map_err(|e| StoreError::Corrupt(e.to_string()))?;
@@ -67,7 +76,7 @@ pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, base: &CommitId, req
 }
 
 /// What the setups of this run can reach.
-async fn reach(tools: &Tools, plan: &Plan) -> Option<Reach> {
+pub(super) async fn reach(tools: &Tools, plan: &Plan) -> Option<Reach> {
     let (Some(egress), Some(_)) = (&tools.egress, &plan.setup) else { return None };
     let hosts = egress.hosts().await.into_iter().map(|host| host.pattern);
     let hosts: Vec<Pattern> = match setup::narrowed(&plan.demands) {
@@ -116,7 +125,7 @@ async fn devcontainer(tools: &Tools, spec: &JobSpec, base: &CommitId, images: &[
     Ok(None)
 }
 
-async fn baseline(
+pub(super) async fn baseline(
     tools: &Tools,
     spec: &JobSpec,
     base: &CommitId,

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use patchwright_domain::ecosystem::runner::Runner;
 use patchwright_domain::ecosystem::runner::canary::{self, Canary, Words};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{CommitId, Digest, EntryKind, Failure, Prepared, Proposal};
+use patchwright_domain::journal::{CommitId, Digest, EntryKind, Failure, Prepared, Proposal, Triaged};
 use patchwright_domain::proof::census::Census;
 use patchwright_domain::proof::inquiry::{Canaries, Inquiry, Next, Ran};
-use patchwright_domain::proof::{self, Stand, Verdict};
+use patchwright_domain::proof::{self, Doubt, Stand, Verdict};
 use patchwright_domain::results::{Results, Status, table};
 use patchwright_domain::run::Run;
 use tracing::info;
@@ -17,7 +17,7 @@ use super::commands::{self, Said};
 use super::reports::{self, Tested};
 use super::trees::Trees;
 use super::watch::Watched;
-use super::{Answer, StepError, Tools, conclusions};
+use super::{Answer, StepError, Tools, conclusions, repair};
 use crate::setup::Patch;
 use crate::store::StoreError;
 use crate::workspace::Adopted;
@@ -39,9 +39,28 @@ pub(super) async fn verify(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<A
     let pack = tools.store.artifact(&proposal.pack).await?;
     tools.workspaces.unpack(&spec.repo, &proposal.commit, pack).await?;
     let about = if spec.task.is_about_the_build() { About::Build } else { About::Tests };
-    let verdict = verdict(tools, spec, prepared, proposal, about).await?;
+    let mut verdict = verdict(tools, spec, prepared, proposal, about).await?;
+    if let (Some(triaged), true) = (run.triaged(), matches!(verdict, Verdict::Proven { .. })) {
+        verdict = unless_worse(tools, spec, triaged, prepared, proposal, verdict).await?;
+    }
     info!("verified: {}", if matches!(verdict, Verdict::Proven { .. }) { "proven" } else { "unproven" });
     Ok(Answer::entry(EntryKind::Verified { verdict }))
+}
+
+/// The same verdict, unless the repository's own tests get worse by what mends a check: the job may have run a part of them.
+async fn unless_worse(
+    tools: &Tools,
+    spec: &JobSpec,
+    triaged: &Triaged,
+    prepared: &Prepared,
+    proposal: &Proposal,
+    proven: Verdict,
+) -> Result<Verdict, StepError> {
+    let Some(plan) = repair::others(tools, spec, triaged, prepared).await? else { return Ok(proven) };
+    let others = Prepared { plan, baseline: None, ..prepared.clone() };
+    let verdict = verdict(tools, spec, &others, proposal, About::Tests).await?;
+    let is_worse = matches!(verdict, Verdict::Unproven { doubt: Doubt::Regression, .. });
+    Ok(if is_worse { verdict } else { proven })
 }
 
 /// What a patch is to mend.

@@ -10,7 +10,7 @@ use patchwright_domain::run::Run;
 use tracing::info;
 
 use super::workshop::Workshop;
-use super::{Answer, Progress, StepError, Tools, attest, conclusions, solve};
+use super::{Answer, Progress, StepError, Tools, attest, conclusions, repair, solve};
 use crate::forge::ForgeError;
 use crate::store::{JobState, StoreError};
 use crate::workspace::WorkspaceError;
@@ -29,6 +29,7 @@ pub(super) async fn plan(
     progress: &Progress,
     conclusion: Conclusion,
 ) -> Result<Answer, StepError> {
+    let conclusion = repair::unless_moved_on(tools, spec, &progress.run, conclusion).await?;
     if let (Some(egress), true) = (&tools.egress, progress.run.prepared().is_some()) {
         // A process that was started since has not asked the host's tools yet, and what it has not read it cannot take out.
         egress.found().await;
@@ -57,7 +58,7 @@ pub(super) async fn plan(
     };
     let moved_to = match run.proposed() {
         Some(proposed) => moved_head(tools, spec, proposed).await,
-        None if looks_at_commits(run, &conclusion) => moved_base(tools, workshop, spec, run).await,
+        None if looks_at_commits(run, &conclusion) && run.triaged().is_none() => moved_base(tools, workshop, spec, run).await,
         None => None,
     };
     let sealed = if looks_at_commits(run, &conclusion) { attest::of_run(tools, spec, run, &journal).await? } else { None };

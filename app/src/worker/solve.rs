@@ -54,7 +54,8 @@ pub(super) async fn solve(
         Some(judged) => Some(tools.store.artifact(&judged.proposal.transcript).await?),
         None => None,
     };
-    let brief = brief::brief(spec, &request, &prepared, &survey(tools, spec, &prepared.base).await?);
+    let survey = survey(tools, spec, run.ruled_by().unwrap_or(&prepared.base)).await?;
+    let brief = brief::brief(spec, &request, &prepared, &survey);
     let mut executor = commands::open(tools, &tree, &prepared.plan, Profile::of_agent(spec.task.mode())).await?;
     let message = message(tools, spec, run, &request);
     let change_gate = ChangeGate::new(tools, spec, &prepared, message.clone());

@@ -2,7 +2,7 @@
 
 use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::ecosystem::runner::{self, Runner};
-use patchwright_domain::event::{CheckRef, IssueNumber};
+use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobSpec, Task};
 use patchwright_domain::job_log::{self, Failing};
 use patchwright_domain::journal::{CommitId, EntryKind, Failure, Outcome, Triaged};
@@ -11,10 +11,10 @@ use patchwright_domain::proof::{Colour, findings};
 use patchwright_domain::report::neutral::plain;
 use patchwright_domain::results::Status;
 use patchwright_domain::triage::{Inquiry, Next, Rerun, Side, Told};
-use patchwright_domain::workflow::Workflow;
-use patchwright_domain::workflow::reconstruction::{Commands, reconstruct};
-use patchwright_domain::workflow::search::find;
+use patchwright_domain::workflow::reconstruction::Commands;
 use tracing::info;
+
+use job::{Job, Wanted};
 
 use super::commands::{self, Said};
 use super::reports::Tested;
@@ -23,16 +23,15 @@ use super::{Answer, StepError, Tools, adopt, prepare, prove};
 use crate::forge::{Access, CheckedJob, PullRequest};
 use crate::setup::Patch;
 use crate::store::StoreError;
-use crate::workflow_file;
 use crate::workspace::{Adopted, Pull, WorkspaceError};
+
+mod job;
 
 /// How much of a setup or a path is told in a sentence, in characters.
 const SETUP_CHARS_MAX: usize = 200;
-/// How many workflow files are read.
-const FILES_MAX: usize = 50;
 
 pub(super) async fn triage(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepError> {
-    let Task::TriageCheck { pull_request, head, check } = &spec.task else {
+    let Task::TriageCheck { pull_request, head, check, .. } = &spec.task else {
         return Err(StoreError::Corrupt("a run without a check triages".into()).into());
     };
     let adopted = fetched(tools, spec, *pull_request, head).await?;
@@ -46,8 +45,8 @@ pub(super) async fn triage(tools: &Tools, spec: &JobSpec) -> Result<Answer, Step
         None => (Vec::new(), None),
     };
     let told = Told { errors, ..told };
-    let known = Known { called: workflow.as_deref(), failed_step: told.failed_step.as_deref() };
-    let Job { commands, differences, is_own_step } = job(tools, spec, &adopted, check, known).await?;
+    let wanted = Wanted { check: check.name.clone(), called: workflow, failed_step: told.failed_step.clone() };
+    let Job { commands, differences, is_own_step } = job::read(tools, spec, &adopted, wanted).await?;
     let (plan, mut notes) = prepare::plan(tools, spec, &adopted.base).await?;
     notes.extend(differences);
     if adopted.proposed.is_some() {
@@ -74,13 +73,13 @@ pub(super) async fn triage(tools: &Tools, spec: &JobSpec) -> Result<Answer, Step
     };
     info!("triaged: {}", verdict.sentence());
     let Adopted { head, base, .. } = adopted;
-    let command = if obstacle.is_none() { plan.test } else { None };
-    let triaged = Triaged { head, base, command, differences: notes, log, runs, verdict };
+    let (setup, command) = if obstacle.is_none() { (plan.setup, plan.test) } else { (None, None) };
+    let triaged = Triaged { head, base, command, setup, differences: notes, log, runs, verdict };
     Ok(Answer::entry(EntryKind::Triaged { triaged: Box::new(triaged) }))
 }
 
 /// Fetches the commit with the red check as GitHub's own checks see it, merged into what it is to go to.
-async fn fetched(tools: &Tools, spec: &JobSpec, number: IssueNumber, head: &CommitId) -> Result<Adopted, StepError> {
+pub(super) async fn fetched(tools: &Tools, spec: &JobSpec, number: IssueNumber, head: &CommitId) -> Result<Adopted, StepError> {
     let Some(PullRequest { target, head: now }) = tools.forge.pull_request(spec).await? else {
         return Err(adopt::no_pull_request(number).into());
     };
@@ -102,75 +101,9 @@ async fn fetched(tools: &Tools, spec: &JobSpec, number: IssueNumber, head: &Comm
     if proposed == head { Ok(adopted) } else { Err(moved_on(number, proposed).into()) }
 }
 
-fn moved_on(number: IssueNumber, now: &CommitId) -> Failure {
-    let cause = format!("#{number} has moved on to {}, whose checks are looked into instead.", now.short());
+pub(super) fn moved_on(number: IssueNumber, now: &CommitId) -> Failure {
+    let cause = format!("#{number} has moved on to {}.", now.short());
     adopt::ended(Outcome::Superseded, cause, "Look at the checks of its last commit.")
-}
-
-/// What GitHub says of the job.
-#[derive(Clone, Copy)]
-struct Known<'a> {
-    called: Option<&'a str>,
-    failed_step: Option<&'a str>,
-}
-
-/// What a job runs, or why that cannot be known, and what is different here.
-struct Job {
-    commands: Result<Commands, String>,
-    differences: Vec<String>,
-    /// Whether the step that failed is one of its file's.
-    is_own_step: bool,
-}
-
-/// Reads the job out of the workflow files of the commit itself, for it may have changed them.
-///
-/// What a setup runs may reach out, so that only the base's word counts for that: where the file is another one there, all of the job
-/// runs without a way out.
-async fn job(tools: &Tools, spec: &JobSpec, adopted: &Adopted, check: &CheckRef, known: Known<'_>) -> Result<Job, StepError> {
-    let head = &adopted.head;
-    let workflows = workflows(tools, spec, head).await?;
-    let others = others(spec, head);
-    let found = match find(&workflows, known.called, &check.name, &others) {
-        Err(because) => return Ok(Job { commands: Err(because), differences: Vec::new(), is_own_step: false }),
-        Ok(found) => found,
-    };
-    let job = reconstruct(&found, &others);
-    let (mut commands, mut differences) = (job.commands(known.failed_step), job.notes());
-    let has_changed = adopted.changes.iter().any(|change| change.path == found.workflow.path);
-    if let (Ok(known), true) = (&commands, has_changed)
-        && known.setup.is_some()
-    {
-        commands = commands.map(Commands::without_setup);
-        differences.push(format!("The pull request changes `{}`, so that none of its steps had a way out.", job.path));
-    }
-    let is_own_step = known.failed_step.is_some_and(|step| job.has_script(step));
-    Ok(Job { commands, differences, is_own_step })
-}
-
-async fn workflows(tools: &Tools, spec: &JobSpec, head: &CommitId) -> Result<Vec<Workflow>, StepError> {
-    let paths = tools.workspaces.paths(&spec.repo, head).await?;
-    let mut workflows = Vec::new();
-    for path in paths.into_iter().filter(|path| workflow_file::is_path(path)).take(FILES_MAX) {
-        let text = tools.workspaces.read(&spec.repo, head, &path).await?.unwrap_or_default();
-        match workflow_file::read(&path, &text) {
-            Ok(workflow) => workflows.push(workflow),
-            // The job may be another one's.
-            Err(problem) => info!("a workflow file is left out: {problem}"),
-        }
-    }
-    Ok(workflows)
-}
-
-/// What of GitHub's own values is known here, by whole names.
-fn others(spec: &JobSpec, head: &CommitId) -> Vec<(&'static str, String)> {
-    vec![
-        ("runner.os", "Linux".into()),
-        ("runner.temp", "/tmp".into()),
-        ("github.workspace", "/workspace".into()),
-        ("github.repository", spec.repo.to_string()),
-        ("github.repository_owner", spec.repo.owner().to_owned()),
-        ("github.sha", head.to_string()),
-    ]
 }
 
 /// The base's plan with the job's commands. How the base says that it is set up here goes before what the job does for that.

@@ -27,7 +27,7 @@ fn found(workflow: Workflow, check: &str) -> Reconstruction {
 fn shown(found: &Reconstruction, failed: &str) -> String {
     let commands = found.commands(Some(failed)).expect("it can be run");
     let setup = commands.setup.unwrap_or_else(|| "nothing".into());
-    format!("setup:\n{setup}\ntest:\n{}\nnotes:\n{}", commands.test, found.notes().join("\n"))
+    format!("setup:\n{setup}\ntest:\n{}\nnotes:\n{}", commands.test, found.notes(None).join("\n"))
 }
 
 #[test]
@@ -173,7 +173,14 @@ fn odd_parts_hide_no_others() {
         LeftOut(
             "`a list or a map` cannot be read",
         ),
-        LeftOut(
+        Unsure(
+            Ran {
+                script: "x",
+                shell: Unnamed,
+                directory: "",
+                env: [],
+                may_fail: false,
+            },
             "it is not known whether it ran: `${{ a }} == b` cannot be read",
         ),
         Run(
@@ -216,11 +223,19 @@ fn a_hostile_file_costs_little() {
     let short = format!("jobs: {{j: {{steps: [{{run: \"${{{{ {} 1 }}}}\"}}]}}}}", "0||".repeat(600));
     let workflow = read("x.yml", short.as_bytes()).expect("it can be read");
     let found = find(std::slice::from_ref(&workflow), None, &Untrusted::new("j"), &[]).expect("it is there");
-    assert_eq!(reconstruct(&found, &[]).commands(None).map(|commands| commands.test), Ok("1".into()));
+    assert_eq!(reconstruct(&found, &[]).commands(None).map(|commands| commands.test), Ok("export CI='true'\n1".into()));
 }
 
 #[test]
 fn workflow_files_are_in_one_folder() {
     assert!(is_path(".github/workflows/ci.yml") && is_path(".github/workflows/ci.yaml"));
     assert!(!is_path(".github/workflows/a/ci.yml") && !is_path("ci.yml") && !is_path(".github/workflows/ci.md"));
+}
+
+/// GitHub shows a name that is a number as it stands there.
+#[test]
+fn a_name_may_be_a_number_and_none_is_none() {
+    let name = |text: &str| read(".github/workflows/a.yml", text.as_bytes()).expect("it is YAML").name;
+    assert_eq!(name("name: 123\njobs: {}\n").as_deref(), Some("123"));
+    assert_eq!((name("name:\njobs: {}\n"), name("jobs: {}\n")), (None, None));
 }

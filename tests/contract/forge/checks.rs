@@ -1,8 +1,11 @@
 //! Red checks: what GitHub tells of them, which one is meant, and the job and the log behind it.
 
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
 use jiff::Timestamp;
 use patchwright::forge::{Forge as _, RepoFacts};
-use patchwright::rehearsal::fault::Fault;
+use patchwright::rehearsal::fault::{Fault, FaultyAnswer};
 use patchwright::rehearsal::scene::{Job, JobStep};
 use patchwright_domain::event::{CheckRef, DeliveryId, EventKind, RawDelivery, Untrusted};
 use patchwright_domain::job_log::LOG_BYTES_MAX;
@@ -100,7 +103,11 @@ impl Scene {
     }
 
     async fn red(&self, head: &CommitId, check: Option<&str>) -> RepoFacts {
-        let check = check.map(|name| CheckRef { id: 1, name: Untrusted::new(name) });
+        self.red_run(head, check.map(|name| (1, name))).await
+    }
+
+    async fn red_run(&self, head: &CommitId, check: Option<(u64, &str)>) -> RepoFacts {
+        let check = check.map(|(id, name)| CheckRef { id, name: Untrusted::new(name) });
         let mut event = self.event("ada");
         event.kind = EventKind::CheckFailed { head: head.clone(), check, app: None };
         self.forge.facts(&event).await.expect("GitHub answers")
@@ -130,7 +137,7 @@ async fn the_red_check_of_a_pull_request_is_found() {
     github.end_job(repo, "mine", "docs", "success", job(None)).expect("it is there");
     let found = scene.red(&head, None).await.check.expect("one is red");
     assert_eq!((found.check.id, raw(&found.check.name).as_str(), found.pull_request.0), (first, "test", number));
-    assert_eq!((found.is_own, found.n_triaged), (false, 0));
+    assert_eq!((found.is_own, found.n_triaged, found.branch.as_str()), (false, 0, "mine"));
     let lint = scene.red(&head, Some("lint")).await.check.expect("it is red");
     assert_eq!(raw(&lint.check.name), "lint");
     assert_eq!(scene.red(&head, Some("docs")).await.check, None, "it is green");
@@ -140,6 +147,64 @@ async fn the_red_check_of_a_pull_request_is_found() {
     assert_eq!(scene.red(&head, Some("lint")).await.check, None, "the pull request is closed");
     let gone = CommitId::parse(SHA).expect("forty digits");
     assert_eq!(scene.red(&gone, None).await.check, None, "there is no such commit");
+    scene.end().await;
+}
+
+/// Two workflows may each have a job of one name, and each is run again for itself.
+#[tokio::test]
+async fn jobs_of_one_name_are_told_from_each_other_by_their_workflows() {
+    let scene = Scene::set().await;
+    let (_, head) = scene.pull().await;
+    let end = |workflow: &str, conclusion: &str| {
+        let job = Job { workflow: workflow.into(), ..job(None) };
+        scene.stage.github.end_job(scene.stage.repo, "mine", "build", conclusion, job).expect("it is there")
+    };
+    let (red, docs) = (end("CI", "failure"), end("Docs", "success"));
+    let found = scene.red(&head, Some("build")).await.check.expect("the green one of another workflow hides nothing");
+    assert_eq!(found.check.id, red);
+    let docs_red = end("Docs", "failure");
+    let other = scene.red_run(&head, Some((docs_red, "build"))).await.check.expect("it is red");
+    assert_eq!(other.check.id, docs_red, "the one that was told of");
+    assert_ne!(other.suite, found.suite);
+    let old = scene.red_run(&head, Some((docs, "build"))).await.check.expect("one of them is red");
+    assert_eq!(old.check.id, red, "the first of those that fail now");
+    end("CI", "success");
+    end("Docs", "success");
+    assert_eq!(scene.red_run(&head, Some((red, "build"))).await.check, None, "both were run again since");
+    scene.end().await;
+}
+
+/// Whoever opens a pull request from a fork at the same commit keeps nobody from looking into one's own.
+#[tokio::test]
+async fn a_forks_pull_request_at_the_same_commit_hides_nothing() {
+    let scene = Scene::set().await;
+    let (github, repo) = (&scene.stage.github, scene.stage.repo);
+    let policy: [(&str, &[u8], bool); 1] = [(".github/patchwright.yml", b"triggers: {checks: all}\n", false)];
+    github.push_commit(repo, "main", "ada", &policy, "Policy").await.expect("git takes it");
+    github.push_commit(repo, "mine", "ada", &[("n", b"1", false)], "Fix").await.expect("git takes it");
+    let head = CommitId::parse(&github.branches(repo)["mine"]).expect("it is a commit");
+    let fork = github.fork(repo, "eve").await.expect("it is there");
+    let theirs = github.open_pull_request_from(fork, repo, "eve", ("Theirs", ""), ("mine", "main")).await;
+    theirs.expect("both branches are there");
+    github.end_job(repo, "mine", "test", "failure", job(None)).expect("it is there");
+    assert_eq!(scene.red(&head, None).await.check, None, "a fork's is left out");
+    let ours = github.open_pull_request(repo, "ada", "Ours", "mine", "main").await.expect("both branches are there");
+    assert_eq!(scene.red(&head, None).await.check.map(|found| found.pull_request.0), Some(ours));
+    scene.end().await;
+}
+
+/// What runs when a job's time is over is stopped, and is what has failed.
+#[tokio::test]
+async fn the_step_that_ran_when_a_jobs_time_was_over_is_the_one_that_failed() {
+    let scene = Scene::set().await;
+    scene.pull().await;
+    for (conclusion, failed) in [("timed_out", Some("Test")), ("cancelled", None)] {
+        let mut late = job(None);
+        late.steps[1].conclusion = "cancelled".into();
+        let id = scene.stage.github.end_job(scene.stage.repo, "mine", "test", conclusion, late).expect("it is there");
+        let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
+        assert_eq!(found.told.failed_step.as_deref(), failed, "{conclusion}");
+    }
     scene.end().await;
 }
 
@@ -203,16 +268,40 @@ async fn an_address_that_is_no_place_for_a_log_is_not_gone_to() {
     let place = scene.stage.github.web_url().trim_start_matches("http://").to_owned();
     for address in [format!("ftp://{place}/_logs/{id}"), format!("http://ada:secret@{place}/_logs/{id}"), "nonsense".into()] {
         let mut led = Fault::refuse("GET", "/repos/*/logs", 302, "");
-        led.answer = patchwright::rehearsal::fault::FaultyAnswer::Response {
-            status: 302,
-            headers: vec![("location", address.clone())],
-            body: Value::Null,
-        };
+        led.answer = FaultyAnswer::Response { status: 302, headers: vec![("location", address.clone())], body: Value::Null };
         scene.stage.github.fault(led);
         let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
         assert_eq!(found.log, None, "{address}");
     }
     let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
     assert_eq!(found.log.as_deref(), Some(b"x" as &[u8]), "where it leads to its place it is fetched");
+    scene.end().await;
+}
+
+/// What the place of a log says of where to go on, or packs so that a little of it is much, is not heard.
+#[tokio::test]
+async fn the_place_of_a_log_leads_nowhere_else_and_packs_nothing() {
+    let scene = Scene::set().await;
+    scene.pull().await;
+    let id =
+        scene.stage.github.end_job(scene.stage.repo, "mine", "test", "failure", job(Some(b"x".to_vec()))).expect("it is there");
+    let packed = || async { ([("content-encoding", "gzip")], "packed") };
+    let led = || async { (StatusCode::FOUND, [("location", "/plain")]) };
+    let router = Router::new().route("/packed", get(packed)).route("/led", get(led)).route("/plain", get(|| async { "plain" }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let place = listener.local_addr().expect("it is bound");
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    for (path, log) in [("packed", None), ("led", None), ("plain", Some(b"plain" as &[u8]))] {
+        let mut fault = Fault::refuse("GET", "/repos/*/logs", 302, "");
+        fault.answer = FaultyAnswer::Response {
+            status: 302,
+            headers: vec![("location", format!("http://{place}/{path}"))],
+            body: Value::Null,
+        };
+        scene.stage.github.fault(fault);
+        let found = scene.forge.checked_job(&scene.repo, id).await.expect("GitHub answers").expect("it is a job");
+        assert_eq!(found.log.as_deref(), log, "{path}");
+    }
+    server.abort();
     scene.end().await;
 }

@@ -17,7 +17,10 @@ pub(super) fn sandbox(setup: &Setup) -> Minimum {
         let environment = BareSandbox::tools_of_this_machine();
         return Minimum::new(Arc::new(BareSandbox::new(launcher, Limits::default(), environment)), Isolation::None);
     }
-    let local = LocalSettings { toolchain_path: None, ..LocalSettings::default() };
+    let local = match setup.has_toolchains {
+        true => LocalSettings::default(),
+        false => LocalSettings { toolchain_path: None, ..LocalSettings::default() },
+    };
     if setup.is_landlock {
         return Minimum::new(Arc::new(LandlockSandbox::new(launcher, local)), Isolation::Landlock);
     }

@@ -53,6 +53,12 @@ impl World {
     /// As [`fix_this`](Self::fix_this), and does something while the agent is about to solve.
     pub(crate) async fn fix_this_while(&self, meanwhile: impl AsyncFnOnce()) -> Outcome {
         self.comment(MAINTAINER, "@codex fix this");
+        self.work_while(meanwhile).await;
+        self.outcome().await
+    }
+
+    /// Decides and works to the end, and does something while the agent is about to solve.
+    pub(crate) async fn work_while(&self, meanwhile: impl AsyncFnOnce()) {
         self.decide().await;
         self.gate.is_armed.store(true, Ordering::SeqCst);
         let worker = self.worker();
@@ -65,7 +71,6 @@ impl World {
         // Where more time has passed than a lease holds, the job was let go of and claimed again.
         assert!(worked.expect("the store can be asked") > 0, "there is work");
         self.work().await;
-        self.outcome().await
     }
 
     /// Returns when an agent is about to solve, which it then does not.

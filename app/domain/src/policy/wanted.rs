@@ -40,6 +40,8 @@ pub struct Triggers {
     pub sources: BTreeSet<Source>,
     /// Whose pull requests have their red checks looked into.
     pub checks: Checks,
+    /// Whether those that are red for the change itself are mended, in pull requests on top.
+    pub repairs: bool,
 }
 
 /// Whose pull requests have their red checks looked into, without that anybody asks for it.
@@ -146,6 +148,7 @@ impl Default for Triggers {
             roles: BTreeMap::new(),
             sources: Source::ALL.into_iter().collect(),
             checks: Checks::Off,
+            repairs: false,
         }
     }
 }

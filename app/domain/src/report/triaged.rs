@@ -6,9 +6,10 @@ use super::neutral::{clip, code, fence, plain};
 use super::{
     BODY_CHARS_MAX, COMMAND_CHARS_MAX, DETAILS_BYTES_MAX, SENTENCE_CHARS_MAX, Story, TITLE_CHARS_MAX, headline, sentence,
 };
-use crate::effect::{CheckName, Effect};
-use crate::event::CheckRef;
-use crate::journal::{CommitId, Triaged};
+use crate::effect::{CheckName, Effect, PULL_REQUEST_PLACEHOLDER};
+use crate::event::{CheckRef, IssueNumber};
+use crate::job::{Repair, Task};
+use crate::journal::{CommitId, Outcome, Triaged};
 use crate::proof::Colour;
 use crate::triage::{Rerun, Side, Verdict};
 
@@ -21,16 +22,28 @@ pub fn check(story: &Story<'_>, head: &CommitId, check: &CheckRef) -> Effect {
     let of = plain(check.name.raw(), TITLE_CHARS_MAX / 2);
     let title = format!("{of}: {}", plain(&story.conclusion.cause, TITLE_CHARS_MAX));
     let mut summary = headline(story);
+    if let Some(triaged) = story.triaged.filter(|_| story.conclusion.outcome != Outcome::Answered) {
+        let _ = write!(summary, "\n\n{}", sentence(&triaged.verdict.sentence(), story.host));
+    }
+    if story.conclusion.outcome == Outcome::Proven {
+        let _ = write!(summary, "\n\nPull request with the repair: {PULL_REQUEST_PLACEHOLDER}");
+    }
     let _ = write!(summary, "\n\nThis is about the check {} of the commit {}.", code(check.name.raw()), code(head.short()));
     if let Some(triaged) = story.triaged {
         runs(&mut summary, story, triaged);
     }
     let _ = write!(summary, "\n\nNext step: {}", sentence(&story.conclusion.next_step, story.host));
-    let _ = write!(
-        summary,
-        "\n\n<sub>No model was asked and nothing was changed. This check run is neutral whatever it says. Job {}.</sub>",
-        story.spec.id()
-    );
+    if let Task::TriageCheck { repair: Repair::Withheld { because }, .. } = &story.spec.task
+        && story.triaged.is_some_and(|triaged| triaged.verdict.is_for_repair())
+    {
+        let _ = write!(summary, "\n\n{}", sentence(because, story.host));
+    }
+    let cost = match story.usage.turns {
+        0 => "No model was asked and nothing was changed.".to_owned(),
+        _ => super::cost(story),
+    };
+    let job = story.spec.id();
+    let _ = write!(summary, "\n\n<sub>{cost} This check run is neutral whatever it says. Job {job}.</sub>");
     let text = (!story.log.is_empty()).then(|| details(story.log));
     Effect::SetCheck {
         name: CheckName::Triage,
@@ -41,6 +54,16 @@ pub fn check(story: &Story<'_>, head: &CommitId, check: &CheckRef) -> Effect {
         text,
         annotations: Vec::new(),
     }
+}
+
+/// Where a repair goes, in the text of its pull request.
+pub(super) fn on_top(body: &mut String, pull_request: IssueNumber, head: &CommitId, check: &CheckRef) {
+    let (check, head) = (code(check.name.raw()), code(head.short()));
+    let _ = write!(
+        body,
+        "\n\nThis mends the check {check} of #{pull_request}, which is red on its commit {head}. It goes to the branch of that pull \
+         request: merging it changes that one, and nothing else."
+    );
 }
 
 fn details(log: &str) -> String {

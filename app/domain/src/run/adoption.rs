@@ -4,7 +4,7 @@
 use super::triage::is_of_triage;
 use super::{Phase, Run, Step, conclude};
 use crate::effect::Effect;
-use crate::journal::{Adopted, CommitId, Conclusion};
+use crate::journal::{Adopted, CommitId, Conclusion, Outcome};
 
 impl Run {
     /// The change that is proven, once it is fetched.
@@ -20,7 +20,7 @@ impl Run {
     /// What is to be done before anything is solved or proven.
     pub(super) fn preparation(&self) -> Step {
         match self.adopts && self.adopted.is_none() {
-            _ if self.triages.is_some() => Step::Triage,
+            _ if self.triages.is_some() && self.triaged.is_none() => Step::Triage,
             _ if self.replies => Step::PlanPublish { conclusion: conclude::replied() },
             true => Step::Adopt,
             false => Step::Prepare,
@@ -49,6 +49,9 @@ impl Run {
 
     /// Whether this commit is what an adopted change is measured against.
     pub(super) fn is_base(&self, base: &CommitId) -> bool {
+        if let Some(head) = &self.triages {
+            return self.repairs_to.is_some() && base == head;
+        }
         if self.adopts { self.adopted.as_ref().is_some_and(|adopted| adopted.base == *base) } else { true }
     }
 
@@ -64,7 +67,8 @@ impl Run {
     /// or opened, and a check run says this end of the commit that was proposed. A reply is a comment.
     pub(super) fn is_in_bounds(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
         if let Some(head) = &self.triages {
-            return effects.iter().all(|effect| is_of_triage(effect, head));
+            let repairs_to = self.repairs_to.as_deref().filter(|_| conclusion.outcome == Outcome::Proven);
+            return effects.iter().all(|effect| is_of_triage(effect, head, repairs_to));
         }
         if self.replies {
             return effects.iter().all(|effect| matches!(effect, Effect::EnsureComment { .. }));

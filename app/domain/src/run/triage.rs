@@ -1,4 +1,5 @@
-//! Runs that find out what a red check is about: nobody solves or proves, and a check run on the same commit tells of it.
+//! Runs that find out what a red check is about. A check run on the same commit tells of it; where it is to be mended, and the commit's
+//! own change is what fails, the run goes on as any other, from that commit, and only a proven repair is published.
 
 use super::{Phase, Run, Step};
 use crate::effect::{CheckName, Effect};
@@ -11,26 +12,33 @@ impl Run {
         self.triaged.as_ref()
     }
 
+    /// The commit whose files say how this run works: a change that is mended on its own branch does not say that.
+    pub fn ruled_by(&self) -> Option<&CommitId> {
+        let prepared = self.prepared.as_ref()?;
+        Some(self.triaged.as_ref().map_or(&prepared.base, |triaged| &triaged.base))
+    }
+
     pub(super) fn on_triaged(&mut self, triaged: &Triaged) -> bool {
         let is_due = matches!(self.phase, Phase::Preparing) && self.preparation() == Step::Triage && self.claims > 0;
         if !is_due {
             return false;
         }
+        let is_repaired = self.repairs_to.is_some() && triaged.verdict.is_for_repair() && triaged.command.is_some();
         let conclusion = conclusion(&triaged.verdict);
         self.triaged = Some(triaged.clone());
         // What was asked is what it is about, whatever the answer.
-        self.is_answered = true;
-        self.advance(Phase::Planning { conclusion })
+        self.is_answered = !is_repaired;
+        self.advance(if is_repaired { Phase::Preparing } else { Phase::Planning { conclusion } })
     }
 }
 
-/// Whether an effect does no more than to tell what the check of this commit is about.
-pub(super) fn is_of_triage(effect: &Effect, head: &CommitId) -> bool {
+/// Whether an effect does no more than to tell what the check of this commit is about, or to put its repair on top of this branch.
+pub(super) fn is_of_triage(effect: &Effect, head: &CommitId, repairs_to: Option<&str>) -> bool {
     match effect {
         Effect::SetCheck { name, commit, .. } => *name == CheckName::Triage && commit == head,
-        Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } | Effect::EnsureComment { .. } | Effect::React { .. } => {
-            false
-        }
+        Effect::PushBranch { branch, .. } => repairs_to.is_some_and(|base| branch != base),
+        Effect::EnsurePullRequest { base, .. } => repairs_to == Some(base),
+        Effect::EnsureComment { .. } | Effect::React { .. } => false,
     }
 }
 

@@ -3,10 +3,17 @@
 //! GitHub knows more than we do: secrets, outputs of other jobs, the event. What depends on any of that is [unknown](Unknown),
 //! with its reason, and is never guessed.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use super::{Piece, Template, Value};
 
 /// The longest text that is put together, in bytes.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// How much is looked at for one check, in bytes, however many runs of jobs there are.
+const LOOKED_AT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What any value counts for, however short it is.
+const VALUE_BYTES_MIN: usize = 16;
 
 /// Something to be worked out, as deep as the parser lets it be.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +75,24 @@ pub enum Operator {
 #[error("{0}")]
 pub struct Unknown(pub String);
 
+/// How much may still be looked at; those who share it use it up together.
+#[derive(Clone, Debug)]
+pub struct Fuel(Rc<Cell<usize>>);
+
+impl Default for Fuel {
+    fn default() -> Self {
+        Self(Rc::new(Cell::new(LOOKED_AT_BYTES_MAX)))
+    }
+}
+
+impl Fuel {
+    fn burn(&self, n_bytes: usize) -> Result<(), Unknown> {
+        let left = self.0.get().checked_sub(n_bytes);
+        self.0.set(left.unwrap_or(0));
+        left.map(drop).ok_or_else(|| Unknown("working it out takes too long".into()))
+    }
+}
+
 /// What is known.
 #[derive(Clone, Debug, Default)]
 pub struct Known<'a> {
@@ -77,6 +102,8 @@ pub struct Known<'a> {
     pub env: Vec<(String, String)>,
     /// Other things by their whole name in lower case, such as `runner.os`.
     pub others: Vec<(&'static str, String)>,
+    /// How much may still be looked at.
+    pub fuel: Fuel,
 }
 
 impl Known<'_> {
@@ -116,14 +143,16 @@ impl Known<'_> {
     /// # Errors
     /// [`Unknown`], with the first reason.
     pub fn value(&self, expression: &Expression) -> Result<Value, Unknown> {
-        match expression {
-            Expression::Value(value) => Ok(value.clone()),
-            Expression::Path { root, parts } => self.path(root, parts),
-            Expression::Call { function, arguments } => self.call(function, arguments),
-            Expression::Not(inner) => Ok(Value::Bool(!is_true(&self.value(inner)?))),
-            Expression::Binary { operator, left, right } => self.joined(*operator, left, right),
-            Expression::Unread(written) => Err(unread(written)),
-        }
+        let value = match expression {
+            Expression::Value(value) => value.clone(),
+            Expression::Path { root, parts } => self.path(root, parts)?,
+            Expression::Call { function, arguments } => self.call(function, arguments)?,
+            Expression::Not(inner) => Value::Bool(!is_true(&self.value(inner)?)),
+            Expression::Binary { operator, left, right } => self.joined(*operator, left, right)?,
+            Expression::Unread(written) => return Err(unread(written)),
+        };
+        self.fuel.burn(n_bytes(&value))?;
+        Ok(value)
     }
 
     fn joined(&self, operator: Operator, left: &Expression, right: &Expression) -> Result<Value, Unknown> {
@@ -155,6 +184,7 @@ impl Known<'_> {
             return Ok(found.and_then(|value| inside(value, rest)).cloned().unwrap_or(Value::Null));
         }
         let whole = names.iter().fold(root.to_owned(), |whole, name| format!("{whole}.{}", shown(name).to_ascii_lowercase()));
+        self.fuel.burn(self.env.len())?;
         if let [Value::Text(name)] = names.as_slice()
             && root == "env"
             // The last one counts, as it does in a process.
@@ -268,6 +298,17 @@ fn of_json(json: serde_json::Value) -> Value {
         serde_json::Value::Array(all) => Value::List(all.into_iter().map(of_json).collect()),
         serde_json::Value::Object(fields) => Value::Map(fields.into_iter().map(|(key, value)| (key, of_json(value))).collect()),
     }
+}
+
+/// How large a value is, roughly: as much is looked at where it is copied or compared.
+fn n_bytes(value: &Value) -> usize {
+    VALUE_BYTES_MIN
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::Text(text) => text.len(),
+            Value::List(all) => all.iter().map(n_bytes).sum(),
+            Value::Map(fields) => fields.iter().map(|(name, value)| name.len() + n_bytes(value)).sum(),
+        }
 }
 
 /// The text that a value becomes within a text.

@@ -55,6 +55,8 @@ pub enum Is {
     Needless,
     /// It gives the job a tool that the machine may have.
     Tool(Tool),
+    /// It is not known whether it ran, for this reason. It is left out, unless it is what failed: then it did.
+    Unsure(Ran, String),
     /// It cannot be run here, for this reason.
     LeftOut(String),
 }
@@ -97,7 +99,7 @@ impl Commands {
 /// What a run of a job does. `others` is what is known beside its matrix, by whole names such as `runner.os`.
 pub fn reconstruct(found: &Found<'_>, others: &[(&'static str, String)]) -> Reconstruction {
     let Found { workflow, job, run, .. } = found;
-    let mut known = Known { matrix: run.values(), env: Vec::new(), others: others.to_vec() };
+    let mut known = Known { matrix: run.values(), env: Vec::new(), others: others.to_vec(), ..Known::default() };
     let mut lacks = lacks(job, &known);
     for env in [&workflow.env, &job.env] {
         add(&mut known, env, &mut lacks);
@@ -187,7 +189,7 @@ fn part(step: &Step, known: &Known<'_>, defaults: [&Defaults; 2]) -> Part {
 fn unless_skipped(step: &Step, known: &Known<'_>, is: Is) -> Is {
     match (step.condition.as_ref().map(|condition| known.holds(condition)), is) {
         (Some(Ok(false)), _) => Is::Needless,
-        (Some(Err(unknown)), Is::Run(_) | Is::LeftOut(_)) => Is::LeftOut(format!("it is not known whether it ran: {unknown}")),
+        (Some(Err(unknown)), Is::Run(ran)) => Is::Unsure(ran, format!("it is not known whether it ran: {unknown}")),
         (Some(Ok(true) | Err(_)) | None, is) => is,
     }
 }
@@ -251,7 +253,7 @@ impl Reconstruction {
 
     /// Whether its file has a step of this name that runs something, so that it is none that the runner has added.
     pub fn has_script(&self, name: &str) -> bool {
-        let runs = |is: &Is| matches!(is, Is::Run(_) | Is::LeftOut(_));
+        let runs = |is: &Is| matches!(is, Is::Run(_) | Is::Unsure(..) | Is::LeftOut(_));
         self.steps.iter().any(|part| part.name.as_deref() == Some(name) && runs(&part.is))
     }
 
@@ -272,7 +274,7 @@ impl Reconstruction {
         }
         let at = at.ok_or_else(|| format!("The job `{}` has no step `{}` in its file.", plain(&self.job), plain(failed)))?;
         match &self.steps[at].is {
-            Is::Run(ran) => {
+            Is::Run(ran) | Is::Unsure(ran, _) => {
                 let before: Vec<&Ran> = self.ran(&self.steps[..at]).collect();
                 Ok(Commands { setup: (!before.is_empty()).then(|| joined(&before)), test: command(ran) })
             }
@@ -285,7 +287,7 @@ impl Reconstruction {
     fn ran<'s>(&self, steps: &'s [Part]) -> impl Iterator<Item = &'s Ran> {
         steps.iter().filter_map(|part| match &part.is {
             Is::Run(ran) => Some(ran),
-            Is::Needless | Is::Tool(_) | Is::LeftOut(_) => None,
+            Is::Needless | Is::Tool(_) | Is::Unsure(..) | Is::LeftOut(_) => None,
         })
     }
 
@@ -296,13 +298,14 @@ impl Reconstruction {
         tools.filter_map(|part| if let Is::Tool(tool) = &part.is { Some(tool) } else { None }).collect()
     }
 
-    /// What is different here, a sentence each, for people.
-    pub fn notes(&self) -> Vec<String> {
+    /// What is different here where this step has failed, a sentence each, for people.
+    pub fn notes(&self, failed: Option<&str>) -> Vec<String> {
         let mut notes = self.lacks.clone();
         for part in &self.steps {
             let named = part.name.as_deref().map_or_else(|| "A step".to_owned(), |name| format!("The step `{}`", plain(name)));
             match &part.is {
-                Is::LeftOut(because) => notes.push(format!("{named} is left out: {because}.")),
+                Is::Unsure(..) if failed.is_some() && part.name.as_deref() == failed => {}
+                Is::LeftOut(because) | Is::Unsure(_, because) => notes.push(format!("{named} is left out: {because}.")),
                 Is::Tool(tool) if tool.version.is_some() => {
                     notes.push(format!("The job asks for {tool}; what this machine has of it is used."));
                 }

@@ -1,6 +1,6 @@
 //! Which run of which job a check is, by the name under which GitHub shows it.
 
-use super::expression::{Known, plain};
+use super::expression::{Fuel, Known, plain};
 use super::matrix::{self, Run};
 use super::{Job, Workflow};
 use crate::event::Untrusted;
@@ -32,6 +32,7 @@ pub fn find<'w>(
     let mut found: Vec<(usize, Found<'w>)> = Vec::new();
     let mut unknown = Vec::new();
     let check = check.raw();
+    let fuel = Fuel::default();
     // One without a name is called by its path.
     let is_called = |workflow: &&Workflow| called.is_none_or(|called| workflow.name.as_ref().unwrap_or(&workflow.path) == called);
     let jobs = workflows.iter().filter(is_called).flat_map(|workflow| workflow.jobs.iter().map(move |job| (workflow, job)));
@@ -48,7 +49,7 @@ pub fn find<'w>(
             }
         };
         for run in runs {
-            let known = Known { matrix: run.values(), env: Vec::new(), others: others.to_vec() };
+            let known = Known { matrix: run.values(), env: Vec::new(), others: others.to_vec(), fuel: fuel.clone() };
             // Names that GitHub is less likely to show come later, and count only where no other run has it for its first.
             let names = matrix::names(job, &run, &known).unwrap_or_default();
             if let Some(rank) = names.iter().position(|name| name == check) {

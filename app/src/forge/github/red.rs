@@ -43,9 +43,10 @@ impl GitHub {
                 && run["status"] == "completed"
                 && run["conclusion"].as_str().is_some_and(|ended| RED.contains(&ended))
         };
+        // What was told of is not always its last run any more; of those that fail together it is always the same one.
         let is_told = |run: &&Value| told.is_none_or(|told| name(run) == told.name);
-        // Of those that fail together it is always the same one.
-        let first = runs.iter().filter(is_red).filter(is_told).min_by_key(|run| run["id"].as_u64());
+        let itself = runs.iter().filter(is_red).find(|run| told.is_some_and(|told| run["id"] == told.id));
+        let first = itself.or_else(|| runs.iter().filter(is_red).filter(is_told).min_by_key(|run| run["id"].as_u64()));
         let Some((run, id)) = first.and_then(|run| Some((run, run["id"].as_u64()?))) else { return Ok(None) };
         let is_ours = |run: &&Value| run["app"]["id"] == self.app_id && run["name"] == CheckName::Triage.as_str();
         let n_triaged = runs.iter().filter(is_ours).count();
@@ -53,6 +54,7 @@ impl GitHub {
             check: CheckRef { id, name: name(run) },
             suite: suite(run),
             pull_request: number,
+            branch: pull.pointer("/head/ref").and_then(Value::as_str).unwrap_or_default().to_owned(),
             is_own: self.has_opened(repo, number).await?,
             n_triaged: u32::try_from(n_triaged).unwrap_or(u32::MAX),
         }))

@@ -2,6 +2,7 @@ use super::super::RedCheck;
 use super::super::wanted::{Checks, Triggers};
 use super::*;
 use crate::event::CheckRef;
+use crate::job::{Budget, Repair};
 
 fn named(name: &str) -> CheckRef {
     CheckRef { id: 77, name: Untrusted::new(name) }
@@ -18,7 +19,14 @@ fn wanted(checks: Checks, check: RedCheck) -> Facts {
 }
 
 fn of_us() -> RedCheck {
-    RedCheck { check: named("test (3.12)"), pull_request: ISSUE, suite: Some(5), is_own: true, n_triaged: 0 }
+    RedCheck {
+        check: named("test (3.12)"),
+        pull_request: ISSUE,
+        suite: Some(5),
+        branch: "mend".into(),
+        is_own: true,
+        n_triaged: 0,
+    }
 }
 
 fn of_others() -> RedCheck {
@@ -39,7 +47,8 @@ fn however_a_red_check_is_told_of_it_makes_one_job() {
     assert!(specs.iter().all(|(spec, _)| spec.key == specs[0].0.key && spec.task == specs[0].0.task));
     let (spec, because) = &specs[0];
     assert_eq!(because, "a check of #12 is red, and `triggers.checks` has it looked into");
-    let task = Task::TriageCheck { pull_request: ISSUE, head: sample::commit('b'), check: named("test (3.12)") };
+    let (check, repair) = (named("test (3.12)"), Repair::Unwanted);
+    let task = Task::TriageCheck { pull_request: ISSUE, head: sample::commit('b'), check, repair };
     assert_eq!((&spec.task, spec.budget.turns, spec.budget.tokens), (&task, 0, 0));
     assert_eq!(
         (spec.requested_by.login.as_str(), spec.requested_by.is_bot, spec.role),
@@ -121,4 +130,56 @@ fn what_is_over_starts_nothing() {
         "no check of GitHub Actions is red now on the last commit of an open pull request from a branch of this repository";
     let over = Facts { check: None, ..wanted(Checks::All, of_us()) };
     check_ignored(&red(None, None), &over, because);
+}
+
+/// What is done about a red check where repairs are wanted.
+#[track_caller]
+fn repair_of(check: RedCheck, open_jobs: Vec<JobKey>) -> (Repair, Budget) {
+    let mut facts = Facts { open_jobs, ..wanted(Checks::All, check) };
+    facts.policy.triggers.repairs = true;
+    let Decision::Start { spec, .. } = decide(&red(None, None), &deployment(), &facts) else { panic!("a start") };
+    let Task::TriageCheck { repair, .. } = spec.task else { panic!("a triage") };
+    (repair, spec.budget)
+}
+
+fn of_branch(branch: &str) -> RedCheck {
+    RedCheck { branch: branch.into(), ..of_others() }
+}
+
+#[test]
+fn a_repair_goes_to_the_branch_of_the_pull_request_and_may_ask_a_model() {
+    let (repair, budget) = repair_of(of_branch("feature/x"), Vec::new());
+    assert_eq!((repair, budget), (Repair::Wanted { branch: "feature/x".into() }, deployment().budget));
+}
+
+#[test]
+fn repairs_do_not_stand_on_each_other_without_end() {
+    let wanted = |branch: &str| repair_of(of_branch(branch), Vec::new()).0.branch().is_some();
+    assert!(wanted("codex/repair-1-12-0123456"));
+    for branch in ["codex/repair-2-12-0123456", "codex/repair-3-12-0123456"] {
+        assert!(!wanted(branch), "{branch}");
+    }
+    let (repair, budget) = repair_of(of_branch("codex/repair-2-12-0123456"), Vec::new());
+    let because = "It is not repaired: 2 repairs stand on each other already, so that a person has to look.";
+    assert_eq!((repair, budget.turns), (Repair::Withheld { because: because.into() }, 0));
+}
+
+#[test]
+fn of_a_commit_one_check_is_repaired() {
+    let head_key = |commit| JobKey::of_check(&sample::repo(), &sample::commit(commit), &Untrusted::new("lint"), Some(5));
+    let is_wanted = |check: RedCheck, open_jobs| repair_of(check, open_jobs).0.branch().is_some();
+    assert!(is_wanted(of_others(), vec![head_key('c')]), "that is about another commit");
+    assert!(!is_wanted(of_others(), vec![head_key('b')]));
+    assert!(!is_wanted(RedCheck { n_triaged: 1, ..of_others() }, Vec::new()));
+}
+
+#[test]
+fn as_many_are_looked_into_as_may_be_asked_for() {
+    let mut many = wanted(Checks::All, of_others());
+    many.recent = Recent { by_user: 30, ..Recent::default() };
+    let limited = Deployment { rates: Rates { user: std::num::NonZeroU32::new(30), repository: None }, ..deployment() };
+    let Decision::Ignore { because, .. } = decide(&red(None, None), &limited, &many) else { panic!("nothing is started") };
+    assert_eq!(because, "30 jobs were asked for by one user within an hour, and this server starts no more");
+    many.recent.by_user = 29;
+    assert!(matches!(decide(&red(None, None), &limited, &many), Decision::Start { .. }));
 }

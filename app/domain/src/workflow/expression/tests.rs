@@ -16,6 +16,7 @@ fn check(expression: &Expression, expected: &str) {
         matrix: vec![("os", &os), ("version", &version)],
         env: vec![("MODE".into(), "fast".into()), ("MODE".into(), "slow".into())],
         others: vec![("runner.os", "Linux".into())],
+        ..Known::default()
     };
     let found = known.text(&Template(vec![Piece::Expression(expression.clone())]));
     assert_eq!(found.unwrap_or_else(|unknown| format!("? {unknown}")), expected);
@@ -76,4 +77,18 @@ fn texts_do_not_grow_without_end() {
         expression = Expression::Call { function: "format".into(), arguments: vec![twice, expression] };
     }
     check(&expression, "? a text becomes longer than 65536 bytes");
+}
+
+/// A short text may name a long one again and again, in each of many runs.
+#[test]
+fn what_is_looked_at_has_an_end_for_all_runs_together() {
+    let long = text(&"x".repeat(TEXT_BYTES_MAX));
+    let asked =
+        Expression::Call { function: "contains".into(), arguments: vec![path("matrix", "a"), Expression::Value(text("y"))] };
+    let first = Known { matrix: vec![("a", &long)], ..Known::default() };
+    let n_worked_out = std::iter::repeat_with(|| first.clone().value(&asked)).take(1_000).filter(Result::is_ok).count();
+    assert!((100..1_000).contains(&n_worked_out), "{n_worked_out}");
+    assert_eq!(first.value(&asked), Err(Unknown("working it out takes too long".into())));
+    let other = Known { matrix: vec![("a", &long)], ..Known::default() };
+    assert_eq!(other.value(&asked), Ok(Value::Bool(false)), "another check is another matter");
 }

@@ -32,7 +32,7 @@ fn a_step_that_needs_a_secret_is_left_out_and_told() {
         found.commands(Some("Run ./deploy")).unwrap_err(),
         "The step `Run ./deploy` cannot be run here: it needs the secret `secrets.token`, and there are none here."
     );
-    insta::assert_snapshot!(found.notes().join("\n"), @r"
+    insta::assert_snapshot!(found.notes(None).join("\n"), @r"
     The step `Run ./deploy` is left out: it needs the secret `secrets.token`, and there are none here.
     The step `Run ./maybe` is left out: it is not known whether it ran: `github.event_name` is not known here.
     ");
@@ -47,7 +47,7 @@ fn what_the_machine_does_not_have_is_told() {
         env: vec![("KEY".into(), of("secrets", "KEY")), ("A B".into(), Template::plain("x"))],
         ..job(vec![run("true")])
     };
-    insta::assert_snapshot!(reconstructed(&job).notes().join("\n"), @r"
+    insta::assert_snapshot!(reconstructed(&job).notes(None).join("\n"), @r"
     The job runs on `windows-latest`, and this machine is another one.
     The job runs in a container of its own, which is not used here.
     The job has the service `postgres`, which does not run here.
@@ -77,21 +77,23 @@ fn of_several_steps_of_one_name_none_is_taken() {
 /// Every step has all variables of its job: a file of a few kilobytes must not come to gigabytes.
 #[test]
 fn variables_and_commands_have_limits_together() {
-    let env = (0..20).map(|n| (format!("V{n}"), Template::plain(&"x".repeat(10_000)))).collect();
+    let env = (0..20).map(|n| (format!("V{n}"), Template::plain("x".repeat(10_000)))).collect();
     let found = reconstructed(&Job { env, ..job((0..200).map(|n| run(&format!("echo {n}"))).collect()) });
     let kept: usize = found.steps.iter().map(|part| if let Is::Run(ran) = &part.is { ran.env.len() } else { 0 }).sum();
     assert_eq!(kept, 200 * 6);
-    insta::assert_snapshot!(found.notes()[0], @"The variable `V6` is not set: all of them are longer than 65536 bytes.");
+    insta::assert_snapshot!(found.notes(None)[0], @"The variable `V6` is not set: all of them are longer than 65536 bytes.");
     let told = found.commands(None).unwrap_err();
     assert_eq!(told, "The commands of the job `test` are longer than 122880 bytes together.");
-    let own = Step { env: vec![("V".into(), Template::plain(&"x".repeat(65_537)))], ..run("true") };
-    assert!(!reconstructed(&job(vec![own])).has_script("none"));
+    let env = ["V", "W"].map(|name| (name.to_owned(), Template::plain("x".repeat(40_000))));
+    let own = reconstructed(&job(vec![Step { env: env.into(), ..run("true") }]));
+    let told = own.commands(Some("Run true")).unwrap_err();
+    assert_eq!(told, "The step `Run true` cannot be run here: its variables are longer than 65536 bytes.");
 }
 
 #[test]
 fn what_reads_the_runners_variables_is_told() {
     let found = reconstructed(&job(vec![run("echo $GITHUB_REF"), run("echo x >> $GITHUB_OUTPUT"), run("./x $RUNNER_OS")]));
-    insta::assert_snapshot!(found.notes().join("\n"), @r"
+    insta::assert_snapshot!(found.notes(None).join("\n"), @r"
     The step `Run echo $GITHUB_REF` reads variables of GitHub's runner, which are not set here.
     The step `Run ./x $RUNNER_OS` reads variables of GitHub's runner, which are not set here.
     ");
@@ -103,4 +105,17 @@ fn a_step_that_runs_nothing_shows_nothing() {
     let found = reconstructed(&job(vec![skipped]));
     assert_eq!(found.commands(None).unwrap_err(), "No step of the job `test` can be run here.");
     assert_eq!(found.commands(Some("Set up job")).unwrap_err(), "The job `test` has no step `Set up job` in its file.");
+}
+
+/// What GitHub says has failed did run, whatever its condition says.
+#[test]
+fn a_step_that_failed_is_one_that_ran() {
+    let condition = Some(Piece::Expression(crate::workflow::sample::path("github", "event_name")));
+    let found = reconstructed(&job(vec![run("./before"), Step { condition, ..run("./maybe") }, run("./behind")]));
+    let commands = found.commands(Some("Run ./maybe")).expect("it is known");
+    assert!(commands.test.contains("./maybe") && commands.setup.is_some_and(|setup| setup.contains("./before")));
+    assert_eq!(found.notes(Some("Run ./maybe")), Vec::<String>::new());
+    let behind = found.commands(Some("Run ./behind")).expect("it is known");
+    assert!(!behind.setup.expect("there are steps before it").contains("./maybe"));
+    assert_eq!(found.notes(Some("Run ./behind")).len(), 1);
 }
