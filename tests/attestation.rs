@@ -82,8 +82,15 @@ pub(crate) fn plan() -> Plan {
 
 fn statement(attestor: &Attestor) -> Statement {
     let commit = |digit: &str| CommitId::parse(&digit.repeat(40)).expect("forty digits");
-    let prepared =
-        Prepared { base: commit("a"), plan: plan(), baseline: None, request: Digest::of(b""), reach: None, notes: Vec::new() };
+    let prepared = Prepared {
+        rules: None,
+        base: commit("a"),
+        plan: plan(),
+        baseline: None,
+        request: Digest::of(b""),
+        reach: None,
+        notes: Vec::new(),
+    };
     let changes = [Change { path: "src/lib.rs".into(), kind: ChangeKind::Modified, lines_added: 1, lines_removed: 1 }];
     Statement::of_patch(&Facts {
         head: None,

@@ -16,6 +16,7 @@ mod injections;
 mod kills;
 mod limits;
 mod machines;
+mod on_pulls;
 mod owners;
 mod policy;
 mod prove;

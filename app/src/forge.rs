@@ -13,8 +13,8 @@ use patchwright_domain::event::{DeliveryId, Event, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::job_log;
 use patchwright_domain::journal::CommitId;
-use patchwright_domain::policy::RedCheck;
 use patchwright_domain::policy::wanted::Policy;
+use patchwright_domain::policy::{PullHead, RedCheck};
 use patchwright_domain::triage::Told;
 use secrecy::SecretString;
 
@@ -73,6 +73,8 @@ pub struct RepoFacts {
     pub is_open: bool,
     /// The red check that it is about, where the policy has those looked into and there is one now.
     pub check: Option<RedCheck>,
+    /// What the pull request that it is about proposes, where it is about one.
+    pub pull: Option<PullHead>,
 }
 
 /// What the forge says of a job that a check is of.

@@ -166,6 +166,7 @@ impl Intake {
                 was_answered: false,
                 recent: Recent::default(),
                 check: None,
+                pull: None,
             });
         }
         let facts = self.forge.facts(event).await?;
@@ -180,8 +181,8 @@ impl Intake {
         };
         let was_answered = self.was_answered(event).await?;
         let recent = self.recent(&event.repo, event.actor.id, issue).await?;
-        let RepoFacts { policy, unread, role, is_open, check } = facts;
-        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered, recent, check })
+        let RepoFacts { policy, unread, role, is_open, check, pull } = facts;
+        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered, recent, check, pull })
     }
 
     /// The jobs in whose journals this does not stand.
@@ -209,7 +210,7 @@ impl Intake {
 
     /// What is about a commit is about its pull request, which the forge knows.
     async fn facts_of_commit(&self, event: &Event) -> Result<Facts, Undecided> {
-        let RepoFacts { policy, unread, role, is_open, check } = self.forge.facts(event).await?;
+        let RepoFacts { policy, unread, role, is_open, check, pull } = self.forge.facts(event).await?;
         let (open_jobs, recent) = match &check {
             Some(check) => {
                 let open_jobs = self.store.open_jobs(event.repo.id, check.pull_request).await?;
@@ -217,7 +218,7 @@ impl Intake {
             }
             None => (Vec::new(), Recent::default()),
         };
-        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered: false, recent, check })
+        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered: false, recent, check, pull })
     }
 
     /// What somebody has asked for within the last hour, and what was asked for in his repository.

@@ -41,6 +41,7 @@ mod commands;
 mod conclusions;
 mod gate;
 pub mod meter;
+mod on_pull;
 mod prepare;
 mod progress;
 pub mod prove;

@@ -208,6 +208,11 @@ async fn the_pull_requests(stage: &Stage, token: &str) {
     let number = made.body["number"].as_u64().expect("it is a number");
     let remarks = [Remark { path: "src/wings.rs", line: 1, text: "Two of them?" }];
     stage.github.review(stage.repo, number, "ada", "approved", ("", &remarks)).expect("it shows the line");
+    let beside = stage.get(&format!("{pull}/comments"), token).await.body;
+    assert_eq!(
+        (&beside[0]["body"], &beside[0]["path"], &beside[0]["line"]),
+        (&json!("Two of them?"), &json!("src/wings.rs"), &json!(1))
+    );
     let reactions = format!("{pulls}/comments/{}/reactions", stage.github.review_comments(stage.repo, number)[0].id);
     for status in [201, 200] {
         assert_eq!(stage.post(&reactions, token, json!({"content": "eyes"})).await.status, status);

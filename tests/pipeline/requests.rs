@@ -259,7 +259,7 @@ async fn a_second_command_is_answered_while_a_job_is_open() {
 }
 
 #[tokio::test]
-async fn closed_issues_bots_and_pull_requests_are_not_served() {
+async fn closed_issues_closed_pull_requests_and_bots_are_not_served() {
     Setup::default()
         .play(async |world| {
             world.github.create_user("robot[bot]", Account::Bot);
@@ -272,9 +272,10 @@ async fn closed_issues_bots_and_pull_requests_are_not_served() {
             let files: [(&str, &[u8], bool); 1] = [("a", b"a", false)];
             world.github.push_commit(world.repo, "topic", MAINTAINER, &files, "Add").await.expect("git takes it");
             let pull = world.github.open_pull_request(world.repo, MAINTAINER, "Add", "topic", "main").await.expect("it is there");
+            world.github.close_issue(world.repo, pull, MAINTAINER).expect("the pull request is there");
             world.github.comment(world.repo, pull, MAINTAINER, "@codex fix this").expect("the pull request is there");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"`fix` on pull requests is not served yet; mona, who has the role write, is told so");
+            insta::assert_snapshot!(world.reason().await, @"the issue is closed; mona, who has the role write, is told so");
             world.github.close_issue(world.repo, ISSUE, MAINTAINER).expect("the issue is there");
             world.decide().await;
             insta::assert_snapshot!(world.reason().await, @"the issue was closed and no job of it is open");

@@ -93,22 +93,6 @@ async fn a_review_starts_one_job_at_most() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_on_a_pull_request_is_said_where_a_line_was_asked_about() {
-    Setup::default()
-        .play(async |world| {
-            let (pull, _) = world.propose(&[MENDED]).await;
-            review(world, pull, MAINTAINER, "", "@codex make this a loop");
-            world.work().await;
-            insta::assert_snapshot!(world.said_on(pull).await.join("\n=====\n"), @r"
-            `fix` is not served on pull requests yet. `@codex prove` is: it runs the proof on what this one changes.
-
-            <sub>For `mona`. Job JOB.</sub>
-            ");
-        })
-        .await;
-}
-
-#[tokio::test]
 async fn a_pull_request_that_is_closed_is_not_proven_any_more() {
     Setup::default()
         .play(async |world| {

@@ -279,7 +279,7 @@ impl Forge for WorldForge {
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
         let facts = |_: &mut State| {
             let policy = Policy::default();
-            RepoFacts { policy, unread: None, role: Role::Write, is_open: true, check: None }
+            RepoFacts { policy, unread: None, role: Role::Write, is_open: true, check: None, pull: None }
         };
         self.look(|| "ask for the sender's role".into(), facts).await
     }

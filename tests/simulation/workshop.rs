@@ -138,8 +138,9 @@ impl Workshop for WorldWorkshop {
         let request = tools.store.put_artifact(serde_json::to_vec(&request).expect("it is text"), tools.clock.now()).await?;
         self.toil(tools).await;
         let base = CommitId::parse(&"a".repeat(40)).expect("forty digits");
-        let prepared = Prepared { base, plan: plan(), baseline: Some(evidence(101)), request, reach: None, notes: Vec::new() };
-        Ok(Answer::entry(EntryKind::Prepared { prepared }))
+        let prepared =
+            Prepared { rules: None, base, plan: plan(), baseline: Some(evidence(101)), request, reach: None, notes: Vec::new() };
+        Ok(Answer::entry(EntryKind::Prepared { prepared: Box::new(prepared) }))
     }
 
     async fn solve(

@@ -103,6 +103,7 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
     };
     let request = Request::new(Untrusted::new(words), Untrusted::new(""), Untrusted::new("bench"));
     let prepared = Prepared {
+        rules: None,
         base: CommitId::parse(&"0".repeat(40)).context("forty digits")?,
         plan: Plan {
             source: "python".into(),

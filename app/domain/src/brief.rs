@@ -199,12 +199,24 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
             "A check of the base commit is red, which the test command shows. Mend the code so that it is green, as what the commit is \
              about wants it. Leave the workflow's files as they are.\n"
         }
+        (Task::WorkOnPull { .. }, Mode::Fix) => {
+            "The base commit is what the pull request below proposes. Change the code on top of it so that what is asked for is true.\n"
+        }
+        (Task::WorkOnPull { .. }, Mode::Plan) => {
+            "The base commit is what the pull request below proposes. Plan how what is asked for would be done on top of it.\n"
+        }
+        (Task::WorkOnPull { .. }, Mode::Ask | Mode::Review) => {
+            "The base commit is what the pull request below proposes. Answer what is asked of it.\n"
+        }
         (Task::Local { .. }, Mode::Fix) => "Do what is asked for below.\n",
         (Task::Local { .. }, Mode::Ask) => "Answer the question below.\n",
         (Task::Local { .. }, Mode::Plan) => "Plan what is asked for below.\n",
         (Task::Local { .. }, Mode::Review) => "Review what is named below.\n",
     });
-    if let Task::FixIssue { request: Some(words), .. } | Task::Answer { request: Some(words), .. } = &spec.task {
+    if let Task::FixIssue { request: Some(words), .. }
+    | Task::Answer { request: Some(words), .. }
+    | Task::WorkOnPull { request: Some(words), .. } = &spec.task
+    {
         fence.put(&mut task, "the request of the maintainer who called you", words);
     }
     let mut left = REQUEST_CHARS_MAX;

@@ -290,7 +290,7 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
             return vec![Effect::EnsureComment { issue: *issue, body: report::replies::comment(story, reply) }];
         }
         Task::TriageCheck { head, check, repair, .. } => return triaging(story, head, check, repair),
-        Task::FixIssue { .. } | Task::Answer { .. } | Task::Local { .. } => {}
+        Task::FixIssue { .. } | Task::Answer { .. } | Task::WorkOnPull { .. } | Task::Local { .. } => {}
     }
     let is_for_people = match story.conclusion.outcome {
         Outcome::Proven | Outcome::Unproven | Outcome::TimedOut | Outcome::BudgetExhausted => true,
@@ -311,7 +311,8 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
         let commit = judged.proposal.commit.clone();
         effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: judged.proposal.pack });
         if story.spec.task.issue().is_some() {
-            let base = story.spec.repo.default_branch().to_owned();
+            let below = story.spec.task.works_on().and_then(|(_, branch)| branch);
+            let base = below.unwrap_or_else(|| story.spec.repo.default_branch()).to_owned();
             let (title, body) = (report::title(story), report::pull_request(story, judged));
             effects.push(Effect::EnsurePullRequest { branch, base, title, body });
             let (title, summary) = report::check(story, &judged.verdict);

@@ -162,6 +162,21 @@ pub enum Task {
         #[serde(default, skip_serializing_if = "Repair::is_unwanted")]
         repair: Repair,
     },
+    /// Do what was asked on a pull request, on what it proposes.
+    WorkOnPull {
+        /// The pull request.
+        pull_request: IssueNumber,
+        /// Its last commit when it was asked: what is pushed later is not meant.
+        head: CommitId,
+        /// Its branch, where that is one of the same repository: what is made goes there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        branch: Option<String>,
+        /// What was asked, if it is not the pull request itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Untrusted>,
+        /// How it is worked on.
+        mode: Mode,
+    },
     /// Do what was asked on the command line, on a local checkout.
     Local {
         /// The operator's own words.
@@ -268,7 +283,8 @@ impl Task {
             Self::FixIssue { issue, .. }
             | Self::Answer { issue, .. }
             | Self::ProvePullRequest { pull_request: issue, .. }
-            | Self::TriageCheck { pull_request: issue, .. } => Some(*issue),
+            | Self::TriageCheck { pull_request: issue, .. }
+            | Self::WorkOnPull { pull_request: issue, .. } => Some(*issue),
             Self::Reply { .. } | Self::Local { .. } => None,
         }
     }
@@ -281,6 +297,7 @@ impl Task {
             | Self::Answer { .. }
             | Self::ProvePullRequest { .. }
             | Self::TriageCheck { .. }
+            | Self::WorkOnPull { .. }
             | Self::Local { .. } => self.issue(),
         }
     }
@@ -288,7 +305,7 @@ impl Task {
     /// What was written behind the command, if anything.
     pub fn request(&self) -> Option<&Untrusted> {
         match self {
-            Self::FixIssue { request, .. } | Self::Answer { request, .. } => request.as_ref(),
+            Self::FixIssue { request, .. } | Self::Answer { request, .. } | Self::WorkOnPull { request, .. } => request.as_ref(),
             Self::Local { request, .. } => Some(request),
             Self::ProvePullRequest { .. } | Self::TriageCheck { .. } | Self::Reply { .. } => None,
         }
@@ -300,7 +317,20 @@ impl Task {
             Self::ProvePullRequest { .. } => "prove",
             Self::TriageCheck { .. } => "triage",
             Self::Reply { .. } => "reply",
-            Self::FixIssue { .. } | Self::Answer { .. } | Self::Local { .. } => self.mode().as_str(),
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::WorkOnPull { .. } | Self::Local { .. } => self.mode().as_str(),
+        }
+    }
+
+    /// Of a pull request that is worked on, its commit, and its branch where that may be gone to.
+    pub fn works_on(&self) -> Option<(&CommitId, Option<&str>)> {
+        match self {
+            Self::WorkOnPull { head, branch, .. } => Some((head, branch.as_deref())),
+            Self::FixIssue { .. }
+            | Self::Answer { .. }
+            | Self::ProvePullRequest { .. }
+            | Self::TriageCheck { .. }
+            | Self::Reply { .. }
+            | Self::Local { .. } => None,
         }
     }
 
@@ -309,7 +339,7 @@ impl Task {
         match self {
             Self::FixIssue { .. } | Self::ProvePullRequest { .. } | Self::TriageCheck { .. } => Mode::Fix,
             Self::Reply { .. } => Mode::Ask,
-            Self::Answer { mode, .. } | Self::Local { mode, .. } => *mode,
+            Self::Answer { mode, .. } | Self::WorkOnPull { mode, .. } | Self::Local { mode, .. } => *mode,
         }
     }
 
@@ -317,9 +347,12 @@ impl Task {
     pub fn is_about_the_build(&self) -> bool {
         match self {
             Self::ProvePullRequest { is_about_the_build, .. } => *is_about_the_build,
-            Self::FixIssue { .. } | Self::Answer { .. } | Self::TriageCheck { .. } | Self::Reply { .. } | Self::Local { .. } => {
-                false
-            }
+            Self::FixIssue { .. }
+            | Self::Answer { .. }
+            | Self::TriageCheck { .. }
+            | Self::WorkOnPull { .. }
+            | Self::Reply { .. }
+            | Self::Local { .. } => false,
         }
     }
 
@@ -327,16 +360,19 @@ impl Task {
     pub fn adopts(&self) -> bool {
         match self {
             Self::ProvePullRequest { .. } => true,
-            Self::FixIssue { .. } | Self::Answer { .. } | Self::TriageCheck { .. } | Self::Reply { .. } | Self::Local { .. } => {
-                false
-            }
+            Self::FixIssue { .. }
+            | Self::Answer { .. }
+            | Self::TriageCheck { .. }
+            | Self::WorkOnPull { .. }
+            | Self::Reply { .. }
+            | Self::Local { .. } => false,
         }
     }
 
     /// Whether a model works on it.
     pub fn asks_a_model(&self) -> bool {
         match self {
-            Self::FixIssue { .. } | Self::Answer { .. } | Self::Local { .. } => true,
+            Self::FixIssue { .. } | Self::Answer { .. } | Self::WorkOnPull { .. } | Self::Local { .. } => true,
             Self::TriageCheck { repair, .. } => repair.branch().is_some(),
             Self::ProvePullRequest { .. } | Self::Reply { .. } => false,
         }

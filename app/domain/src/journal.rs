@@ -188,7 +188,7 @@ pub enum EntryKind {
     /// The base is fixed and its tests were run.
     Prepared {
         /// What was found.
-        prepared: Prepared,
+        prepared: Box<Prepared>,
     },
     /// The model was asked once.
     TurnTaken {
@@ -287,6 +287,9 @@ impl EntryKind {
 /// What preparing found out about the base.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {
+    /// The commit whose files say how this run works, where that is not the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<CommitId>,
     /// The commit that everything is measured against.
     pub base: CommitId,
     /// How the repository is set up and tested.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::n_repairs;
 use crate::event::{Actor, CheckRef, Event, EventKind, IssueNumber, Role};
-use crate::job::{Budget, JobId, JobKey, JobSpec, Repair, Reply, Task};
+use crate::job::{Budget, JobId, JobKey, JobSpec, Mode, Repair, Reply, Task};
 use crate::journal::CommitId;
 use crate::policy::rates::{Rates, Recent};
 
@@ -47,6 +47,17 @@ pub struct Facts {
     pub recent: Recent,
     /// The red check that the event is about, where there is one now.
     pub check: Option<RedCheck>,
+    /// The pull request that the event is about, where it is about one.
+    pub pull: Option<PullHead>,
+}
+
+/// What a pull request proposes now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullHead {
+    /// Its last commit.
+    pub head: CommitId,
+    /// Its branch, where that is one of the same repository.
+    pub branch: Option<String>,
 }
 
 /// A check of GitHub Actions that is red now, on the last commit of an open pull request.
@@ -243,7 +254,7 @@ impl Asked<'_> {
     }
 
     fn begin(&self, start: trigger::Start) -> Decision {
-        let trigger::Start { key, task, way, what } = start;
+        let trigger::Start { key, task, is_of_pull, way, what } = start;
         let triggers = &self.facts.policy.triggers;
         let label = &triggers.label;
         if matches!(&way, trigger::Way::Label(put) if !put.eq_ignore_ascii_case(label)) {
@@ -280,6 +291,10 @@ impl Asked<'_> {
                 let told = "This is closed. Open it again, then ask again in a new comment.".into();
                 return if way.is_silent() { Decision::ignore(because) } else { asked.refuse(key, told, because) };
             }
+            let task = match asked.on_what(task, is_of_pull) {
+                Ok(task) => task,
+                Err((told, because)) => return asked.refuse(key, told, because),
+            };
             // What nobody has asked for is in nobody's way: work that is asked for comes behind it.
             let Some(open) = open_jobs.iter().find(|key| !key.is_of_check()) else { return asked.work(key, task, &way, wanted) };
             let because = format!("a job of {} is still open; one at a time", asked.subject());
@@ -293,6 +308,31 @@ impl Asked<'_> {
             );
             asked.refuse(key, told, &because)
         })
+    }
+
+    /// Work on an issue as it is, and of a pull request on what it proposes now.
+    ///
+    /// # Errors
+    /// Why there is nothing that could be worked on, for the one who asked and for the record.
+    fn on_what(&self, task: Task, is_of_pull: bool) -> Result<Task, (String, &'static str)> {
+        let mode = task.mode();
+        let (pull_request, request) = match task {
+            Task::FixIssue { issue, request } | Task::Answer { issue, request, .. } if is_of_pull => (issue, request),
+            task => return Ok(task),
+        };
+        let Some(PullHead { head, branch }) = self.facts.pull.clone() else {
+            let told = "GitHub names no commit of this pull request. Ask again in a new comment once it does.".into();
+            return Err((told, "GitHub names no commit of the pull request"));
+        };
+        let mention = &self.deployment.mention;
+        if mode == Mode::Fix && branch.is_none() {
+            let told = format!(
+                "The branch of this pull request is in another repository, to which nothing goes from here. `{mention} ask`, \
+                 `{mention} plan` and `{mention} prove` are served."
+            );
+            return Err((told, "the pull request's branch is in another repository"));
+        }
+        Ok(Task::WorkOnPull { pull_request, head, branch, request, mode })
     }
 
     /// A job, unless as many were asked for as may be.

@@ -116,6 +116,8 @@ pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     let mut body = headline(story);
     if let Task::TriageCheck { pull_request, head, check, .. } = &story.spec.task {
         triaged::on_top(&mut body, *pull_request, head, check);
+    } else if let Some((head, _)) = story.spec.task.works_on() {
+        on_top(&mut body, story, head);
     } else if let Some(issue) = story.spec.task.issue() {
         let _ = write!(body, "\n\nFixes #{issue}");
     }
@@ -232,6 +234,16 @@ pub fn heading(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Where work on a pull request goes, in the text of its own one.
+fn on_top(body: &mut String, story: &Story<'_>, head: &CommitId) {
+    let Some(number) = story.spec.task.issue() else { return };
+    let head = code(head.short());
+    let _ = write!(
+        body,
+        "\n\nThis goes to the branch of #{number}, on top of its commit {head}: merging it changes that pull request, and nothing else."
+    );
+}
+
 fn asked(body: &mut String, story: &Story<'_>) {
     let who = code(&story.spec.requested_by.login);
     let _ = match &story.spec.task {
@@ -239,8 +251,11 @@ fn asked(body: &mut String, story: &Story<'_>) {
             let command = story.spec.task.command();
             write!(body, "\n\n{who} ({}) asked for {command} on #{issue}.", story.spec.role)
         }
+        Task::WorkOnPull { pull_request: issue, request: None, mode, .. } => {
+            write!(body, "\n\n{who} ({}) asked for {} on #{issue}.", story.spec.role, mode.as_str())
+        }
         Task::FixIssue { issue, request: None } => write!(body, "\n\n{who} ({}) asked for a fix of #{issue}.", story.spec.role),
-        Task::FixIssue { issue, request: Some(words) } => {
+        Task::FixIssue { issue, request: Some(words) } | Task::WorkOnPull { pull_request: issue, request: Some(words), .. } => {
             let words = neutral::markdown(words.raw(), story.host, 1_000).replace('\n', "\n> ");
             write!(body, "\n\n{who} ({}) asked on #{issue}:\n\n> {words}", story.spec.role)
         }
@@ -404,7 +419,7 @@ pub fn commit_message(spec: &JobSpec, title: &str) -> String {
     let title = inert(title, 72);
     let subject = if title.is_empty() { "Patch".to_owned() } else { title };
     match spec.task.issue() {
-        Some(IssueNumber(number)) if matches!(spec.task, Task::TriageCheck { .. }) => {
+        Some(IssueNumber(number)) if matches!(spec.task, Task::TriageCheck { .. } | Task::WorkOnPull { .. }) => {
             format!("{subject}\n\nFor pull request #{number}. Job {}.\n", spec.id())
         }
         Some(IssueNumber(issue)) => format!("{subject}\n\nFor issue #{issue}. Job {}.\n", spec.id()),

@@ -107,6 +107,8 @@ pub struct Run {
     /// The branch that a repair of it goes to, where it is to be mended as well.
     repairs_to: Option<String>,
     triaged: Option<Triaged>,
+    /// Of a pull request that is worked on, its commit, and its branch where that may be gone to.
+    works_on: Option<(CommitId, Option<String>)>,
     adopted: Option<Adopted>,
     unmerged: Option<CommitId>,
     prepared: Option<Prepared>,
@@ -163,6 +165,7 @@ impl Run {
                 | Task::Answer { .. }
                 | Task::Reply { .. }
                 | Task::ProvePullRequest { .. }
+                | Task::WorkOnPull { .. }
                 | Task::Local { .. } => None,
             },
             repairs_to: match &spec.task {
@@ -171,9 +174,11 @@ impl Run {
                 | Task::Answer { .. }
                 | Task::Reply { .. }
                 | Task::ProvePullRequest { .. }
+                | Task::WorkOnPull { .. }
                 | Task::Local { .. } => None,
             },
             triaged: None,
+            works_on: spec.task.works_on().map(|(head, branch)| (head.clone(), branch.map(str::to_owned))),
             adopted: None,
             unmerged: None,
             prepared: None,

@@ -100,7 +100,15 @@ pub(crate) fn plan() -> Plan {
 /// A base whose tests fail.
 pub(crate) fn prepared() -> Prepared {
     let baseline = Some(ran(101, "test adds ... FAILED"));
-    Prepared { base: commit('a'), plan: plan(), baseline, request: Digest::of(b"request"), reach: None, notes: Vec::new() }
+    Prepared {
+        rules: None,
+        base: commit('a'),
+        plan: plan(),
+        baseline,
+        request: Digest::of(b"request"),
+        reach: None,
+        notes: Vec::new(),
+    }
 }
 
 /// What a run on an ordinary machine is confined by.

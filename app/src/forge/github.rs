@@ -14,7 +14,6 @@ use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::wanted::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -35,6 +34,7 @@ mod hook;
 mod jobs;
 mod payload;
 mod places;
+mod pulls;
 mod red;
 mod refusal;
 mod request;
@@ -231,7 +231,15 @@ impl Forge for GitHub {
         };
         let (policy, unread) = self.policy_or_place(&grant).await?;
         let role = self.role(&event.actor.login, &grant).await?;
-        Ok(RepoFacts { policy, unread, role, is_open, check: None })
+        let pull = match &event.kind {
+            EventKind::Written { issue, on_pull_request: true, .. } => self.pull_head(&event.repo, *issue).await?,
+            EventKind::Written { .. }
+            | EventKind::IssueLabeled { .. }
+            | EventKind::IssueAssigned { .. }
+            | EventKind::IssueClosed { .. }
+            | EventKind::CheckFailed { .. } => None,
+        };
+        Ok(RepoFacts { policy, unread, role, is_open, check: None, pull })
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
@@ -239,22 +247,7 @@ impl Forge for GitHub {
     }
 
     async fn pull_request(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
-        const WHAT: &str = "looking at the pull request";
-        let number = issue_of(spec)?;
-        let grant = Grant::new(&spec.repo, &[("issues", "read"), ("pull_requests", "read")]);
-        let get = async |collection: &str| {
-            let path = format!("/{collection}/{number}");
-            self.client.call(&grant, &Call::get(path, WHAT)).await
-        };
-        if get("issues").await?.body.get("pull_request").is_none_or(Value::is_null) {
-            return Ok(None);
-        }
-        let found = get("pulls").await?.body;
-        let odd = |reason: String| ForgeError::Rejected { what: WHAT.into(), reason };
-        let branch = found.pointer("/base/ref").and_then(Value::as_str).unwrap_or_default();
-        let target = spec.repo.on_branch(branch).map_err(|e| odd(format!("of the branch that it is to go to: {e}")))?;
-        let head = found.pointer("/head/sha").and_then(Value::as_str).and_then(CommitId::parse);
-        Ok(Some(PullRequest { target, head: head.ok_or_else(|| odd("GitHub's answer names no commit".into()))? }))
+        self.pull(spec).await
     }
 
     async fn checked_job(&self, repo: &RepoRef, check: u64) -> Result<Option<CheckedJob>, ForgeError> {

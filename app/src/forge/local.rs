@@ -30,7 +30,7 @@ impl Forge for LocalCheckout {
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
-        Ok(RepoFacts { policy: Policy::default(), unread: None, role: Role::None, is_open: false, check: None })
+        Ok(RepoFacts { policy: Policy::default(), unread: None, role: Role::None, is_open: false, check: None, pull: None })
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {

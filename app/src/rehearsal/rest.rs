@@ -151,6 +151,7 @@ const ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", PULLS, pulls::show),
     route("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", PULLS_WRITE, pulls::update),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/files", PULLS, pulls::files),
+    route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/comments", PULLS, pulls::comments),
 ];
 
 const fn route(method: &'static str, template: &'static str, needs: Needs, handler: Handler) -> Route {

@@ -201,6 +201,12 @@ fn review_body(world: &World, repo: &Repository, issue: &Issue, found: &Review) 
     })
 }
 
+/// All that stands beside lines of a pull request.
+pub(super) fn comment_bodies(world: &World, repo: &Repository, issue: &Issue, pull: &Pull) -> Vec<Value> {
+    let comments = pull.reviews.iter().flat_map(|review| review.comments.iter().map(move |comment| (review, comment)));
+    comments.map(|comment| comment_body(world, repo, issue, comment)).collect()
+}
+
 fn comment_body(world: &World, repo: &Repository, issue: &Issue, (review, found): (&Review, &ReviewComment)) -> Value {
     let (api, page) = (world.repository_api(repo), body::issue_page(world, repo, issue));
     let url = format!("{api}/pulls/comments/{}", found.id);

@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::commands::{self, Said};
 use super::watch::Watched;
-use super::{Answer, StepError, Tools, build_scripts, conclusions, repair};
+use super::{Answer, StepError, Tools, build_scripts, conclusions, on_pull, repair};
 use crate::devcontainer::{self, Named};
 use crate::egress::name::Pattern;
 use crate::forge::{Access, PullRequest};
@@ -30,16 +30,18 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<
     let notes = request.notes();
     let text = serde_json::to_vec(&request).expect("a request holds only text");
     let request = tools.store.put_artifact(text, tools.clock.now()).await?;
-    let base = base(tools, spec, run).await?;
-    let mut prepared = prepared(tools, spec, &base, request).await?;
+    let mut prepared = match spec.task.works_on() {
+        Some((head, _)) => on_pull::prepared(tools, spec, head, request).await?,
+        None => prepared(tools, spec, &base(tools, spec, run).await?, request).await?,
+    };
     prepared.notes.extend(notes);
-    Ok(Answer::entry(EntryKind::Prepared { prepared }))
+    Ok(Answer::entry(EntryKind::Prepared { prepared: Box::new(prepared) }))
 }
 
 /// The commit that everything is measured against, which is in the mirror behind this.
 async fn base(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<CommitId, StepError> {
     let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
-    if let Task::TriageCheck { pull_request, head, .. } = &spec.task {
+    if let Task::TriageCheck { pull_request, head, .. } | Task::WorkOnPull { pull_request, head, .. } = &spec.task {
         if let Some(PullRequest { target, .. }) = tools.forge.pull_request(spec).await? {
             tools.workspaces.pull(&target, access, *pull_request).await?;
         }
@@ -72,7 +74,7 @@ pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, base: &CommitId, req
     let baseline = baseline(tools, spec, base, &plan, &notes).await?;
     let reach = reach(tools, &plan).await;
     info!(base = %base, "prepared; the tests are run with {:?}", plan.test);
-    Ok(Prepared { base: base.clone(), plan, baseline, request, reach, notes })
+    Ok(Prepared { rules: None, base: base.clone(), plan, baseline, request, reach, notes })
 }
 
 /// What the setups of this run can reach.

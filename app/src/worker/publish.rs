@@ -58,6 +58,10 @@ pub(super) async fn plan(
     };
     let moved_to = match run.proposed() {
         Some(proposed) => moved_head(tools, spec, proposed).await,
+        None if looks_at_commits(run, &conclusion) && spec.task.works_on().is_some() => match run.prepared() {
+            Some(prepared) => moved_head(tools, spec, &prepared.base).await,
+            None => None,
+        },
         None if looks_at_commits(run, &conclusion) && run.triaged().is_none() => moved_base(tools, workshop, spec, run).await,
         None => None,
     };

@@ -42,8 +42,8 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, triaged: &Triaged) ->
     let request = tools.store.put_artifact(request, tools.clock.now()).await?;
     let reach = prepare::reach(tools, &plan).await;
     info!(base = %head, "prepared for a repair");
-    let prepared = Prepared { base: head.clone(), plan, baseline, request, reach, notes };
-    Ok(Answer::entry(EntryKind::Prepared { prepared }))
+    let prepared = Prepared { rules: None, base: head.clone(), plan, baseline, request, reach, notes };
+    Ok(Answer::entry(EntryKind::Prepared { prepared: Box::new(prepared) }))
 }
 
 fn as_triaged(plan: Plan, triaged: &Triaged) -> Plan {

@@ -200,6 +200,7 @@ async fn githubs_own_examples_start_nothing() {
         was_answered: false,
         recent: Recent::default(),
         check: None,
+        pull: None,
     };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {

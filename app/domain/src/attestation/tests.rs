@@ -46,7 +46,7 @@ fn journal() -> Vec<Entry> {
     let spec = sample::spec();
     let kinds = vec![
         EntryKind::Claimed { worker: "w".into(), handed_back: false },
-        EntryKind::Prepared { prepared: sample::prepared() },
+        EntryKind::Prepared { prepared: Box::new(sample::prepared()) },
         EntryKind::GaveUp {
             conclusion: Conclusion::new(Outcome::NoChange, "Nothing.", "Ask."),
             transcript: Digest::of(b"first"),

@@ -88,7 +88,7 @@ fn one_of_each() -> Vec<EntryKind> {
     vec![
         EntryKind::Claimed { worker: "worker-1".into(), handed_back: true },
         EntryKind::Confined { walls: sample::walls() },
-        EntryKind::Prepared { prepared: sample::prepared() },
+        EntryKind::Prepared { prepared: Box::new(sample::prepared()) },
         EntryKind::TurnTaken { usage: sample::usage(), note: "ran a command".into() },
         EntryKind::Solved { proposal: sample::proposal() },
         EntryKind::GaveUp { conclusion: conclusion.clone(), transcript: digest, answer: digest },

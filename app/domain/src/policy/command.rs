@@ -82,19 +82,19 @@ pub const COMMANDS: [Form; 7] = [
     Form {
         name: "fix",
         more: "this, or what is wanted",
-        place: "an issue",
-        does: "a draft pull request with its proof. What somebody writes behind the mention in words of his own is a `fix`, too",
+        place: "either",
+        does: "a draft pull request with its proof; on a pull request one that goes to its branch, if that is one of the repository. What somebody writes behind the mention in words of his own is a `fix`, too",
     },
     Form {
         name: "ask",
         more: "a question",
-        place: "an issue",
+        place: "either, forks too",
         does: "an answer, with the places in the files that it rests on; nothing is changed",
     },
     Form {
         name: "plan",
         more: "what is wanted",
-        place: "an issue",
+        place: "either, forks too",
         does: "the steps in which it would be done, with files and tests; nothing is changed",
     },
     Form {

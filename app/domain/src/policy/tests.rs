@@ -2,6 +2,7 @@ use super::wanted::{Limits, Policy, Source, Triggers};
 use super::{Decision, Deployment, Facts, decide, glance};
 use crate::event::{Actor, Event, EventKind, IssueNumber, Place, Role, Text, Untrusted};
 use crate::job::{JobKey, Mode, Reply, Task};
+use crate::policy::PullHead;
 use crate::policy::rates::{Rates, Recent};
 use crate::sample;
 
@@ -23,6 +24,7 @@ fn facts() -> Facts {
         was_answered: false,
         recent: Recent::default(),
         check: None,
+        pull: None,
     }
 }
 
@@ -245,13 +247,6 @@ fn an_issue_that_was_closed_meanwhile_starts_nothing() {
 
 #[test]
 fn whoever_may_give_commands_hears_why_nothing_comes_of_one() {
-    let on_pull_request = |body| comment(Comment { body, on_pull_request: true, ..FIX });
-    for (body, name) in [("@codex fix this", "fix"), ("@codex ask why", "ask"), ("@codex mend it all", "fix")] {
-        let told = format!(
-            "`{name}` is not served on pull requests yet. `@codex prove` is: it runs the proof on what this one changes."
-        );
-        check_refused(&on_pull_request(body), &facts(), &told);
-    }
     let told = "There is no command `fxi`. `@codex fix` is nearest; `@codex help` says which there are.";
     check_refused(&comment(Comment { body: "@codex fxi this", ..FIX }), &facts(), told);
     let told = "This is closed. Open it again, then ask again in a new comment.";
@@ -260,6 +255,37 @@ fn whoever_may_give_commands_hears_why_nothing_comes_of_one() {
     check_refused(&comment(Comment { body: "@codex stop", ..FIX }), &facts(), told);
     let fxi = decide(&comment(Comment { body: "@codex fxi this", ..FIX }), &deployment(), &facts());
     assert_eq!(fxi.because(), "there is no command `fxi`; octocat, who has the role write, is told so");
+}
+
+/// What is asked on a pull request is about what it proposes; what is made goes to its branch, where that is one of the repository.
+#[test]
+fn on_a_pull_request_work_is_about_what_it_proposes() {
+    let asked = |body| comment(Comment { body, on_pull_request: true, ..FIX });
+    let head = sample::commit('b');
+    let proposes = |branch: Option<&str>| Facts {
+        pull: Some(PullHead { head: head.clone(), branch: branch.map(str::to_owned) }),
+        ..facts()
+    };
+    for (body, request, mode) in [
+        ("@codex fix this", None, Mode::Fix),
+        ("@codex mend it all", Some("mend it all"), Mode::Fix),
+        ("@codex ask why", Some("why"), Mode::Ask),
+        ("@codex plan this", None, Mode::Plan),
+    ] {
+        for branch in [Some("mend"), None] {
+            let decision = decide(&asked(body), &deployment(), &proposes(branch));
+            if mode == Mode::Fix && branch.is_none() {
+                assert!(decision.because().starts_with("the pull request's branch is in another repository"), "{decision:?}");
+                continue;
+            }
+            let Decision::Start { spec, .. } = decision else { panic!("{body} starts a job") };
+            let (request, branch) = (request.map(Untrusted::new), branch.map(str::to_owned));
+            assert_eq!(spec.task, Task::WorkOnPull { pull_request: ISSUE, head: head.clone(), branch, request, mode });
+            assert_eq!(spec.budget.turns, sample::BUDGET.turns);
+        }
+    }
+    let told = "GitHub names no commit of this pull request. Ask again in a new comment once it does.";
+    check_refused(&asked("@codex fix this"), &facts(), told);
 }
 
 #[test]

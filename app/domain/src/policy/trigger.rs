@@ -38,6 +38,8 @@ pub(super) enum Wish {
 pub(super) struct Start {
     pub(super) key: JobKey,
     pub(super) task: Task,
+    /// Whether it is asked of a pull request, so that what that one proposes is meant.
+    pub(super) is_of_pull: bool,
     pub(super) way: Way,
     /// What happened, for the reason.
     pub(super) what: &'static str,
@@ -94,7 +96,13 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             }
             let key = JobKey::of_label(&event.repo, *issue, label, event.at);
             let task = Task::FixIssue { issue: *issue, request: None };
-            Ok(Wish::Start(Start { key, task, way: Way::Label(label.clone()), what: "the label was put on the issue" }))
+            Ok(Wish::Start(Start {
+                key,
+                task,
+                is_of_pull: false,
+                way: Way::Label(label.clone()),
+                what: "the label was put on the issue",
+            }))
         }
         EventKind::IssueAssigned { issue, assignee, is_open } => {
             if !is_open {
@@ -105,7 +113,13 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             }
             let key = JobKey::of_assignment(&event.repo, *issue, event.at);
             let task = Task::FixIssue { issue: *issue, request: None };
-            Ok(Wish::Start(Start { key, task, way: Way::Assignment(assignee.clone()), what: "the issue was assigned to us" }))
+            Ok(Wish::Start(Start {
+                key,
+                task,
+                is_of_pull: false,
+                way: Way::Assignment(assignee.clone()),
+                what: "the issue was assigned to us",
+            }))
         }
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
         EventKind::CheckFailed { app, .. } if *app == Some(deployment.app_id) => Err("the check is this App's own".into()),
@@ -140,40 +154,35 @@ impl Asked {
     }
 
     fn work(&self, task: Task, what: &'static str) -> Wish {
-        Wish::Start(Start { key: self.key.clone(), task, way: Way::Words, what })
+        Wish::Start(Start { key: self.key.clone(), task, is_of_pull: false, way: Way::Words, what })
     }
 
-    /// Work that is not done on pull requests yet.
-    fn on_issue(&self, task: Task, what: &'static str, deployment: &Deployment) -> Wish {
-        if !self.on_pull_request {
-            return self.work(task, what);
-        }
-        let (name, mention) = (task.command(), &deployment.mention);
-        let told = format!(
-            "`{name}` is not served on pull requests yet. `{mention} prove` is: it runs the proof on what this one changes."
-        );
-        self.refuse(told, format!("`{name}` on pull requests is not served yet"))
+    /// Work on the issue, or on what the pull request proposes.
+    fn on_either(&self, task: Task, what: &'static str) -> Wish {
+        let is_of_pull = self.on_pull_request;
+        Wish::Start(Start { key: self.key.clone(), task, is_of_pull, way: Way::Words, what })
     }
 
     fn reply(&self, reply: Reply, what: &'static str) -> Wish {
-        Wish::Start(Start { key: self.key.clone(), task: Task::Reply { issue: self.issue, reply }, way: Way::Words, what })
+        Wish::Start(Start {
+            key: self.key.clone(),
+            task: Task::Reply { issue: self.issue, reply },
+            is_of_pull: false,
+            way: Way::Words,
+            what,
+        })
     }
 }
 
 fn commanded(asked: &Asked, command: Command, deployment: &Deployment) -> Wish {
     let (issue, mention) = (asked.issue, &deployment.mention);
     match command {
-        Command::Fix { request } => asked.on_issue(Task::FixIssue { issue, request }, "`fix` was asked for", deployment),
+        Command::Fix { request } => asked.on_either(Task::FixIssue { issue, request }, "`fix` was asked for"),
         Command::Free { request } => {
-            let task = Task::FixIssue { issue, request: Some(request) };
-            asked.on_issue(task, "a change was asked for in free words", deployment)
+            asked.on_either(Task::FixIssue { issue, request: Some(request) }, "a change was asked for in free words")
         }
-        Command::Ask { request } => {
-            asked.on_issue(Task::Answer { issue, request, mode: Mode::Ask }, "`ask` was asked for", deployment)
-        }
-        Command::Plan { request } => {
-            asked.on_issue(Task::Answer { issue, request, mode: Mode::Plan }, "`plan` was asked for", deployment)
-        }
+        Command::Ask { request } => asked.on_either(Task::Answer { issue, request, mode: Mode::Ask }, "`ask` was asked for"),
+        Command::Plan { request } => asked.on_either(Task::Answer { issue, request, mode: Mode::Plan }, "`plan` was asked for"),
         // On an issue as well: whoever may ask is told where to.
         Command::Prove { is_about_the_build } => {
             let what = if is_about_the_build { "`prove build` was asked for" } else { "`prove` was asked for" };

@@ -285,7 +285,9 @@ pub(super) fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdi
         open.push("Nothing was checked that these tests do not check.".into());
     }
     if let Some(now) = story.moved_to.filter(|_| story.adopted.is_none()) {
-        let (branch, now) = (code(story.spec.repo.default_branch()), code(now.short()));
+        let pull = story.spec.task.issue().filter(|_| story.spec.task.works_on().is_some());
+        let branch = pull.map_or_else(|| code(story.spec.repo.default_branch()), |number| format!("#{number}"));
+        let now = code(now.short());
         let base = story.prepared.map(|prepared| code(prepared.base.short())).unwrap_or_default();
         open.push(format!("{branch} has moved on to {now} since the base {base} was fixed; the result holds for the base."));
     }

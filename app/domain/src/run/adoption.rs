@@ -52,6 +52,9 @@ impl Run {
         if let Some(head) = &self.triages {
             return self.repairs_to.is_some() && base == head;
         }
+        if let Some((head, _)) = &self.works_on {
+            return base == head;
+        }
         if self.adopts { self.adopted.as_ref().is_some_and(|adopted| adopted.base == *base) } else { true }
     }
 
@@ -70,6 +73,9 @@ impl Run {
             let repairs_to = self.repairs_to.as_deref().filter(|_| conclusion.outcome == Outcome::Proven);
             return effects.iter().all(|effect| is_of_triage(effect, head, repairs_to));
         }
+        if let Some((_, branch)) = &self.works_on {
+            return effects.iter().all(|effect| is_on_top(effect, branch.as_deref()));
+        }
         if self.replies {
             return effects.iter().all(|effect| matches!(effect, Effect::EnsureComment { .. }));
         }
@@ -80,5 +86,14 @@ impl Run {
             Effect::EnsureComment { .. } | Effect::React { .. } => true,
         };
         !self.adopts || effects.iter().all(is_telling)
+    }
+}
+
+/// Whether an effect puts nothing anywhere but on top of this branch, in one of its own.
+fn is_on_top(effect: &Effect, below: Option<&str>) -> bool {
+    match effect {
+        Effect::PushBranch { branch, .. } => below.is_some_and(|below| branch != below),
+        Effect::EnsurePullRequest { base, .. } => below == Some(base),
+        Effect::SetCheck { .. } | Effect::EnsureComment { .. } | Effect::React { .. } => true,
     }
 }

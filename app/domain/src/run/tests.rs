@@ -9,6 +9,7 @@ use crate::sample::{self, at, conclusion, proven, unproven};
 mod adoption;
 mod attempts;
 mod deaths;
+mod on_pulls;
 mod published;
 mod replies;
 mod triage;
@@ -36,7 +37,7 @@ fn triaged() -> EntryKind {
 }
 
 fn prepared() -> EntryKind {
-    EntryKind::Prepared { prepared: sample::prepared() }
+    EntryKind::Prepared { prepared: Box::new(sample::prepared()) }
 }
 
 fn turn(usage: Usage) -> EntryKind {

@@ -15,7 +15,8 @@ impl Run {
     /// The commit whose files say how this run works: a change that is mended on its own branch does not say that.
     pub fn ruled_by(&self) -> Option<&CommitId> {
         let prepared = self.prepared.as_ref()?;
-        Some(self.triaged.as_ref().map_or(&prepared.base, |triaged| &triaged.base))
+        let of_triage = self.triaged.as_ref().map(|triaged| &triaged.base);
+        Some(of_triage.or(prepared.rules.as_ref()).unwrap_or(&prepared.base))
     }
 
     pub(super) fn on_triaged(&mut self, triaged: &Triaged) -> bool {

@@ -29,7 +29,7 @@ impl GitHub {
     ) -> Result<RepoFacts, ForgeError> {
         let (policy, unread) = self.policy_or_place(&Grant::new(repo, &[("metadata", "read"), ("contents", "read")])).await?;
         let check = if policy.triggers.checks == Checks::Off { None } else { self.red_check(repo, head, told).await? };
-        Ok(RepoFacts { policy, unread, role: Role::None, is_open: check.is_some(), check })
+        Ok(RepoFacts { policy, unread, role: Role::None, is_open: check.is_some(), check, pull: None })
     }
 
     async fn red_check(&self, repo: &RepoRef, head: &CommitId, told: Option<&CheckRef>) -> Result<Option<RedCheck>, ForgeError> {

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use patchwright_domain::brief::{Remark, Request};
-use patchwright_domain::event::{Described, Role, Untrusted};
+use patchwright_domain::event::{Described, IssueNumber, Role, Untrusted};
 use patchwright_domain::job::JobSpec;
 use serde_json::Value;
 
 use super::client::Call;
 use super::tokens::Grant;
-use super::{COMMENTS_MAX, GitHub, issue_of};
+use super::{COMMENTS_MAX, GitHub, PAGES_MAX, issue_of};
 use crate::forge::ForgeError;
 
 /// For how many people is asked what they may do; of others it is not told.
@@ -24,7 +24,11 @@ impl GitHub {
         let issue = issue_of(spec)?;
         let grant = Grant::new(&spec.repo, &[("metadata", "read"), ("issues", "read")]);
         let answer = self.client.call(&grant, &Call::get(format!("/issues/{issue}"), "reading the issue")).await?;
-        let comments = self.comments(issue, &grant).await?;
+        let mut comments = self.comments(issue, &grant).await?;
+        if spec.task.works_on().is_some() {
+            comments.extend(self.beside_lines(spec, issue).await?);
+            comments.sort_by_key(|comment| text(comment, "/created_at").parse::<Timestamp>().unwrap_or_default());
+        }
         let theirs: Vec<&Value> = comments.iter().filter(|comment| !self.is_ours(comment)).collect();
         let (then, later): (Vec<&Value>, Vec<&Value>) = theirs.iter().partition(|comment| stood(comment, spec.requested_at));
         let n_omitted = then.len().saturating_sub(COMMENTS_MAX);
@@ -35,7 +39,7 @@ impl GitHub {
         let untrusted = |value: &Value, pointer: &str| Untrusted::new(text(value, pointer));
         let remark = |comment: &&Value| Remark {
             author: untrusted(comment, "/user/login"),
-            body: untrusted(comment, "/body"),
+            body: in_its_place(comment),
             role: of(comment),
         };
         let now = Described::new(text(&answer.body, "/title"), text(&answer.body, "/body"));
@@ -53,6 +57,21 @@ impl GitHub {
             was_edited,
             comments_later: count(later.len()),
         })
+    }
+
+    /// What was said beside lines of a pull request.
+    async fn beside_lines(&self, spec: &JobSpec, number: IssueNumber) -> Result<Vec<Value>, ForgeError> {
+        let grant = Grant::new(&spec.repo, &[("pull_requests", "read")]);
+        let mut comments = Vec::new();
+        for page in 1..=PAGES_MAX {
+            let path = format!("/pulls/{number}/comments?per_page=100&page={page}");
+            let answer = self.client.call(&grant, &Call::get(path, "reading what stands beside lines")).await?;
+            comments.extend(answer.body.as_array().into_iter().flatten().cloned());
+            if !answer.has_next_page {
+                break;
+            }
+        }
+        Ok(comments)
     }
 
     /// What the authors of these may do now, as many as are asked for, the first of them first.
@@ -88,6 +107,18 @@ impl GitHub {
 fn stood(comment: &Value, moment: Timestamp) -> bool {
     let at = |pointer: &str| text(comment, pointer).parse::<Timestamp>().ok();
     at("/created_at").is_some_and(|at| at <= moment) && at("/updated_at").is_none_or(|at| at <= moment)
+}
+
+/// What somebody says, with the line that he says it of.
+fn in_its_place(comment: &Value) -> Untrusted {
+    let (path, body) = (text(comment, "/path"), text(comment, "/body"));
+    if path.is_empty() {
+        return Untrusted::new(body);
+    }
+    // Where a later commit has changed the line, there is only the one that it was.
+    let line = ["/line", "/original_line"].into_iter().find_map(|at| comment.pointer(at)?.as_u64());
+    let place = line.map_or_else(|| format!("On `{path}`"), |line| format!("Beside line {line} of `{path}`"));
+    Untrusted::new(format!("{place}:\n\n{body}"))
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {

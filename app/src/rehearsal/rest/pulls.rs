@@ -127,3 +127,11 @@ pub(super) fn files(world: &mut World, call: &Call) -> Reply {
     let (items, headers) = page(world, call, all);
     Ok(Answer { status: 200, headers, body: Value::Array(items) })
 }
+
+/// What stands beside lines, in the order in which it was written.
+pub(super) fn comments(world: &mut World, call: &Call) -> Reply {
+    let (repo, issue, pull) = find(world, call)?;
+    let all = crate::rehearsal::review::comment_bodies(world, repo, issue, pull);
+    let (items, headers) = page(world, call, all);
+    Ok(Answer { status: 200, headers, body: Value::Array(items) })
+}

@@ -31,9 +31,9 @@ fn replies_are_short() {
     insta::assert_snapshot!(reply(&Reply::Help { mention: "@codex".into() }), @r"
     | Write | On | What comes of it |
     |---|---|---|
-    | `@codex fix` *this, or what is wanted* | an issue | a draft pull request with its proof. What somebody writes behind the mention in words of his own is a `fix`, too |
-    | `@codex ask` *a question* | an issue | an answer, with the places in the files that it rests on; nothing is changed |
-    | `@codex plan` *what is wanted* | an issue | the steps in which it would be done, with files and tests; nothing is changed |
+    | `@codex fix` *this, or what is wanted* | either | a draft pull request with its proof; on a pull request one that goes to its branch, if that is one of the repository. What somebody writes behind the mention in words of his own is a `fix`, too |
+    | `@codex ask` *a question* | either, forks too | an answer, with the places in the files that it rests on; nothing is changed |
+    | `@codex plan` *what is wanted* | either, forks too | the steps in which it would be done, with files and tests; nothing is changed |
     | `@codex prove` *build, where it mends what does not build or load* | a pull request, of whoever and from wherever, forks too | the proof of what it changes, without any model: the check run `patchwright/proof` on its last commit, and a comment |
     | `@codex stop` | either | what is under way there is given up |
     | `@codex status` | either | what is under way there, how far it is, and what it has used |

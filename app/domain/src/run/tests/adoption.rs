@@ -42,7 +42,7 @@ fn a_change_is_adopted_once_and_only_where_it_is_somebody_elses() {
     check_misfit(&sample::prove_spec(), &[claimed(), adopted()], adopted());
     check_misfit(&sample::prove_spec(), &[claimed()], prepared());
     let other = Prepared { base: sample::commit('c'), ..sample::prepared() };
-    check_misfit(&sample::prove_spec(), &[claimed(), adopted()], EntryKind::Prepared { prepared: other });
+    check_misfit(&sample::prove_spec(), &[claimed(), adopted()], EntryKind::Prepared { prepared: Box::new(other) });
     check_misfit(&sample::prove_spec(), &[claimed(), adopted(), prepared()], solved());
 }
 

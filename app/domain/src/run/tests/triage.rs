@@ -74,7 +74,7 @@ fn repaired() -> [Effect; 3] {
 /// What is prepared from the commit whose check is red.
 fn prepared_there() -> EntryKind {
     let EntryKind::Prepared { prepared } = prepared() else { panic!("it is prepared") };
-    EntryKind::Prepared { prepared: Prepared { base: sample::commit('b'), ..prepared } }
+    EntryKind::Prepared { prepared: Box::new(Prepared { base: sample::commit('b'), ..*prepared }) }
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! What a pull request proposes now.
+
+use patchwright_domain::event::{IssueNumber, RepoRef};
+use patchwright_domain::job::JobSpec;
+use patchwright_domain::journal::CommitId;
+use patchwright_domain::policy::PullHead;
+use serde_json::Value;
+
+use super::client::Call;
+use super::tokens::Grant;
+use super::{GitHub, issue_of};
+use crate::forge::{ForgeError, PullRequest};
+
+const WHAT: &str = "looking at the pull request";
+
+impl GitHub {
+    /// The pull request that a job is about; none where it is about an issue.
+    pub(super) async fn pull(&self, spec: &JobSpec) -> Result<Option<PullRequest>, ForgeError> {
+        let number = issue_of(spec)?;
+        let grant = Grant::new(&spec.repo, &[("issues", "read"), ("pull_requests", "read")]);
+        let get = async |collection: &str| {
+            let path = format!("/{collection}/{number}");
+            self.client.call(&grant, &Call::get(path, WHAT)).await
+        };
+        if get("issues").await?.body.get("pull_request").is_none_or(Value::is_null) {
+            return Ok(None);
+        }
+        let found = get("pulls").await?.body;
+        let odd = |reason: String| ForgeError::Rejected { what: WHAT.into(), reason };
+        let branch = found.pointer("/base/ref").and_then(Value::as_str).unwrap_or_default();
+        let target = spec.repo.on_branch(branch).map_err(|e| odd(format!("of the branch that it is to go to: {e}")))?;
+        Ok(Some(PullRequest { target, head: head(&found).ok_or_else(|| odd("GitHub's answer names no commit".into()))? }))
+    }
+
+    /// What a pull request proposes now; none where it is gone.
+    pub(super) async fn pull_head(&self, repo: &RepoRef, number: IssueNumber) -> Result<Option<PullHead>, ForgeError> {
+        let grant = Grant::new(repo, &[("pull_requests", "read")]);
+        let found = match self.client.call(&grant, &Call::get(format!("/pulls/{number}"), WHAT)).await {
+            Ok(answer) => answer.body,
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // The repository of its branch may be gone.
+        let is_from_here = found.pointer("/head/repo/id").and_then(Value::as_u64) == Some(repo.id);
+        let branch = found.pointer("/head/ref").and_then(Value::as_str).filter(|_| is_from_here).map(str::to_owned);
+        Ok(head(&found).map(|head| PullHead { head, branch }))
+    }
+}
+
+fn head(pull: &Value) -> Option<CommitId> {
+    pull.pointer("/head/sha").and_then(Value::as_str).and_then(CommitId::parse)
+}

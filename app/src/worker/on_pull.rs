@@ -1,0 +1,62 @@
+//! Work on a pull request: what differs from other runs where somebody asks for something of what a pull request proposes.
+//!
+//! It begins from that pull request's last commit as it was when it was asked. How it is run, and what the agent is told of the
+//! repository, the branch says that it is to go to: whoever proposes something does not rule who looks at it.
+
+use patchwright_domain::event::IssueNumber;
+use patchwright_domain::job::{JobSpec, Mode};
+use patchwright_domain::journal::{CommitId, Digest, Failure, Outcome, Prepared};
+use tracing::info;
+
+use super::{StepError, Tools, adopt, conclusions, prepare};
+use crate::forge::{Access, PullRequest};
+use crate::store::StoreError;
+use crate::workspace::WorkspaceError;
+
+pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, head: &CommitId, request: Digest) -> Result<Prepared, StepError> {
+    let number = spec.task.issue().ok_or_else(|| StoreError::Corrupt("a pull request without a number is worked on".into()))?;
+    let Some(PullRequest { target, head: now }) = tools.forge.pull_request(spec).await? else {
+        return Err(adopt::no_pull_request(number).into());
+    };
+    if now != *head {
+        return Err(moved_on(number, &now).into());
+    }
+    let access = async || tools.forge.clone_access(&spec.repo, Access::Fetch).await;
+    let rules = tools.workspaces.fetch(&target, access().await?).await?;
+    match tools.workspaces.pull(&target, access().await?, number).await {
+        // Whether it merges is another question.
+        Ok(_) => {}
+        Err(WorkspaceError::Refused(reason)) => return Err(adopt::too_large(number, &reason).into()),
+        Err(error) => return Err(error.into()),
+    }
+    if !tools.workspaces.has(&spec.repo, head).await? {
+        return Err(pushed_meanwhile(number).into());
+    }
+    let (plan, notes) = prepare::plan(tools, spec, &rules).await?;
+    // A setup runs with the files of its base, which are the proposal's here, and anybody may have proposed them.
+    if plan.setup.is_some() && tools.egress.as_ref().is_some_and(|egress| !egress.is_for_patches()) {
+        return Err(out_of_reach(spec.task.mode()).into());
+    }
+    let baseline = prepare::baseline(tools, spec, head, &plan, &notes).await?;
+    let reach = prepare::reach(tools, &plan).await;
+    info!(base = %head, rules = %rules, "prepared on a pull request");
+    Ok(Prepared { rules: Some(rules), base: head.clone(), plan, baseline, request, reach, notes })
+}
+
+fn moved_on(number: IssueNumber, now: &CommitId) -> Failure {
+    let cause = format!("#{number} has moved on to {} since this was asked.", now.short());
+    adopt::ended(Outcome::Superseded, cause, "Ask again in a new comment, of what is there now.")
+}
+
+fn pushed_meanwhile(number: IssueNumber) -> Failure {
+    let cause = format!("Somebody has pushed to #{number} since this was asked.");
+    adopt::ended(Outcome::Superseded, cause, "Ask again in a new comment, of what is there now.")
+}
+
+fn out_of_reach(mode: Mode) -> Failure {
+    let cause = format!(
+        "`{}` is not served on pull requests here: setups may reach out, but not with a proposal's own files in them.",
+        mode.as_str()
+    );
+    conclusions::policy(&cause, "Have the operator set `sandbox.egress.patched`, or ask on an issue.")
+}
