@@ -28,8 +28,10 @@ async fn a_good_file_is_printed_as_it_counts_and_is_one_itself() {
     sandbox:
       isolation: "none"
     triggers:
+      checks: "off"
       label: "codex"
       minimum_role: "write"
+      repairs: false
       roles:
         ask: "triage"
       sources: ["description","comment","review","label","assignment"]
