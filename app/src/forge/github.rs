@@ -154,16 +154,8 @@ impl GitHub {
     }
 
     async fn comments(&self, issue: IssueNumber, grant: &Grant) -> Result<Vec<Value>, ForgeError> {
-        let mut comments = Vec::new();
-        for page in 1..=PAGES_MAX {
-            let path = format!("/issues/{issue}/comments?per_page=100&page={page}");
-            let answer = self.client.call(grant, &Call::get(path, "reading the comments")).await?;
-            comments.extend(answer.body.as_array().into_iter().flatten().cloned());
-            if !answer.has_next_page {
-                break;
-            }
-        }
-        Ok(comments)
+        let path = format!("/issues/{issue}/comments");
+        self.client.pages(grant, (&path, "reading the comments"), PAGES_MAX, |body| body).await
     }
 
     /// Whether the comment was written through our App, whatever it says of itself.
@@ -225,20 +217,13 @@ impl Forge for GitHub {
             return self.facts_of_check(&event.repo, head, check.as_ref()).await;
         }
         let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read"), ("issues", "read")]);
-        let is_open = match event.kind.issue() {
-            Some(issue) => self.is_open(issue, &grant).await?,
-            None => false,
+        let (is_open, pull) = match (&event.kind, event.kind.issue()) {
+            (EventKind::Written { on_pull_request: true, .. }, Some(number)) => self.proposal(&event.repo, number).await?,
+            (_, Some(issue)) => (self.is_open(issue, &grant).await?, None),
+            (_, None) => (false, None),
         };
         let (policy, unread) = self.policy_or_place(&grant).await?;
         let role = self.role(&event.actor.login, &grant).await?;
-        let pull = match &event.kind {
-            EventKind::Written { issue, on_pull_request: true, .. } => self.pull_head(&event.repo, *issue).await?,
-            EventKind::Written { .. }
-            | EventKind::IssueLabeled { .. }
-            | EventKind::IssueAssigned { .. }
-            | EventKind::IssueClosed { .. }
-            | EventKind::CheckFailed { .. } => None,
-        };
         Ok(RepoFacts { policy, unread, role, is_open, check: None, pull })
     }
 

@@ -149,6 +149,27 @@ impl Client {
         self.persist(&way, call).await.map_err(Refusal::told)
     }
 
+    /// Reads a list to its end, or so many pages of a hundred. `list` finds it in an answer.
+    pub(super) async fn pages(
+        &self,
+        grant: &Grant,
+        (path, what): (&str, &'static str),
+        n_pages_max: u32,
+        list: fn(&Value) -> &Value,
+    ) -> Result<Vec<Value>, ForgeError> {
+        let mut all = Vec::new();
+        let start = if path.contains('?') { '&' } else { '?' };
+        for page in 1..=n_pages_max {
+            let call = Call::get(format!("{path}{start}per_page=100&page={page}"), what);
+            let answer = self.call(grant, &call).await?;
+            all.extend(list(&answer.body).as_array().into_iter().flatten().cloned());
+            if !answer.has_next_page {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
     /// Makes a request for a repository with what is granted, wherever the repository is now.
     pub(super) async fn call(&self, grant: &Grant, call: &Call<'_>) -> Result<Answer, ForgeError> {
         let mut n_moves = 0;

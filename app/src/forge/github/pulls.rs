@@ -32,18 +32,19 @@ impl GitHub {
         Ok(Some(PullRequest { target, head: head(&found).ok_or_else(|| odd("GitHub's answer names no commit".into()))? }))
     }
 
-    /// What a pull request proposes now; none where it is gone.
-    pub(super) async fn pull_head(&self, repo: &RepoRef, number: IssueNumber) -> Result<Option<PullHead>, ForgeError> {
+    /// Whether a pull request is open now, and what it proposes; one that is gone is not, and proposes nothing.
+    pub(super) async fn proposal(&self, repo: &RepoRef, number: IssueNumber) -> Result<(bool, Option<PullHead>), ForgeError> {
         let grant = Grant::new(repo, &[("pull_requests", "read")]);
         let found = match self.client.call(&grant, &Call::get(format!("/pulls/{number}"), WHAT)).await {
             Ok(answer) => answer.body,
-            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => return Ok(None),
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => return Ok((false, None)),
             Err(error) => return Err(error),
         };
         // The repository of its branch may be gone.
         let is_from_here = found.pointer("/head/repo/id").and_then(Value::as_u64) == Some(repo.id);
         let branch = found.pointer("/head/ref").and_then(Value::as_str).filter(|_| is_from_here).map(str::to_owned);
-        Ok(head(&found).map(|head| PullHead { head, branch }))
+        let is_open = found.get("state").and_then(Value::as_str) == Some("open");
+        Ok((is_open, head(&found).map(|head| PullHead { head, branch })))
     }
 }
 

@@ -78,16 +78,9 @@ impl GitHub {
 
     async fn check_runs(&self, repo: &RepoRef, head: &CommitId) -> Result<Vec<Value>, ForgeError> {
         let grant = Grant::new(repo, &[("checks", "read")]);
-        let mut runs = Vec::new();
-        for page in 1..=CHECK_PAGES_MAX {
-            // All of them: ours of one commit have one name, of which only the latest would be there.
-            let path = format!("/commits/{head}/check-runs?filter=all&per_page=100&page={page}");
-            let answer = self.client.call(&grant, &Call::get(path, "reading the commit's checks")).await?;
-            runs.extend(answer.body["check_runs"].as_array().into_iter().flatten().cloned());
-            if !answer.has_next_page {
-                break;
-            }
-        }
+        // All of them: ours of one commit have one name, of which only the latest would be there.
+        let wanted = (&*format!("/commits/{head}/check-runs?filter=all"), "reading the commit's checks");
+        let runs = self.client.pages(&grant, wanted, CHECK_PAGES_MAX, |body| &body["check_runs"]).await?;
         Ok(latest(runs, self.app_id))
     }
 

@@ -62,16 +62,8 @@ impl GitHub {
     /// What was said beside lines of a pull request.
     async fn beside_lines(&self, spec: &JobSpec, number: IssueNumber) -> Result<Vec<Value>, ForgeError> {
         let grant = Grant::new(&spec.repo, &[("pull_requests", "read")]);
-        let mut comments = Vec::new();
-        for page in 1..=PAGES_MAX {
-            let path = format!("/pulls/{number}/comments?per_page=100&page={page}");
-            let answer = self.client.call(&grant, &Call::get(path, "reading what stands beside lines")).await?;
-            comments.extend(answer.body.as_array().into_iter().flatten().cloned());
-            if !answer.has_next_page {
-                break;
-            }
-        }
-        Ok(comments)
+        let path = format!("/pulls/{number}/comments");
+        self.client.pages(&grant, (&path, "reading what stands beside lines"), PAGES_MAX, |body| body).await
     }
 
     /// What the authors of these may do now, as many as are asked for, the first of them first.
