@@ -11,6 +11,7 @@ use crate::ecosystem::runner;
 use crate::event::{CheckRef, DESCRIBED_CHARS_MAX, IssueNumber, Role, Untrusted};
 use crate::job::{JobSpec, Mode, Task};
 use crate::journal::{Digest, Prepared};
+use crate::policy::CHECKER_LOGIN;
 use crate::proof::Colour;
 use crate::turn::Tool;
 
@@ -72,7 +73,7 @@ impl Request {
     /// request asks for nothing here.
     pub fn of_check(pull_request: IssueNumber, check: &CheckRef, log: Untrusted) -> Self {
         let title = Untrusted::new(format!("Mend the check {} of #{pull_request}", check.name.raw()));
-        Self::new(title, log, Untrusted::new(CHECKER))
+        Self::new(title, log, Untrusted::new(CHECKER_LOGIN))
     }
 
     /// What people have to know of how the model is told of it, a sentence each.
@@ -121,8 +122,6 @@ pub struct Survey {
     pub languages: Vec<String>,
 }
 
-/// Who tells of a red check: nobody has asked for its repair in words.
-const CHECKER: &str = "github-actions[bot]";
 /// How long a cache key is; endpoints take at least 64 characters.
 const KEY_CHARS: usize = 32;
 /// How much of one text of the request is told, in characters.

@@ -85,7 +85,8 @@ const OPEN_CHECKS_MAX: usize = 5;
 const REPAIRS_OF_CHAIN_MAX: u32 = 2;
 /// Whom a job is for that a check has started: GitHub Actions' own account.
 pub const CHECKER_ID: u64 = 41_898_282;
-const CHECKER_LOGIN: &str = "github-actions[bot]";
+/// What that account is called.
+pub(crate) const CHECKER_LOGIN: &str = "github-actions[bot]";
 
 /// What follows from an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
