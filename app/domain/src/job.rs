@@ -321,6 +321,19 @@ impl Task {
         }
     }
 
+    /// Of a red check that is looked into, its commit, and the branch that a repair goes to, where it is to be mended as well.
+    pub fn triages(&self) -> Option<(&CommitId, Option<&str>)> {
+        match self {
+            Self::TriageCheck { head, repair, .. } => Some((head, repair.branch())),
+            Self::FixIssue { .. }
+            | Self::Answer { .. }
+            | Self::ProvePullRequest { .. }
+            | Self::WorkOnPull { .. }
+            | Self::Reply { .. }
+            | Self::Local { .. } => None,
+        }
+    }
+
     /// Of a pull request that is worked on, its commit, and its branch where that may be gone to.
     pub fn works_on(&self) -> Option<(&CommitId, Option<&str>)> {
         match self {

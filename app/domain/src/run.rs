@@ -102,10 +102,8 @@ pub struct Run {
     adopts: bool,
     /// Whether something is said, and nothing else done.
     replies: bool,
-    /// The commit whose red check is looked into, where that is all that is done.
-    triages: Option<CommitId>,
-    /// The branch that a repair of it goes to, where it is to be mended as well.
-    repairs_to: Option<String>,
+    /// Of a red check that is looked into, its commit, and the branch that a repair goes to, where it is to be mended as well.
+    triages: Option<(CommitId, Option<String>)>,
     triaged: Option<Triaged>,
     /// Of a pull request that is worked on, its commit, and its branch where that may be gone to.
     works_on: Option<(CommitId, Option<String>)>,
@@ -146,6 +144,10 @@ pub struct Misfit {
     pub phase: &'static str,
 }
 
+fn owned((head, branch): (&CommitId, Option<&str>)) -> (CommitId, Option<String>) {
+    (head.clone(), branch.map(str::to_owned))
+}
+
 impl Run {
     /// A run of which nothing is written yet.
     pub fn new(spec: &JobSpec) -> Self {
@@ -159,26 +161,9 @@ impl Run {
             walls: Vec::new(),
             adopts: spec.task.adopts(),
             replies: matches!(spec.task, Task::Reply { .. }),
-            triages: match &spec.task {
-                Task::TriageCheck { head, .. } => Some(head.clone()),
-                Task::FixIssue { .. }
-                | Task::Answer { .. }
-                | Task::Reply { .. }
-                | Task::ProvePullRequest { .. }
-                | Task::WorkOnPull { .. }
-                | Task::Local { .. } => None,
-            },
-            repairs_to: match &spec.task {
-                Task::TriageCheck { repair, .. } => repair.branch().map(str::to_owned),
-                Task::FixIssue { .. }
-                | Task::Answer { .. }
-                | Task::Reply { .. }
-                | Task::ProvePullRequest { .. }
-                | Task::WorkOnPull { .. }
-                | Task::Local { .. } => None,
-            },
+            triages: spec.task.triages().map(owned),
             triaged: None,
-            works_on: spec.task.works_on().map(|(head, branch)| (head.clone(), branch.map(str::to_owned))),
+            works_on: spec.task.works_on().map(owned),
             adopted: None,
             unmerged: None,
             prepared: None,

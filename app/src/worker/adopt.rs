@@ -1,8 +1,8 @@
 //! Adopt: fetch what somebody else has changed, fix what it is measured against, and write both down.
 
-use patchwright_domain::event::IssueNumber;
+use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::journal::{Adopted, Conclusion, EntryKind, Failure, Outcome, Proposal};
+use patchwright_domain::journal::{Adopted, CommitId, Conclusion, EntryKind, Failure, Outcome, Proposal};
 use patchwright_domain::proof;
 use patchwright_domain::report::neutral::{code, plain};
 use tracing::info;
@@ -20,16 +20,13 @@ pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepE
     let Some(PullRequest { target, .. }) = tools.forge.pull_request(spec).await? else {
         return Err(no_pull_request(number).into());
     };
-    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
-    let pulled = match tools.workspaces.pull(&target, access, number).await {
-        Ok(Pull::Pulled(pulled)) => *pulled,
-        Ok(Pull::Apart { head, why }) => {
+    let pulled = match pulled(tools, spec, &target, number).await? {
+        Pull::Pulled(pulled) => *pulled,
+        Pull::Apart { head, why, .. } => {
             let conclusion = apart(number, target.default_branch(), &why);
             info!(%head, "not adopted: {}", conclusion.cause);
             return Ok(Answer::entry(EntryKind::Unmerged { head, conclusion }));
         }
-        Err(WorkspaceError::Refused(reason)) => return Err(too_large(number, &reason).into()),
-        Err(error) => return Err(error.into()),
     };
     if pulled.adopted.changes.is_empty() {
         return Err(no_change(number, target.default_branch()).into());
@@ -37,6 +34,30 @@ pub(super) async fn adopt(tools: &Tools, spec: &JobSpec) -> Result<Answer, StepE
     let adopted = kept(tools, target.default_branch(), pulled).await?;
     info!(head = %adopted.proposal.commit, base = %adopted.base, "adopted");
     Ok(Answer::entry(EntryKind::Adopted { adopted }))
+}
+
+/// Where a pull request is to go to, while this is its last commit; `moved_on` says how a run ends of which another one is.
+pub(super) async fn target_of(
+    tools: &Tools,
+    spec: &JobSpec,
+    number: IssueNumber,
+    head: &CommitId,
+    moved_on: impl FnOnce(&CommitId) -> Failure,
+) -> Result<RepoRef, StepError> {
+    match tools.forge.pull_request(spec).await? {
+        Some(PullRequest { target, head: now }) if now == *head => Ok(target),
+        Some(PullRequest { head: now, .. }) => Err(moved_on(&now).into()),
+        None => Err(no_pull_request(number).into()),
+    }
+}
+
+/// Fetches what a pull request proposes, and what it is to go to.
+pub(super) async fn pulled(tools: &Tools, spec: &JobSpec, target: &RepoRef, number: IssueNumber) -> Result<Pull, StepError> {
+    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
+    match tools.workspaces.pull(target, access, number).await {
+        Err(WorkspaceError::Refused(reason)) => Err(too_large(number, &reason).into()),
+        pull => Ok(pull?),
+    }
 }
 
 /// Keeps what was fetched as artifacts, so that whoever goes on with the run goes on with this, wherever the pull request
@@ -103,7 +124,7 @@ fn no_change(number: IssueNumber, branch: &str) -> Failure {
     ended(Outcome::NoChange, cause, "Push the change, and ask again.")
 }
 
-pub(super) fn too_large(number: IssueNumber, reason: &str) -> Failure {
+fn too_large(number: IssueNumber, reason: &str) -> Failure {
     let cause = format!("#{number} is too large to be looked at: {reason}.");
     conclusions::policy(&cause, "Split it, or prove it on a machine of your own with `patchwright prove`.")
 }

@@ -9,32 +9,23 @@ use patchwright_domain::journal::{CommitId, Digest, Failure, Outcome, Prepared};
 use tracing::info;
 
 use super::{StepError, Tools, adopt, conclusions, prepare};
-use crate::forge::{Access, PullRequest};
 use crate::store::StoreError;
-use crate::workspace::WorkspaceError;
+use crate::workspace::Pull;
 
 pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, head: &CommitId, request: Digest) -> Result<Prepared, StepError> {
     let number = spec.task.issue().ok_or_else(|| StoreError::Corrupt("a pull request without a number is worked on".into()))?;
-    let Some(PullRequest { target, head: now }) = tools.forge.pull_request(spec).await? else {
-        return Err(adopt::no_pull_request(number).into());
-    };
-    if now != *head {
-        return Err(moved_on(number, &now).into());
-    }
-    let access = async || tools.forge.clone_access(&spec.repo, Access::Fetch).await;
-    let rules = tools.workspaces.fetch(&target, access().await?).await?;
-    match tools.workspaces.pull(&target, access().await?, number).await {
+    let target = adopt::target_of(tools, spec, number, head, |now| moved_on(number, now)).await?;
+    let rules = match adopt::pulled(tools, spec, &target, number).await? {
+        Pull::Pulled(pulled) => pulled.adopted.base,
         // Whether it merges is another question.
-        Ok(_) => {}
-        Err(WorkspaceError::Refused(reason)) => return Err(adopt::too_large(number, &reason).into()),
-        Err(error) => return Err(error.into()),
-    }
+        Pull::Apart { base, .. } => base,
+    };
     if !tools.workspaces.has(&spec.repo, head).await? {
         return Err(pushed_meanwhile(number).into());
     }
     let (plan, notes) = prepare::plan(tools, spec, &rules).await?;
     // A setup runs with the files of its base, which are the proposal's here, and anybody may have proposed them.
-    if plan.setup.is_some() && tools.egress.as_ref().is_some_and(|egress| !egress.is_for_patches()) {
+    if prepare::is_set_up_before_patches(tools, &plan) {
         return Err(out_of_reach(spec.task.mode()).into());
     }
     let baseline = prepare::baseline(tools, spec, head, &plan, &notes).await?;

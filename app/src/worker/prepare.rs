@@ -77,6 +77,11 @@ pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, base: &CommitId, req
     Ok(Prepared { rules: None, base: base.clone(), plan, baseline, request, reach, notes })
 }
 
+/// Whether the setup may reach out, and is therefore done before anything of a patch is there.
+pub(super) fn is_set_up_before_patches(tools: &Tools, plan: &Plan) -> bool {
+    plan.setup.is_some() && tools.egress.as_ref().is_some_and(|egress| !egress.is_for_patches())
+}
+
 /// What the setups of this run can reach.
 pub(super) async fn reach(tools: &Tools, plan: &Plan) -> Option<Reach> {
     let (Some(egress), Some(_)) = (&tools.egress, &plan.setup) else { return None };

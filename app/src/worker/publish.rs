@@ -56,14 +56,11 @@ pub(super) async fn plan(
         Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
         None => String::new(),
     };
-    let moved_to = match run.proposed() {
-        Some(proposed) => moved_head(tools, spec, proposed).await,
-        None if looks_at_commits(run, &conclusion) && spec.task.works_on().is_some() => match run.prepared() {
-            Some(prepared) => moved_head(tools, spec, &prepared.base).await,
-            None => None,
-        },
-        None if looks_at_commits(run, &conclusion) && run.triaged().is_none() => moved_base(tools, workshop, spec, run).await,
-        None => None,
+    let moved_to = match (run.proposed(), spec.task.works_on()) {
+        (Some(proposed), _) => moved_head(tools, spec, proposed).await,
+        (None, _) if !looks_at_commits(run, &conclusion) || run.triaged().is_some() => None,
+        (None, Some((head, _))) => moved_head(tools, spec, head).await,
+        (None, None) => moved_base(tools, workshop, spec, run).await,
     };
     let sealed = if looks_at_commits(run, &conclusion) { attest::of_run(tools, spec, run, &journal).await? } else { None };
     let under_way = under_way(tools, spec).await?;

@@ -26,7 +26,7 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, triaged: &Triaged) ->
     fetched(tools, spec, *pull_request, head).await?;
     let (plan, notes) = prepare::plan(tools, spec, &triaged.base).await?;
     let plan = as_triaged(plan, triaged);
-    if plan.setup.is_some() && tools.egress.as_ref().is_some_and(|egress| !egress.is_for_patches()) {
+    if prepare::is_set_up_before_patches(tools, &plan) {
         return Err(out_of_reach().into());
     }
     let baseline = prepare::baseline(tools, spec, head, &plan, &notes).await?;
@@ -42,7 +42,7 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, triaged: &Triaged) ->
     let request = tools.store.put_artifact(request, tools.clock.now()).await?;
     let reach = prepare::reach(tools, &plan).await;
     info!(base = %head, "prepared for a repair");
-    let prepared = Prepared { rules: None, base: head.clone(), plan, baseline, request, reach, notes };
+    let prepared = Prepared { rules: Some(triaged.base.clone()), base: head.clone(), plan, baseline, request, reach, notes };
     Ok(Answer::entry(EntryKind::Prepared { prepared: Box::new(prepared) }))
 }
 

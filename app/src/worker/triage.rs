@@ -20,10 +20,10 @@ use super::commands::{self, Said};
 use super::reports::Tested;
 use super::watch::Watched;
 use super::{Answer, StepError, Tools, adopt, prepare, prove};
-use crate::forge::{Access, CheckedJob, PullRequest};
+use crate::forge::CheckedJob;
 use crate::setup::Patch;
 use crate::store::StoreError;
-use crate::workspace::{Adopted, Pull, WorkspaceError};
+use crate::workspace::{Adopted, Pull};
 
 mod job;
 
@@ -80,22 +80,14 @@ pub(super) async fn triage(tools: &Tools, spec: &JobSpec) -> Result<Answer, Step
 
 /// Fetches the commit with the red check as GitHub's own checks see it, merged into what it is to go to.
 pub(super) async fn fetched(tools: &Tools, spec: &JobSpec, number: IssueNumber, head: &CommitId) -> Result<Adopted, StepError> {
-    let Some(PullRequest { target, head: now }) = tools.forge.pull_request(spec).await? else {
-        return Err(adopt::no_pull_request(number).into());
-    };
-    if now != *head {
-        return Err(moved_on(number, &now).into());
-    }
-    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
-    let adopted = match tools.workspaces.pull(&target, access, number).await {
-        Ok(Pull::Pulled(pulled)) => pulled.adopted,
-        Ok(Pull::Apart { why, .. }) => {
+    let target = adopt::target_of(tools, spec, number, head, |now| moved_on(number, now)).await?;
+    let adopted = match adopt::pulled(tools, spec, &target, number).await? {
+        Pull::Pulled(pulled) => pulled.adopted,
+        Pull::Apart { why, .. } => {
             let conclusion = adopt::apart(number, target.default_branch(), &why);
             let internal = conclusion.cause.clone();
             return Err(Failure { conclusion, internal }.into());
         }
-        Err(WorkspaceError::Refused(reason)) => return Err(adopt::too_large(number, &reason).into()),
-        Err(error) => return Err(error.into()),
     };
     let proposed = adopted.proposed.as_ref().unwrap_or(&adopted.head);
     if proposed == head { Ok(adopted) } else { Err(moved_on(number, proposed).into()) }
@@ -125,7 +117,7 @@ fn replaced(plan: &Plan, commands: &Commands) -> Option<String> {
 /// Why what is run here is not what the pull request would have: a setup that may reach out is done before anything of a change is
 /// there, and the change is about what it fetches.
 fn out_of_reach(tools: &Tools, plan: &Plan, adopted: &Adopted) -> Option<String> {
-    let is_before = plan.setup.is_some() && tools.egress.as_ref().is_some_and(|egress| !egress.is_for_patches());
+    let is_before = prepare::is_set_up_before_patches(tools, plan);
     let changed = adopted.changes.iter().find(|change| findings::names_dependencies(&change.path)).filter(|_| is_before)?;
     let path = plain(&changed.path, SETUP_CHARS_MAX);
     Some(format!("The pull request changes `{path}`, and setups fetch here what is named without the change."))

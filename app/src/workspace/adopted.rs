@@ -57,6 +57,8 @@ pub enum Pull {
     Pulled(Box<Pulled>),
     /// It does not go into its branch as that is now.
     Apart {
+        /// Where the branch points that it is to go to.
+        base: CommitId,
         /// The commit that was proposed.
         head: CommitId,
         /// Why.
@@ -86,7 +88,7 @@ pub(super) fn pull(mirror: &Path, remote: &Remote, branch: &str, number: u64) ->
     for shared in shared(&here, tip, head).map_err(|e| git(WHAT, &e))?.into_iter().take(SHARED_MERGES_MAX + 1) {
         bounded(&here, &tree(shared)?, &tree(head)?)?;
     }
-    let apart = |why: Apart| Ok(Pull::Apart { head: commit_id(head), why });
+    let apart = |why: Apart| Ok(Pull::Apart { base: target.clone(), head: commit_id(head), why });
     let commit = match merged(&here, tip, head).map_err(|e| git(WHAT, &e))? {
         Merged::Unrelated => return apart(Apart::Unrelated),
         Merged::Conflicts(paths) => return apart(Apart::Conflicts(paths)),

@@ -148,7 +148,7 @@ async fn what_was_changed_on_both_sides_is_in_the_way() {
     let proposed = behind(&bare, &desk.base, PULL, tree_of(&bare, &[BASE[1], ("README", b"two\n", PLAIN)]));
     behind(&bare, &desk.base, "refs/heads/main", tree_of(&bare, &[BASE[1], ("README", b"three\n", PLAIN)]));
     match pull(&desk).await {
-        Ok(Pull::Apart { head, why: Apart::Conflicts(paths) }) => {
+        Ok(Pull::Apart { head, why: Apart::Conflicts(paths), .. }) => {
             assert_eq!((head, paths), (proposed, vec!["README".to_owned()]))
         }
         other => panic!("it goes together: {other:?}"),

@@ -49,8 +49,8 @@ impl Run {
 
     /// Whether this commit is what an adopted change is measured against.
     pub(super) fn is_base(&self, base: &CommitId) -> bool {
-        if let Some(head) = &self.triages {
-            return self.repairs_to.is_some() && base == head;
+        if let Some((head, repairs_to)) = &self.triages {
+            return repairs_to.is_some() && base == head;
         }
         if let Some((head, _)) = &self.works_on {
             return base == head;
@@ -69,8 +69,8 @@ impl Run {
     /// Whether these effects do no more than they may. Of a run that proves an adopted change they tell the end: nothing is pushed
     /// or opened, and a check run says this end of the commit that was proposed. A reply is a comment.
     pub(super) fn is_in_bounds(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
-        if let Some(head) = &self.triages {
-            let repairs_to = self.repairs_to.as_deref().filter(|_| conclusion.outcome == Outcome::Proven);
+        if let Some((head, repairs_to)) = &self.triages {
+            let repairs_to = repairs_to.as_deref().filter(|_| conclusion.outcome == Outcome::Proven);
             return effects.iter().all(|effect| is_of_triage(effect, head, repairs_to));
         }
         if let Some((_, branch)) = &self.works_on {
@@ -90,7 +90,7 @@ impl Run {
 }
 
 /// Whether an effect puts nothing anywhere but on top of this branch, in one of its own.
-fn is_on_top(effect: &Effect, below: Option<&str>) -> bool {
+pub(super) fn is_on_top(effect: &Effect, below: Option<&str>) -> bool {
     match effect {
         Effect::PushBranch { branch, .. } => below.is_some_and(|below| branch != below),
         Effect::EnsurePullRequest { base, .. } => below == Some(base),

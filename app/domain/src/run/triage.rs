@@ -1,6 +1,7 @@
 //! Runs that find out what a red check is about. A check run on the same commit tells of it; where it is to be mended, and the commit's
 //! own change is what fails, the run goes on as any other, from that commit, and only a proven repair is published.
 
+use super::adoption::is_on_top;
 use super::{Phase, Run, Step};
 use crate::effect::{CheckName, Effect};
 use crate::journal::{CommitId, Conclusion, Outcome, Triaged};
@@ -15,8 +16,7 @@ impl Run {
     /// The commit whose files say how this run works: a change that is mended on its own branch does not say that.
     pub fn ruled_by(&self) -> Option<&CommitId> {
         let prepared = self.prepared.as_ref()?;
-        let of_triage = self.triaged.as_ref().map(|triaged| &triaged.base);
-        Some(of_triage.or(prepared.rules.as_ref()).unwrap_or(&prepared.base))
+        Some(prepared.rules.as_ref().unwrap_or(&prepared.base))
     }
 
     pub(super) fn on_triaged(&mut self, triaged: &Triaged) -> bool {
@@ -24,7 +24,8 @@ impl Run {
         if !is_due {
             return false;
         }
-        let is_repaired = self.repairs_to.is_some() && triaged.verdict.is_for_repair() && triaged.command.is_some();
+        let is_wanted = self.triages.as_ref().is_some_and(|(_, repairs_to)| repairs_to.is_some());
+        let is_repaired = is_wanted && triaged.verdict.is_for_repair() && triaged.command.is_some();
         let conclusion = conclusion(&triaged.verdict);
         self.triaged = Some(triaged.clone());
         // What was asked is what it is about, whatever the answer.
@@ -37,8 +38,7 @@ impl Run {
 pub(super) fn is_of_triage(effect: &Effect, head: &CommitId, repairs_to: Option<&str>) -> bool {
     match effect {
         Effect::SetCheck { name, commit, .. } => *name == CheckName::Triage && commit == head,
-        Effect::PushBranch { branch, .. } => repairs_to.is_some_and(|base| branch != base),
-        Effect::EnsurePullRequest { base, .. } => repairs_to == Some(base),
+        Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => is_on_top(effect, repairs_to),
         Effect::EnsureComment { .. } | Effect::React { .. } => false,
     }
 }
