@@ -33,6 +33,10 @@ impl Clock for Desk {
         }
         NOW
     }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 fn alter(file: &Path, sql: &str) {
@@ -48,10 +52,12 @@ fn spec() -> JobSpec {
         task: Task::FixIssue { issue, request: None },
         requested_by: Actor { id: 9, login: "ada".into(), is_bot: false },
         role: Role::Write,
+        needed: Role::Write,
         delivery: DeliveryId::new("first").expect("it is the test's own"),
         requested_at: NOW,
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         described: None,
+        plan: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The whole pipeline, from a signed webhook to what a person reads on GitHub: one test for each way it can go.
 
+mod again;
+mod asked_checks;
 mod attempts;
 mod bare;
 mod cheats;
@@ -7,6 +9,7 @@ mod checks;
 mod clocks;
 mod command_line;
 mod commands;
+mod consent;
 mod crashes;
 mod deliveries;
 mod devcontainer;
@@ -19,6 +22,7 @@ mod machines;
 mod on_pulls;
 mod owners;
 mod policy;
+mod progress;
 mod prove;
 mod refusals;
 mod repairs;
@@ -26,6 +30,7 @@ mod replay;
 mod requests;
 mod secrets;
 mod setups;
+mod several;
 mod signed;
 mod sources;
 mod trouble;

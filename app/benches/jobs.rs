@@ -155,9 +155,11 @@ fn spec(delivery: DeliveryId, number: u64) -> anyhow::Result<JobSpec> {
         task: Task::FixIssue { issue, request: None },
         requested_by: Actor { id: 9, login: "ada".into(), is_bot: false },
         role: Role::Write,
+        needed: Role::Write,
         delivery,
         requested_at: stores::NOW,
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         described: None,
+        plan: None,
     })
 }

@@ -176,10 +176,12 @@ fn spec() -> anyhow::Result<JobSpec> {
         task: Task::Local { request: Untrusted::new(""), leaves_branch: false, mode: Mode::Fix },
         requested_by: Actor { id: 0, login: "mona".into(), is_bot: false },
         role: Role::Admin,
+        needed: Role::None,
         delivery: DeliveryId::new("bench".to_owned())?,
         requested_at: now,
         budget: Config::default().limits.budget(),
         described: None,
+        plan: None,
     })
 }
 
@@ -198,6 +200,8 @@ async fn tools(folder: &Path, checkout: PathBuf) -> anyhow::Result<Tools> {
             patch_size: Config::default().limits.patch_size(),
             guarded: patchwright::guarded::Guarded::default(),
             proof_runs: usize::try_from(Config::default().limits.proof_runs)?,
+            publishes_untested: false,
+            progress_spacing: std::time::Duration::from_secs(5),
             model: "none".into(),
             is_priced: false,
             host: "127.0.0.1".into(),

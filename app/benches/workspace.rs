@@ -156,6 +156,8 @@ fn settings() -> worker::Settings {
     worker::Settings {
         test_timeout: Duration::from_secs(60),
         proof_runs: 1,
+        publishes_untested: false,
+        progress_spacing: Duration::from_secs(5),
         model: "none".into(),
         is_priced: false,
         host: "127.0.0.1".into(),

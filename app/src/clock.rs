@@ -12,6 +12,9 @@ pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
 
+    /// For how long the machine is there, asleep or awake; nobody can set that. It is cheap, and is no look at the time of day.
+    fn uptime(&self) -> Duration;
+
     /// Waits so long. A clock that is not the machine's may let that time pass in its own way.
     fn wait(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
@@ -27,21 +30,6 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
-}
-
-/// What a [`SteadyClock`] is made of.
-pub trait Source: Send + Sync {
-    /// The time of day, which can be set.
-    fn time_of_day(&self) -> Timestamp;
-
-    /// For how long the machine is there, asleep or awake; nobody can set that.
-    fn uptime(&self) -> Duration;
-}
-
-impl Source for SystemClock {
-    fn time_of_day(&self) -> Timestamp {
-        self.now()
-    }
 
     fn uptime(&self) -> Duration {
         Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
@@ -54,7 +42,7 @@ impl Source for SystemClock {
 /// lease ends early and none late, nothing that waits until a moment waits for long, and what is written down is right again
 /// after a while.
 pub struct SteadyClock {
-    source: Box<dyn Source>,
+    source: Box<dyn Clock>,
     last: Mutex<Reading>,
 }
 
@@ -69,9 +57,9 @@ struct Reading {
 const PART: i32 = 10;
 
 impl SteadyClock {
-    /// Begins with the time of day.
-    pub fn over(source: impl Source + 'static) -> Self {
-        let last = Reading { shown: source.time_of_day(), uptime: source.uptime() };
+    /// Begins with the time of day, which this clock tells and somebody can set.
+    pub fn over(source: impl Clock + 'static) -> Self {
+        let last = Reading { shown: source.now(), uptime: source.uptime() };
         Self { source: Box::new(source), last: Mutex::new(last) }
     }
 }
@@ -79,7 +67,7 @@ impl SteadyClock {
 impl Clock for SteadyClock {
     fn now(&self) -> Timestamp {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (time_of_day, uptime) = (self.source.time_of_day(), self.source.uptime());
+        let (time_of_day, uptime) = (self.source.now(), self.source.uptime());
         let passed = SignedDuration::try_from(uptime.saturating_sub(last.uptime)).unwrap_or(SignedDuration::ZERO);
         let straight = last.shown.checked_add(passed).unwrap_or(Timestamp::MAX);
         let most = passed / PART;
@@ -87,6 +75,10 @@ impl Clock for SteadyClock {
         let shown = straight.checked_add(back).unwrap_or(straight);
         *last = Reading { shown, uptime };
         shown
+    }
+
+    fn uptime(&self) -> Duration {
+        self.source.uptime()
     }
 }
 

@@ -96,6 +96,8 @@ pub struct GitHub {
     pub mention: String,
     /// The pause between writes to the repositories of one installation, in milliseconds. GitHub asks for a second at least.
     pub write_spacing_ms: u64,
+    /// The least pause between two edits of the comment that says how far a job has come, in seconds.
+    pub progress_seconds: u64,
     /// What becomes of the commits of pull requests: `verified`, GitHub makes them again of the very files that were proven and signs
     /// them, and where it does not, they are pushed, which is told; `pushed`, they stay as they are, unsigned.
     pub commits: Commits,
@@ -115,6 +117,7 @@ impl Default for GitHub {
             web_url: "https://github.com".into(),
             mention: "@codex".into(),
             write_spacing_ms: 1_000,
+            progress_seconds: 5,
             commits: Commits::Verified,
             sweep_minutes: 5,
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use patchwright_domain::brief::Request;
-use patchwright_domain::effect::{Effect, EffectKey, Receipt};
-use patchwright_domain::event::{DeliveryId, Event, RawDelivery, RepoRef, Role};
+use patchwright_domain::effect::{CheckUnderWay, Effect, EffectKey, Receipt};
+use patchwright_domain::event::{Actor, DeliveryId, Event, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::job_log;
 use patchwright_domain::journal::CommitId;
@@ -175,6 +175,12 @@ pub trait Forge: Send + Sync {
     /// [`ForgeError`].
     async fn facts(&self, event: &Event) -> Result<RepoFacts, ForgeError>;
 
+    /// Asks what somebody may do in the repository now.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn role(&self, repo: &RepoRef, actor: &Actor) -> Result<Role, ForgeError>;
+
     /// Fetches the request as it stands: title, body, comments.
     ///
     /// # Errors
@@ -216,6 +222,15 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// [`ForgeError`].
     async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError>;
+
+    /// Says beside a commit that something is under way, or finds that said, or what came of it. A forge without check runs has nothing
+    /// to say.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn begin_check(&self, _repo: &RepoRef, _key: &EffectKey, _check: &CheckUnderWay) -> Result<(), ForgeError> {
+        Ok(())
+    }
 
     /// Who makes commits that the forge signs; none where it cannot.
     fn signer(&self) -> Option<&dyn signing::Signer> {

@@ -8,19 +8,19 @@ use futures_util::stream::{self, TryStreamExt as _};
 use jiff::Timestamp;
 use patchwright_domain::delay;
 use patchwright_domain::effect::{Effect, Subject};
-use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, RepoRef};
-use patchwright_domain::job::{JobId, JobKey};
+use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, ProofAgain, RepoRef};
+use patchwright_domain::job::{JobId, JobKey, Task};
 use patchwright_domain::journal::{CommitId, EntryKind};
 use patchwright_domain::policy::rates::{PERIOD, Recent};
 use patchwright_domain::policy::wanted::Policy;
-use patchwright_domain::policy::{self, CHECKER_ID, Decision, Deployment, Facts};
+use patchwright_domain::policy::{self, CHECKER_ID, Decision, Deployment, Facts, Last};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::clock::Clock;
 use crate::forge::{Forge, ForgeError, RepoFacts};
-use crate::store::{Asking, Decided, Store, StoreError, Waiting};
+use crate::store::{Asking, Decided, JobState, Store, StoreError, Waiting};
 
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -84,16 +84,19 @@ impl Intake {
                 return Ok(n_decided);
             }
             n_decided += u32::try_from(waiting.len()).unwrap_or(u32::MAX);
-            let lanes = stream::iter(self.lanes(waiting).into_values().map(Ok));
+            let lanes = stream::iter(self.lanes(waiting).await?.into_values().map(Ok));
             lanes.try_for_each_concurrent(None, |lane| self.settle_all(lane)).await?;
         }
     }
 
     /// Puts those beside each other that are about the same, in their order.
-    fn lanes(&self, waiting: Vec<Waiting>) -> BTreeMap<Lane, Vec<Parsed>> {
+    async fn lanes(&self, waiting: Vec<Waiting>) -> Result<BTreeMap<Lane, Vec<Parsed>>, StoreError> {
         let mut lanes: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for waiting in waiting {
-            let event = self.forge.parse(&waiting.delivery);
+            let mut event = self.forge.parse(&waiting.delivery);
+            if let Ok(event) = &mut event {
+                self.look_for_proof(event).await?;
+            }
             let lane = match &event {
                 Ok(event) => match (&event.kind, event.kind.issue()) {
                     (EventKind::CheckFailed { head, .. }, _) => Lane::Commit(event.repo.id, head.clone()),
@@ -104,7 +107,26 @@ impl Intake {
             };
             lanes.entry(lane).or_default().push(Parsed { waiting, event });
         }
-        lanes
+        Ok(lanes)
+    }
+
+    /// Finds out what a check proves that is asked for once more: what its job has proven, or, where that has opened a pull request
+    /// itself, that one.
+    async fn look_for_proof(&self, event: &mut Event) -> Result<(), StoreError> {
+        let EventKind::CheckAsked { job, pull_request, proof, .. } = &mut event.kind else { return Ok(()) };
+        let spec = match self.store.job(job).await {
+            Ok((spec, _)) if spec.repo.id == event.repo.id => spec,
+            Ok(_) | Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        *proof = match spec.task {
+            Task::ProvePullRequest { pull_request, is_about_the_build } => Some(ProofAgain { pull_request, is_about_the_build }),
+            Task::FixIssue { .. } | Task::WorkOnPull { .. } => {
+                pull_request.map(|pull_request| ProofAgain { pull_request, is_about_the_build: false })
+            }
+            Task::Answer { .. } | Task::Reply { .. } | Task::TriageCheck { .. } | Task::Local { .. } => None,
+        };
+        Ok(())
     }
 
     async fn settle_all(&self, lane: Vec<Parsed>) -> Result<(), StoreError> {
@@ -126,14 +148,15 @@ impl Intake {
         };
         let decided = self.store.decide(&delivery.id, &decision, self.clock.now()).await?;
         info!(delivery.event = %delivery.event, "decided: {}", decision.because());
-        match (event, &decision, decided) {
-            (Ok(event), Decision::Start { spec, .. }, Decided::Stored) => self.react(&spec.repo, &spec.id(), &event.kind),
-            (Ok(event), Decision::Cancel { keys, .. }, Decided::Stored) if matches!(event.kind, EventKind::Written { .. }) => {
-                if let Some(key) = keys.first() {
-                    self.react(&event.repo, &JobId::of(key), &event.kind);
-                }
-            }
-            (Ok(_) | Err(_), _, _) => {}
+        let (Ok(event), Decided::Stored) = (event, decided) else { return Ok(()) };
+        // One sign is enough, whatever the text asks for.
+        let heard = decision.parts().iter().find_map(|part| match part {
+            Decision::Start { spec, .. } => Some(spec.id()),
+            Decision::Cancel { keys, .. } if matches!(event.kind, EventKind::Written { .. }) => keys.first().map(JobId::of),
+            Decision::Cancel { .. } | Decision::Ignore { .. } | Decision::Several { .. } => None,
+        });
+        if let Some(job) = heard {
+            self.react(&event.repo, &job, &event.kind);
         }
         Ok(())
     }
@@ -163,26 +186,43 @@ impl Intake {
                 role,
                 is_open: false,
                 open_jobs,
+                stoppable: Vec::new(),
                 was_answered: false,
                 recent: Recent::default(),
                 check: None,
                 pull: None,
+                last: None,
             });
         }
         let facts = self.forge.facts(event).await?;
         let is_stop = policy::stops(event, &self.deployment);
-        let open_jobs = match is_stop {
+        let stoppable = match is_stop {
             true => {
-                let meant = self.asked_for_before(event.at, open_jobs).await?;
+                let meant = self.asked_for_before(event.at, open_jobs.clone()).await?;
                 self.without(meant, |kind| matches!(kind, EntryKind::PublishPlanned { .. })).await?
             }
-            // Who says that one is to stop and asks for something else need not wait between the two.
-            false => self.without(open_jobs, |kind| matches!(kind, EntryKind::CancelRequested { .. })).await?,
+            false => Vec::new(),
         };
+        // Who says that one is to stop and asks for something else need not wait between the two.
+        let open_jobs = self.without(open_jobs, |kind| matches!(kind, EntryKind::CancelRequested { .. })).await?;
         let was_answered = self.was_answered(event).await?;
         let recent = self.recent(&event.repo, event.actor.id, issue).await?;
         let RepoFacts { policy, unread, role, is_open, check, pull } = facts;
-        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered, recent, check, pull })
+        let last = match policy::looks_back(event, &self.deployment) {
+            true => self.last(event.repo.id, issue).await?,
+            false => None,
+        };
+        Ok(Facts { policy, unread, role, is_open, open_jobs, stoppable, was_answered, recent, check, pull, last })
+    }
+
+    /// What was done last in a place; one that cannot be read is as none.
+    async fn last(&self, repo: u64, issue: IssueNumber) -> Result<Option<Last>, StoreError> {
+        let Some(key) = self.store.last_ended(repo, issue).await? else { return Ok(None) };
+        match self.store.job(&JobId::of(&key)).await {
+            Ok((spec, JobState::Done(outcome))) => Ok(Some(Last { spec: Box::new(spec), outcome })),
+            Ok((_, JobState::Ready | JobState::Running)) | Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The jobs in whose journals this does not stand.
@@ -218,7 +258,19 @@ impl Intake {
             }
             None => (Vec::new(), Recent::default()),
         };
-        Ok(Facts { policy, unread, role, is_open, open_jobs, was_answered: false, recent, check, pull })
+        Ok(Facts {
+            policy,
+            unread,
+            role,
+            is_open,
+            open_jobs,
+            stoppable: Vec::new(),
+            was_answered: false,
+            recent,
+            check,
+            pull,
+            last: None,
+        })
     }
 
     /// What somebody has asked for within the last hour, and what was asked for in his repository.
@@ -284,8 +336,8 @@ impl Intake {
             | EventKind::IssueLabeled { issue, .. }
             | EventKind::IssueAssigned { issue, .. }
             | EventKind::IssueClosed { issue } => Subject::Issue(*issue),
-            // Nobody has asked, so that nobody waits for a sign.
-            EventKind::CheckFailed { .. } => return,
+            // Nobody has asked, so that nobody waits for a sign; and a check that is asked for shows that it is under way.
+            EventKind::CheckFailed { .. } | EventKind::CheckAsked { .. } => return,
         };
         let (forge, repo, effect) = (Arc::clone(&self.forge), repo.clone(), Effect::React { subject });
         let key = effect.key(job);

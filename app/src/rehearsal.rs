@@ -470,6 +470,14 @@ impl Rehearsal {
         self.end_check(repo, branch, name, conclusion, summary, None)
     }
 
+    /// Has somebody ask for a check run once more, by the button beside it. GitHub leaves the run as it is.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such check run.
+    pub fn ask_for_check(&self, repo: RepositoryId, check: u64, user: &str) -> Result<(), Error> {
+        self.shared.with(|world| world.ask_for_check(repo, check, user)).ok_or(Error::Unknown("check run"))
+    }
+
     /// The same of a branch's last commit or of another commit, with the job that the check is of. GitHub tells of it as a check, as its suite, and as its workflow's run.
     ///
     /// # Errors

@@ -252,6 +252,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn open_jobs(&self, repo: u64, issue: IssueNumber) -> Result<Vec<JobKey>, StoreError>;
 
+    /// The job that was asked for last of those of an issue or pull request that are completed. What nobody has asked for is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn last_ended(&self, repo: u64, issue: IssueNumber) -> Result<Option<JobKey>, StoreError>;
+
     /// How many of a repository's jobs were begun since then. Those that a program of before there were any limits has begun are
     /// nobody's.
     ///

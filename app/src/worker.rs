@@ -4,6 +4,7 @@
 //! step again. While it works it renews its lease (`tenure`); once that cannot be relied on it writes nothing more. When it
 //! is stopped it hands its job back, but not before what it has sent to the forge is answered.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,7 @@ use patchwright_domain::effect::Effect;
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{Entry, EntryKind, Failure};
 use patchwright_domain::proof::Size;
-use patchwright_domain::report::Stage;
 use patchwright_domain::run::{Run, Step};
-use patchwright_domain::walls::Walls;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 
@@ -29,6 +28,7 @@ use crate::sandbox::{Sandbox, record};
 use crate::store::ledger::Limits;
 use crate::store::{Claim, Lanes, Lease, Store, StoreError};
 use crate::workspace::{Kept, WorkspaceError, Workspaces};
+use bulletin::Bulletin;
 pub use progress::Progress;
 use tenure::{LEASE, Tenure};
 use workshop::{OnDisk, Workshop};
@@ -37,8 +37,10 @@ mod adopt;
 pub mod attest;
 mod branch;
 mod build_scripts;
+mod bulletin;
 mod commands;
 mod conclusions;
+mod consent;
 mod gate;
 pub mod meter;
 mod on_pull;
@@ -119,6 +121,10 @@ pub struct Settings {
     pub test_timeout: Duration,
     /// How often each tree that a proof rests on is tested.
     pub proof_runs: usize,
+    /// Whether a patch is published with which nothing was run, for want of time.
+    pub publishes_untested: bool,
+    /// The least pause between two edits of the comment that says how far a job has come.
+    pub progress_spacing: Duration,
     /// The model's name, for the record.
     pub model: String,
     /// Whether the cost can be known.
@@ -240,7 +246,7 @@ impl Worker {
     }
 
     async fn work_on_next(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
-        let now = self.tools.clock.now();
+        let (now, uptime) = (self.tools.clock.now(), self.tools.clock.uptime());
         let claim = self.tools.store.claim(&self.name, now, LEASE, self.tools.settings.lanes).await?;
         let Some(Claim { lease, spec, journal }) = claim else { return Ok(false) };
         let span = info_span!("job", job.id = %lease.job(), repo = %spec.repo);
@@ -259,8 +265,10 @@ impl Worker {
                     return;
                 }
             };
-            let (tools, workshop, tenure) = (&*self.tools, self.workshop.as_ref(), Tenure::new(&self.tools, lease, now));
-            let mut shift = Shift { tools, workshop, tenure, spec, progress: Progress { run, journal } };
+            let (tools, workshop, tenure) = (&*self.tools, self.workshop.as_ref(), Tenure::new(&self.tools, lease, uptime));
+            let progress = Progress::new(run, journal);
+            let bulletin = Bulletin::new(progress.usage());
+            let mut shift = Shift { tools, workshop, tenure, spec, progress, bulletin };
             // What a step needs is large, and every caller up to the thread's first would carry it.
             let pause = match Box::pin(shift.work(stop)).await {
                 Ok(pause) => pause,
@@ -295,6 +303,7 @@ struct Shift<'a> {
     tenure: Tenure<'a>,
     spec: JobSpec,
     progress: Progress,
+    bulletin: Bulletin,
 }
 
 impl Shift<'_> {
@@ -302,7 +311,7 @@ impl Shift<'_> {
     async fn work(&mut self, stop: &CancellationToken) -> Result<Option<Duration>, StoreError> {
         loop {
             let now = self.tools.clock.now();
-            self.tenure.check(now)?;
+            self.tenure.check()?;
             let step = self.progress.run.next(now);
             if step == Step::Rest {
                 return Ok(None);
@@ -324,11 +333,14 @@ impl Shift<'_> {
 
     /// Hands the job back. A store that is not available is asked again for as long as the lease can be relied on; behind that the
     /// job is free when its lease ends.
-    async fn hand_back(&self, pause: Duration, stop: &CancellationToken) {
+    async fn hand_back(&mut self, pause: Duration, stop: &CancellationToken) {
+        if let Err(error) = self.fall_silent().await {
+            return warn!(error = %error, "the job is not handed back; it is free when its lease ends");
+        }
         loop {
             let now = self.tools.clock.now();
             let not_before = now.checked_add(pause).unwrap_or(Timestamp::MAX);
-            let released = match self.tenure.check(now) {
+            let released = match self.tenure.check() {
                 Ok(()) => self.tools.store.release(self.tenure.lease().again(), not_before).await,
                 Err(lost) => Err(lost),
             };
@@ -343,8 +355,21 @@ impl Shift<'_> {
         }
     }
 
+    /// Waits for what is under way of the progress comment, while the lease is kept.
+    async fn fall_silent(&mut self) -> Result<(), StepError> {
+        let Self { tools, bulletin, tenure, .. } = self;
+        if !bulletin.is_under_way() {
+            return Ok(());
+        }
+        let settled = async {
+            bulletin.settle(tools).await;
+            Ok(())
+        };
+        tenure.during(settled).await
+    }
+
     async fn answer(&mut self, now: Timestamp, step: Step, stop: &CancellationToken) -> Result<Answer, StepError> {
-        let Self { tools, workshop, tenure, spec, progress } = self;
+        let Self { tools, workshop, tenure, spec, progress, bulletin } = self;
         let (tools, workshop, lease) = (*tools, *workshop, tenure.lease());
         let step = async {
             if stop.is_cancelled() {
@@ -360,11 +385,16 @@ impl Shift<'_> {
                     return Ok(answer);
                 }
             }
+            bulletin.turn_to(spec, &step, &progress.run);
             // A job that is handed back may be another worker's at once, and must not meet what is still under way to the
             // forge; so that is waited for, and a service that is stopped cuts off what takes too long.
-            show(tools, spec, &step, progress.run.walls()).await;
             if let Step::Perform { effect } = step {
-                return Box::pin(publish::perform(tools, workshop, spec, effect)).await;
+                if matches!(effect, Effect::EnsureComment { .. } | Effect::SetCheck { .. }) {
+                    // What it says of the way must not come behind what this says of the end.
+                    bulletin.settle(tools).await;
+                }
+                let performed = Box::pin(publish::perform(tools, workshop, spec, effect));
+                return beside(performed, bulletin.keep(tools, spec, now)).await;
             }
             let cancelled = progress.cancelled(tools, lease.job(), &step);
             let done = Box::pin(async { do_step(tools, workshop, spec, lease, progress, step).await.map(Some) });
@@ -375,9 +405,10 @@ impl Shift<'_> {
                     () = cancelled => Ok(Some(Answer::Written)),
                 }
             };
-            Ok(unless(stop, done).await?.unwrap_or(Answer::Written))
+            let done = beside(unless(stop, done), bulletin.keep(tools, spec, now)).await?;
+            Ok(done.unwrap_or(Answer::Written))
         };
-        tenure.during(now, Box::pin(step)).await
+        tenure.during(Box::pin(step)).await
     }
 
     /// What to do about an answer: an error is an answer too.
@@ -469,6 +500,15 @@ async fn unless(
     }
 }
 
+/// Does something, and what goes on beside it for as long as it takes.
+async fn beside<T>(work: impl Future<Output = T>, goes_on: impl Future<Output = Infallible>) -> T {
+    tokio::select! {
+        biased;
+        done = work => done,
+        never = goes_on => match never {},
+    }
+}
+
 fn stopped() -> Answer {
     Answer::Later { pause: Duration::ZERO, because: "this worker is being stopped".into() }
 }
@@ -491,7 +531,10 @@ async fn do_step(
             workshop.solve(tools, spec, lease, progress, solve).await
         }
         Step::Verify => workshop.verify(tools, spec, &progress.run).await,
-        Step::PlanPublish { conclusion } => publish::plan(tools, workshop, spec, progress, conclusion).await,
+        Step::PlanPublish { conclusion } => match publish::untested(tools, spec, &progress.run, &conclusion) {
+            Some(verdict) => Ok(Answer::entry(EntryKind::Verified { verdict })),
+            None => publish::plan(tools, workshop, spec, progress, conclusion).await,
+        },
         Step::Fail { failure, effect } => {
             tracing::error!(error = %failure.internal, "{}", failure.conclusion.cause);
             Ok(Answer::entry(EntryKind::Failed { failure, effect }))
@@ -540,28 +583,5 @@ fn name(step: &Step) -> &'static str {
         Step::Fail { .. } => "fail",
         Step::Complete { .. } => "complete",
         Step::Rest => "rest",
-    }
-}
-
-/// Keeps the progress comment up to date where a step takes long. It is a courtesy: the run does not depend on it.
-async fn show(tools: &Tools, spec: &JobSpec, step: &Step, walls: &[Walls]) {
-    let stage = match step {
-        Step::Adopt | Step::Prepare => Stage::Preparing,
-        Step::Solve { round, .. } => Stage::Solving(*round),
-        Step::Verify => Stage::Verifying,
-        // Nobody has asked for it, so that nobody is kept up to date.
-        Step::Triage
-        | Step::PlanPublish { .. }
-        | Step::Perform { .. }
-        | Step::Fail { .. }
-        | Step::Complete { .. }
-        | Step::Rest => return,
-    };
-    // Of a red check the check run tells alone, also where it is mended.
-    let asked_at = spec.task.issue().filter(|_| !spec.key.is_of_check());
-    let Some(issue) = asked_at else { return };
-    let effect = Effect::EnsureComment { issue, body: patchwright_domain::report::progress(spec, stage, walls) };
-    if let Err(error) = tools.forge.perform(&spec.repo, &effect.key(&spec.id()), &effect).await {
-        warn!(error = %error, "the progress comment could not be written");
     }
 }

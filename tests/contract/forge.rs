@@ -62,10 +62,12 @@ impl Scene {
             task: Task::FixIssue { issue: self.issue, request: None },
             requested_by: actor("ada"),
             role: Role::Write,
+            needed: Role::Write,
             delivery: DeliveryId::new("d").expect("the name is well-formed"),
             requested_at: self.stage.clock().now(),
             budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
             described: None,
+            plan: None,
         }
     }
 
@@ -81,7 +83,7 @@ impl Scene {
         Event {
             delivery: DeliveryId::new("d").expect("the name is well-formed"),
             repo: self.repo.clone(),
-            actor: actor(login),
+            actor: Actor { id: self.stage.github.account(login).unwrap_or(0), ..actor(login) },
             at: Timestamp::UNIX_EPOCH,
             kind: EventKind::IssueClosed { issue: self.issue },
             described: None,

@@ -98,10 +98,12 @@ fn spec_of(issue: IssueNumber, comment: u64) -> JobSpec {
         task: Task::FixIssue { issue, request: None },
         requested_by: Actor { id: 9, login: "ada".into(), is_bot: false },
         role: Role::Write,
+        needed: Role::Write,
         delivery: id("first"),
         requested_at: at(0),
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         described: None,
+        plan: None,
     }
 }
 

@@ -3,16 +3,23 @@
 
 use patchwright_domain::journal::{EntryKind, Outcome};
 
-use crate::support::pipeline::{MAINTAINER, Setup, World};
+use crate::support::pipeline::{LEASE_SECONDS, MAINTAINER, Setup, World};
 
 const HOUR: i64 = 60 * 60;
 
 /// Nobody but one worker has had the job, and everything is there once.
 async fn is_done_by_one(world: &World) {
+    assert_eq!(n_claims(world).await, 1);
+    is_done_once(world).await;
+}
+
+async fn n_claims(world: &World) -> usize {
+    world.journal().await.iter().filter(|entry| matches!(entry.kind, EntryKind::Claimed { .. })).count()
+}
+
+async fn is_done_once(world: &World) {
     assert_eq!(world.outcome().await, Outcome::Proven);
     let journal = world.journal().await;
-    let n_claims = journal.iter().filter(|entry| matches!(entry.kind, EntryKind::Claimed { .. })).count();
-    assert_eq!(n_claims, 1, "{journal:?}");
     assert!(journal.is_sorted_by_key(|entry| entry.at), "{journal:?}");
     let comments = world.github.comments(world.repo, crate::support::pipeline::ISSUE);
     let n_ours = comments.iter().filter(|comment| comment.via_app).count();
@@ -46,6 +53,24 @@ async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
             world.clock.set(-HOUR);
             world.work().await;
             is_done_by_one(world).await;
+        })
+        .await;
+}
+
+/// A machine that slept, or a process that was frozen: what it has waited for is there when it wakes, and no timer has gone off yet.
+#[tokio::test]
+async fn a_worker_that_stood_still_moves_nothing_on_by_a_lease_that_it_cannot_rely_on() {
+    Setup::default()
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            // The store would still take what it writes; what it sends to GitHub might arrive behind the lease's end.
+            world.work_while(async || world.clock.pass(LEASE_SECONDS - 20)).await;
+            let last = world.journal().await.pop().expect("it was claimed");
+            assert!(matches!(last.kind, EntryKind::Prepared { .. }), "{last:?}");
+            world.clock.pass(LEASE_SECONDS);
+            world.work().await;
+            assert_eq!(n_claims(world).await, 2);
+            is_done_once(world).await;
         })
         .await;
 }

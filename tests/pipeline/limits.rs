@@ -6,6 +6,8 @@ use patchwright_domain::job::Budget;
 use patchwright_domain::journal::Outcome;
 use patchwright_domain::run::Run;
 
+use crate::attestation::attestor;
+use crate::support::pipeline::clock::PassingClock;
 use crate::support::pipeline::pull::MENDED;
 use crate::support::pipeline::{ISSUE, MAINTAINER, Setup, World, does, mends};
 
@@ -63,11 +65,148 @@ async fn a_run_whose_tokens_are_used_up_says_so() {
     ");
 }
 
+/// A server whose operator wants what there was no time to test.
+fn hurried(setup: Setup) -> Setup {
+    Setup { publishes_untested: true, ..setup }
+}
+
+#[tokio::test]
+async fn what_there_was_no_time_to_test_is_a_draft_that_says_so_where_the_operator_wants_it() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let attestor = Some(attestor(&folder.path().join("key.pem")));
+    hurried(Setup { attestor, ..Setup::model(mends()) })
+        .play(async |world| {
+            assert_eq!(world.fix_this_for(601).await, Outcome::Unproven);
+            let pulls = world.github.pull_requests(world.repo);
+            assert!(pulls.len() == 1 && pulls[0].1.draft, "one draft");
+            insta::assert_snapshot!(world.page().await, @r"
+            mona: (eyes)
+                @codex fix this
+
+            patchwright[bot]:
+                **Unproven.** The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks against it.
+
+                Pull request: https://github.test/octo/rocket/pull/2
+
+                Next step: Read it and run its tests, or ask again with a narrower task; an operator may raise `limits.wall_clock_minutes`.
+
+                <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
+
+            draft pull request #2 of codex/1-the-mean-of-a-list-is-wrong-job to main: The mean of a list is wrong
+            check patchwright (neutral): Unproven: The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks …
+            ");
+            insta::assert_snapshot!(world.pull_request_body().await, @r"
+            **Unproven.** The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks against it.
+
+            Fixes #1
+
+            `mona` (write) asked for a fix of #1.
+
+            ### What changed and why
+
+            It divided by one too few. Now it divides by the number of values.
+
+            <sub>These are the model's words; nobody has checked them. What follows was executed.</sub>
+
+            | File | | Lines |
+            |---|---|---|
+            | `mean.sh` | changed | +1 −1 |
+
+            ### Tests
+
+            | `sh tests/run.sh` | Base `BASE` | With this patch |
+            |---|---|---|
+            | result | ❌ fail (exit code 1) | not run |
+            | time | T | T |
+
+            **Nothing was run with this patch.**
+
+            The base ran in a fresh tree, without network, by the harness.
+
+            Sandbox: `namespaces`, by the executor `local`; LIMITS.
+
+            <details><summary>How to reproduce</summary>
+
+            ```text
+            git checkout BASE
+            sh tests/run.sh
+            git checkout HEAD
+            sh tests/run.sh
+            ```
+
+            </details>
+
+            <details><summary>The end of the output on base</summary>
+
+            ```text
+            the mean of 2, 4 and 6 is not 4
+            ```
+
+            </details>
+
+            ### Not verified
+
+            - The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks against it. Read it and run its tests, or ask again with a narrower task; an operator may raise `limits.wall_clock_minutes`.
+            - Only the command above was run, as a whole: its exit codes are compared, not single tests.
+            - Nothing was checked that these tests do not check.
+
+            ### Cost
+
+            4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known.
+
+            <sub>Job JOB. A person reviews and merges this; nothing here merges itself.</sub>
+            ");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_may_not_be_published_is_not_for_want_of_time_either() {
+    let script = "mkdir -p .github/workflows; echo 'on: push' > .github/workflows/ci.yml";
+    hurried(Setup::model(does(script)))
+        .play(async |world| {
+            assert_eq!(world.fix_this_for(601).await, Outcome::BlockedByPolicy);
+            assert_eq!((world.own_branches().len(), world.github.pull_requests(world.repo).len()), (0, 0));
+        })
+        .await;
+}
+
+/// What was run counts more than what was not.
+#[tokio::test]
+async fn a_round_that_was_tested_goes_before_one_that_was_not() {
+    let mut setup = hurried(Setup::model(does("echo >> mean.sh")));
+    setup.script.for_tasks = vec![("The command was".into(), mends())];
+    setup
+        .play(async |world| {
+            world.comment(MAINTAINER, "@codex fix this");
+            world.decide().await;
+            let clock = PassingClock::of(&world.clock);
+            let passing = async {
+                world.reach_the_agent().await;
+                world.let_the_agent_go_on();
+                world.reach_the_agent().await;
+                clock.pass_in_steps(601).await;
+                world.let_the_agent_go_on();
+            };
+            let worker = world.worker_by(&clock, world.tools.settings.progress_spacing);
+            let (worked, ()) = tokio::join!(worker.drain(), passing);
+            worked.expect("the store can be asked");
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::TimedOut);
+            let body = world.pull_request_body().await;
+            assert!(
+                !body.contains("Nothing was run with this patch") && body.contains("The tests fail with the patch"),
+                "{body}"
+            );
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn a_run_whose_time_is_up_says_so() {
     Setup::model(mends())
         .play(async |world| {
-            assert_eq!(world.fix_this_while(async || world.clock.pass(601)).await, Outcome::TimedOut);
+            assert_eq!(world.fix_this_for(601).await, Outcome::TimedOut);
             insta::assert_snapshot!(world.page().await, @r"
             mona: (eyes)
                 @codex fix this
@@ -196,7 +335,7 @@ async fn a_repository_may_name_its_own_label_and_role() {
         .play(async |world| {
             world.comment("mona", "@codex fix this");
             world.decide().await;
-            insta::assert_snapshot!(world.reason().await, @"mona has the role write here, and admin is needed to start a run");
+            insta::assert_snapshot!(world.reason().await, @"mona has the role write here, and admin is needed to start a run; mona, who has the role write, is told so");
             world.github.set_role(world.repo, "ada", patchwright::rehearsal::scene::Role::Admin).expect("it is there");
             world.github.label(world.repo, 1, "ada", "mend-me").expect("the issue is there");
             world.work().await;

@@ -197,7 +197,7 @@ async fn what_stands_beside_lines_is_told_with_its_place() {
 
 #[tokio::test]
 async fn wherever_a_worker_dies_there_is_one_pull_request_on_top() {
-    for n_looks in [0, 6, 12, 18, 24] {
+    for n_looks in [0, 15, 18, 21, 24] {
         green()
             .play(async |world| {
                 let (number, _) = world.propose(&[BROKEN]).await;

@@ -61,7 +61,8 @@ async fn a_command_needs_the_role_that_the_policy_gives_it() {
         .play(async |world| {
             world.comment(MAINTAINER, "@codex fix this");
             world.work().await;
-            assert_eq!(world.reason().await, "mona has the role write here, and maintain is needed to start a run");
+            let said = world.said_on(ISSUE).await;
+            assert!(said.len() == 1 && said[0].contains("takes the role `maintain` here, and you have `write`"), "{said:?}");
             world.github.set_role(world.repo, MAINTAINER, Role::Maintain).expect("the repository is there");
             assert_eq!(world.fix_this().await, Outcome::Proven);
         })

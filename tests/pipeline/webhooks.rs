@@ -182,6 +182,7 @@ async fn every_payload_that_github_publishes_is_taken_and_starts_nothing() {
             reasons.sort();
             reasons.dedup();
             insta::assert_snapshot!(reasons.join("\n"), @r"
+            no job of this program has set the check that is asked for
             the check is not red
             the issue was closed and no job of it is open
             the payload names no installation: it comes from a repository's own webhook, not from the App's

@@ -284,6 +284,10 @@ impl Forge for WorldForge {
         self.look(|| "ask for the sender's role".into(), facts).await
     }
 
+    async fn role(&self, _repo: &RepoRef, _actor: &Actor) -> Result<Role, ForgeError> {
+        self.look(|| "ask for the sender's role again".into(), |_| Role::Write).await
+    }
+
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
         let title = format!("Issue {:?}", spec.task.issue());
         let request =

@@ -70,6 +70,8 @@ fn settings() -> Settings {
     Settings {
         test_timeout: Duration::from_secs(60),
         proof_runs: 1,
+        publishes_untested: false,
+        progress_spacing: Duration::from_secs(5),
         model: "simulated".into(),
         is_priced: false,
         host: "github.test".into(),

@@ -151,6 +151,11 @@ impl Store for WorldStore {
         self.ask(Kind::Store, || format!("look for jobs of #{issue}"), open).await
     }
 
+    async fn last_ended(&self, repo: u64, issue: IssueNumber) -> Result<Option<JobKey>, StoreError> {
+        let look = move |state: &mut State| at_once(state.store.last_ended(repo, issue));
+        self.ask(Kind::Store, || format!("look what was done last on #{issue}"), look).await
+    }
+
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let asking = *asking;
         let look = move |state: &mut State| at_once(state.store.recent(&asking, since));

@@ -382,6 +382,10 @@ impl Clock for WorldClock {
         state.now() - SignedDuration::from_millis(state.behind_ms[self.process])
     }
 
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.world.state().now_ms.cast_unsigned())
+    }
+
     fn wait(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let mut state = self.world.state();
         let duration_ms = i64::try_from(duration.as_millis()).expect("nobody waits for ever");

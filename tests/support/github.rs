@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
@@ -39,6 +40,10 @@ struct StageClock(Arc<AtomicI64>);
 impl Clock for StageClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_second(self.0.load(Ordering::SeqCst)).expect("the clock is in range")
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst).cast_unsigned())
     }
 }
 

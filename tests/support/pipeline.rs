@@ -20,7 +20,7 @@ use patchwright::intake::Intake;
 use patchwright::model::endpoint::EndpointSettings;
 use patchwright::model::responses::ResponsesModel;
 use patchwright::model::scripted::{Fault, Script, ScriptedModel, Step};
-use patchwright::rehearsal::scene::{RepositoryId, Role};
+use patchwright::rehearsal::scene::{Delivery, RepositoryId, Role};
 use patchwright::rehearsal::{self, Rehearsal, WORTHLESS_PRIVATE_KEY};
 use patchwright::replay::Replayer;
 use patchwright::sandbox::Executor;
@@ -134,6 +134,8 @@ pub(crate) struct Setup {
     pub(crate) operators_secret: &'static str,
     /// Whether GitHub makes the commits of pull requests, and signs them.
     pub(crate) signs_commits: bool,
+    /// Whether a patch is published that there was no time to test.
+    pub(crate) publishes_untested: bool,
 }
 
 impl Default for Setup {
@@ -167,6 +169,7 @@ impl Default for Setup {
             attestor: None,
             operators_secret: settings::OPERATORS_SECRET,
             signs_commits: false,
+            publishes_untested: false,
         }
     }
 }
@@ -321,6 +324,7 @@ impl World {
             clock: Arc::new(SteadyClock::over(Machine(clock.clone()))),
             attestor: setup.attestor.map(Arc::new),
             settings: Settings {
+                publishes_untested: setup.publishes_untested,
                 devcontainer_images: setup.reads_devcontainer.then(|| ["node:*".to_owned()].into()),
                 ..settings::settings(github.web_url(), setup.limits_of_day, setup.operators_secret)
             },
@@ -396,8 +400,11 @@ impl World {
     pub(super) async fn started(&self) -> Vec<JobSpec> {
         let mut jobs = Vec::new();
         for delivery in self.github.deliveries() {
-            if let Some(Decision::Start { spec, .. }) = self.decision(&delivery.guid).await {
-                jobs.push(*spec);
+            let decision = self.decision(&delivery.guid).await;
+            for part in decision.iter().flat_map(Decision::parts) {
+                if let Decision::Start { spec, .. } = part {
+                    jobs.push((**spec).clone());
+                }
             }
         }
         jobs
@@ -410,12 +417,15 @@ impl World {
 
     /// Why a delivery was decided as it was, by its name.
     pub(crate) async fn reason_of(&self, guid: &str) -> String {
-        self.decision(guid).await.expect("it is decided").because().to_owned()
+        self.decision(guid).await.expect("it is decided").because().into_owned()
     }
 
-    /// Why the last delivery was decided as it was.
+    /// Why the last delivery was decided as it was; edits of our own comment come whenever they come.
     pub(crate) async fn reason(&self) -> String {
-        let last = self.github.deliveries().pop().expect("something happened");
+        let is_edit = |delivery: &Delivery| delivery.event == "issue_comment" && delivery.payload["action"] == "edited";
+        let is_own = |delivery: &Delivery| delivery.payload["sender"]["login"] == "patchwright[bot]";
+        let mut deliveries = self.github.deliveries().into_iter();
+        let last = deliveries.rfind(|delivery| !(is_edit(delivery) && is_own(delivery))).expect("something happened");
         self.reason_of(&last.guid).await
     }
 

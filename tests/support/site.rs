@@ -58,6 +58,7 @@ impl<'c> Site<'c> {
             ("PATCHWRIGHT__GITHUB__PRIVATE_KEY_FILE", "key.pem".into()),
             ("PATCHWRIGHT__GITHUB__WEBHOOK_SECRET", WEBHOOK_SECRET.into()),
             ("PATCHWRIGHT__GITHUB__WRITE_SPACING_MS", "0".into()),
+            ("PATCHWRIGHT__GITHUB__PROGRESS_SECONDS", "0".into()),
             ("PATCHWRIGHT__MODEL__RETRY_PAUSE_MS", "1".into()),
             ("PATCHWRIGHT__SERVER__LISTEN", "127.0.0.1:0".into()),
             ("PATCHWRIGHT__SERVER__WORKERS", "1".into()),

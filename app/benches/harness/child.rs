@@ -96,10 +96,12 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
         task: Task::Local { request: Untrusted::new(words), leaves_branch: false, mode: Mode::Fix },
         requested_by: Actor { id: 0, login: "bench".into(), is_bot: false },
         role: Role::Admin,
+        needed: Role::None,
         delivery: DeliveryId::new("bench").map_err(|e| anyhow::anyhow!("{e}"))?,
         requested_at: now,
         budget: config.limits.budget(),
         described: None,
+        plan: None,
     };
     let request = Request::new(Untrusted::new(words), Untrusted::new(""), Untrusted::new("bench"));
     let prepared = Prepared {

@@ -57,6 +57,10 @@ impl Store for Forgetful {
         nothing()
     }
 
+    async fn last_ended(&self, _: u64, _: IssueNumber) -> Result<Option<JobKey>, StoreError> {
+        nothing()
+    }
+
     async fn recent(&self, _: &Asking, _: Timestamp) -> Result<Recent, StoreError> {
         nothing()
     }

@@ -13,7 +13,7 @@ use patchwright::forge::{
 use patchwright::sandbox::{Capabilities, Executor, Isolation, Limits, Refusal, Sandbox, Terms, Tree};
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
-use patchwright_domain::event::{Event, RawDelivery, RepoRef};
+use patchwright_domain::event::{Actor, Event, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::{JobSpec, Usage};
 use patchwright_domain::turn::Closing;
 
@@ -62,6 +62,10 @@ impl Forge for WatchedForge {
 
     async fn facts(&self, event: &Event) -> Result<RepoFacts, ForgeError> {
         self.github.facts(event).await
+    }
+
+    async fn role(&self, repo: &RepoRef, actor: &Actor) -> Result<Role, ForgeError> {
+        self.github.role(repo, actor).await
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {

@@ -60,13 +60,16 @@ pub struct Request {
     /// How many comments were written or changed after the job was asked for, and are left out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub comments_later: u32,
+    /// The plan that is to be carried out: a model's words, which somebody has approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Untrusted>,
 }
 
 impl Request {
     /// A request of which nothing else is known.
     pub fn new(title: Untrusted, body: Untrusted, author: Untrusted) -> Self {
         let (comments, comments_omitted, comments_later) = (Vec::new(), 0, 0);
-        Self { title, body, author, comments, comments_omitted, role: None, was_edited: false, comments_later }
+        Self { title, body, author, comments, comments_omitted, role: None, was_edited: false, comments_later, plan: None }
     }
 
     /// What is to be mended where a check is red, by the part of its log that shows the failure. What people have said of the pull
@@ -217,6 +220,10 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
     | Task::WorkOnPull { request: Some(words), .. } = &spec.task
     {
         fence.put(&mut task, "the request of the maintainer who called you", words);
+    }
+    if let Some(plan) = &request.plan {
+        task.push_str("Carry out the plan below, which a maintainer has approved. Where the code is not as it says, say so.\n");
+        fence.put(&mut task, "the plan, which an agent like you has made", plan);
     }
     let mut left = REQUEST_CHARS_MAX;
     let whose = request.role.map(|role| format!(", by {}{}", login(&request.author), standing(Some(role)))).unwrap_or_default();

@@ -100,6 +100,26 @@ impl CheckName {
     }
 }
 
+/// A check run that says of a commit that something is done about it. [`Effect::SetCheck`] completes the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckUnderWay {
+    /// Which of ours.
+    pub name: CheckName,
+    /// The commit.
+    pub commit: CommitId,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub summary: String,
+}
+
+impl CheckUnderWay {
+    /// Its key in the job: that of the effect by which it is completed.
+    pub fn key(&self, job: &JobId) -> EffectKey {
+        EffectKey::of(job, CHECK)
+    }
+}
+
 /// Something that is said beside lines of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Annotation {
@@ -148,14 +168,14 @@ impl Effect {
             Self::PushBranch { .. } => "branch",
             Self::EnsurePullRequest { .. } => "pull-request",
             Self::EnsureComment { .. } => "progress",
-            Self::SetCheck { .. } => "check",
+            Self::SetCheck { .. } => CHECK,
             Self::React { .. } => "reaction",
         }
     }
 
     /// Its key in the job.
     pub fn key(&self, job: &JobId) -> EffectKey {
-        EffectKey(format!("{job}/{}", self.name()))
+        EffectKey::of(job, self.name())
     }
 
     /// The names in it by which the forge goes. They are no texts: one that is changed means something else.
@@ -204,12 +224,24 @@ impl Effect {
     }
 }
 
+/// What the effect is called that sets a check run.
+const CHECK: &str = "check";
+
 /// The name of an effect, the same however often it is tried: job and effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EffectKey(String);
 
 impl EffectKey {
+    fn of(job: &JobId, name: &str) -> Self {
+        Self(format!("{job}/{name}"))
+    }
+
+    /// The job whose effect has this name, if it may be one's.
+    pub fn job_of(text: &str) -> Option<JobId> {
+        text.split_once('/').and_then(|(job, _)| JobId::parse(job))
+    }
+
     /// The key as text, which goes into check runs' `external_id` and, as [`marker`](Self::marker), into comments.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::job::JobId;
 use crate::journal::CommitId;
 
 /// Text that somebody outside wrote. It has no `Display` and no `Deref`: only the brief, the report and the command
@@ -300,6 +301,28 @@ pub enum EventKind {
         /// The App whose check it is, where that is told.
         app: Option<u64>,
     },
+    /// Somebody has asked for a check once more that a job has set.
+    CheckAsked {
+        /// GitHub's number of the check.
+        check: u64,
+        /// The App whose check it is, where that is told.
+        app: Option<u64>,
+        /// The job that has set it, by what it is called at the forge; nobody else can know it yet.
+        job: JobId,
+        /// A pull request whose last commit it is of, where one is told; those of forks are not.
+        pull_request: Option<IssueNumber>,
+        /// What is to be proven again, once that was looked for.
+        proof: Option<ProofAgain>,
+    },
+}
+
+/// A proof that is asked for once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofAgain {
+    /// Of this pull request.
+    pub pull_request: IssueNumber,
+    /// Whether it was to mend what does not build or load.
+    pub is_about_the_build: bool,
 }
 
 /// A check of a commit.
@@ -369,6 +392,7 @@ impl EventKind {
             | Self::IssueLabeled { issue, .. }
             | Self::IssueAssigned { issue, .. }
             | Self::IssueClosed { issue } => Some(*issue),
+            Self::CheckAsked { proof, .. } => proof.map(|proof| proof.pull_request),
             Self::CheckFailed { .. } => None,
         }
     }

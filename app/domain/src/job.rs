@@ -48,6 +48,11 @@ impl JobKey {
         Self(format!("{}/issue/{issue}/assigned/{}", repo.id, at.as_millisecond()))
     }
 
+    /// The key of a check that somebody asks for once more: who does it again later wants it again.
+    pub fn of_asked_check(repo: &RepoRef, pull_request: IssueNumber, check: u64, delivery: &DeliveryId) -> Self {
+        Self(format!("{}/issue/{pull_request}/check/{check}/{}", repo.id, delivery.as_str()))
+    }
+
     /// The key of a check that is red on a commit, however that is told of. What the check is called is its repository's choice.
     pub fn of_check(repo: &RepoRef, head: &CommitId, name: &Untrusted, suite: Option<u64>) -> Self {
         let name = hex::encode(&Sha256::digest(name.raw().as_bytes())[..8]);
@@ -405,6 +410,9 @@ pub struct JobSpec {
     pub requested_by: Actor,
     /// What that person was allowed to do in the repository at that time.
     pub role: Role,
+    /// The least role that it took; `None` where nobody has asked for it. It is asked for again before anything comes of the work.
+    #[serde(default = "needed_of_old")]
+    pub needed: Role,
     /// The delivery that asked for it.
     pub delivery: DeliveryId,
     /// When it was asked for.
@@ -414,6 +422,14 @@ pub struct JobSpec {
     /// What its issue said when it was asked for, where that is known: what is written later is nobody's request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described: Option<Described>,
+    /// The job that made the plan which is to be carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<JobId>,
+}
+
+/// Of jobs that were stored without it: more than any policy lets do without.
+fn needed_of_old() -> Role {
+    Role::Write
 }
 
 /// For how long what a program asked for lets others go first; so it comes late, and still comes where people never stop asking.

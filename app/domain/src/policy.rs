@@ -1,13 +1,16 @@
 //! Whether an event starts, stops or does nothing, and why: a function of the event and of facts fetched before.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::effect::n_repairs;
 use crate::event::{Actor, CheckRef, Event, EventKind, IssueNumber, Role};
 use crate::job::{Budget, JobId, JobKey, JobSpec, Mode, Repair, Reply, Task};
-use crate::journal::CommitId;
+use crate::journal::{CommitId, Outcome};
 use crate::policy::rates::{Rates, Recent};
 
+mod again;
 pub mod command;
 pub mod rates;
 mod trigger;
@@ -39,8 +42,10 @@ pub struct Facts {
     pub role: Role,
     /// Whether the issue is open, now: deliveries come in any order, and what one says of it may be over.
     pub is_open: bool,
-    /// Jobs of the same issue that are not completed; where somebody asks for work, without those that are to stop.
+    /// Jobs of the same issue that are not completed, without those that are to stop already.
     pub open_jobs: Vec<JobKey>,
+    /// Those that are meant where somebody asks to stop: asked for before that, and not at their end.
+    pub stoppable: Vec<JobKey>,
     /// Whether the same text has been answered before, as it was before its last edit.
     pub was_answered: bool,
     /// What was asked for within the last hour.
@@ -49,6 +54,17 @@ pub struct Facts {
     pub check: Option<RedCheck>,
     /// The pull request that the event is about, where it is about one.
     pub pull: Option<PullHead>,
+    /// What was done last in this place, where the event wants that to go on.
+    pub last: Option<Last>,
+}
+
+/// A job that is over, and that somebody has asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// The job.
+    pub spec: Box<JobSpec>,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// What a pull request proposes now.
@@ -77,6 +93,8 @@ pub struct RedCheck {
     pub n_triaged: u32,
 }
 
+/// Who is answered also where a command takes more: everybody who can push here.
+const WRITER: Role = Role::Write;
 /// How many checks of one commit are looked into.
 const CHECKS_OF_COMMIT_MAX: u32 = 3;
 /// How many red checks of a pull request may be under way or wait.
@@ -106,6 +124,11 @@ pub enum Decision {
         /// Why.
         because: String,
     },
+    /// A text asks for several things.
+    Several {
+        /// What follows from each, in its order; none of them is several.
+        decisions: Vec<Decision>,
+    },
     /// Nothing happens, and nobody is told.
     Ignore {
         /// Why.
@@ -117,10 +140,30 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// The reason, for the record.
-    pub fn because(&self) -> &str {
+    /// What follows from several things; where nothing follows from any, nothing does.
+    fn of(mut decisions: Vec<Self>) -> Self {
+        if decisions.len() == 1 {
+            return decisions.remove(0);
+        }
+        if decisions.iter().any(|decision| !matches!(decision, Self::Ignore { .. })) {
+            return Self::Several { decisions };
+        }
+        Self::ignore(joined(&decisions))
+    }
+
+    /// Each thing that follows.
+    pub fn parts(&self) -> &[Self] {
         match self {
-            Self::Start { because, .. } | Self::Cancel { because, .. } | Self::Ignore { because, .. } => because,
+            Self::Several { decisions } => decisions,
+            Self::Start { .. } | Self::Cancel { .. } | Self::Ignore { .. } => std::slice::from_ref(self),
+        }
+    }
+
+    /// The reason, for the record.
+    pub fn because(&self) -> Cow<'_, str> {
+        match self {
+            Self::Start { because, .. } | Self::Cancel { because, .. } | Self::Ignore { because, .. } => Cow::Borrowed(because),
+            Self::Several { decisions } => Cow::Owned(joined(decisions)),
         }
     }
 
@@ -135,47 +178,74 @@ impl Decision {
     }
 }
 
+fn joined(decisions: &[Decision]) -> String {
+    decisions.iter().map(|decision| decision.because().into_owned()).collect::<Vec<_>>().join("; ")
+}
+
 /// The first look at an event, before anything is fetched: most events want nothing.
 ///
 /// # Errors
 /// The decision, where none of the facts could change it.
 pub fn glance(event: &Event, deployment: &Deployment) -> Result<(), Box<Decision>> {
-    trigger::wish(event, deployment).map(|_| ()).map_err(|because| Box::new(Decision::ignore(because)))
+    trigger::wishes(event, deployment).map(|_| ()).map_err(|because| Box::new(Decision::ignore(because)))
 }
 
 /// Whether somebody asks that what is under way stops: what was asked for since then is not meant.
 pub fn stops(event: &Event, deployment: &Deployment) -> bool {
-    matches!(trigger::wish(event, deployment), Ok(trigger::Wish::Stop { .. }))
+    wants(event, deployment, |wish| matches!(wish, trigger::Wish::Stop { .. }))
+}
+
+/// Whether somebody asks that what was done last goes on, so that one has to know what that is.
+pub fn looks_back(event: &Event, deployment: &Deployment) -> bool {
+    wants(event, deployment, |wish| matches!(wish, trigger::Wish::Again { .. }))
 }
 
 /// The job that a text would start which somebody has changed, by what it was called when it was written: was it answered then?
 pub fn edited(event: &Event, deployment: &Deployment) -> Option<JobKey> {
     let EventKind::Written { before: Some(_), .. } = &event.kind else { return None };
-    match trigger::wish(event, deployment) {
-        Ok(trigger::Wish::Start(start)) => Some(start.key),
-        Ok(trigger::Wish::Stop { .. } | trigger::Wish::Close | trigger::Wish::Refuse { .. } | trigger::Wish::Triage { .. })
-        | Err(_) => None,
-    }
+    let wishes = trigger::wishes(event, deployment).ok()?;
+    wishes.into_iter().find_map(|wish| match wish {
+        trigger::Wish::Start(trigger::Start { key, .. }) | trigger::Wish::Again { key, .. } => Some(key),
+        trigger::Wish::Stop { .. } | trigger::Wish::Close | trigger::Wish::Refuse { .. } | trigger::Wish::Triage { .. } => None,
+    })
 }
 
-/// Decides.
+fn wants(event: &Event, deployment: &Deployment, this: fn(&trigger::Wish) -> bool) -> bool {
+    trigger::wishes(event, deployment).is_ok_and(|wishes| wishes.iter().any(this))
+}
+
+/// Decides. What a text asks for is decided in its order: what it stops is in nobody's way behind that.
 pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision {
-    let wish = match trigger::wish(event, deployment) {
-        Ok(wish) => wish,
+    let wishes = match trigger::wishes(event, deployment) {
+        Ok(wishes) => wishes,
         Err(because) => return Decision::ignore(because),
     };
-    let asked = Asked { event, deployment, facts };
-    if let Some(place) = &facts.unread {
-        return asked.without_policy(wish, place);
-    }
-    match wish {
-        trigger::Wish::Close => asked.close(),
-        trigger::Wish::Stop { key } => asked.stop(key),
-        trigger::Wish::Refuse { key, told, because } => {
-            asked.unless_below(facts.policy.triggers.least_role(), |asked| asked.refuse(key.of_reply(&because), told, &because))
+    let mut facts = facts.clone();
+    let mut decisions = Vec::new();
+    for wish in wishes {
+        let decision = Asked { event, deployment, facts: &facts }.decide(wish);
+        if let Decision::Cancel { keys, .. } = &decision {
+            facts.open_jobs.retain(|key| !keys.contains(key));
         }
-        trigger::Wish::Start(start) => asked.begin(start),
-        trigger::Wish::Triage { head } => asked.triage(&head),
+        decisions.push(decision);
+    }
+    Decision::of(decisions)
+}
+
+/// A job that is to begin.
+struct Work {
+    key: JobKey,
+    task: Task,
+    /// The role that it takes.
+    needed: Role,
+    /// The job whose plan is carried out.
+    plan: Option<JobId>,
+}
+
+impl Work {
+    /// One that nobody's role counts for.
+    fn unasked(key: JobKey, task: Task) -> Self {
+        Self { key, task, needed: Role::None, plan: None }
     }
 }
 
@@ -187,6 +257,23 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    fn decide(&self, wish: trigger::Wish) -> Decision {
+        if let Some(place) = &self.facts.unread {
+            return self.without_policy(wish, place);
+        }
+        match wish {
+            trigger::Wish::Close => self.close(),
+            trigger::Wish::Stop { key } => self.stop(key),
+            trigger::Wish::Refuse { key, told, because } => {
+                let (needed, key) = (self.facts.policy.triggers.least_role(), key.of_reply(&because));
+                self.unless_below(needed, Some(&key.clone()), |asked| asked.refuse(key, told, &because))
+            }
+            trigger::Wish::Start(start) => self.begin(start),
+            trigger::Wish::Again { key, again } => self.again(key, again),
+            trigger::Wish::Triage { head } => self.triage(&head),
+        }
+    }
+
     fn close(&self) -> Decision {
         if self.facts.open_jobs.is_empty() {
             return Decision::ignore("the issue was closed and no job of it is open");
@@ -196,14 +283,16 @@ impl Asked<'_> {
     }
 
     fn stop(&self, key: JobKey) -> Decision {
-        self.unless_below(self.facts.policy.triggers.role_for("stop"), |asked| {
+        // The text's own key is that of the work which it asks for besides.
+        let called = key.of_reply("stop");
+        self.unless_below(self.facts.policy.triggers.role_for("stop"), Some(&called), |asked| {
             let login = &asked.event.actor.login;
-            if asked.facts.open_jobs.is_empty() {
+            if asked.facts.stoppable.is_empty() {
                 let told = "Nothing is under way here that could still be stopped.".into();
                 let because = "nothing is under way that could be stopped";
                 return asked.refuse(key.of_reply(because), told, because);
             }
-            Decision::Cancel { keys: asked.facts.open_jobs.clone(), because: format!("{login} asked to stop") }
+            Decision::Cancel { keys: asked.facts.stoppable.clone(), because: format!("{login} asked to stop") }
         })
     }
 
@@ -216,23 +305,36 @@ impl Asked<'_> {
             trigger::Wish::Stop { key } => return self.stop(key),
             trigger::Wish::Triage { .. } => return Decision::ignore(because),
             trigger::Wish::Start(start) if start.way.is_silent() => return Decision::ignore(because),
-            trigger::Wish::Start(trigger::Start { key, .. }) | trigger::Wish::Refuse { key, .. } => key,
+            trigger::Wish::Start(trigger::Start { key, .. })
+            | trigger::Wish::Again { key, .. }
+            | trigger::Wish::Refuse { key, .. } => key,
         };
         let told = format!(
             "`.github/patchwright.yml` of the default branch cannot be read {place}, so that nothing is begun. Mend it, then ask \
              again in a new comment; `patchwright policy check` says what is wrong."
         );
-        self.unless_below(self.facts.policy.triggers.minimum_role, |asked| asked.refuse(key, told, &because))
+        self.unless_below(self.facts.policy.triggers.minimum_role, None, |asked| asked.refuse(key, told, &because))
     }
 
-    /// What follows for whoever has the role; others hear nothing.
-    fn unless_below(&self, minimum_role: Role, follows: impl FnOnce(&Self) -> Decision) -> Decision {
+    /// What follows for whoever has the role. Who can push, and has too low a role all the same, is told which one it takes where there
+    /// is something to answer; strangers hear nothing.
+    fn unless_below(&self, needed: Role, answered: Option<&JobKey>, follows: impl FnOnce(&Self) -> Decision) -> Decision {
         let role = self.facts.role;
-        if role < minimum_role {
-            let login = &self.event.actor.login;
-            return Decision::ignore(format!("{login} has the role {role} here, and {minimum_role} is needed to start a run"));
+        if role >= needed {
+            return follows(self);
         }
-        follows(self)
+        let login = &self.event.actor.login;
+        let because = format!("{login} has the role {role} here, and {needed} is needed to start a run");
+        match answered.filter(|_| role >= WRITER) {
+            None => Decision::ignore(because),
+            Some(key) => {
+                let told = format!(
+                    "This takes the role `{needed}` here, and you have `{role}`: `triggers` in `.github/patchwright.yml` says so. \
+                     Somebody with that role can ask for it in a new comment."
+                );
+                self.refuse(key.clone(), told, &because)
+            }
+        }
     }
 
     /// The answer to a command of which nothing else comes. Where it could be had at another time, the key is the command's own:
@@ -251,11 +353,11 @@ impl Asked<'_> {
             let given = format!("{answers_in_place} answers were given on #{issue} within an hour, {answers} in the repository");
             return Decision::ignore(format!("{given}, and no more are"));
         }
-        self.start(key, Task::Reply { issue, reply }, because)
+        self.start(Work::unasked(key, Task::Reply { issue, reply }), because)
     }
 
     fn begin(&self, start: trigger::Start) -> Decision {
-        let trigger::Start { key, task, is_of_pull, way, what } = start;
+        let trigger::Start { key, task, is_of_pull, needed, plan, way, what } = start;
         let triggers = &self.facts.policy.triggers;
         let label = &triggers.label;
         if matches!(&way, trigger::Way::Label(put) if !put.eq_ignore_ascii_case(label)) {
@@ -266,23 +368,19 @@ impl Asked<'_> {
             (trigger::Way::Assignment(to), Some(ours)) if !to.eq_ignore_ascii_case(ours) => {
                 return Decision::ignore(format!("the issue was not assigned to `{ours}`, which starts a run here"));
             }
-            (trigger::Way::Assignment(_) | trigger::Way::Words | trigger::Way::Label(_), _) => {}
+            (trigger::Way::Assignment(_) | trigger::Way::Words | trigger::Way::Label(_) | trigger::Way::Button, _) => {}
         }
         let is_reply = matches!(task, Task::Reply { .. });
-        let minimum_role = if is_reply { triggers.least_role() } else { triggers.role_for(task.command()) };
-        self.unless_below(minimum_role, |asked| {
-            let Facts { open_jobs, is_open, role, .. } = asked.facts;
+        let needed = if is_reply { triggers.least_role() } else { triggers.role_for(task.command()).max(needed) };
+        let called = if is_reply { key.of_reply(what) } else { key.clone() };
+        self.unless_below(needed, (!way.is_silent()).then_some(&called), |asked| {
+            let Facts { is_open, role, .. } = asked.facts;
             let wanted = format!("{what} by {}, who has the role {role}", asked.event.actor.login);
             if let Task::Reply { reply, .. } = task {
                 return asked.reply(key.of_reply(what), reply, wanted);
             }
-            if asked.facts.was_answered {
-                let because = "the text had been answered before it was edited";
-                let told = "This was answered before it was edited. Write a new comment to ask for more.".into();
-                return asked.refuse(key.of_reply(because), told, because);
-            }
-            if open_jobs.contains(&key) {
-                return Decision::ignore("the same request has already started a job");
+            if let Some(already) = asked.already(&key) {
+                return already;
             }
             if let Some(refusal) = asked.refuse_source(&key, &way) {
                 return refusal;
@@ -296,19 +394,38 @@ impl Asked<'_> {
                 Ok(task) => task,
                 Err((told, because)) => return asked.refuse(key, told, because),
             };
-            // What nobody has asked for is in nobody's way: work that is asked for comes behind it.
-            let Some(open) = open_jobs.iter().find(|key| !key.is_of_check()) else { return asked.work(key, task, &way, wanted) };
-            let because = format!("a job of {} is still open; one at a time", asked.subject());
-            if way.is_silent() {
-                return Decision::ignore(because);
+            match asked.beside(&key, way.is_silent()) {
+                Some(refusal) => refusal,
+                None => asked.work(Work { key, task, needed, plan }, &way, wanted),
             }
-            let (job, mention) = (JobId::of(open), &asked.deployment.mention);
-            let told = format!(
-                "Job {job} is still under way here. Ask again in a new comment when its result is here, or after \
-                 `{mention} stop`; `{mention} status` says how far it is."
-            );
-            asked.refuse(key, told, &because)
         })
+    }
+
+    /// What follows where the same text has had its answer.
+    fn already(&self, key: &JobKey) -> Option<Decision> {
+        if self.facts.was_answered {
+            let because = "the text had been answered before it was edited";
+            let told = "This was answered before it was edited. Write a new comment to ask for more.".into();
+            return Some(self.refuse(key.of_reply(because), told, because));
+        }
+        let is_same = self.facts.open_jobs.contains(key);
+        is_same.then(|| Decision::ignore("the same request has already started a job"))
+    }
+
+    /// What follows where something is under way in this place: one at a time.
+    fn beside(&self, key: &JobKey, is_silent: bool) -> Option<Decision> {
+        // What nobody has asked for is in nobody's way: work that is asked for comes behind it.
+        let open = self.facts.open_jobs.iter().find(|key| !key.is_of_check())?;
+        let because = format!("a job of {} is still open; one at a time", self.subject());
+        if is_silent {
+            return Some(Decision::ignore(because));
+        }
+        let (job, mention) = (JobId::of(open), &self.deployment.mention);
+        let told = format!(
+            "Job {job} is still under way here. Ask again in a new comment when its result is here, or after \
+             `{mention} stop`; `{mention} status` says how far it is."
+        );
+        Some(self.refuse(key.clone(), told, &because))
     }
 
     /// Work on an issue as it is, and of a pull request on what it proposes now.
@@ -337,11 +454,11 @@ impl Asked<'_> {
     }
 
     /// A job, unless as many were asked for as may be.
-    fn work(&self, key: JobKey, task: Task, way: &trigger::Way, because: String) -> Decision {
+    fn work(&self, work: Work, way: &trigger::Way, because: String) -> Decision {
         match self.deployment.rates.reached(&self.facts.recent) {
-            None => self.start(key, task, because),
+            None => self.start(work, because),
             Some(reached) if way.is_silent() => Decision::ignore(reached),
-            Some(reached) => self.refuse(key, format!("{reached}. Ask again later, in a new comment."), &reached),
+            Some(reached) => self.refuse(work.key, format!("{reached}. Ask again later, in a new comment."), &reached),
         }
     }
 
@@ -396,7 +513,10 @@ impl Asked<'_> {
         let is_first = *n_triaged == 0 && !open_jobs.iter().any(|key| key.is_of_check_of(head));
         let repair = self.repair(branch, is_first);
         let task = Task::TriageCheck { pull_request: *pull_request, head: head.clone(), check: check.clone(), repair };
-        self.start(key, task, format!("a check of #{pull_request} is red, and `triggers.checks` has it looked into"))
+        self.start(
+            Work::unasked(key, task),
+            format!("a check of #{pull_request} is red, and `triggers.checks` has it looked into"),
+        )
     }
 
     /// Whether a red check is mended as well, where the commit's change is what fails. Of a commit it is the first check alone: others
@@ -416,7 +536,7 @@ impl Asked<'_> {
         }
     }
 
-    fn start(&self, key: JobKey, task: Task, because: String) -> Decision {
+    fn start(&self, Work { key, task, needed, plan }: Work, because: String) -> Decision {
         let Self { event, deployment, facts } = self;
         let attempts = facts.policy.attempts.min(deployment.budget.attempts);
         let budget = facts.policy.limits.narrow(Budget { attempts, ..deployment.budget });
@@ -432,13 +552,16 @@ impl Asked<'_> {
                 EventKind::Written { .. }
                 | EventKind::IssueLabeled { .. }
                 | EventKind::IssueAssigned { .. }
-                | EventKind::IssueClosed { .. } => event.actor.clone(),
+                | EventKind::IssueClosed { .. }
+                | EventKind::CheckAsked { .. } => event.actor.clone(),
             },
             role: facts.role,
+            needed,
             delivery: event.delivery.clone(),
             requested_at: event.at,
             budget,
             described,
+            plan,
         };
         Decision::Start { spec: Box::new(spec), because }
     }

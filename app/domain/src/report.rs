@@ -16,6 +16,7 @@ pub mod adopted;
 mod annotations;
 mod evidence;
 pub mod neutral;
+pub mod progress;
 pub mod replies;
 pub mod triaged;
 
@@ -238,9 +239,15 @@ pub fn heading(outcome: Outcome) -> &'static str {
 fn on_top(body: &mut String, story: &Story<'_>, head: &CommitId) {
     let Some(number) = story.spec.task.issue() else { return };
     let head = code(head.short());
+    let below = story.spec.task.works_on().and_then(|(_, branch)| branch);
+    // It may be that a pull request brings the default branch somewhere else.
+    let besides = match below {
+        Some(branch) if branch == story.spec.repo.default_branch() => format!("the default branch {}, too", code(branch)),
+        Some(_) | None => "nothing else".to_owned(),
+    };
     let _ = write!(
         body,
-        "\n\nThis goes to the branch of #{number}, on top of its commit {head}: merging it changes that pull request, and nothing else."
+        "\n\nThis goes to the branch of #{number}, on top of its commit {head}: merging it changes that pull request, and {besides}."
     );
 }
 
@@ -266,6 +273,9 @@ fn asked(body: &mut String, story: &Story<'_>) {
         Task::TriageCheck { .. } => Ok(()),
         Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),
     };
+    if let Some(job) = &story.spec.plan {
+        let _ = write!(body, "\n\nIt carries out the plan that job {job} has made, which {who} approved.");
+    }
 }
 
 fn files(body: &mut String, changes: &[Change]) {
@@ -306,50 +316,6 @@ fn cost(story: &Story<'_>) -> String {
 fn dollars(microusd: u64) -> String {
     let cents = microusd.div_ceil(10_000);
     format!("{}.{:02}", cents / 100, cents % 100)
-}
-
-/// What a run is doing, for the comment that is kept up to date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The base is fetched and tested.
-    Preparing,
-    /// The agent works; the number is the round.
-    Solving(u32),
-    /// The harness runs the tests on the proposal.
-    Verifying,
-}
-
-/// The progress comment while the run goes on.
-pub fn progress(spec: &JobSpec, stage: Stage, walls: &[Walls]) -> String {
-    let place = match stage {
-        Stage::Preparing => 0,
-        Stage::Solving(_) => 1,
-        Stage::Verifying => 2,
-    };
-    let place = if spec.task.adopts() { adopted::place(stage) } else { place };
-    let steps: &[&str] = match (spec.task.adopts(), is_bare(walls)) {
-        (true, _) => &adopted::STEPS,
-        (false, _) if !spec.task.mode().edits() => {
-            &["Prepare: fetch the base", "Answer: look into the code, of which nothing can be changed"]
-        }
-        (false, bare) => &[
-            "Prepare: fetch the base and run its tests",
-            if bare { "Solve: work on the code, without a sandbox" } else { "Solve: work on the code in a sandbox" },
-            "Prove: run the tests on the result",
-            "Publish: open a pull request",
-        ],
-    };
-    let mut body = format!("On it, for {}.\n", code(&spec.requested_by.login));
-    for (index, step) in steps.iter().enumerate() {
-        let mark = if index < place { "x" } else { " " };
-        let here = if index == place { " ← now" } else { "" };
-        let _ = write!(body, "\n- [{mark}] {step}{here}");
-    }
-    if let Stage::Solving(round @ 2..) = stage {
-        let _ = write!(body, "\n\nRound {round} of {}: the tests did not pass yet.", spec.budget.rounds);
-    }
-    let _ = write!(body, "\n\n<sub>Job {}.</sub>", spec.id());
-    body
 }
 
 /// The comment at the end of a run.

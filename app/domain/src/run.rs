@@ -18,7 +18,7 @@
 use jiff::Timestamp;
 
 use crate::effect::{Effect, EffectKey, Published, Receipt};
-use crate::job::{Allowance, Budget, JobId, JobSpec, Task, Usage};
+use crate::job::{Allowance, Budget, JobId, JobSpec, Mode, Task, Usage};
 use crate::journal::{Adopted, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome, Prepared, Proposal, Triaged};
 use crate::proof::Verdict;
 use crate::walls::Walls;
@@ -102,6 +102,8 @@ pub struct Run {
     adopts: bool,
     /// Whether something is said, and nothing else done.
     replies: bool,
+    /// Whether a plan is made that somebody may approve.
+    plans: bool,
     /// Of a red check that is looked into, its commit, and the branch that a repair goes to, where it is to be mended as well.
     triages: Option<(CommitId, Option<String>)>,
     triaged: Option<Triaged>,
@@ -161,6 +163,7 @@ impl Run {
             walls: Vec::new(),
             adopts: spec.task.adopts(),
             replies: matches!(spec.task, Task::Reply { .. }),
+            plans: spec.task.issue().is_some() && spec.task.mode() == Mode::Plan,
             triages: spec.task.triages().map(owned),
             triaged: None,
             works_on: spec.task.works_on().map(owned),
@@ -439,7 +442,7 @@ impl Run {
         }
         self.answer = Some(answer);
         self.is_answered = true;
-        self.advance(Phase::Planning { conclusion: conclude::answered() })
+        self.advance(Phase::Planning { conclusion: conclude::answered(self.plans) })
     }
 
     fn gave_up(&mut self, conclusion: &Conclusion, answer: Digest) -> bool {

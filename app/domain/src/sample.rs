@@ -46,10 +46,12 @@ pub(crate) fn spec() -> JobSpec {
         task: Task::FixIssue { issue: IssueNumber(12), request: None },
         requested_by: octocat(),
         role: Role::Write,
+        needed: Role::Write,
         delivery: DeliveryId::new("72d3162e-cc78-11e3-81ab-4c9367dc0958").expect("a plain id"),
         requested_at: at(0),
         budget: BUDGET,
         described: None,
+        plan: None,
     }
 }
 

@@ -18,8 +18,8 @@ impl Machine {
     }
 }
 
-impl Source for Machine {
-    fn time_of_day(&self) -> Timestamp {
+impl Clock for Machine {
+    fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(48) + self.0.lock().unwrap().0
     }
 

@@ -355,10 +355,12 @@ pub(super) fn spec_of_user(
         task,
         requested_by: Actor { id: 0, login, is_bot: false },
         role: Role::Admin,
+        needed: Role::None,
         delivery: DeliveryId::new(format!("{name}-{}", now.as_millisecond())).map_err(|e| Failure::usage(e.into()))?,
         requested_at: now,
         budget,
         described: None,
+        plan: None,
     })
 }
 
@@ -374,6 +376,8 @@ pub(super) fn settings(config: &Config, slug: &str) -> Settings {
     Settings {
         test_timeout: config.limits.test_timeout(),
         proof_runs: usize::try_from(config.limits.proof_runs).unwrap_or(1),
+        publishes_untested: config.limits.untested_drafts,
+        progress_spacing: Duration::from_secs(config.github.progress_seconds),
         model: config.model.model.clone(),
         is_priced: config.model.input_usd_per_million.is_some() && config.model.output_usd_per_million.is_some(),
         author: format!("{slug}[bot]"),

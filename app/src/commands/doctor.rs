@@ -340,6 +340,14 @@ async fn missed(config: &Config, github: GitHub) -> String {
     }
 }
 
+/// An App that sets no check runs does all else.
+fn without_checks(what: &'static str, told: &str) -> Finding {
+    let detail = format!("{told}; it may set no check runs, so that none says how far a proof is and what came of it");
+    let remedy =
+        "let it write checks in the App's settings, under \"Permissions & events\", and accept that where it is installed";
+    Finding { remedy: Some(remedy.into()), ..Finding::works(what, detail) }
+}
+
 async fn app(config: &Config) -> Finding {
     let what = "GitHub App";
     let github = match assemble::github(&config.github) {
@@ -347,13 +355,14 @@ async fn app(config: &Config) -> Finding {
         Err(failure) => return Finding::not_configured(what, &failure),
     };
     match github.whoami().await {
-        Ok(Identity { slug, unheard }) if !unheard.is_empty() => {
+        Ok(Identity { slug, unheard, .. }) if !unheard.is_empty() => {
             let told = format!("{slug} is not subscribed to {}, so that nobody tells it of them", unheard.join(", "));
             Finding::broken(what, told, "tick them in the App's settings, under \"Permissions & events\"")
         }
-        Ok(Identity { slug, .. }) => {
+        Ok(Identity { slug, sets_checks, .. }) => {
             let missed = missed(config, github).await;
-            Finding::works(what, format!("{slug}, number {}, at {}; {missed}", config.github.app_id, config.github.api_url))
+            let told = format!("{slug}, number {}, at {}; {missed}", config.github.app_id, config.github.api_url);
+            if sets_checks { Finding::works(what, told) } else { without_checks(what, &told) }
         }
         Err(error) => {
             let remedy = match &error {

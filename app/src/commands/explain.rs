@@ -87,25 +87,37 @@ async fn given_up(store: &dyn Store, limit: u32, json: bool) -> Result<(), Failu
 async fn tell_delivery(store: &dyn Store, id: &DeliveryId, lanes: Lanes) -> Result<bool, Failure> {
     let Some(received_at) = known(store.received_at(id).await)? else { return Ok(false) };
     terminal::say(format!("delivery {id} came {}", time(received_at)));
-    match known(store.decision(id).await)?.flatten() {
-        None => terminal::say("    It waits for a decision."),
-        Some(Decision::Start { spec, because }) => {
-            terminal::say(format!("    It started job {}: {}", spec.id(), one_line(&because)));
+    let Some(decision) = known(store.decision(id).await)?.flatten() else {
+        terminal::say("    It waits for a decision.");
+        return Ok(true);
+    };
+    for part in decision.parts() {
+        tell_part(store, part, lanes).await?;
+    }
+    Ok(true)
+}
+
+/// Tells one thing that followed from a delivery.
+async fn tell_part(store: &dyn Store, part: &Decision, lanes: Lanes) -> Result<(), Failure> {
+    match part {
+        Decision::Start { spec, because } => {
+            terminal::say(format!("    It started job {}: {}", spec.id(), one_line(because)));
             match line(store, spec.id(), lanes, SystemClock.now()).await? {
                 Some(line) => terminal::say(line),
                 None => terminal::say("    The job was forgotten since."),
             }
         }
-        Some(Decision::Cancel { keys, because }) => {
+        Decision::Cancel { keys, because } => {
             let jobs: Vec<String> = keys.iter().map(|key| JobId::of(key).to_string()).collect();
-            terminal::say(format!("    It stopped {}: {}", jobs.join(", "), one_line(&because)));
+            terminal::say(format!("    It stopped {}: {}", jobs.join(", "), one_line(because)));
         }
-        Some(Decision::Ignore { because, is_given_up }) => {
-            let what = if is_given_up { "It was given up" } else { "Nothing came of it" };
-            terminal::say(format!("    {what}: {}", one_line(&because)));
+        Decision::Ignore { because, is_given_up } => {
+            let what = if *is_given_up { "It was given up" } else { "Nothing came of it" };
+            terminal::say(format!("    {what}: {}", one_line(because)));
         }
+        several @ Decision::Several { .. } => terminal::say(format!("    {}", one_line(&several.because()))),
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Tells where a job stands and what asked for it, and says whether it is there.

@@ -107,7 +107,7 @@ pub(super) async fn until_the_end(mut service: Service) -> Result<ExitCode, Fail
 /// The App's name in addresses. Deliveries must be taken even while GitHub's API is away, so it is not waited for long.
 async fn slug(github: &GitHub) -> String {
     match tokio::time::timeout(WHOAMI_TIMEOUT, github.whoami()).await {
-        Ok(Ok(Identity { slug, unheard })) => {
+        Ok(Ok(Identity { slug, unheard, .. })) => {
             if !unheard.is_empty() {
                 warn!(
                     "the App is not subscribed to {}, and hears nothing of it; `patchwright doctor` says what to do",

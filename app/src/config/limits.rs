@@ -30,6 +30,9 @@ pub struct Limits {
     pub max_tokens: u64,
     /// Minutes for one run of the setup or test command.
     pub test_minutes: u64,
+    /// Whether a patch whose job has run out of time before anything was run with it becomes a draft pull request that says so. Without,
+    /// only what was run is put before people.
+    pub untested_drafts: bool,
     /// How often each tree that a proof rests on is tested, from 1 to 10: a test that does not always end the same way on the
     /// same tree shows nothing.
     pub proof_runs: u64,
@@ -74,6 +77,7 @@ impl Default for Limits {
             max_cost_usd: 5.0,
             max_tokens: 20_000_000,
             test_minutes: 20,
+            untested_drafts: false,
             proof_runs: 3,
             patch_files: 100,
             patch_lines: 10_000,

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use patchwright_domain::brief::Request;
-use patchwright_domain::effect::{Effect, EffectKey, Receipt};
-use patchwright_domain::event::{Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role};
+use patchwright_domain::effect::{CheckUnderWay, Effect, EffectKey, Receipt};
+use patchwright_domain::event::{Actor, Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::policy::wanted::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -105,7 +105,8 @@ impl GitHub {
         let slug = slug.ok_or_else(|| ForgeError::Unavailable("GitHub's answer names no App".into()))?.to_owned();
         let events: Vec<&str> = answer.body["events"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let unheard = payload::LISTENED_TO.into_iter().filter(|event| !events.contains(event)).collect();
-        Ok(Identity { slug, unheard })
+        let sets_checks = answer.body.pointer("/permissions/checks").and_then(Value::as_str) == Some("write");
+        Ok(Identity { slug, unheard, sets_checks })
     }
 
     /// The policy, or where in its file it cannot be read.
@@ -135,11 +136,23 @@ impl GitHub {
         })
     }
 
-    async fn role(&self, login: &str, grant: &Grant) -> Result<Role, ForgeError> {
+    /// What the account of this name may do.
+    async fn role_by_name(&self, login: &str, grant: &Grant) -> Result<Role, ForgeError> {
+        Ok(self.permission(login, grant).await?.map_or(Role::None, |found| role(&found)))
+    }
+
+    /// What somebody may do. A name that is another account's by now says nothing.
+    async fn role_of(&self, actor: &Actor, grant: &Grant) -> Result<Role, ForgeError> {
+        let found = self.permission(&actor.login, grant).await?;
+        let is_same = |found: &Value| found.pointer("/user/id").and_then(Value::as_u64).is_none_or(|id| id == actor.id);
+        Ok(found.filter(is_same).map_or(Role::None, |found| role(&found)))
+    }
+
+    async fn permission(&self, login: &str, grant: &Grant) -> Result<Option<Value>, ForgeError> {
         let path = format!("/collaborators/{login}/permission");
         match self.client.call(grant, &Call::get(path, "asking for the sender's permission")).await {
-            Ok(answer) => Ok(role(&answer.body)),
-            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => Ok(Role::None),
+            Ok(answer) => Ok(Some(answer.body)),
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -171,6 +184,8 @@ pub struct Identity {
     pub slug: String,
     /// The events that we listen to and that the App is not subscribed to: nobody tells us of them.
     pub unheard: Vec<&'static str>,
+    /// Whether the App may set check runs where it is installed. Without, none is set, and all else is as it is.
+    pub sets_checks: bool,
 }
 
 /// Reads the finer `role_name` where it is one of GitHub's own, and the coarse `permission` for an organisation's.
@@ -223,8 +238,18 @@ impl Forge for GitHub {
             (_, None) => (false, None),
         };
         let (policy, unread) = self.policy_or_place(&grant).await?;
-        let role = self.role(&event.actor.login, &grant).await?;
+        let role = self.role_of(&event.actor, &grant).await?;
         Ok(RepoFacts { policy, unread, role, is_open, check: None, pull })
+    }
+
+    async fn role(&self, repo: &RepoRef, actor: &Actor) -> Result<Role, ForgeError> {
+        let grant = Grant::new(repo, &[("metadata", "read")]);
+        let role = self.role_of(actor, &grant).await?;
+        if role == Role::None {
+            // GitHub says the same of an account without a role and of a repository that we do not see any more.
+            self.client.call(&grant, &Call::get(String::new(), "looking at the repository")).await?;
+        }
+        Ok(role)
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {
@@ -263,6 +288,10 @@ impl Forge for GitHub {
 
     async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {
         self.ensure(repo, key, effect).await
+    }
+
+    async fn begin_check(&self, repo: &RepoRef, key: &EffectKey, check: &CheckUnderWay) -> Result<(), ForgeError> {
+        self.open_check(repo, key, check).await
     }
 
     fn signer(&self) -> Option<&dyn Signer> {

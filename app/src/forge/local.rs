@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
-use patchwright_domain::event::{Event, RawDelivery, RepoRef, Role, Untrusted};
+use patchwright_domain::event::{Actor, Event, RawDelivery, RepoRef, Role, Untrusted};
 use patchwright_domain::job::{JobSpec, Task};
 use patchwright_domain::policy::wanted::Policy;
 
@@ -31,6 +31,10 @@ impl Forge for LocalCheckout {
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
         Ok(RepoFacts { policy: Policy::default(), unread: None, role: Role::None, is_open: false, check: None, pull: None })
+    }
+
+    async fn role(&self, _repo: &RepoRef, _actor: &Actor) -> Result<Role, ForgeError> {
+        Ok(Role::Admin)
     }
 
     async fn context(&self, spec: &JobSpec) -> Result<Request, ForgeError> {

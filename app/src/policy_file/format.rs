@@ -62,6 +62,8 @@ pub struct Triggers {
     pub checks: Whose,
     /// Whether those of them that are red for the change itself are mended by an agent, in draft pull requests on top.
     pub repairs: bool,
+    /// Whether `approve` is for somebody else than who has asked for the plan.
+    pub second_person: bool,
 }
 
 impl Default for Triggers {
@@ -74,6 +76,7 @@ impl Default for Triggers {
             sources: List(SourceName::ALL.to_vec()),
             checks: Whose::Off,
             repairs: false,
+            second_person: false,
         }
     }
 }
@@ -138,6 +141,9 @@ pub struct Roles {
     /// For `plan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<LeastRole>,
+    /// For `approve`, which takes that for `fix` as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approve: Option<LeastRole>,
     /// For `prove`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prove: Option<LeastRole>,
@@ -271,8 +277,8 @@ impl File {
 
 impl Triggers {
     fn into_wanted(self) -> wanted::Triggers {
-        let Roles { fix, ask, plan, prove, stop } = self.roles;
-        let named = [("fix", fix), ("ask", ask), ("plan", plan), ("prove", prove), ("stop", stop)];
+        let Roles { fix, ask, plan, approve, prove, stop } = self.roles;
+        let named = [("fix", fix), ("ask", ask), ("plan", plan), ("approve", approve), ("prove", prove), ("stop", stop)];
         let source = |name: &SourceName| match name {
             SourceName::Description => Source::Description,
             SourceName::Comment => Source::Comment,
@@ -288,6 +294,7 @@ impl Triggers {
             sources: self.sources.0.iter().map(source).collect(),
             checks: self.checks.checks(),
             repairs: self.repairs,
+            second_person: self.second_person,
         }
     }
 }

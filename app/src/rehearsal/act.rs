@@ -295,6 +295,17 @@ impl World {
         Some(())
     }
 
+    /// Tells of a check run that somebody asks for once more.
+    pub(super) fn ask_for_check(&mut self, repo: RepositoryId, check: u64, user: &str) -> Option<()> {
+        let run = self.repository(repo)?.checks.iter().find(|run| run.id == check)?.clone();
+        let shape = self.shape(repo, |world, repo| {
+            let suite = json!({"check_suite": check_body::check_suite(world, repo, &run)});
+            body::merged(check_body::check_run(world, repo, &run), suite)
+        });
+        self.announce("check_run", repo, user, json!({"action": "rerequested", "check_run": shape}));
+        Some(())
+    }
+
     /// Tells of a job that has ended what GitHub tells beside its check run: its suite, its workflow's run, and nothing in order.
     pub(super) fn tell_of_job(&mut self, repo: RepositoryId, run: &CheckRun) {
         let suite = self.shape(repo, |world, repo| check_body::check_suite(world, repo, run));

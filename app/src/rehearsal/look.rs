@@ -23,6 +23,11 @@ impl Rehearsal {
         self.shared.with(|world| world.exchanges.iter().cloned().collect())
     }
 
+    /// The number of the account of this name.
+    pub fn account(&self, login: &str) -> Option<u64> {
+        self.shared.with(|world| world.user(login).map(|user| user.id))
+    }
+
     /// Reads an issue or pull request.
     pub fn issue(&self, repo: RepositoryId, number: u64) -> Option<Issue> {
         self.shared.with(|world| world.issue(repo, number).cloned())

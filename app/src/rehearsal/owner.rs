@@ -73,6 +73,11 @@ impl Rehearsal {
         self.shared.with(uninstall).ok_or(Error::Unknown("installation"))
     }
 
+    /// Takes a permission away from what the App asks for where it is installed from now on, as if it had been made without.
+    pub fn ask_without(&self, permission: &str) {
+        self.shared.with(|world| drop(world.settings.permissions.remove(permission)));
+    }
+
     /// Takes a permission away from an installation, and from the tokens that it has.
     ///
     /// # Errors

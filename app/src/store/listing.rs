@@ -206,7 +206,7 @@ pub(super) fn listed(row: Row) -> Result<Listed, StoreError> {
 pub(super) fn given_up((id, event, received_at, decision): (String, String, i64, String)) -> Result<GivenUp, StoreError> {
     let id = DeliveryId::new(id).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let because = match serde_json::from_str::<Decision>(&decision) {
-        Ok(decision) => decision.because().to_owned(),
+        Ok(decision) => decision.because().into_owned(),
         Err(error) => format!("the decision on it cannot be read: {error}"),
     };
     Ok(GivenUp { id, event, received_at: timestamp(received_at)?, because })

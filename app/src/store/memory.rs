@@ -89,6 +89,23 @@ impl Job {
 }
 
 impl Tables {
+    /// Does one thing that follows from a delivery, and says what of it is to be stored.
+    fn follow(&mut self, decision: &Decision, now: Timestamp) -> Result<(Decision, Decided), StoreError> {
+        Ok(match decision {
+            Decision::Start { spec, .. } if !self.insert(spec, now) => records::duplicate(spec),
+            Decision::Cancel { keys, because } => {
+                let jobs: Vec<JobId> = keys.iter().map(JobId::of).collect();
+                jobs.iter().try_for_each(|job| self.job(job).map(|_| ()))?;
+                for job in &jobs {
+                    self.job(job)?.request_cancel(because, now);
+                }
+                (decision.clone(), Decided::Stored)
+            }
+            Decision::Start { .. } | Decision::Ignore { .. } => (decision.clone(), Decided::Stored),
+            Decision::Several { .. } => return Err(records::in_itself(decision)),
+        })
+    }
+
     fn delivery(&mut self, id: &DeliveryId) -> Result<&mut Delivery, StoreError> {
         let place = self.places.get(id).ok_or_else(|| StoreError::Unknown { what: format!("delivery {id}") })?;
         Ok(&mut self.deliveries[*place])
@@ -196,16 +213,17 @@ impl Store for MemoryStore {
             return Ok(Decided::Before);
         }
         let (stored, decided) = match decision {
-            Decision::Start { spec, .. } if !tables.insert(spec, now) => records::duplicate(spec),
-            Decision::Cancel { keys, because } => {
-                let jobs: Vec<JobId> = keys.iter().map(JobId::of).collect();
-                jobs.iter().try_for_each(|job| tables.job(job).map(|_| ()))?;
-                for job in &jobs {
-                    tables.job(job)?.request_cancel(because, now);
-                }
-                (decision.clone(), Decided::Stored)
+            Decision::Several { decisions } => {
+                // There is no way back from a part.
+                let cancelled = decisions.iter().filter_map(|part| match part {
+                    Decision::Cancel { keys, .. } => Some(keys),
+                    Decision::Start { .. } | Decision::Ignore { .. } | Decision::Several { .. } => None,
+                });
+                cancelled.flatten().try_for_each(|key| tables.job(&JobId::of(key)).map(|_| ()))?;
+                let done = decisions.iter().map(|part| tables.follow(part, now)).collect::<Result<Vec<_>, StoreError>>()?;
+                records::several(done)
             }
-            Decision::Start { .. } | Decision::Ignore { .. } => (decision.clone(), Decided::Stored),
+            one => tables.follow(one, now)?,
         };
         tables.delivery(delivery)?.decision = Some(stored);
         self.signals.jobs.notify_one();
@@ -224,6 +242,16 @@ impl Store for MemoryStore {
         let tables = self.tables();
         let of_issue = |job: &&Job| job.outcome.is_none() && job.spec.repo.id == repo && job.spec.task.issue() == Some(issue);
         Ok(tables.jobs.iter().filter(of_issue).map(|job| job.spec.key.clone()).collect())
+    }
+
+    async fn last_ended(&self, repo: u64, issue: IssueNumber) -> Result<Option<JobKey>, StoreError> {
+        let tables = self.tables();
+        let is_one = |job: &&Job| {
+            let spec = &job.spec;
+            job.outcome.is_some() && spec.repo.id == repo && spec.task.issue() == Some(issue) && !spec.key.is_of_check()
+        };
+        // The later one of those that were made at one time.
+        Ok(tables.jobs.iter().filter(is_one).max_by_key(|job| job.created_at).map(|job| job.spec.key.clone()))
     }
 
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {

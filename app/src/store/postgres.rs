@@ -306,6 +306,10 @@ impl Store for PostgresStore {
         self.ask(move |tx| Box::pin(jobs::open(tx, repo, issue))).await
     }
 
+    async fn last_ended(&self, repo: u64, issue: IssueNumber) -> Result<Option<JobKey>, StoreError> {
+        self.ask(move |tx| Box::pin(jobs::last_ended(tx, repo, issue))).await
+    }
+
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let asking = *asking;
         self.ask(move |tx| Box::pin(jobs::recent(tx, asking, since))).await

@@ -111,6 +111,19 @@ pub(super) fn read_digest(text: &str) -> Result<Digest, StoreError> {
     Digest::parse(text).ok_or_else(|| StoreError::Corrupt(format!("`{text}` is no digest")))
 }
 
+/// What is stored of several things that followed from one delivery. It is stored as it was where any of them is.
+pub(super) fn several(done: Vec<(Decision, Decided)>) -> (Decision, Decided) {
+    let (decisions, decided): (Vec<Decision>, Vec<Decided>) = done.into_iter().unzip();
+    let first_other = decided.iter().find(|decided| **decided != Decided::Stored).cloned();
+    let decided = if decided.contains(&Decided::Stored) { None } else { first_other };
+    (Decision::Several { decisions }, decided.unwrap_or(Decided::Stored))
+}
+
+/// Several things within several ones, which nobody decides.
+pub(super) fn in_itself(decision: &Decision) -> StoreError {
+    StoreError::Corrupt(format!("a decision holds several ones within itself: {}", decision.because()))
+}
+
 /// What is stored of a decision whose job was there before.
 pub(super) fn duplicate(spec: &JobSpec) -> (Decision, Decided) {
     let job = spec.id();

@@ -300,6 +300,10 @@ impl Store for SqliteStore {
         self.run(move |tx| jobs::open(tx, repo, issue)).await
     }
 
+    async fn last_ended(&self, repo: u64, issue: IssueNumber) -> Result<Option<JobKey>, StoreError> {
+        self.run(move |tx| jobs::last_ended(tx, repo, issue)).await
+    }
+
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let asking = *asking;
         self.run(move |tx| jobs::recent(tx, &asking, since)).await

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use patchwright_domain::attestation::{Facts, History, Statement};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::{CommitId, Digest, Entry, EntryKind, Failure};
+use patchwright_domain::proof::{Doubt, Verdict};
 use patchwright_domain::report::Sealed;
 use patchwright_domain::run::{Judged, Run};
 
@@ -14,12 +15,17 @@ use crate::policy_file;
 use crate::sandbox::record;
 use crate::workspace::Adopted;
 
-/// Signs what is known of a run's patch, and keeps the envelope; none where there is no patch with a verdict, or no key.
+/// Signs what is known of a run's patch, and keeps the envelope; none where there is no patch with a verdict, or one with which nothing
+/// was run, or no key.
 ///
 /// The same journal gives the same envelope: nothing in it is asked of a clock or of chance.
 pub(super) async fn of_run(tools: &Tools, spec: &JobSpec, run: &Run, journal: &[Entry]) -> Result<Option<Sealed>, StepError> {
     let (Some(attestor), Some(prepared), Some(judged)) = (&tools.attestor, run.prepared(), run.judged()) else { return Ok(None) };
     let Judged { proposal, verdict, attempt, .. } = judged;
+    if matches!(verdict, Verdict::Unproven { doubt: Doubt::OutOfTime, .. }) {
+        // It rests on nothing that was executed.
+        return Ok(None);
+    }
     let pack = tools.store.artifact(&proposal.pack).await?;
     tools.workspaces.unpack(&spec.repo, &proposal.commit, pack).await?;
     let facts = Facts {

@@ -2,8 +2,9 @@
 //! touched anything. What does not work here ends the run before a model was asked.
 
 use patchwright_domain::ecosystem::{self, Plan, runner};
-use patchwright_domain::job::{JobSpec, Task};
-use patchwright_domain::journal::{CommitId, Digest, EntryKind, Prepared};
+use patchwright_domain::event::Untrusted;
+use patchwright_domain::job::{JobId, JobSpec, Task};
+use patchwright_domain::journal::{CommitId, Digest, EntryKind, Outcome, Prepared};
 use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::proof::Evidence;
 use patchwright_domain::proof::test_files::TestFiles;
@@ -26,7 +27,10 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<
     if let Some(triaged) = run.triaged() {
         return repair::prepare(tools, spec, triaged).await;
     }
-    let request = tools.forge.context(spec).await?;
+    let mut request = tools.forge.context(spec).await?;
+    if let Some(job) = &spec.plan {
+        request.plan = Some(planned(tools, job).await?);
+    }
     let notes = request.notes();
     let text = serde_json::to_vec(&request).expect("a request holds only text");
     let request = tools.store.put_artifact(text, tools.clock.now()).await?;
@@ -36,6 +40,23 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<
     };
     prepared.notes.extend(notes);
     Ok(Answer::entry(EntryKind::Prepared { prepared: Box::new(prepared) }))
+}
+
+/// The plan that a job has made, as it is stored: what stands on the forge may have been changed since.
+async fn planned(tools: &Tools, job: &JobId) -> Result<Untrusted, StepError> {
+    let plan = match tools.store.job(job).await {
+        Ok((spec, _)) => {
+            let run = Run::fold(&spec, &tools.store.journal(job, 0).await?).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+            run.answer(Outcome::Answered)
+        }
+        Err(StoreError::Unknown { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(plan) = plan else {
+        let cause = format!("The plan of job {job} is not kept any more.");
+        return Err(conclusions::policy(&cause, "Ask for a new `plan`, and approve that.").into());
+    };
+    Ok(Untrusted::new(String::from_utf8_lossy(&tools.store.artifact(&plan).await?)))
 }
 
 /// The commit that everything is measured against, which is in the mirror behind this.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use patchwright_domain::job::JobId;
+use patchwright_domain::job::{JobId, Usage};
 use patchwright_domain::journal::{Entry, EntryKind};
 use patchwright_domain::run::{Run, Step};
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::Tools;
@@ -18,9 +19,21 @@ pub(super) const HEED_INTERVAL: Duration = Duration::from_secs(5);
 pub struct Progress {
     pub(super) run: Run,
     pub(super) journal: Vec<Entry>,
+    /// Tells those beside the work what is used.
+    usage: watch::Sender<Usage>,
 }
 
 impl Progress {
+    pub(super) fn new(run: Run, journal: Vec<Entry>) -> Self {
+        let usage = watch::Sender::new(*run.usage());
+        Self { run, journal, usage }
+    }
+
+    /// What the run has used, as it becomes more.
+    pub(super) fn usage(&self) -> watch::Receiver<Usage> {
+        self.usage.subscribe()
+    }
+
     /// The run, as far as it has come.
     pub fn run(&self) -> &Run {
         &self.run
@@ -77,6 +90,7 @@ impl Progress {
             self.run.apply(&entry).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
             self.journal.push(entry);
         }
+        self.usage.send_replace(*self.run.usage());
         Ok(is_cancelled)
     }
 }

@@ -4,13 +4,14 @@ use patchwright_domain::effect::{self, Effect, Receipt};
 use patchwright_domain::job::{JobId, JobSpec, Reply, Task};
 use patchwright_domain::journal::{CommitId, Conclusion, Entry, EntryKind, Outcome};
 use patchwright_domain::proof::secrets::{Plain, Veil};
+use patchwright_domain::proof::{Doubt, Verdict};
 use patchwright_domain::report::replies::UnderWay;
 use patchwright_domain::report::{Sealed, Story};
 use patchwright_domain::run::Run;
 use tracing::info;
 
 use super::workshop::Workshop;
-use super::{Answer, Progress, StepError, Tools, attest, conclusions, repair, solve};
+use super::{Answer, Progress, StepError, Tools, attest, conclusions, consent, repair, solve};
 use crate::forge::ForgeError;
 use crate::store::{JobState, StoreError};
 use crate::workspace::WorkspaceError;
@@ -30,6 +31,7 @@ pub(super) async fn plan(
     conclusion: Conclusion,
 ) -> Result<Answer, StepError> {
     let conclusion = repair::unless_moved_on(tools, spec, &progress.run, conclusion).await?;
+    let (conclusion, is_withheld) = consent::unless_lost(tools, spec, conclusion).await?;
     if let (Some(egress), true) = (&tools.egress, progress.run.prepared().is_some()) {
         // A process that was started since has not asked the host's tools yet, and what it has not read it cannot take out.
         egress.found().await;
@@ -49,6 +51,7 @@ pub(super) async fn plan(
         None => String::new(),
     };
     let answer = match run.answer(conclusion.outcome) {
+        Some(_) if is_withheld => String::new(),
         Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
         None => String::new(),
     };
@@ -89,6 +92,16 @@ pub(super) async fn plan(
     let effects = told(&veil, effect::plan(&story), sealed.as_ref()).map_err(conclusions::plain_secret)?;
     let attestation = sealed.map(|sealed| sealed.digest);
     Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects, attestation }))
+}
+
+/// The verdict on a patch that was allowed and not tested before the time was up, where the operator wants people to have it. It says
+/// so, and is written down like any other; where a round before has a verdict, that one's patch is what there is.
+pub(super) fn untested(tools: &Tools, spec: &JobSpec, run: &Run, conclusion: &Conclusion) -> Option<Verdict> {
+    let is_late = conclusion.outcome == Outcome::TimedOut && run.proposal().is_some() && run.judged().is_none();
+    let is_issue = matches!(spec.task, Task::FixIssue { .. });
+    let wants_it = tools.settings.publishes_untested && is_late && is_issue;
+    let base = run.prepared().filter(|_| wants_it)?.baseline.clone();
+    Some(Verdict::Unproven { doubt: Doubt::OutOfTime, base, head: None, account: None })
 }
 
 /// The jobs that are not over where somebody has asked which there are.
@@ -160,13 +173,17 @@ pub(super) async fn perform(tools: &Tools, workshop: &dyn Workshop, spec: &JobSp
         Err(StepError::Workspace(error @ (WorkspaceError::Refused(_) | WorkspaceError::Rejected { .. }))) => {
             conclusions::workspace(&error)
         }
-        Err(error) => return Err(error),
+        Err(StepError::Failed(failure)) => *failure,
+        Err(error @ (StepError::Store(_) | StepError::Forge(_) | StepError::Workspace(_))) => return Err(error),
     };
     tracing::warn!(effect = %key, error = %failure.internal, "an effect was refused");
     Ok(Answer::entry(EntryKind::Failed { failure, effect: Some(key) }))
 }
 
 async fn attempt(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect: &Effect) -> Result<Receipt, StepError> {
+    if effect.publishes() {
+        consent::hold(tools, spec).await?;
+    }
     let Effect::PushBranch { branch, commit, pack } = effect else {
         return Ok(tools.forge.perform(&spec.repo, &effect.key(&spec.id()), effect).await?);
     };

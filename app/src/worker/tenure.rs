@@ -4,10 +4,12 @@
 //! time for which it holds, and sends nothing behind that: what it has sent before has arrived by the lease's end, or never
 //! does, and whoever takes the job then finds it.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
 use super::{StepError, Tools};
@@ -24,13 +26,13 @@ const UNDER_WAY_MAX: Duration = crate::forge::REQUEST_TIMEOUT;
 pub(super) struct Tenure<'a> {
     tools: &'a Tools,
     lease: Lease,
-    /// When the last renewal was asked for that was granted.
-    renewed_at: Mutex<Timestamp>,
+    /// When in the machine's life the last renewal was asked for that was granted.
+    renewed_at: Mutex<Duration>,
 }
 
 impl<'a> Tenure<'a> {
-    /// The time that begins with a claim, by when it was asked for.
-    pub(super) fn new(tools: &'a Tools, lease: Lease, claimed_at: Timestamp) -> Self {
+    /// The time that begins with a claim, by the machine's uptime when it was asked for.
+    pub(super) fn new(tools: &'a Tools, lease: Lease, claimed_at: Duration) -> Self {
         Self { tools, lease, renewed_at: Mutex::new(claimed_at) }
     }
 
@@ -40,32 +42,33 @@ impl<'a> Tenure<'a> {
     }
 
     /// Refuses where the lease may not be relied on any more, whoever has it.
-    pub(super) fn check(&self, now: Timestamp) -> Result<(), StoreError> {
-        if self.left(now).is_zero() { Err(self.lost()) } else { Ok(()) }
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        if self.left().is_zero() { Err(self.lost()) } else { Ok(()) }
     }
 
     /// Works while the lease is kept. What is under way when it cannot be relied on any more is given up, and not moved on
     /// even once behind that.
-    pub(super) async fn during<T>(
-        &self,
-        now: Timestamp,
-        work: impl Future<Output = Result<T, StepError>>,
-    ) -> Result<T, StepError> {
+    pub(super) async fn during<T>(&self, work: impl Future<Output = Result<T, StepError>>) -> Result<T, StepError> {
+        let mut work = pin!(work);
+        // A process that was frozen hears of what has arrived meanwhile before it hears of the time.
+        let relied_on = poll_fn(|context| match self.check() {
+            Ok(()) => work.as_mut().poll(context),
+            Err(lost) => Poll::Ready(Err(lost.into())),
+        });
         tokio::select! {
             biased;
-            lost = self.keep(now) => Err(lost.into()),
-            done = work => done,
+            lost = self.keep() => Err(lost.into()),
+            done = relied_on => done,
         }
     }
 
     /// Renews the lease until it is lost, or has not been renewed for too long.
-    async fn keep(&self, mut now: Timestamp) -> StoreError {
+    async fn keep(&self) -> StoreError {
         let mut asked_at = self.renewed_at();
         loop {
-            self.tools.clock.wait(RENEWAL_INTERVAL.saturating_sub(between(asked_at, now))).await;
-            now = self.tools.clock.now();
-            asked_at = now;
-            let left = self.left(now);
+            self.tools.clock.wait(RENEWAL_INTERVAL.saturating_sub(self.since(asked_at))).await;
+            asked_at = self.tools.clock.uptime();
+            let (now, left) = (self.tools.clock.now(), self.left());
             if left.is_zero() {
                 return self.lost();
             }
@@ -75,28 +78,27 @@ impl<'a> Tenure<'a> {
                 renewed = self.tools.store.renew(&self.lease, now, LEASE) => renewed,
             };
             match renewed {
-                Ok(()) => *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner) = now,
+                Ok(()) => *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner) = asked_at,
                 Err(error @ StoreError::LeaseLost { .. }) => return error,
                 Err(error) => warn!(error = %error, "the lease could not be renewed"),
             }
         }
     }
 
-    fn renewed_at(&self) -> Timestamp {
+    fn renewed_at(&self) -> Duration {
         *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For how long the lease may still be relied on.
-    fn left(&self, now: Timestamp) -> Duration {
-        LEASE.saturating_sub(UNDER_WAY_MAX).saturating_sub(between(self.renewed_at(), now))
+    fn left(&self) -> Duration {
+        LEASE.saturating_sub(UNDER_WAY_MAX).saturating_sub(self.since(self.renewed_at()))
+    }
+
+    fn since(&self, uptime: Duration) -> Duration {
+        self.tools.clock.uptime().saturating_sub(uptime)
     }
 
     fn lost(&self) -> StoreError {
         StoreError::LeaseLost { job: self.lease.job().clone() }
     }
-}
-
-/// How long it was; a clock that went back says that it was no time.
-fn between(earlier: Timestamp, later: Timestamp) -> Duration {
-    Duration::try_from(later.duration_since(earlier).max(SignedDuration::ZERO)).unwrap_or_default()
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use patchwright::forge::{Forge as _, RepoFacts};
 use patchwright::rehearsal::fault::{Fault, FaultyAnswer};
 use patchwright::rehearsal::scene::{Job, JobStep};
-use patchwright_domain::event::{CheckRef, DeliveryId, EventKind, RawDelivery, Untrusted};
+use patchwright_domain::event::{CheckRef, DeliveryId, EventKind, IssueNumber, RawDelivery, Untrusted};
+use patchwright_domain::job::JobId;
 use patchwright_domain::job_log::LOG_BYTES_MAX;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::triage::Ended;
@@ -88,6 +89,36 @@ async fn what_is_not_red_or_not_ours_is_not_read() {
     hook.as_object_mut().expect("it is one").remove("installation");
     assert!(read(&scene, "check_run", &hook).unwrap_err().contains("names no installation"));
     assert_eq!(read(&scene, "check_suite", &payload("x", json!({}))), Err("the payload holds no check_suite".into()));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_check_that_somebody_asks_for_once_more_names_its_job() {
+    let scene = Scene::set().await;
+    let asked = |changed: &[(&str, Value)]| {
+        let mut check = check();
+        check["external_id"] = json!("0123456789abcdef/check");
+        changed.iter().for_each(|(name, value)| check[*name] = value.clone());
+        let mut payload = payload("check_run", check);
+        payload["action"] = json!("rerequested");
+        read(&scene, "check_run", &payload)
+    };
+    let job = JobId::parse("0123456789abcdef").expect("it is one");
+    let kind = |pull_request| EventKind::CheckAsked {
+        check: 5_000_000_000,
+        app: Some(15_368),
+        job: job.clone(),
+        pull_request,
+        proof: None,
+    };
+    assert_eq!(asked(&[]), Ok(kind(None)));
+    assert_eq!(asked(&[("pull_requests", json!([{"number": 3}, {"number": 4}]))]), Ok(kind(Some(IssueNumber(3)))));
+    assert_eq!(asked(&[("pull_requests", Value::Null)]), Ok(kind(None)));
+    for other in [Value::Null, json!(""), json!("../check"), json!("0123456789abcdeF/check"), json!("0123456789abcdef")] {
+        let told = asked(&[("external_id", other.clone())]);
+        assert_eq!(told, Err("no job of this program has set the check that is asked for".into()), "{other}");
+    }
+    assert_eq!(asked(&[("id", Value::Null)]), Err("the check that is asked for has no number".into()));
     scene.end().await;
 }
 

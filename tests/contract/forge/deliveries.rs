@@ -196,11 +196,13 @@ async fn githubs_own_examples_start_nothing() {
         role: Role::Admin,
         is_open: true,
         open_jobs: Vec::new(),
+        stoppable: Vec::new(),
         unread: None,
         was_answered: false,
         recent: Recent::default(),
         check: None,
         pull: None,
+        last: None,
     };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {

@@ -1,8 +1,9 @@
 //! Effects are done once, however often they are asked for and however many answers are lost.
 
+use patchwright::forge::Forge as _;
 use patchwright::rehearsal::fault::Fault;
 use patchwright::rehearsal::review::Remark;
-use patchwright_domain::effect::{CheckName, Effect, Subject};
+use patchwright_domain::effect::{Annotation, CheckName, CheckUnderWay, Effect, Level, Subject};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::{CommitId, Digest, Outcome};
 use serde_json::json;
@@ -172,6 +173,50 @@ async fn a_check_run_is_created_and_then_updated() {
 }
 
 /// Two jobs on one commit: GitHub lists only the later of two runs of one name, unless it is asked for all.
+/// Its number, its status, what it says, and how many annotations it has.
+fn shown(scene: &Scene) -> Vec<(u64, String, Option<String>, usize)> {
+    let runs = scene.stage.github.check_runs(scene.stage.repo).into_iter();
+    runs.map(|run| (run.id, run.status, run.conclusion, run.annotations.len())).collect()
+}
+
+#[tokio::test]
+async fn a_check_run_that_is_under_way_is_the_one_that_is_completed() {
+    let scene = Scene::set().await;
+    let commit = branch(&scene, "codex/fix").await;
+    let (title, summary) = ("Under way".to_owned(), "Soon.".to_owned());
+    let begun = CheckUnderWay { name: CheckName::Proof, commit: commit.clone(), title, summary };
+    let annotation = Annotation {
+        path: "fix".into(),
+        start_line: 1,
+        end_line: 1,
+        level: Level::Notice,
+        title: "Look".into(),
+        message: "Here.".into(),
+    };
+    let completed = Effect::SetCheck {
+        name: CheckName::Proof,
+        commit,
+        outcome: Outcome::Proven,
+        title: "Proven".into(),
+        summary: "It holds.".into(),
+        text: None,
+        annotations: vec![annotation],
+    };
+    let key = scene.key(&completed);
+    let begin = async || scene.forge.begin_check(&scene.repo, &key, &begun).await.expect("GitHub takes it");
+    scene.stage.github.fault(Fault::lose_answer("POST", "/repos/octo/rocket/check-runs"));
+    begin().await;
+    begin().await;
+    let id = shown(&scene)[0].0;
+    assert_eq!(shown(&scene), [(id, "in_progress".into(), None, 0)]);
+    scene.perform(&completed).await.expect("GitHub takes it");
+    begin().await;
+    assert_eq!(shown(&scene), [(id, "completed".into(), Some("success".into()), 1)], "what is over is not begun again");
+    let tokens = scene.asked("POST", "/access_tokens");
+    tokens.iter().for_each(|token| assert_scoped(token, &scene.repo, json!({"checks": "write"})));
+    scene.end().await;
+}
+
 #[tokio::test]
 async fn check_runs_of_two_jobs_stand_side_by_side() {
     let scene = Scene::set().await;

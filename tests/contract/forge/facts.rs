@@ -2,7 +2,7 @@
 
 use patchwright::forge::{Access, Forge as _};
 use patchwright::rehearsal::scene;
-use patchwright_domain::event::{Described, IssueNumber, RepoRef, Role};
+use patchwright_domain::event::{Actor, Described, Event, IssueNumber, RepoRef, Role};
 use patchwright_domain::job::{JobSpec, Task};
 use patchwright_domain::policy::wanted::Policy;
 use secrecy::ExposeSecret as _;
@@ -35,6 +35,20 @@ async fn the_finer_role_counts() {
     }
     set(scene::Role::Custom { name: "admins of nothing".into(), permission: "none" });
     assert_eq!(role(&scene, "grace").await, Role::None);
+    scene.end().await;
+}
+
+/// Who has changed their name has left the old one for others to take.
+#[tokio::test]
+async fn a_name_that_is_another_account_by_now_has_no_role() {
+    let scene = Scene::set().await;
+    let event = scene.event("ada");
+    let ask = async |actor| scene.forge.role(&event.repo, &actor).await.expect("GitHub answers");
+    assert_eq!(ask(event.actor.clone()).await, Role::Maintain);
+    let before = Actor { id: event.actor.id + 1, ..event.actor.clone() };
+    assert_eq!(ask(before.clone()).await, Role::None);
+    let asked = Event { actor: before, ..event.clone() };
+    assert_eq!(scene.forge.facts(&asked).await.expect("GitHub answers").role, Role::None);
     scene.end().await;
 }
 
@@ -197,10 +211,12 @@ async fn a_clone_has_a_token_for_one_repository() {
 async fn an_app_says_who_it_is_and_what_it_does_not_hear() {
     let scene = Scene::set().await;
     let heard = scene.forge.whoami().await.expect("GitHub answers");
-    assert_eq!((heard.slug.as_str(), heard.unheard), ("patchwright", vec![]));
+    assert_eq!((heard.slug.as_str(), heard.unheard, heard.sets_checks), ("patchwright", vec![], true));
     scene.stage.github.subscribe_to(&["issues", "issue_comment", "push"]);
     let unheard = scene.forge.whoami().await.expect("GitHub answers").unheard;
     assert_eq!(unheard, ["pull_request", "pull_request_review", "pull_request_review_comment"]);
+    scene.stage.github.ask_without("checks");
+    assert!(!scene.forge.whoami().await.expect("GitHub answers").sets_checks);
     scene.end().await;
 }
 

@@ -1,6 +1,7 @@
 //! Installation tokens are asked for once, kept as long as they hold, and never longer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -47,6 +48,10 @@ struct Behind(Arc<dyn Clock>);
 impl Clock for Behind {
     fn now(&self) -> Timestamp {
         self.0.now() - SignedDuration::from_secs(50)
+    }
+
+    fn uptime(&self) -> Duration {
+        self.0.uptime()
     }
 }
 

@@ -15,6 +15,7 @@ contract! {
     one_wish_starts_one_job
     a_decision_stands
     a_cancel_is_journaled_in_every_job_or_in_none
+    all_that_follows_from_a_delivery_is_done_or_nothing
     a_decision_on_nothing_changes_nothing
     many_at_once_are_all_stored
     one_that_comes_many_times_at_once_is_stored_once
@@ -116,6 +117,33 @@ async fn a_cancel_is_journaled_in_every_job_or_in_none(store: Shared) {
         let journal = store.journal(&spec(comment).id(), 0).await.expect("it is there");
         assert_eq!(told(&journal), "cancel: the issue was closed");
     }
+}
+
+async fn all_that_follows_from_a_delivery_is_done_or_nothing(store: Shared) {
+    begin(&store, 1, 0).await;
+    for name in ["a", "b", "c"] {
+        store.receive(&delivery(name, 2)).await.expect("the store takes it");
+    }
+    let several = |decisions| Decision::Several { decisions };
+    let cancel = |comment| Decision::Cancel { keys: vec![spec(comment).key], because: "ada asked to stop".into() };
+    assert_unknown(store.decide(&id("a"), &several(vec![start(2), cancel(99)]), at(3)).await);
+    assert_unknown(store.job(&spec(2).id()).await);
+    assert_eq!(store.decision(&id("a")).await.expect("it is there"), None);
+    let both = several(vec![cancel(1), start(2)]);
+    assert_eq!(store.decide(&id("a"), &both, at(3)).await.expect("it is there"), Decided::Stored);
+    assert_eq!(store.decision(&id("a")).await.expect("it is there"), Some(both));
+    assert_eq!(told(&store.journal(&spec(1).id(), 0).await.expect("it is there")), "cancel: ada asked to stop");
+    // Of what is there already nothing is made again, and what is new is made.
+    assert_eq!(store.decide(&id("b"), &several(vec![start(2), start(3)]), at(4)).await.expect("it is there"), Decided::Stored);
+    let decision = store.decision(&id("b")).await.expect("it is there").expect("it is decided");
+    assert!(matches!(decision.parts(), [Decision::Ignore { .. }, made] if *made == start(3)), "{decision:?}");
+    let decided = store.decide(&id("c"), &several(vec![start(2), start(3)]), at(5)).await.expect("it is there");
+    assert_eq!(decided, Decided::Duplicate { job: spec(2).id() });
+    let mut keys = Vec::new();
+    while let Some(claim) = claim(&store, "one", 6).await {
+        keys.push(claim.spec.key);
+    }
+    assert_eq!(keys, [spec(1).key, spec(2).key, spec(3).key]);
 }
 
 async fn a_decision_on_nothing_changes_nothing(store: Shared) {

@@ -1,9 +1,9 @@
 //! Jobs are claimed in order, journaled, cancelled and completed.
 
 use patchwright::store::{Asking, FLAKY_FOR, FLAKY_TESTS_MAX, Forgotten, JobState};
-use patchwright_domain::event::IssueNumber;
-use patchwright_domain::job::{Reply, Task};
-use patchwright_domain::journal::{Digest, Outcome};
+use patchwright_domain::event::{IssueNumber, Untrusted};
+use patchwright_domain::job::{JobKey, JobSpec, Reply, Task};
+use patchwright_domain::journal::{CommitId, Digest, Outcome};
 use patchwright_domain::policy::Decision;
 use patchwright_domain::policy::rates::Recent;
 
@@ -22,6 +22,7 @@ contract! {
     a_completed_job_is_over
     cancelling_a_completed_job_changes_nothing
     open_jobs_are_those_of_the_issue
+    the_job_that_ended_last_is_the_one_that_was_asked_for_last
     jobs_of_late_are_counted_by_repository
     the_journal_is_chained
     an_artifact_comes_back_whole
@@ -115,6 +116,34 @@ async fn open_jobs_are_those_of_the_issue(store: Shared) {
     assert_eq!(open().await, keys[1..]);
     assert_eq!(store.open_jobs(REPO, IssueNumber(4)).await.expect("the store answers"), []);
     assert_eq!(store.open_jobs(REPO + 1, ISSUE).await.expect("the store answers"), []);
+}
+
+async fn the_job_that_ended_last_is_the_one_that_was_asked_for_last(store: Shared) {
+    let last = async || store.last_ended(REPO, ISSUE).await.expect("the store answers");
+    let end = async |seconds| {
+        let claim = claimed(&store, "one", seconds).await;
+        store.append(&claim.lease, 1, completed(), at(seconds)).await.expect("the lease holds");
+    };
+    for comment in [2, 1, 3] {
+        begin_of(&store, ISSUE, comment, 7).await;
+    }
+    assert_eq!(last().await, None);
+    end(8).await;
+    assert_eq!(last().await, Some(spec_of(ISSUE, 2).key));
+    end(9).await;
+    assert_eq!(last().await, Some(spec_of(ISSUE, 1).key), "of those of one time the later one");
+    assert_eq!(store.last_ended(REPO, IssueNumber(4)).await.expect("the store answers"), None);
+    assert_eq!(store.last_ended(REPO + 1, ISSUE).await.expect("the store answers"), None);
+    end(10).await;
+    // Nobody has asked for it, and it is of the pull request all the same.
+    let repo = spec(1).repo;
+    let (head, check) = (CommitId::parse(&"a".repeat(40)).expect("it is one"), Untrusted::new("/issue/"));
+    let key = JobKey::of_check(&repo, &head, &check, None);
+    store.receive(&delivery("red", 11)).await.expect("the store takes it");
+    let start = Decision::Start { spec: Box::new(JobSpec { key, ..spec_of(ISSUE, 4) }), because: "a check is red".into() };
+    store.decide(&id("red"), &start, at(11)).await.expect("the store takes it");
+    end(12).await;
+    assert_eq!(last().await, Some(spec_of(ISSUE, 3).key));
 }
 
 async fn jobs_of_late_are_counted_by_repository(store: Shared) {

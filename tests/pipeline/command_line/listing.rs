@@ -27,10 +27,12 @@ fn spec(issue: u64, comment: u64) -> JobSpec {
         task: Task::FixIssue { issue, request: None },
         requested_by: Actor { id: 9, login: "ada\u{1b}[31m\u{202e}\nlovelace".into(), is_bot: false },
         role: Role::Write,
+        needed: Role::Write,
         delivery: DeliveryId::new(format!("delivery-{comment}")).expect("the name is well-formed"),
         requested_at: at(i64::try_from(comment).expect("it is small")),
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         described: None,
+        plan: None,
     }
 }
 

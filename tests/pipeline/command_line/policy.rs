@@ -34,6 +34,7 @@ async fn a_good_file_is_printed_as_it_counts_and_is_one_itself() {
       repairs: false
       roles:
         ask: "triage"
+      second_person: false
       sources: ["description","comment","review","label","assignment"]
     "#);
     let again = check(folder.path(), &ended.out, &[]).await;

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use patchwright::clock::{Clock, Source, SystemClock};
-use tokio::sync::Notify;
+use patchwright::clock::{Clock, SteadyClock, SystemClock};
+use tokio::sync::{Notify, watch};
 
 /// The system's clock, and what a test lets pass on top.
 #[derive(Default)]
@@ -59,8 +60,8 @@ impl TestClock {
 /// What the machine says; each look at its time of day counts.
 pub(super) struct Machine(pub(super) Arc<TestClock>);
 
-impl Source for Machine {
-    fn time_of_day(&self) -> Timestamp {
+impl Clock for Machine {
+    fn now(&self) -> Timestamp {
         if self.0.looks_left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.alarm.notify_waiters();
         }
@@ -79,5 +80,105 @@ pub(super) struct WallClock(pub(super) Arc<TestClock>);
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
         self.0.time()
+    }
+
+    fn uptime(&self) -> Duration {
+        Machine(Arc::clone(&self.0)).uptime()
+    }
+}
+
+/// How often a lease is renewed.
+const RENEWAL_SECONDS: i64 = 10;
+
+/// Somebody waits.
+struct Wait {
+    number: u64,
+    seconds: u64,
+    due: Timestamp,
+}
+
+/// A world's time, by which waits end as soon as a test lets it pass.
+#[derive(Clone)]
+pub(crate) struct PassingClock {
+    world: Arc<TestClock>,
+    steady: Arc<SteadyClock>,
+    waits: Arc<Mutex<Vec<Wait>>>,
+    /// Changes whenever somebody begins to wait or time passes.
+    changes: Arc<watch::Sender<u64>>,
+}
+
+impl PassingClock {
+    pub(crate) fn of(world: &Arc<TestClock>) -> Self {
+        let steady = Arc::new(SteadyClock::over(Machine(Arc::clone(world))));
+        Self { world: Arc::clone(world), steady, waits: Arc::default(), changes: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.world.pass(seconds);
+        self.changes.send_modify(|n_changes| *n_changes += 1);
+    }
+
+    /// Lets time pass for a worker that goes on meanwhile: it renews its lease whenever that is due.
+    pub(crate) async fn pass_in_steps(&self, seconds: i64) {
+        for _ in 0..=seconds / RENEWAL_SECONDS {
+            self.is_waited_for(RENEWAL_SECONDS.cast_unsigned()).await;
+            self.pass(RENEWAL_SECONDS);
+        }
+    }
+
+    /// Returns when somebody waits for so many seconds that are not over.
+    pub(crate) async fn is_waited_for(&self, seconds: u64) {
+        let is_it = |_: &u64| {
+            let now = self.now();
+            self.waits.lock().expect("nobody panics").iter().any(|wait| wait.seconds == seconds && wait.due > now)
+        };
+        self.changes.subscribe().wait_for(is_it).await.expect("the clock is there");
+    }
+}
+
+/// Ends with whoever waits.
+struct Waiting {
+    clock: PassingClock,
+    number: u64,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.clock.waits.lock().expect("nobody panics").retain(|wait| wait.number != self.number);
+    }
+}
+
+impl Clock for PassingClock {
+    fn now(&self) -> Timestamp {
+        self.steady.now()
+    }
+
+    fn uptime(&self) -> Duration {
+        self.steady.uptime()
+    }
+
+    fn wait(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let (clock, due) = (self.clone(), self.now() + SignedDuration::try_from(duration).expect("nobody waits for ever"));
+        Box::pin(async move {
+            let (mut passed, mut number) = (clock.changes.subscribe(), 0);
+            clock.changes.send_modify(|n_changes| {
+                *n_changes += 1;
+                number = *n_changes;
+                let seconds = duration.as_secs_f64().round() as u64;
+                clock.waits.lock().expect("nobody panics").push(Wait { number, seconds, due });
+            });
+            let _waiting = Waiting { clock: clock.clone(), number };
+            loop {
+                let left = Duration::try_from(due.duration_since(clock.now())).unwrap_or_default();
+                if left.is_zero() {
+                    return;
+                }
+                tokio::select! {
+                    () = SystemClock.wait(left) => {}
+                    _ = passed.changed() => {}
+                }
+            }
+        })
     }
 }

@@ -43,6 +43,11 @@ impl World {
         self.stable(without_marker(&ours[0].body)).await
     }
 
+    /// What was written through the API but check runs: those of one key are one, however often they are written.
+    pub(crate) fn writes_beside_checks(&self) -> Vec<String> {
+        self.writes().into_iter().filter(|write| !write.contains("/check-runs")).collect()
+    }
+
     /// The files of a branch as `git ls-tree` lists them: mode, kind, object, path.
     pub(crate) async fn tree(&self, branch: &str) -> String {
         self.git(&["ls-tree", "-r", branch]).await
@@ -72,8 +77,9 @@ impl World {
             let run = Run::fold(&spec, &journal).expect("the journal folds");
             text = text.replace(spec.id().as_str(), "JOB").replace(spec.id().short(), "job");
             let usage = run.usage();
-            text = text.replace(&format!("{} tokens in", usage.input_tokens), "N tokens in");
-            text = text.replace(&format!("{} out", usage.output_tokens), "N out");
+            // The end of another run's number is none of one that has used nothing.
+            text = text.replace(&format!(" {} tokens in", usage.input_tokens), " N tokens in");
+            text = text.replace(&format!(" {} out", usage.output_tokens), " N out");
             let base = run.prepared().map(|prepared| (prepared.base.clone(), "BASE"));
             let head = run.judged().map(|judged| judged.proposal.commit.clone()).or_else(|| run.proposed().cloned());
             if let Some(signed) = run.published().filter(|published| Some(&published.commit) != head.as_ref()) {

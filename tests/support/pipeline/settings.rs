@@ -15,6 +15,8 @@ pub(super) fn settings(web_url: &str, limits_of_day: Limits, operators_secret: &
     Settings {
         test_timeout: Duration::from_secs(60),
         proof_runs: 2,
+        publishes_untested: false,
+        progress_spacing: Duration::ZERO,
         model: "scripted".into(),
         is_priced: false,
         host: web_url.trim_start_matches("http://").to_owned(),

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use patchwright::worker::{Tools, Worker};
+use patchwright::worker::{Settings, Tools, Worker};
 use patchwright_domain::journal::Outcome;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::PassingClock;
 use super::{MAINTAINER, World, forge};
 
 impl World {
@@ -17,10 +19,22 @@ impl World {
 
     /// A worker of an operator who wants commits as they were proven, whatever this one wants.
     pub(crate) fn worker_that_pushes(&self) -> Worker {
-        let Tools { store, forge: _, workspaces, sandbox, egress, agents, clock, attestor, settings } = &*self.tools;
-        let tools = Tools {
+        let forge = Arc::new(forge(&self.github, &self.clock, false));
+        Worker::new("worker", Arc::new(Tools { forge, ..self.tools_again() }))
+    }
+
+    /// A worker whose waits end as soon as a test lets the time pass, and who edits its comment no more often than that.
+    pub(crate) fn worker_by(&self, clock: &PassingClock, progress_spacing: Duration) -> Worker {
+        let tools = self.tools_again();
+        let settings = Settings { progress_spacing, ..tools.settings.clone() };
+        Worker::new("worker", Arc::new(Tools { clock: Arc::new(clock.clone()), settings, ..tools }))
+    }
+
+    fn tools_again(&self) -> Tools {
+        let Tools { store, forge, workspaces, sandbox, egress, agents, clock, attestor, settings } = &*self.tools;
+        Tools {
             store: Arc::clone(store),
-            forge: Arc::new(forge(&self.github, &self.clock, false)),
+            forge: Arc::clone(forge),
             workspaces: Arc::clone(workspaces),
             sandbox: Arc::clone(sandbox),
             egress: egress.clone(),
@@ -28,8 +42,7 @@ impl World {
             clock: Arc::clone(clock),
             attestor: attestor.clone(),
             settings: settings.clone(),
-        };
-        Worker::new("worker", Arc::new(tools))
+        }
     }
 
     /// Decides and works until nothing is left to do now.
@@ -60,8 +73,21 @@ impl World {
     /// Decides and works to the end, and does something while the agent is about to solve.
     pub(crate) async fn work_while(&self, meanwhile: impl AsyncFnOnce()) {
         self.decide().await;
+        self.drain_while(self.worker(), meanwhile).await;
+    }
+
+    /// As [`fix_this`](Self::fix_this), and so much time passes while the agent is about to solve, in which the lease is kept.
+    pub(crate) async fn fix_this_for(&self, seconds: i64) -> Outcome {
+        self.comment(MAINTAINER, "@codex fix this");
+        self.decide().await;
+        let clock = PassingClock::of(&self.clock);
+        let worker = self.worker_by(&clock, self.tools.settings.progress_spacing);
+        self.drain_while(worker, async || clock.pass_in_steps(seconds).await).await;
+        self.outcome().await
+    }
+
+    async fn drain_while(&self, worker: Worker, meanwhile: impl AsyncFnOnce()) {
         self.gate.is_armed.store(true, Ordering::SeqCst);
-        let worker = self.worker();
         let acting = async {
             self.gate.reached.notified().await;
             meanwhile().await;
@@ -71,6 +97,11 @@ impl World {
         // Where more time has passed than a lease holds, the job was let go of and claimed again.
         assert!(worked.expect("the store can be asked") > 0, "there is work");
         self.work().await;
+    }
+
+    /// Lets the agent solve that was about to.
+    pub(crate) fn let_the_agent_go_on(&self) {
+        self.gate.opened.notify_one();
     }
 
     /// Returns when an agent is about to solve, which it then does not.

@@ -8,7 +8,8 @@
 //! table. What `stop` does
 //! not stand alone for is asked: "stop using floats" is no stop, and nobody who writes "stop working" wants work. The request is the rest of the paragraph; "this" and
 //! "it" alone mean the issue itself. A title is heard where there is a text below it: an issue that is made of a line of another
-//! one has none, and its title is not by who made it.
+//! one has none, and its title is not by who made it. Behind the first command of a text, each line that begins with a mention and the
+//! name of a command is one more, and ends the words of the one before.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -37,6 +38,13 @@ pub enum Command {
         /// Which work, if it is not the issue itself.
         request: Option<Untrusted>,
     },
+    /// Carry out the plan that was made last.
+    Approve {
+        /// What was written behind the word, if it says anything.
+        request: Option<Untrusted>,
+    },
+    /// Do once more what was done last.
+    Retry,
     /// Run the proof on what the pull request changes.
     Prove {
         /// Whether it mends what does not build or load.
@@ -78,7 +86,7 @@ pub struct Form {
 }
 
 /// All commands: what is understood, what `help` tells, and what the README says.
-pub const COMMANDS: [Form; 7] = [
+pub const COMMANDS: [Form; 9] = [
     Form {
         name: "fix",
         more: "this, or what is wanted",
@@ -96,6 +104,18 @@ pub const COMMANDS: [Form; 7] = [
         more: "what is wanted",
         place: "either, forks too",
         does: "the steps in which it would be done, with files and tests; nothing is changed",
+    },
+    Form {
+        name: "approve",
+        more: "what is to be different",
+        place: "either, below a plan",
+        does: "a `fix` that carries out the plan that was made there last; the policy file may want that by a second person",
+    },
+    Form {
+        name: "retry",
+        more: "",
+        place: "either",
+        does: "what was asked for there last is done once more, where it did not succeed: on what is there now, in the same words",
     },
     Form {
         name: "prove",
@@ -118,6 +138,8 @@ pub fn table(mention: &str) -> String {
     table
 }
 
+/// How many commands of one text are heard.
+const HEARD_MAX: usize = 5;
 /// Shorter words are as near to a command as to many others, and longer ones near to none.
 const NEAR_CHARS: RangeInclusive<usize> = 3..=8;
 /// Words before a command that are no part of it, and how many of them are passed over.
@@ -191,34 +213,90 @@ const COURTESIES: &[&str] = &[
     "your",
 ];
 
-/// Finds the first command to `mention` (with its `@`) in what somebody has written.
-pub fn parse(mention: &str, text: &Text) -> Option<Command> {
+/// What one text asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The commands, each once, in the order in which they stand there.
+    pub commands: Vec<Command>,
+    /// Whether more stand there than are heard.
+    pub has_more: bool,
+}
+
+/// Finds the commands to `mention` (with its `@`) in what somebody has written. A command in a title is the only one.
+pub fn parse(mention: &str, text: &Text) -> Heard {
     let title = text.title.as_ref().filter(|_| !text.body.is_blank());
-    title.into_iter().chain([&text.body]).find_map(|text| within(mention, text))
+    let of_title = title.map(|title| within(mention, title)).unwrap_or_default();
+    if of_title.commands.is_empty() { within(mention, &text.body) } else { of_title }
 }
 
-fn within(mention: &str, text: &Untrusted) -> Option<Command> {
-    markdown::paragraphs(text).iter().find_map(|paragraph| in_paragraph(mention, paragraph))
+/// The first command wherever it may stand, and behind it those that begin a line and have a name.
+fn within(mention: &str, text: &Untrusted) -> Heard {
+    let mut heard = Heard::default();
+    for paragraph in markdown::paragraphs(text) {
+        for command in in_paragraph(mention, &paragraph, heard.commands.is_empty()) {
+            if heard.commands.contains(&command) {
+                continue;
+            }
+            if heard.commands.len() == HEARD_MAX {
+                heard.has_more = true;
+                return heard;
+            }
+            heard.commands.push(command);
+        }
+    }
+    heard
 }
 
-fn in_paragraph(mention: &str, paragraph: &Paragraph) -> Option<Command> {
+fn in_paragraph(mention: &str, paragraph: &Paragraph, may_be_first: bool) -> Vec<Command> {
     // Nobody sees these, and nobody can say why a word with one in it is not understood.
     let visible: String = paragraph.text.chars().filter(|c| !is_hidden(*c)).collect();
-    let lower = visible.to_ascii_lowercase();
+    let lines = begun(mention, &visible, paragraph.is_apart);
+    let end_of = |start: usize| lines.iter().copied().find(|line| *line > start).unwrap_or(visible.len());
+    let mut commands = Vec::new();
+    let mut from = 0;
+    if may_be_first {
+        let Some((start, first)) = first_in(mention, &visible, paragraph.is_apart, end_of) else { return commands };
+        commands.push(first);
+        from = end_of(start);
+    }
+    let stands = Stands { first: true, apart: paragraph.is_apart };
+    let others = lines.iter().filter(|line| **line >= from);
+    commands.extend(others.filter_map(|line| command(called(mention, &visible[*line..end_of(*line)])?, stands)));
+    commands
+}
+
+/// Where the lines begin that begin with a mention and the name of a command.
+fn begun(mention: &str, text: &str, is_apart: bool) -> Vec<usize> {
+    let starts = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1));
+    let stands = Stands { first: true, apart: is_apart };
+    let is_named = |start: &usize| {
+        let said = called(mention, &text[*start..]).and_then(|said| command(said, stands));
+        said.is_some_and(|command| !matches!(command, Command::Free { .. } | Command::Unknown { .. } | Command::StopWhat))
+    };
+    starts.filter(is_named).collect()
+}
+
+/// What is said behind a mention that the text begins with.
+fn called<'t>(mention: &str, text: &'t str) -> Option<&'t str> {
+    let text = text.trim_start_matches(' ');
+    let behind = text.get(..mention.len()).filter(|word| word.eq_ignore_ascii_case(mention)).map(|_| &text[mention.len()..])?;
+    let rest = behind.strip_prefix([',', ':']).unwrap_or(behind);
+    rest.starts_with(char::is_whitespace).then(|| rest.trim_start())
+}
+
+fn first_in(mention: &str, text: &str, is_apart: bool, end_of: impl Fn(usize) -> usize) -> Option<(usize, Command)> {
+    let lower = text.to_ascii_lowercase();
     let mention = mention.to_ascii_lowercase();
-    let ordinary = first_ordinary(&visible);
+    let ordinary = first_ordinary(text);
     let mut from = 0;
     while let Some(found) = lower[from..].find(&mention) {
         let start = from + found;
-        let end = start + mention.len();
-        from = end;
-        let (before, behind) = (&visible[..start], &visible[end..]);
-        let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || "@/_-.".contains(c));
-        let rest = behind.strip_prefix([',', ':']).unwrap_or(behind);
-        if is_word && rest.starts_with(char::is_whitespace) {
-            let stands = Stands { first: start <= ordinary, apart: paragraph.is_apart };
-            if let Some(command) = command(rest.trim_start(), stands) {
-                return Some(command);
+        from = start + mention.len();
+        let is_word = !text[..start].ends_with(|c: char| c.is_alphanumeric() || "@/_-.".contains(c));
+        if let Some(said) = called(&mention, &text[start..end_of(start)]).filter(|_| is_word) {
+            let stands = Stands { first: start <= ordinary, apart: is_apart };
+            if let Some(command) = command(said, stands) {
+                return Some((start, command));
             }
         }
     }
@@ -268,6 +346,12 @@ fn command(text: &str, stands: Stands) -> Option<Command> {
         "ask" => Command::Ask { request: request() },
         "plan" => Command::Plan { request: request() },
         "stop" if says_nothing(first_clause(rest)) => Command::Stop,
+        // "retry the upload" and "approve large orders" are things that code does.
+        "retry" if points_back(rest) => Command::Retry,
+        "approve" if points_back(first_clause(rest)) => {
+            let more = &rest[first_clause(rest).len()..];
+            Command::Approve { request: self::request(more.trim_start_matches(CLAUSES)) }
+        }
         _ if !stands.apart && !matches!(name.as_str(), "status" | "help") => return None,
         "stop" => Command::StopWhat,
         "status" => Command::Status,
@@ -327,6 +411,12 @@ fn says_nothing(text: &str) -> bool {
         (is_thanks || COURTESIES.contains(&first.as_str()))
             && rest.all(|word| COURTESIES.contains(&word.as_str()) || GOES_ON.contains(&word.as_str()))
     })
+}
+
+/// Whether words behind a command mean what is there already, or nothing.
+fn points_back(rest: &str) -> bool {
+    rest.split_whitespace().all(|word| points_to_the_issue(word) || matches!(word.to_lowercase().as_str(), "plan" | "that"))
+        || says_nothing(rest)
 }
 
 fn request(rest: &str) -> Option<Untrusted> {

@@ -6,7 +6,10 @@ use crate::policy::PullHead;
 use crate::policy::rates::{Rates, Recent};
 use crate::sample;
 
+mod again;
 mod checks;
+mod roles;
+mod several;
 
 const ISSUE: IssueNumber = IssueNumber(12);
 
@@ -21,10 +24,12 @@ fn facts() -> Facts {
         role: Role::Write,
         is_open: true,
         open_jobs: Vec::new(),
+        stoppable: Vec::new(),
         was_answered: false,
         recent: Recent::default(),
         check: None,
         pull: None,
+        last: None,
     }
 }
 
@@ -88,12 +93,18 @@ fn check_ignored(event: &Event, facts: &Facts, because: &str) {
 /// Nothing comes of the event but an answer that says so, and for those who may give no commands not even that.
 #[track_caller]
 fn check_refused(event: &Event, facts: &Facts, told: &str) {
+    check_told(event, facts, told);
+    let stranger = Facts { role: Role::Read, ..facts.clone() };
+    check_ignored(event, &stranger, "octocat has the role read here, and write is needed to start a run");
+}
+
+/// The event is answered with this.
+#[track_caller]
+fn check_told(event: &Event, facts: &Facts, told: &str) {
     let decision = decide(event, &deployment(), facts);
     let Decision::Start { spec, .. } = &decision else { panic!("an answer, not {decision:?}") };
     assert_eq!(spec.task, Task::Reply { issue: ISSUE, reply: Reply::Refused { because: told.into() } });
     assert_eq!(spec.budget.turns, 0);
-    let stranger = Facts { role: Role::Read, ..facts.clone() };
-    check_ignored(event, &stranger, "octocat has the role read here, and write is needed to start a run");
 }
 
 /// The event starts nothing, whatever the facts are.
@@ -151,24 +162,7 @@ fn a_repository_may_name_another_label_and_role() {
     check_starts(&labeled("please: fix"), &facts);
     check_ignored(&labeled("codex"), &facts, "the label is not `please: fix`, which starts a run here");
     facts.policy.triggers.minimum_role = Role::Maintain;
-    check_ignored(&comment(FIX), &facts, "octocat has the role write here, and maintain is needed to start a run");
-}
-
-#[test]
-fn the_role_decides_who_may_start() {
-    let roles = [Role::None, Role::Read, Role::Triage, Role::Write, Role::Maintain, Role::Admin];
-    for minimum_role in roles {
-        for role in roles {
-            let mut facts = Facts { role, ..facts() };
-            facts.policy.triggers.minimum_role = minimum_role;
-            for event in [comment(FIX), labeled("codex")] {
-                let starts = matches!(decide(&event, &deployment(), &facts), Decision::Start { .. });
-                assert_eq!(starts, role >= minimum_role, "{role} where {minimum_role} is needed");
-            }
-        }
-    }
-    let stranger = Facts { role: Role::Read, ..facts() };
-    check_ignored(&comment(FIX), &stranger, "octocat has the role read here, and write is needed to start a run");
+    check_ignored(&labeled("please: fix"), &facts, "octocat has the role write here, and maintain is needed to start a run");
 }
 
 #[test]
@@ -224,7 +218,7 @@ fn a_delivery_that_comes_twice_has_one_key() {
 fn a_decision_is_stored_as_it_was_made() {
     for decision in [
         decide(&comment(FIX), &deployment(), &facts()),
-        decide(&closed(), &deployment(), &Facts { open_jobs: vec![key()], ..facts() }),
+        decide(&closed(), &deployment(), &Facts { open_jobs: vec![key()], stoppable: vec![key()], ..facts() }),
         decide(&comment(Comment { body: "no", ..FIX }), &deployment(), &facts()),
         decide(&comment(Comment { body: "@codex plan this", ..FIX }), &deployment(), &facts()),
         decide(&comment(Comment { body: "@codex help", ..FIX }), &deployment(), &facts()),
@@ -234,7 +228,7 @@ fn a_decision_is_stored_as_it_was_made() {
     }
     let text = serde_json::to_string(&decide(&comment(FIX), &deployment(), &facts())).unwrap();
     insta::assert_snapshot!(text, @r#"
-    {"decision":"start","spec":{"key":"99/issue/12/comment/345","repo":{"id":99,"installation":7,"owner":"octo-org","name":"calc","default_branch":"main"},"task":{"task":"fix_issue","issue":12,"request":null},"requested_by":{"id":1,"login":"octocat","is_bot":false},"role":"write","delivery":"72d3162e-cc78-11e3-81ab-4c9367dc0958","requested_at":"2025-10-09T08:53:20Z","budget":{"wall_clock_ms":1800000,"rounds":2,"attempts":1,"turns":50,"claims":3,"tokens":1000000,"cost_microusd":5000000}},"because":"`fix` was asked for by octocat, who has the role write"}
+    {"decision":"start","spec":{"key":"99/issue/12/comment/345","repo":{"id":99,"installation":7,"owner":"octo-org","name":"calc","default_branch":"main"},"task":{"task":"fix_issue","issue":12,"request":null},"requested_by":{"id":1,"login":"octocat","is_bot":false},"role":"write","needed":"write","delivery":"72d3162e-cc78-11e3-81ab-4c9367dc0958","requested_at":"2025-10-09T08:53:20Z","budget":{"wall_clock_ms":1800000,"rounds":2,"attempts":1,"turns":50,"claims":3,"tokens":1000000,"cost_microusd":5000000}},"because":"`fix` was asked for by octocat, who has the role write"}
     "#);
 }
 
@@ -304,7 +298,7 @@ fn questions_and_plans_are_jobs_that_change_nothing() {
 
 #[test]
 fn who_may_start_may_stop() {
-    let open = Facts { open_jobs: vec![key()], ..facts() };
+    let open = Facts { open_jobs: vec![key()], stoppable: vec![key()], ..facts() };
     let stop = comment(Comment { body: "@codex stop", ..FIX });
     let decision = decide(&stop, &deployment(), &open);
     assert_eq!(decision, Decision::Cancel { keys: vec![key()], because: "octocat asked to stop".into() });
@@ -352,7 +346,7 @@ fn an_edit_counts_where_it_adds_the_command() {
 /// It may say that only maintainers start runs, or from where.
 #[test]
 fn where_the_policy_cannot_be_read_nothing_is_begun() {
-    let unread = Facts { unread: Some("in line 2, column 3".into()), open_jobs: vec![key()], ..facts() };
+    let unread = Facts { unread: Some("in line 2, column 3".into()), open_jobs: vec![key()], stoppable: vec![key()], ..facts() };
     let told = "`.github/patchwright.yml` of the default branch cannot be read in line 2, column 3, so that nothing is begun. Mend \
                 it, then ask again in a new comment; `patchwright policy check` says what is wrong.";
     for body in ["@codex fix this", "@codex ask why?", "@codex prove", "@codex hlep"] {
@@ -402,7 +396,7 @@ fn an_issue_that_is_assigned_to_us_is_worked_on() {
     let again = assigned("codex", true);
     // Nobody has written, so that nobody is answered.
     check_ignored(&again, &Facts { is_open: false, ..facts() }, "the issue is closed");
-    let busy = Facts { open_jobs: vec![key()], ..facts() };
+    let busy = Facts { open_jobs: vec![key()], stoppable: vec![key()], ..facts() };
     check_ignored(&again, &busy, "a job of issue #12 is still open; one at a time");
 }
 
@@ -526,30 +520,6 @@ fn with(triggers: Triggers) -> Policy {
 }
 
 #[test]
-fn a_command_has_the_role_that_the_policy_gives_it() {
-    let roles = [("ask", Role::Triage), ("fix", Role::Maintain)].into_iter().collect();
-    let policy = with(Triggers { roles, ..Triggers::default() });
-    let by =
-        |role, body| decide(&comment(Comment { body, ..FIX }), &deployment(), &Facts { role, policy: policy.clone(), ..facts() });
-    assert!(matches!(by(Role::Triage, "@codex ask why?"), Decision::Start { .. }));
-    assert!(
-        matches!(by(Role::Triage, "@codex plan it"), Decision::Ignore { .. }),
-        "a command that is not named keeps the other role"
-    );
-    assert!(matches!(by(Role::Triage, "@codex stop"), Decision::Ignore { .. }));
-    assert!(matches!(by(Role::Triage, "@codex help"), Decision::Start { .. }), "who may give one command is answered");
-    assert!(matches!(by(Role::Triage, "@codex fxi this"), Decision::Start { .. }));
-    assert!(matches!(by(Role::Read, "@codex ask why?"), Decision::Ignore { .. }));
-    for asked in ["@codex fix this", "@codex mend the parser of dates"] {
-        let told = "octocat has the role write here, and maintain is needed to start a run";
-        assert_eq!(by(Role::Write, asked), Decision::ignore(told));
-        assert!(matches!(by(Role::Maintain, asked), Decision::Start { .. }));
-    }
-    let labeled = decide(&labeled("codex"), &deployment(), &Facts { policy: policy.clone(), ..facts() });
-    assert!(matches!(labeled, Decision::Ignore { .. }), "the label is a `fix`: {labeled:?}");
-}
-
-#[test]
 fn a_run_is_started_only_from_where_the_policy_says() {
     let only = |source| with(Triggers { sources: [source].into_iter().collect(), ..Triggers::default() });
     let by_label = Facts { policy: only(Source::Label), ..facts() };
@@ -564,7 +534,7 @@ fn a_run_is_started_only_from_where_the_policy_says() {
     check_ignored(&labeled("codex"), &by_comment, "`triggers.sources` of the policy file does not name `label`");
     // Nobody has to look for the right place to stop something, or to be told of it.
     check_starts(&comment(Comment { body: "@codex status", ..FIX }), &by_label);
-    let busy = Facts { open_jobs: vec![key()], ..by_label };
+    let busy = Facts { open_jobs: vec![key()], stoppable: vec![key()], ..by_label };
     let stopped = decide(&comment(Comment { body: "@codex stop", ..FIX }), &deployment(), &busy);
     assert!(matches!(stopped, Decision::Cancel { .. }), "{stopped:?}");
 }

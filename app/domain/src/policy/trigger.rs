@@ -1,10 +1,10 @@
 //! What an event asks for, before anybody knows who may ask.
 
 use super::Deployment;
-use super::command::{self, Command};
+use super::command::{self, Command, Heard};
 use crate::effect::MARKER_START;
-use crate::event::{Event, EventKind, IssueNumber, Place, Text, Untrusted};
-use crate::job::{JobKey, Mode, Reply, Task};
+use crate::event::{Event, EventKind, IssueNumber, Place, ProofAgain, RepoRef, Role, Text, Untrusted};
+use crate::job::{JobId, JobKey, Mode, Reply, Task};
 use crate::journal::CommitId;
 
 /// What is asked for.
@@ -15,6 +15,13 @@ pub(super) enum Wish {
     Stop {
         /// What an answer would be called by, where nothing is under way.
         key: JobKey,
+    },
+    /// That what was done last in this place goes on.
+    Again {
+        /// What the job is called by.
+        key: JobKey,
+        /// How.
+        again: Again,
     },
     /// The issue was closed.
     Close,
@@ -34,15 +41,44 @@ pub(super) enum Wish {
     },
 }
 
+impl Wish {
+    /// Whether a worker is to work for it, longer than it takes to say something.
+    fn is_work(&self) -> bool {
+        match self {
+            Self::Start(start) => !matches!(start.task, Task::Reply { .. }),
+            Self::Again { .. } | Self::Triage { .. } => true,
+            Self::Stop { .. } | Self::Close | Self::Refuse { .. } => false,
+        }
+    }
+}
+
+/// How what was done last goes on.
+pub(super) enum Again {
+    /// It is done once more.
+    Retry,
+    /// The plan that came of it is carried out, and this besides.
+    Approve(Option<Untrusted>),
+}
+
 /// A job that is asked for.
 pub(super) struct Start {
     pub(super) key: JobKey,
     pub(super) task: Task,
     /// Whether it is asked of a pull request, so that what that one proposes is meant.
     pub(super) is_of_pull: bool,
+    /// The role that it takes besides that of its command.
+    pub(super) needed: Role,
+    /// The job whose plan is carried out.
+    pub(super) plan: Option<JobId>,
     pub(super) way: Way,
     /// What happened, for the reason.
     pub(super) what: &'static str,
+}
+
+impl Start {
+    pub(super) fn new(key: JobKey, task: Task, way: Way, what: &'static str) -> Self {
+        Self { key, task, is_of_pull: false, needed: Role::None, plan: None, way, what }
+    }
 }
 
 /// In which way it is asked for.
@@ -54,6 +90,8 @@ pub(super) enum Way {
     Label(String),
     /// By assigning it to this account.
     Assignment(String),
+    /// By a button at the forge.
+    Button,
 }
 
 impl Way {
@@ -61,32 +99,72 @@ impl Way {
     pub(super) fn is_silent(&self) -> bool {
         match self {
             Self::Words => false,
-            Self::Label(_) | Self::Assignment(_) => true,
+            Self::Label(_) | Self::Assignment(_) | Self::Button => true,
         }
     }
 }
 
-/// Reads the wish out of an event, or says why there is none.
-pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, String> {
+/// Reads the wishes out of an event, at least one, or says why there is none.
+pub(super) fn wishes(event: &Event, deployment: &Deployment) -> Result<Vec<Wish>, String> {
     match &event.kind {
         EventKind::Written { issue, place, text, before, on_pull_request, via_app } => {
             heard_by(event, deployment, &text.body, *via_app)?;
-            let Some(command) = heard_now(&deployment.mention, text, before.as_ref()) else {
+            let heard = heard_now(&deployment.mention, text, before.as_ref());
+            if heard.commands.is_empty() {
                 return Err(format!("the text holds no command to {}", deployment.mention));
-            };
-            if before.as_ref().is_some_and(|before| stood_there(&deployment.mention, before, &command)) {
+            }
+            let stood = before.as_ref().map(|before| stood_there(&deployment.mention, before)).unwrap_or_default();
+            let commands: Vec<Command> = heard.commands.into_iter().filter(|command| !stood.contains(command)).collect();
+            if commands.is_empty() {
                 return Err("the edit left the command as it was".into());
             }
-            let key = match place {
-                Place::Description => JobKey::of_description(&event.repo, *issue),
-                Place::Comment(comment_id) => JobKey::of_comment(&event.repo, *issue, *comment_id),
-                Place::Review(review_id) => JobKey::of_review(&event.repo, *issue, *review_id),
-                // What stands beside lines arrives by itself, and is part of a review all the same.
-                Place::ReviewComment { review: Some(review_id), .. } => JobKey::of_review(&event.repo, *issue, *review_id),
-                Place::ReviewComment { comment, review: None } => JobKey::of_review_comment(&event.repo, *issue, *comment),
-            };
-            Ok(commanded(&Asked { key, issue: *issue, on_pull_request: *on_pull_request }, command, deployment))
+            let asked = Asked { key: key_of(&event.repo, *issue, *place), issue: *issue, on_pull_request: *on_pull_request };
+            let more = heard.has_more.then(|| asked.refuse(MORE.into(), "the text asks for more than is heard"));
+            Ok(one_work(commands.into_iter().map(|command| commanded(&asked, command, deployment)).chain(more), &asked))
         }
+        EventKind::IssueLabeled { .. }
+        | EventKind::IssueAssigned { .. }
+        | EventKind::IssueClosed { .. }
+        | EventKind::CheckAsked { .. }
+        | EventKind::CheckFailed { .. } => Ok(vec![unwritten(event, deployment)?]),
+    }
+}
+
+/// What is said where a text holds more commands than are heard.
+const MORE: &str = "A text is heard for its first commands only; write a new comment for what stands behind them.";
+
+/// What is called by the place where it was written, whatever was asked for there: a text starts one piece of work at most.
+fn key_of(repo: &RepoRef, issue: IssueNumber, place: Place) -> JobKey {
+    match place {
+        Place::Description => JobKey::of_description(repo, issue),
+        Place::Comment(comment_id) => JobKey::of_comment(repo, issue, comment_id),
+        Place::Review(review_id) => JobKey::of_review(repo, issue, review_id),
+        // What stands beside lines arrives by itself, and is part of a review all the same.
+        Place::ReviewComment { review: Some(review_id), .. } => JobKey::of_review(repo, issue, review_id),
+        Place::ReviewComment { comment, review: None } => JobKey::of_review_comment(repo, issue, comment),
+    }
+}
+
+/// Of several pieces of work the first is begun; whoever asks for more is told how to have it.
+fn one_work(wishes: impl Iterator<Item = Wish>, asked: &Asked) -> Vec<Wish> {
+    let mut has_work = false;
+    let one = wishes.map(|wish| match wish.is_work() {
+        true if has_work => {
+            let told = "One piece of work is begun for a text, the first that it asks for. Ask for the next in a new comment.";
+            asked.refuse(told.into(), "a text starts one piece of work")
+        }
+        is_work => {
+            has_work |= is_work;
+            wish
+        }
+    });
+    one.collect()
+}
+
+/// Reads the wish out of what nobody has written.
+fn unwritten(event: &Event, deployment: &Deployment) -> Result<Wish, String> {
+    match &event.kind {
+        EventKind::Written { .. } => Err("it is written".into()),
         EventKind::IssueLabeled { issue, label, is_open } => {
             if !is_open {
                 return Err("the issue is closed".into());
@@ -96,13 +174,7 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             }
             let key = JobKey::of_label(&event.repo, *issue, label, event.at);
             let task = Task::FixIssue { issue: *issue, request: None };
-            Ok(Wish::Start(Start {
-                key,
-                task,
-                is_of_pull: false,
-                way: Way::Label(label.clone()),
-                what: "the label was put on the issue",
-            }))
+            Ok(Wish::Start(Start::new(key, task, Way::Label(label.clone()), "the label was put on the issue")))
         }
         EventKind::IssueAssigned { issue, assignee, is_open } => {
             if !is_open {
@@ -113,32 +185,40 @@ pub(super) fn wish(event: &Event, deployment: &Deployment) -> Result<Wish, Strin
             }
             let key = JobKey::of_assignment(&event.repo, *issue, event.at);
             let task = Task::FixIssue { issue: *issue, request: None };
-            Ok(Wish::Start(Start {
-                key,
-                task,
-                is_of_pull: false,
-                way: Way::Assignment(assignee.clone()),
-                what: "the issue was assigned to us",
-            }))
+            Ok(Wish::Start(Start::new(key, task, Way::Assignment(assignee.clone()), "the issue was assigned to us")))
         }
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
+        EventKind::CheckAsked { check, app, proof, .. } => {
+            if app.is_some_and(|app| app != deployment.app_id) {
+                return Err("the check is another App's".into());
+            }
+            if event.actor.is_bot {
+                return Err("a bot asked for the check".into());
+            }
+            let Some(ProofAgain { pull_request, is_about_the_build }) = *proof else {
+                return Err("the check is no proof, or no pull request of it is known".into());
+            };
+            let key = JobKey::of_asked_check(&event.repo, pull_request, *check, &event.delivery);
+            let task = Task::ProvePullRequest { pull_request, is_about_the_build };
+            Ok(Wish::Start(Start::new(key, task, Way::Button, "the check was asked for once more")))
+        }
         EventKind::CheckFailed { app, .. } if *app == Some(deployment.app_id) => Err("the check is this App's own".into()),
         EventKind::CheckFailed { head, .. } => Ok(Wish::Triage { head: head.clone() }),
     }
 }
 
-/// The command in a text that was written or changed. A title is heard when it is written: one that an edit has left alone may be
+/// The commands in a text that was written or changed. A title is heard when it is written: one that an edit has left alone may be
 /// somebody else's, of whose list an issue was made to which only now a text is added.
-fn heard_now(mention: &str, text: &Text, before: Option<&Text>) -> Option<Command> {
+fn heard_now(mention: &str, text: &Text, before: Option<&Text>) -> Heard {
     let is_title_new = before.is_none_or(|before| before.title != text.title);
     let title = text.title.clone().filter(|_| is_title_new);
     command::parse(mention, &Text { title, body: text.body.clone() })
 }
 
-/// Whether a command stood in a text or its title, heard or not: then the edit has not given it.
-fn stood_there(mention: &str, before: &Text, command: &Command) -> bool {
-    let mut parts = before.title.iter().chain([&before.body]);
-    parts.any(|part| command::parse(mention, &Text { title: None, body: part.clone() }).as_ref() == Some(command))
+/// The commands that stood in a text or its title, heard or not: the edit has not given them.
+fn stood_there(mention: &str, before: &Text) -> Vec<Command> {
+    let parts = before.title.iter().chain([&before.body]);
+    parts.flat_map(|part| command::parse(mention, &Text { title: None, body: part.clone() }).commands).collect()
 }
 
 /// Where and when a command was given.
@@ -154,23 +234,17 @@ impl Asked {
     }
 
     fn work(&self, task: Task, what: &'static str) -> Wish {
-        Wish::Start(Start { key: self.key.clone(), task, is_of_pull: false, way: Way::Words, what })
+        Wish::Start(Start::new(self.key.clone(), task, Way::Words, what))
     }
 
     /// Work on the issue, or on what the pull request proposes.
     fn on_either(&self, task: Task, what: &'static str) -> Wish {
         let is_of_pull = self.on_pull_request;
-        Wish::Start(Start { key: self.key.clone(), task, is_of_pull, way: Way::Words, what })
+        Wish::Start(Start { is_of_pull, ..Start::new(self.key.clone(), task, Way::Words, what) })
     }
 
     fn reply(&self, reply: Reply, what: &'static str) -> Wish {
-        Wish::Start(Start {
-            key: self.key.clone(),
-            task: Task::Reply { issue: self.issue, reply },
-            is_of_pull: false,
-            way: Way::Words,
-            what,
-        })
+        self.work(Task::Reply { issue: self.issue, reply }, what)
     }
 }
 
@@ -188,6 +262,8 @@ fn commanded(asked: &Asked, command: Command, deployment: &Deployment) -> Wish {
             let what = if is_about_the_build { "`prove build` was asked for" } else { "`prove` was asked for" };
             asked.work(Task::ProvePullRequest { pull_request: issue, is_about_the_build }, what)
         }
+        Command::Retry => Wish::Again { key: asked.key.clone(), again: Again::Retry },
+        Command::Approve { request } => Wish::Again { key: asked.key.clone(), again: Again::Approve(request) },
         Command::Stop => Wish::Stop { key: asked.key.clone() },
         Command::StopWhat => {
             let told = format!("`{mention} stop` alone gives up what is under way; `{mention} fix stop …` asks for a change.");

@@ -42,6 +42,8 @@ pub struct Triggers {
     pub checks: Checks,
     /// Whether those that are red for the change itself are mended, in pull requests on top.
     pub repairs: bool,
+    /// Whether a plan is approved by somebody else than who asked for it.
+    pub second_person: bool,
 }
 
 /// Whose pull requests have their red checks looked into, without that anybody asks for it.
@@ -94,7 +96,7 @@ impl Source {
             EventKind::Written { place: Place::Review(_) | Place::ReviewComment { .. }, .. } => Some(Self::Review),
             EventKind::IssueLabeled { .. } => Some(Self::Label),
             EventKind::IssueAssigned { .. } => Some(Self::Assignment),
-            EventKind::IssueClosed { .. } | EventKind::CheckFailed { .. } => None,
+            EventKind::IssueClosed { .. } | EventKind::CheckFailed { .. } | EventKind::CheckAsked { .. } => None,
         }
     }
 }
@@ -149,6 +151,7 @@ impl Default for Triggers {
             sources: Source::ALL.into_iter().collect(),
             checks: Checks::Off,
             repairs: false,
+            second_person: false,
         }
     }
 }

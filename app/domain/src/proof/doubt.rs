@@ -34,6 +34,8 @@ pub enum Doubt {
     OwnTestsFail,
     /// Without the patch the tests do not fail, but cannot be compiled or imported.
     DoesNotBuild,
+    /// The run's time was up before anything was run with the patch.
+    OutOfTime,
 }
 
 impl Doubt {
@@ -69,6 +71,9 @@ impl Doubt {
             Self::TestsTouched => {
                 "The patch changes or deletes existing tests inside a source file, so the tests' passing says nothing about it."
             }
+            Self::OutOfTime => {
+                "The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks against it."
+            }
             Self::TestCommandTouched => {
                 "The patch changes a file that decides how the tests are run, so their passing says nothing about it."
             }
@@ -90,6 +95,9 @@ impl Doubt {
                 "See that the tests leave no more in their tree than can be looked through (a million files, 128 folders deep), or review the patch by hand."
             }
             Self::TestsWeakened | Self::OwnTestsFail => "Look at the patch's tests first, or ask again.",
+            Self::OutOfTime => {
+                "Read it and run its tests, or ask again with a narrower task; an operator may raise `limits.wall_clock_minutes`."
+            }
             Self::DoesNotBuild => {
                 "Add a failing test that can be built without the patch; where the build is what it mends, ask for that: `prove build`, or `patchwright prove --build`."
             }
@@ -109,7 +117,8 @@ impl Doubt {
             | Self::Suspect
             | Self::RunnerDeceives
             | Self::Unwatched
-            | Self::DoesNotBuild => false,
+            | Self::DoesNotBuild
+            | Self::OutOfTime => false,
         }
     }
 }

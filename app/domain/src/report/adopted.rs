@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::neutral::{clip, code, plain};
-use super::{BODY_CHARS_MAX, Stage, Story, TITLE_CHARS_MAX, asked, attested, evidence, heading, headline, sentence};
+use super::progress::Stage;
+use super::{BODY_CHARS_MAX, Story, TITLE_CHARS_MAX, asked, attested, evidence, heading, headline, sentence};
 use crate::proof::Verdict;
 
 /// What is done, for the comment that is kept up to date.
@@ -17,7 +18,7 @@ pub(super) const STEPS: [&str; 3] = [
 pub(super) fn place(stage: Stage) -> usize {
     match stage {
         Stage::Preparing => 0,
-        Stage::Solving(_) | Stage::Verifying => 1,
+        Stage::Solving { .. } | Stage::Verifying => 1,
     }
 }
 

@@ -40,14 +40,20 @@ pub(super) fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
     );
     let _ = writeln!(body, "| result | {} | {} |", result(Some(base)), result(head));
     let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
+    if head.is_none() {
+        body.push_str("\n\n**Nothing was run with this patch.**");
+    }
     let network = if is_bare(story.walls) { "and without a sandbox" } else { "without network" };
     let _ = write!(
         body,
-        "\n\nEach ran in a fresh tree, {network}, by the harness. {}",
-        if verdict.is_by_own_tests() {
-            "Both have the tests as this patch leaves them; what differs is its code."
+        "\n\n{} ran in a fresh tree, {network}, by the harness.{}",
+        if head.is_none() { "The base" } else { "Each" },
+        if head.is_none() {
+            ""
+        } else if verdict.is_by_own_tests() {
+            " Both have the tests as this patch leaves them; what differs is its code."
         } else {
-            "Existing test files were put back to the base's before the run on the patch."
+            " Existing test files were put back to the base's before the run on the patch."
         }
     );
     if let Some(account) = verdict.account() {

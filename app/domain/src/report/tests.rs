@@ -1,6 +1,7 @@
-use super::{BODY_CHARS_MAX, Stage, Story, check as check_run, commit_message, farewell, progress, pull_request, title};
+use super::progress::{self, Stage, Standing};
+use super::{BODY_CHARS_MAX, Story, check as check_run, commit_message, farewell, pull_request, title};
 use crate::event::{Actor, IssueNumber, Untrusted};
-use crate::job::{JobSpec, Task, Usage};
+use crate::job::{JobSpec, Mode, Task, Usage};
 use crate::journal::{Change, ChangeKind, Conclusion, Outcome, Prepared, Proposal};
 use crate::proof::{Doubt, Verdict};
 use crate::run::Judged;
@@ -29,6 +30,13 @@ struct Tale {
 }
 
 impl Tale {
+    /// What is told while the agent works.
+    fn progress(&self) -> String {
+        let Self { spec, walls, usage, is_priced, .. } = self;
+        let stage = Stage::Solving { attempt: 1, round: 2 };
+        progress::comment(&Standing { spec, stage, walls, usage, elapsed_ms: 0, is_priced: *is_priced })
+    }
+
     fn of(verdict: Verdict) -> Self {
         let conclusion = match &verdict {
             Verdict::Proven { .. } => {
@@ -300,57 +308,6 @@ fn many_files_are_counted() {
 }
 
 #[test]
-fn progress_is_told_at_each_stage() {
-    let told = [Stage::Preparing, Stage::Solving(1), Stage::Solving(2), Stage::Verifying]
-        .map(|stage| progress(&spec(), stage, &[sample::walls()]));
-    insta::assert_snapshot!(told.join("\n\n=====\n\n"), @r"
-    On it, for `octocat`.
-
-    - [ ] Prepare: fetch the base and run its tests ← now
-    - [ ] Solve: work on the code in a sandbox
-    - [ ] Prove: run the tests on the result
-    - [ ] Publish: open a pull request
-
-    <sub>Job 42832cb716e3f588.</sub>
-
-    =====
-
-    On it, for `octocat`.
-
-    - [x] Prepare: fetch the base and run its tests
-    - [ ] Solve: work on the code in a sandbox ← now
-    - [ ] Prove: run the tests on the result
-    - [ ] Publish: open a pull request
-
-    <sub>Job 42832cb716e3f588.</sub>
-
-    =====
-
-    On it, for `octocat`.
-
-    - [x] Prepare: fetch the base and run its tests
-    - [ ] Solve: work on the code in a sandbox ← now
-    - [ ] Prove: run the tests on the result
-    - [ ] Publish: open a pull request
-
-    Round 2 of 2: the tests did not pass yet.
-
-    <sub>Job 42832cb716e3f588.</sub>
-
-    =====
-
-    On it, for `octocat`.
-
-    - [x] Prepare: fetch the base and run its tests
-    - [x] Solve: work on the code in a sandbox
-    - [ ] Prove: run the tests on the result ← now
-    - [ ] Publish: open a pull request
-
-    <sub>Job 42832cb716e3f588.</sub>
-    ");
-}
-
-#[test]
 fn the_farewell_leads_to_the_pull_request() {
     insta::assert_snapshot!(farewell(&Tale::of(proven()).story(), true), @r"
     **Proven.** The tests failed on the base and pass with the patch; the harness ran both.
@@ -502,7 +459,7 @@ fn a_run_without_a_sandbox_is_marked_wherever_its_result_is_told() {
         assert!(text.contains("\n\n**Proven.** "), "{text}");
     }
     assert!(!tale.pull_request().contains("without network"), "nothing is claimed of a network that nothing kept");
-    let told = progress(&spec(), Stage::Solving(1), &tale.walls);
+    let told = tale.progress();
     assert!(told.contains("work on the code, without a sandbox"), "{told}");
     // One part of the run is enough.
     let changed = Tale { walls: vec![sample::no_walls(), sample::walls()], ..Tale::of(proven()) };
@@ -580,4 +537,21 @@ fn what_was_run_is_told_tree_by_tree_and_test_by_test() {
     Sandbox: `namespaces`, by the executor `local`; limits kept exactly: processor time, processes; limits looked at again and again: memory.
     ");
     insta::assert_snapshot!(tale.section("Not verified"), @"- Nothing was checked that these tests do not check.");
+}
+
+#[test]
+fn what_merging_work_on_a_pull_request_changes_is_said() {
+    let told = |branch: &str| {
+        let mut tale = Tale::of(proven());
+        let head = tale.prepared.base.clone();
+        let (pull_request, branch) = (tale.spec.task.issue().unwrap(), Some(branch.to_owned()));
+        tale.spec.task = Task::WorkOnPull { pull_request, head, branch, request: None, mode: Mode::Fix };
+        tale.pull_request()
+    };
+    assert!(told("mine").contains("merging it changes that pull request, and nothing else."), "{}", told("mine"));
+    assert!(
+        told("main").contains("merging it changes that pull request, and the default branch `main`, too."),
+        "{}",
+        told("main")
+    );
 }

@@ -95,7 +95,7 @@ fn rank(judged: &Judged) -> impl Ord + use<> {
         } => 2,
         Verdict::Unproven { doubt: Doubt::NoTestCommand | Doubt::Inconclusive | Doubt::StillRed | Doubt::Flaky, .. } => 1,
         Verdict::Unproven {
-            doubt: Doubt::Regression | Doubt::OwnTestsFail | Doubt::TestsWeakened | Doubt::RunnerDeceives,
+            doubt: Doubt::Regression | Doubt::OwnTestsFail | Doubt::TestsWeakened | Doubt::RunnerDeceives | Doubt::OutOfTime,
             ..
         } => 0,
     };

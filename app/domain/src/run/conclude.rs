@@ -48,8 +48,9 @@ pub(super) fn out_of_budget(limit: &str) -> Conclusion {
 }
 
 /// The end of a run that was to change nothing.
-pub(super) fn answered() -> Conclusion {
-    Conclusion::new(Outcome::Answered, "The agent answered; no file was changed.", "Read the answer.")
+pub(super) fn answered(is_plan: bool) -> Conclusion {
+    let next_step = if is_plan { "Read the plan; `approve` has it carried out." } else { "Read the answer." };
+    Conclusion::new(Outcome::Answered, "The agent answered; no file was changed.", next_step)
 }
 
 /// The end of a run that was to say something.

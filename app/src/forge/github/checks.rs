@@ -5,7 +5,7 @@
 //! After every doubtful answer that is asked again.
 
 use http::Method;
-use patchwright_domain::effect::{Annotation, CheckName, EffectKey, Level, Receipt};
+use patchwright_domain::effect::{Annotation, CheckName, CheckUnderWay, EffectKey, Level, Receipt};
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{CommitId, Outcome};
 use serde_json::{Value, json};
@@ -58,9 +58,8 @@ impl GitHub {
         let collection = "/check-runs".to_owned();
         let first = said.next(0);
         let (name, conclusion) = (said.name.as_str(), conclusion(said.name, said.outcome));
-        let encoded = name.replace('/', "%2F");
         let write = Write {
-            find: format!("/commits/{commit}/check-runs?check_name={encoded}&filter=all&per_page=100"),
+            find: place(commit, said.name),
             create: collection.clone(),
             body: json!({
                 "name": name, "head_sha": commit.as_str(), "external_id": key.as_str(),
@@ -72,8 +71,7 @@ impl GitHub {
             )),
             what: WHAT,
         };
-        let is_it = |found: &Value| found["external_id"].as_str() == Some(key.as_str()) && found["app"]["id"] == self.app_id;
-        let (run, n_there) = match self.find_or_create(&grant, &write, is_it).await? {
+        let (run, n_there) = match self.find_or_create(&grant, &write, |found| self.is_check(found, key)).await? {
             Ensured::Made(run) => (run, first.len()),
             Ensured::Found(run) => {
                 let n_there = if said.annotations.is_empty() { 0 } else { count(&run)? };
@@ -85,6 +83,28 @@ impl GitHub {
             self.annotate(&grant, &format!("{collection}/{id}"), said, n_there).await?;
         }
         Ok(receipt(&run))
+    }
+
+    /// Says that a check run is under way. One that is there is left as it is: it may be completed already.
+    pub(super) async fn open_check(&self, repo: &RepoRef, key: &EffectKey, check: &CheckUnderWay) -> Result<(), ForgeError> {
+        let CheckUnderWay { name, commit, title, summary } = check;
+        let write = Write {
+            find: place(commit, *name),
+            create: "/check-runs".into(),
+            body: json!({
+                "name": name.as_str(), "head_sha": commit.as_str(), "external_id": key.as_str(),
+                "status": "in_progress", "output": { "title": title, "summary": summary },
+            }),
+            update: None,
+            what: WHAT,
+        };
+        let grant = Grant::new(repo, &[("checks", "write")]);
+        self.find_or_create(&grant, &write, |found| self.is_check(found, key)).await.map(drop)
+    }
+
+    /// Whether a check run is ours, and the one with this key.
+    fn is_check(&self, found: &Value, key: &EffectKey) -> bool {
+        found["external_id"].as_str() == Some(key.as_str()) && found["app"]["id"] == self.app_id
     }
 
     /// Adds the annotations that are missing. Every turn sends some or uses up a round.
@@ -108,6 +128,12 @@ impl GitHub {
             }
         }
     }
+}
+
+/// Where a commit's check runs of one name are listed.
+fn place(commit: &CommitId, name: CheckName) -> String {
+    let name = name.as_str().replace('/', "%2F");
+    format!("/commits/{commit}/check-runs?check_name={name}&filter=all&per_page=100")
 }
 
 /// How many annotations a check run has. Without knowing it none may be sent, for they might come twice.

@@ -124,6 +124,16 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
         return Err(format!("`{}` events start nothing", printable(&delivery.event)));
     }
     let payload: Payload = serde_json::from_slice(&delivery.body).map_err(|e| format!("the payload cannot be read: {e}"))?;
+    if let Some(asked) = checks::asked(&delivery.event, &delivery.body).filter(|_| is_of_check) {
+        return Ok(Event {
+            delivery: delivery.id.clone(),
+            kind: asked?,
+            repo: repository(&payload)?,
+            actor: actor(payload.sender.as_ref())?,
+            at: delivery.received_at,
+            described: None,
+        });
+    }
     if is_of_check {
         return Ok(Event {
             delivery: delivery.id.clone(),

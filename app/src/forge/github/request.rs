@@ -56,6 +56,7 @@ impl GitHub {
             role: of(&answer.body),
             was_edited,
             comments_later: count(later.len()),
+            plan: None,
         })
     }
 
@@ -84,7 +85,7 @@ impl GitHub {
                 roles.insert(login, spec.role);
                 continue;
             }
-            match self.role(login, grant).await {
+            match self.role_by_name(login, grant).await {
                 Ok(role) => drop(roles.insert(login, role)),
                 // Nobody is taken for more than he is.
                 Err(ForgeError::Denied { .. } | ForgeError::Rejected { .. }) => drop(roles.insert(login, Role::None)),

@@ -48,7 +48,8 @@ impl Tables {
                 received_at: delivery.raw.received_at,
                 because: because.clone(),
             }),
-            Some(Decision::Ignore { .. } | Decision::Start { .. } | Decision::Cancel { .. }) | None => None,
+            Some(Decision::Ignore { .. } | Decision::Start { .. } | Decision::Cancel { .. } | Decision::Several { .. })
+            | None => None,
         };
         let mut found: Vec<(usize, GivenUp)> =
             self.deliveries.iter().enumerate().filter_map(|(place, delivery)| Some((place, given_up(delivery)?))).collect();

@@ -8,7 +8,7 @@ use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Decision;
 use sqlx::PgConnection;
 
-use super::super::records::{duplicate, milliseconds, timestamp};
+use super::super::records::{duplicate, in_itself, milliseconds, several, timestamp};
 use super::{Decided, Received, StoreError, Waiting, jobs, wake};
 use crate::store::packed::{New, unpack};
 
@@ -95,6 +95,22 @@ pub(super) async fn decide(
         return Ok(Decided::Before);
     }
     let (decision, decided) = match decision {
+        Decision::Several { decisions } => {
+            let mut done = Vec::new();
+            for part in decisions {
+                done.push(follow(tx, part, now).await?);
+            }
+            several(done)
+        }
+        one => follow(tx, one, now).await?,
+    };
+    settle(tx, id, &decision).await?;
+    Ok(decided)
+}
+
+/// Does one thing that follows from a delivery, and says what of it is to be stored.
+async fn follow(tx: &mut PgConnection, decision: Decision, now: Timestamp) -> Result<(Decision, Decided), StoreError> {
+    Ok(match decision {
         Decision::Start { spec, because } => match jobs::insert(tx, &spec, now).await? {
             true => {
                 wake::tell(tx).await?;
@@ -107,9 +123,8 @@ pub(super) async fn decide(
             (Decision::Cancel { keys, because }, Decided::Stored)
         }
         ignored @ Decision::Ignore { .. } => (ignored, Decided::Stored),
-    };
-    settle(tx, id, &decision).await?;
-    Ok(decided)
+        nested @ Decision::Several { .. } => return Err(in_itself(&nested)),
+    })
 }
 
 async fn settle(tx: &mut PgConnection, id: &DeliveryId, decision: &Decision) -> Result<(), StoreError> {

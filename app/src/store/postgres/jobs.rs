@@ -73,6 +73,16 @@ pub(super) async fn open(tx: &mut PgConnection, repo: u64, issue: IssueNumber) -
     Ok(keys.into_iter().map(JobKey::stored).collect())
 }
 
+/// Red checks are of an issue too, and nobody has asked for them: their keys name a commit.
+pub(super) async fn last_ended(tx: &mut PgConnection, repo: u64, issue: IssueNumber) -> Result<Option<JobKey>, StoreError> {
+    let sql = "SELECT key FROM job WHERE outcome IS NOT NULL AND repo = $1 AND issue = $2 AND starts_with(key, $3) \
+               ORDER BY created_at DESC, number DESC LIMIT 1";
+    let of_issues = format!("{repo}/issue/");
+    let key: Option<String> =
+        sqlx::query_scalar(sql).bind(number(repo)?).bind(number(issue.0)?).bind(of_issues).fetch_optional(tx).await?;
+    Ok(key.map(JobKey::stored))
+}
+
 /// What came of looking for a job.
 pub(super) enum Taken {
     /// One was taken, or none is free.

@@ -6,7 +6,7 @@ use patchwright_domain::job::{JobId, JobKey};
 use patchwright_domain::policy::Decision;
 use rusqlite::{Connection, Savepoint};
 
-use super::super::records::{duplicate, milliseconds, timestamp};
+use super::super::records::{duplicate, in_itself, milliseconds, several, timestamp};
 use super::{Decided, Received, StoreError, Waiting, jobs, optional};
 use crate::store::packed::{New, unpack};
 
@@ -67,6 +67,19 @@ pub(super) fn decide(tx: &Savepoint<'_>, id: &DeliveryId, decision: Decision, no
         return Ok(Decided::Before);
     }
     let (decision, decided) = match decision {
+        Decision::Several { decisions } => {
+            let done = decisions.into_iter().map(|part| follow(tx, part, now)).collect::<Result<Vec<_>, StoreError>>()?;
+            several(done)
+        }
+        one => follow(tx, one, now)?,
+    };
+    settle(tx, id, &decision)?;
+    Ok(decided)
+}
+
+/// Does one thing that follows from a delivery, and says what of it is to be stored.
+fn follow(tx: &Savepoint<'_>, decision: Decision, now: Timestamp) -> Result<(Decision, Decided), StoreError> {
+    Ok(match decision {
         Decision::Start { spec, because } => match jobs::insert(tx, &spec, now)? {
             true => (Decision::Start { spec, because }, Decided::Stored),
             false => duplicate(&spec),
@@ -76,9 +89,8 @@ pub(super) fn decide(tx: &Savepoint<'_>, id: &DeliveryId, decision: Decision, no
             (Decision::Cancel { keys, because }, Decided::Stored)
         }
         ignored @ Decision::Ignore { .. } => (ignored, Decided::Stored),
-    };
-    settle(tx, id, &decision)?;
-    Ok(decided)
+        nested @ Decision::Several { .. } => return Err(in_itself(&nested)),
+    })
 }
 
 fn settle(tx: &Savepoint<'_>, id: &DeliveryId, decision: &Decision) -> Result<(), StoreError> {

@@ -39,6 +39,15 @@ pub(super) fn open(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> Result<
     rows.map(|key| Ok(JobKey::stored(key?))).collect()
 }
 
+/// Red checks are of an issue too, and nobody has asked for them: their keys name a commit.
+pub(super) fn last_ended(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> Result<Option<JobKey>, StoreError> {
+    let sql = "SELECT key FROM job WHERE outcome IS NOT NULL AND repo = ?1 AND issue = ?2 \
+               AND substr(key, 1, length(?3)) = ?3 ORDER BY created_at DESC, rowid DESC LIMIT 1";
+    let row = (number(repo)?, number(issue.0)?, format!("{repo}/issue/"));
+    let key = optional(tx.prepare_cached(sql)?.query_row(row, |row| row.get::<_, String>(0)))?;
+    Ok(key.map(JobKey::stored))
+}
+
 /// Counts within the newest of them, so that nobody counts for long.
 pub(super) fn recent(tx: &Savepoint<'_>, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
     let Asking { repo, requested_by, place, is_work_counted } = *asking;

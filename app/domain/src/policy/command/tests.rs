@@ -3,7 +3,61 @@ use super::{COMMANDS, Command, parse, table};
 use crate::event::{Text, Untrusted};
 
 fn read(comment: &str) -> Option<Command> {
-    parse("@codex", &Text { title: None, body: Untrusted::new(comment) })
+    first("@codex", &Text { title: None, body: Untrusted::new(comment) })
+}
+
+/// The only command of a text.
+#[track_caller]
+fn first(mention: &str, text: &Text) -> Option<Command> {
+    let mut heard = parse(mention, text);
+    assert!(heard.commands.len() < 2 && !heard.has_more, "{heard:?}");
+    heard.commands.pop()
+}
+
+fn all(comment: &str) -> Vec<Command> {
+    parse("@codex", &Text { title: None, body: Untrusted::new(comment) }).commands
+}
+
+fn words(text: &str) -> Option<Untrusted> {
+    Some(Untrusted::new(text))
+}
+
+#[test]
+fn each_line_that_begins_with_a_mention_and_a_command_is_one_more() {
+    let [fix, ask] = [Command::Fix { request: words("the mean") }, Command::Ask { request: words("why is it 6?") }];
+    for text in [
+        "@codex fix the mean\n@codex ask why is it 6?",
+        "@codex fix the mean\n\n@codex ask why is it 6?",
+        "@codex fix the mean\r\n@Codex, ask why is it 6?\r\n",
+        "- @codex fix the mean\n- @codex ask why is it 6?",
+        "Hello, @codex fix the mean\n@codex: ask why is it 6?",
+        "@codex fix the mean\n@codex ask why is it 6?\n@codex fix the mean",
+    ] {
+        assert_eq!(all(text), [fix.clone(), ask.clone()], "{text:?}");
+    }
+    assert_eq!(
+        all("@codex stop\n@codex fix this differently\nplease"),
+        [Command::Stop, Command::Fix { request: words("this differently please") }]
+    );
+}
+
+#[test]
+fn what_people_say_of_us_behind_a_command_belongs_to_it_or_to_nobody() {
+    let whole = |text: &str| Command::Fix { request: words(text) };
+    assert_eq!(all("@codex fix the mean\n@codex thinks it is 6"), [whole("the mean @codex thinks it is 6")]);
+    assert_eq!(all("@codex fix the mean. I would @codex ask\nfor more"), [whole("the mean. I would @codex ask for more")]);
+    assert_eq!(all("@codex fix the mean\n\nand then @codex fix the rest"), [whole("the mean")]);
+    assert_eq!(all("@codex fix the mean\n\n@codex mend the rest"), [whole("the mean")]);
+    assert_eq!(all("@codex fix the mean\n\n> @codex stop\n\n`@codex stop`\n\n```\n@codex stop\n```"), [whole("the mean")]);
+    assert_eq!(all("Well.\n@codex ask why?\n@codex status"), [], "before a first command it is as it was");
+}
+
+#[test]
+fn a_text_holds_a_few_commands_at_most() {
+    let text: String = (0..9).map(|n| format!("@codex ask {n}?\n")).collect();
+    let heard = parse("@codex", &Text { title: None, body: Untrusted::new(&text) });
+    assert_eq!((heard.commands.len(), heard.has_more), (5, true));
+    assert_eq!(heard.commands[4], Command::Ask { request: words("4?") });
 }
 
 /// The comment asks for a fix, and for nothing beside the issue.
@@ -80,6 +134,26 @@ fn a_proof_is_asked_for_in_one_word() {
 }
 
 #[test]
+fn what_was_done_last_is_meant_where_nothing_else_is_named() {
+    for comment in ["@codex retry", "@codex retry this", "@codex retry it, please", "Hm.\n\n@Codex Retry!", "- @codex retry"] {
+        assert_eq!(read(comment), Some(Command::Retry), "{comment:?}");
+    }
+    for comment in ["@codex approve", "@codex approve this plan", "@codex, approve it please."] {
+        assert_eq!(read(comment), Some(Command::Approve { request: None }), "{comment:?}");
+    }
+    let more = Command::Approve { request: Some(Untrusted::new("but leave out step 3")) };
+    assert_eq!(read("@codex approve, but leave out step 3"), Some(more.clone()));
+    assert_eq!(read("@codex approve the plan. but leave out step 3"), Some(more));
+    // These are things that code does.
+    for words in ["retry the upload on 503", "approve large orders"] {
+        let comment = format!("@codex {words}");
+        assert_eq!(read(&comment), Some(Command::Free { request: Untrusted::new(words) }), "{comment:?}");
+    }
+    check_silent("I would @codex retry");
+    check_unknown("@codex aprove", "aprove", "approve");
+}
+
+#[test]
 fn case_punctuation_and_line_ends_do_not_matter() {
     check("@Codex Fix This");
     check("@CODEX FIX");
@@ -144,9 +218,10 @@ fn a_part_of_another_word_is_not_heard() {
 
 #[test]
 fn the_first_command_counts() {
-    check_request("@codex-team and @codex fix a\n\n@codex fix b", "a");
+    check_request("@codex-team and @codex fix a", "a");
     check("`@codex fix a`\n\n@codex fix");
-    check_unknown("@codex hlep\n\n@codex fix", "hlep", "help");
+    let unknown = Command::Unknown { word: "hlep".into(), nearest: "help" };
+    assert_eq!(all("@codex hlep\n\n@codex fix"), [unknown, Command::Fix { request: None }]);
     check("@codex thanks!\n\n@codex fix");
 }
 
@@ -333,8 +408,8 @@ fn long_comments_are_read_up_to_a_bound() {
 #[test]
 fn the_mention_is_the_operators_choice() {
     let comment = Text { title: None, body: Untrusted::new("@patch-bot fix this") };
-    assert_eq!(parse("@Patch-Bot", &comment), Some(Command::Fix { request: None }));
-    assert_eq!(parse("@patch", &comment), None);
+    assert_eq!(first("@Patch-Bot", &comment), Some(Command::Fix { request: None }));
+    assert_eq!(first("@patch", &comment), None);
 }
 
 #[test]
@@ -349,7 +424,7 @@ fn who_talks_about_us_asks_for_nothing() {
 #[test]
 fn a_title_is_heard_by_itself_and_above_a_text() {
     let read =
-        |title: &str, body: &str| parse("@codex", &Text { title: Some(Untrusted::new(title)), body: Untrusted::new(body) });
+        |title: &str, body: &str| first("@codex", &Text { title: Some(Untrusted::new(title)), body: Untrusted::new(body) });
     assert_eq!(read("@codex fix the mean", "It is 6."), Some(Command::Fix { request: Some(Untrusted::new("the mean")) }));
     assert_eq!(read("@codex fix the mean", " \n"), None);
     for title in ["```", "~~~ crash", "<!-- x", "Wrong"] {

@@ -1,8 +1,8 @@
 use super::super::RedCheck;
 use super::super::wanted::{Checks, Triggers};
 use super::*;
-use crate::event::CheckRef;
-use crate::job::{Budget, Repair};
+use crate::event::{CheckRef, ProofAgain};
+use crate::job::{Budget, JobId, Repair};
 
 fn named(name: &str) -> CheckRef {
     CheckRef { id: 77, name: Untrusted::new(name) }
@@ -182,4 +182,22 @@ fn as_many_are_looked_into_as_may_be_asked_for() {
     assert_eq!(because, "30 jobs were asked for by one user within an hour, and this server starts no more");
     many.recent.by_user = 29;
     assert!(matches!(decide(&red(None, None), &limited, &many), Decision::Start { .. }));
+}
+
+fn asked(app: u64, proof: Option<ProofAgain>) -> Event {
+    let job = JobId::parse("0123456789abcdef").unwrap();
+    event(EventKind::CheckAsked { check: 5, app: Some(app), job, pull_request: None, proof })
+}
+
+#[test]
+fn a_check_is_asked_for_once_more_by_people_and_where_it_is_a_proof() {
+    let proof = Some(ProofAgain { pull_request: ISSUE, is_about_the_build: true });
+    let Decision::Start { spec, .. } = decide(&asked(4711, proof), &deployment(), &facts()) else { panic!("a start") };
+    assert_eq!(spec.task, Task::ProvePullRequest { pull_request: ISSUE, is_about_the_build: true });
+    check_seen_at_a_glance(&asked(4712, proof), "the check is another App's");
+    check_seen_at_a_glance(&asked(4711, None), "the check is no proof, or no pull request of it is known");
+    check_seen_at_a_glance(&from_a_bot(asked(4711, proof)), "a bot asked for the check");
+    let stranger = Facts { role: Role::Read, ..facts() };
+    check_ignored(&asked(4711, proof), &stranger, "octocat has the role read here, and write is needed to start a run");
+    check_ignored(&asked(4711, proof), &Facts { is_open: false, ..facts() }, "the issue is closed");
 }

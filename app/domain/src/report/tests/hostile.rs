@@ -35,13 +35,7 @@ fn tale(verdict: Verdict, hostile: &str) -> Tale {
 
 /// Every text that is published as Markdown.
 fn bodies(tale: &Tale) -> Vec<String> {
-    vec![
-        tale.pull_request(),
-        farewell(&tale.story(), true),
-        farewell(&tale.story(), false),
-        tale.check().1,
-        progress(&tale.spec, Stage::Solving(2), &tale.walls),
-    ]
+    vec![tale.pull_request(), farewell(&tale.story(), true), farewell(&tale.story(), false), tale.check().1, tale.progress()]
 }
 
 /// The running text, without code, of Markdown as GitHub reads it; and its HTML, links and images.

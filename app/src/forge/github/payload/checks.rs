@@ -1,6 +1,7 @@
 //! What is told of checks that have ended, in the four ways in which GitHub tells it.
 
-use patchwright_domain::event::{Actor, CheckRef, EventKind, Untrusted};
+use patchwright_domain::effect::EffectKey;
+use patchwright_domain::event::{Actor, CheckRef, EventKind, IssueNumber, Untrusted};
 use patchwright_domain::journal::CommitId;
 use serde::Deserialize;
 
@@ -29,11 +30,33 @@ struct Check {
     head_sha: Option<String>,
     conclusion: Option<String>,
     app: Option<App>,
+    external_id: Option<String>,
+    pull_requests: Option<Vec<Pull>>,
+}
+
+#[derive(Deserialize)]
+struct Pull {
+    number: u64,
 }
 
 #[derive(Deserialize)]
 struct App {
     id: Option<u64>,
+}
+
+/// Reads which check somebody asks for once more, if that is what the payload tells.
+pub(super) fn asked(event: &str, body: &[u8]) -> Option<Result<EventKind, String>> {
+    let payload: Payload = serde_json::from_slice(body).ok()?;
+    let is_asked = event == "check_run" && payload.action.as_deref() == Some("rerequested");
+    let check = payload.check_run.filter(|_| is_asked)?;
+    let Check { id: Some(id), app, external_id, pull_requests, .. } = check else {
+        return Some(Err("the check that is asked for has no number".into()));
+    };
+    let Some(job) = external_id.as_deref().and_then(EffectKey::job_of) else {
+        return Some(Err("no job of this program has set the check that is asked for".into()));
+    };
+    let pull_request = pull_requests.unwrap_or_default().first().map(|pull| IssueNumber(pull.number));
+    Some(Ok(EventKind::CheckAsked { check: id, app: app.and_then(|app| app.id), job, pull_request, proof: None }))
 }
 
 /// Reads the check that is red, or says why there is none.
@@ -52,7 +75,7 @@ pub(super) fn failed(event: &str, body: &[u8]) -> Result<EventKind, String> {
         "check_suite" => check_suite,
         _ => workflow_run,
     };
-    let Check { id, name, head_sha, conclusion, app } = check.ok_or_else(|| format!("the payload holds no {event}"))?;
+    let Check { id, name, head_sha, conclusion, app, .. } = check.ok_or_else(|| format!("the payload holds no {event}"))?;
     // The others tell of several at once.
     let named = if event == "check_run" { id.zip(name) } else { None };
     let check = named.map(|(id, name)| CheckRef { id, name: Untrusted::new(name) });

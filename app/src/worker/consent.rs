@@ -1,0 +1,40 @@
+//! Consent: who has asked for a run must still be somebody who may when something comes of it. Hours may lie between, in which a
+//! maintainer's account is locked, or a contributor's access ends.
+
+use patchwright_domain::event::Role;
+use patchwright_domain::job::{JobSpec, Task};
+use patchwright_domain::journal::{Conclusion, Failure, Outcome};
+
+use super::{StepError, Tools, conclusions};
+use crate::forge::ForgeError;
+
+/// Refuses where whoever asked has lost the role that it took.
+pub(super) async fn hold(tools: &Tools, spec: &JobSpec) -> Result<(), StepError> {
+    match lost(tools, spec).await? {
+        None => Ok(()),
+        Some(failure) => Err(failure.into()),
+    }
+}
+
+/// An answer is given to whoever may still ask for it, and else withheld; what is published is looked at when it is.
+pub(super) async fn unless_lost(tools: &Tools, spec: &JobSpec, conclusion: Conclusion) -> Result<(Conclusion, bool), StepError> {
+    if conclusion.outcome != Outcome::Answered || matches!(spec.task, Task::Reply { .. }) {
+        return Ok((conclusion, false));
+    }
+    Ok(lost(tools, spec).await?.map_or((conclusion, false), |failure| (failure.conclusion, true)))
+}
+
+/// How a run ends of which nothing comes since who asked for it may not any more.
+async fn lost(tools: &Tools, spec: &JobSpec) -> Result<Option<Failure>, ForgeError> {
+    let (actor, needed) = (&spec.requested_by, spec.needed);
+    if needed == Role::None {
+        return Ok(None);
+    }
+    let role = tools.forge.role(&spec.repo, actor).await?;
+    let cause = format!(
+        "{} had the role {} when this was asked for, and has {role} now; it takes {needed}, so that nothing more comes of it.",
+        actor.login, spec.role
+    );
+    let failure = || conclusions::policy(&cause, "Somebody who has that role can ask for it again.");
+    Ok((role < needed).then(failure))
+}
