@@ -28,6 +28,7 @@ mod refusals;
 mod repairs;
 mod replay;
 mod requests;
+mod reviews;
 mod secrets;
 mod setups;
 mod several;

@@ -15,6 +15,7 @@ use patchwright_domain::journal::{Change, CommitId};
 use patchwright_domain::patch::FileState;
 use patchwright_domain::proof::findings::Finding;
 use patchwright_domain::proof::test_files::TestFiles;
+use patchwright_domain::review;
 
 use crate::forge::CloneAccess;
 use crate::forge::signing::{Draft, HIDDEN};
@@ -44,6 +45,7 @@ mod paths;
 mod proposal;
 mod relay;
 mod scratch;
+mod shown;
 mod writers;
 
 /// Why a workspace operation was not done, by what the caller should do.
@@ -266,6 +268,15 @@ impl Workspaces {
         let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
         let remote = self.relay.admit(access);
         self.writers.write(mirror, move |mirror| adopted::pull(mirror, &remote, &branch, number.0)).await
+    }
+
+    /// What a commit changes of a branch that another is the last commit of, as the forge shows it.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Unavailable`] where the mirror cannot be read.
+    pub async fn shown(&self, repo: &RepoRef, base: &CommitId, head: &CommitId) -> Result<review::Difference, WorkspaceError> {
+        let (mirror, base, head) = (self.mirror(repo), base.clone(), head.clone());
+        blocking(move || shown::shown(&mirror, &base, &head)).await
     }
 
     /// What stands in the difference of two commits, whose files are `changes`, against its proof or its being published; of

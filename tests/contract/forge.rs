@@ -24,6 +24,7 @@ mod effects;
 mod facts;
 mod failures;
 mod limits;
+mod reviews;
 mod signing;
 mod sweep;
 mod tokens;

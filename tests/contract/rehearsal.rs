@@ -206,13 +206,14 @@ async fn the_pull_requests(stage: &Stage, token: &str) {
     assert_eq!(stage.get(&pull, token).await.body["mergeable"], true);
     assert_eq!(stage.get(&format!("{pull}/files"), token).await.body[0]["filename"], "src/wings.rs");
     let number = made.body["number"].as_u64().expect("it is a number");
-    let remarks = [Remark { path: "src/wings.rs", line: 1, text: "Two of them?" }];
+    let remarks = [Remark { path: "src/wings.rs", start_line: None, line: 1, text: "Two of them?" }];
     stage.github.review(stage.repo, number, "ada", "approved", ("", &remarks)).expect("it shows the line");
     let beside = stage.get(&format!("{pull}/comments"), token).await.body;
     assert_eq!(
         (&beside[0]["body"], &beside[0]["path"], &beside[0]["line"]),
         (&json!("Two of them?"), &json!("src/wings.rs"), &json!(1))
     );
+    the_reviews(stage, token, &pull).await;
     let reactions = format!("{pulls}/comments/{}/reactions", stage.github.review_comments(stage.repo, number)[0].id);
     for status in [201, 200] {
         assert_eq!(stage.post(&reactions, token, json!({"content": "eyes"})).await.status, status);
@@ -225,6 +226,27 @@ async fn the_pull_requests(stage: &Stage, token: &str) {
     assert_eq!(stage.get(&format!("{pulls}/999"), token).await.status, 404);
     let issue = format!("{REPO}/issues/{}", made.body["number"]);
     assert!(stage.get(&issue, token).await.body["pull_request"].is_object());
+}
+
+async fn the_reviews(stage: &Stage, token: &str, pull: &str) {
+    let reviews = format!("{pull}/reviews");
+    let beside = |path: &str, line: u64| json!([{"path": path, "line": line, "side": "RIGHT", "body": "Two of them?"}]);
+    let wanted = |event: &str, body: &str, comments: Value| json!({"event": event, "body": body, "comments": comments});
+    let made = stage.post(&reviews, token, wanted("COMMENT", "I see.", beside("src/wings.rs", 1))).await;
+    assert_eq!((made.status, &made.body["state"], &made.body["body"]), (200, &json!("COMMENTED"), &json!("I see.")));
+    let listed = stage.get(&reviews, token).await.body;
+    assert_eq!((&listed[0]["state"], &listed[1]["id"]), (&json!("APPROVED"), &made.body["id"]));
+    for refused in [
+        wanted("COMMENT", "I see.", beside("src/wings.rs", 2)),
+        wanted("COMMENT", "I see.", beside("src/wheels.rs", 1)),
+        wanted("COMMENT", "", json!([])),
+        wanted("SHRUG", "I see.", json!([])),
+        json!({"event": "COMMENT", "body": "I see.", "commit_id": "0".repeat(40)}),
+        wanted("COMMENT", "I see.", json!([{"path": "src/wings.rs", "start_line": 1, "line": 1, "body": "Two?"}])),
+    ] {
+        assert_eq!(stage.post(&reviews, token, refused.clone()).await.status, 422, "{refused}");
+    }
+    assert_eq!(stage.get(&reviews, token).await.body.as_array().map(Vec::len), Some(2));
 }
 
 async fn the_checks(stage: &Stage, token: &str) {

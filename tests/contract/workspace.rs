@@ -22,6 +22,7 @@ mod push;
 mod refused;
 mod remote;
 mod scratch;
+mod shown;
 mod traps;
 
 type File<'a> = (&'a str, &'a [u8], FileMode);

@@ -14,8 +14,8 @@ use crate::support::pipeline::pull::MENDED;
 use crate::support::pipeline::{File, LEASE_SECONDS, MAINTAINER, READER, SAMPLE, Setup, World, mends};
 
 /// The file that a pull request changes to break the tests.
-const BROKEN: File = SAMPLE[1];
-const NOTES: File = ("NOTES", "Nothing of this is tested.\n", false);
+pub(super) const BROKEN: File = SAMPLE[1];
+pub(super) const NOTES: File = ("NOTES", "Nothing of this is tested.\n", false);
 
 /// A repository whose tests pass, and a model that mends them where they do not.
 fn green() -> Setup {
@@ -30,7 +30,7 @@ fn ours(world: &World) -> Vec<(Issue, Pull)> {
 }
 
 /// A pull request from a fork that breaks the tests, and its commit.
-async fn propose_from_fork(world: &World, files: &[File]) -> (u64, String) {
+pub(super) async fn propose_from_fork(world: &World, files: &[File]) -> (u64, String) {
     let fork = world.github.fork(world.repo, READER).await.expect("the repository is there");
     let files: Vec<_> = files.iter().map(|(path, text, executable)| (*path, text.as_bytes(), *executable)).collect();
     let head = world.github.push_commit(fork, "mend", READER, &files, "Break").await.expect("git takes it");
@@ -96,7 +96,7 @@ async fn nothing_is_made_for_a_branch_in_another_repository() {
             world.ask(number, READER, "@codex fix this");
             world.work().await;
             insta::assert_snapshot!(world.said_on(number).await.join("\n=====\n"), @r"
-            The branch of this pull request is in another repository, to which nothing goes from here. `@codex ask`, `@codex plan` and `@codex prove` are served.
+            The branch of this pull request is in another repository, to which nothing goes from here. `@codex ask`, `@codex plan`, `@codex review` and `@codex prove` are served.
 
             <sub>For `mona`. Job JOB.</sub>
             ");
@@ -179,7 +179,7 @@ async fn what_stands_beside_lines_is_told_with_its_place() {
     green()
         .play(async |world| {
             let (number, _) = world.propose(&[BROKEN]).await;
-            let remark = |text| Remark { path: BROKEN.0, line: 4, text };
+            let remark = |text| Remark { path: BROKEN.0, start_line: None, line: 4, text };
             let review = |user, text| world.github.review(world.repo, number, user, "commented", ("", &[remark(text)]));
             review(READER, "Is this one too few?").expect("it shows the line");
             review(MAINTAINER, "@codex fix this").expect("it shows the line");

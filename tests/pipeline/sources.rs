@@ -14,7 +14,7 @@ fn conclusions(world: &World) -> Vec<String> {
 
 /// Reviews the pull request, which mends a line of `mean.sh`, as a whole and beside that line.
 fn review(world: &World, pull: u64, user: &str, whole: &str, beside: &str) -> u64 {
-    let remarks = [Remark { path: MENDED.0, line: 4, text: beside }];
+    let remarks = [Remark { path: MENDED.0, start_line: None, line: 4, text: beside }];
     let remarks = if beside.is_empty() { &remarks[..0] } else { &remarks };
     world.github.review(world.repo, pull, user, "commented", (whole, remarks)).expect("it shows the line")
 }

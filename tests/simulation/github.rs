@@ -329,6 +329,9 @@ impl Forge for WorldForge {
                 Err(ForgeError::Rejected { what: "pushing the branch".into(), reason: "branches are pushed by git".into() })
             }
             Effect::EnsurePullRequest { branch, .. } => self.ensure_pull_request(key, effect, branch).await,
+            Effect::EnsureReview { .. } => {
+                Err(ForgeError::Rejected { what: "writing the review".into(), reason: "nobody asks for one here".into() })
+            }
             Effect::EnsureComment { issue, body } => self.ensure_comment(key, effect, *issue, body).await,
             Effect::SetCheck { commit, .. } => self.set_check(key, effect, commit).await,
             Effect::React { subject } => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use crate::report::neutral::fence;
 use crate::turn::{Closing, Finding};
 
 /// How many places of one answer are looked up.
@@ -49,11 +50,14 @@ fn place(word: &str) -> Option<Place> {
 pub fn text(closing: &Closing, missing: &[Place]) -> String {
     let mut text = closing.text.trim().to_owned();
     let mut findings: Vec<&Finding> = closing.findings.iter().collect();
-    findings.sort_by_key(|finding| (finding.priority, std::cmp::Reverse(finding.confidence_percent)));
+    findings.sort_by_key(|finding| finding.weight());
     for finding in findings {
-        let Finding { title, body, priority, confidence_percent, path, first_line, last_line } = finding;
+        let Finding { title, body, priority, confidence_percent, path, first_line, last_line, suggestion } = finding;
         let lines = if first_line == last_line { first_line.to_string() } else { format!("{first_line}-{last_line}") };
         let _ = write!(text, "\n\n### P{priority}: {title}\n\n`{path}:{lines}` ({confidence_percent} % sure)\n\n{}", body.trim());
+        if let Some(suggestion) = suggestion {
+            let _ = write!(text, "\n\nSuggested instead:\n\n{}", fence(suggestion));
+        }
     }
     if !missing.is_empty() {
         let missing: Vec<String> = missing.iter().map(|place| format!("`{place}`")).collect();

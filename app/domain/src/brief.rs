@@ -13,6 +13,7 @@ use crate::job::{JobSpec, Mode, Task};
 use crate::journal::{Digest, Prepared};
 use crate::policy::CHECKER_LOGIN;
 use crate::proof::Colour;
+use crate::review::{self, Difference};
 use crate::turn::Tool;
 
 /// The opening of a conversation with a model.
@@ -63,13 +64,27 @@ pub struct Request {
     /// The plan that is to be carried out: a model's words, which somebody has approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Untrusted>,
+    /// What the pull request changes, where that is to be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
 }
 
 impl Request {
     /// A request of which nothing else is known.
     pub fn new(title: Untrusted, body: Untrusted, author: Untrusted) -> Self {
         let (comments, comments_omitted, comments_later) = (Vec::new(), 0, 0);
-        Self { title, body, author, comments, comments_omitted, role: None, was_edited: false, comments_later, plan: None }
+        Self {
+            title,
+            body,
+            author,
+            comments,
+            comments_omitted,
+            role: None,
+            was_edited: false,
+            comments_later,
+            plan: None,
+            difference: None,
+        }
     }
 
     /// What is to be mended where a check is red, by the part of its log that shows the failure. What people have said of the pull
@@ -207,8 +222,13 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
         (Task::WorkOnPull { .. }, Mode::Plan) => {
             "The base commit is what the pull request below proposes. Plan how what is asked for would be done on top of it.\n"
         }
-        (Task::WorkOnPull { .. }, Mode::Ask | Mode::Review) => {
+        (Task::WorkOnPull { .. }, Mode::Ask) => {
             "The base commit is what the pull request below proposes. Answer what is asked of it.\n"
+        }
+        (Task::WorkOnPull { .. }, Mode::Review) => {
+            "The base commit is what the pull request below proposes. Review what it changes, which the difference below shows: find what \
+             it brings in, and not what was there before. Its lines begin with + where they are new. Name the places by the numbers that \
+             the lines have in the files of the base commit.\n"
         }
         (Task::Local { .. }, Mode::Fix) => "Do what is asked for below.\n",
         (Task::Local { .. }, Mode::Ask) => "Answer the question below.\n",
@@ -224,6 +244,9 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
     if let Some(plan) = &request.plan {
         task.push_str("Carry out the plan below, which a maintainer has approved. Where the code is not as it says, say so.\n");
         fence.put(&mut task, "the plan, which an agent like you has made", plan);
+    }
+    if let Some(changed) = &request.difference {
+        difference(&mut task, &fence, changed);
     }
     let mut left = REQUEST_CHARS_MAX;
     let whose = request.role.map(|role| format!(", by {}{}", login(&request.author), standing(Some(role)))).unwrap_or_default();
@@ -319,9 +342,14 @@ impl Fence {
     fn put_within(&self, to: &mut String, what: &str, text: &Untrusted, left: &mut usize) {
         let (text, n_hidden) = visible(text.raw());
         let limit = TEXT_CHARS_MAX.min(*left);
+        *left -= text.chars().count().min(limit);
+        self.put_shown(to, what, (&text, n_hidden), limit);
+    }
+
+    /// A text of which so many characters were taken out.
+    fn put_shown(&self, to: &mut String, what: &str, (text, n_hidden): (&str, usize), limit: usize) {
         let n_chars = text.chars().count();
         let shown: String = text.chars().take(limit).collect();
-        *left -= n_chars.min(limit);
         let _ = writeln!(to, "BEGIN {} {what}\n{}\nEND {}", self.nonce, shown.trim_end(), self.nonce);
         if n_chars > limit {
             let _ = writeln!(to, "({} more characters are left out.)", n_chars - limit);
@@ -329,6 +357,21 @@ impl Fence {
         if n_hidden > 0 {
             let _ = writeln!(to, "({n_hidden} characters that people do not see were taken out.)");
         }
+    }
+}
+
+/// What a pull request changes. Comments in code are code.
+fn difference(task: &mut String, fence: &Fence, difference: &Difference) {
+    let Difference { text, is_whole, hunks } = difference;
+    let n_chars = text.raw().chars().count();
+    let shown: String = text.raw().chars().filter(|c| !is_hidden(*c)).collect();
+    let n_hidden = n_chars - shown.chars().count();
+    fence.put_shown(task, "the difference", (&shown, n_hidden), review::SHOWN_CHARS_MAX);
+    if !is_whole {
+        let mut paths: Vec<&str> = hunks.iter().map(|hunk| hunk.path.as_str()).collect();
+        paths.dedup();
+        task.push_str("(The difference is longer than that.)\n");
+        fence.put(task, "the files that it changes", &Untrusted::new(paths.join("\n")));
     }
 }
 

@@ -13,6 +13,8 @@ use crate::report::{self, Story};
 /// The text that stands for the pull request's address until it is known: an HTML comment, which nothing that others
 /// wrote keeps when it is neutralised.
 pub const PULL_REQUEST_PLACEHOLDER: &str = "<!-- pull-request -->";
+/// The same for the review's.
+pub const REVIEW_PLACEHOLDER: &str = "<!-- review -->";
 
 /// Something to be done, such that doing it again finds it done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,19 @@ pub enum Effect {
         /// Markdown.
         body: String,
     },
+    /// There is one review of the pull request, which neither approves nor refuses it.
+    EnsureReview {
+        /// Which.
+        pull_request: IssueNumber,
+        /// The commit that was looked at.
+        commit: CommitId,
+        /// What it says of the whole: Markdown.
+        body: String,
+        /// What it says beside lines.
+        remarks: Vec<Remark>,
+        /// What it says of the whole where the forge does not take what is said beside lines: all of it, in Markdown.
+        body_alone: String,
+    },
     /// The commit carries the check run.
     SetCheck {
         /// Which of ours.
@@ -70,6 +85,19 @@ pub enum Effect {
         /// What to react to.
         subject: Subject,
     },
+}
+
+/// Something that a review says beside lines that the pull request shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// The file.
+    pub path: String,
+    /// The first line after the change, from 1.
+    pub first_line: u32,
+    /// The last line.
+    pub last_line: u32,
+    /// Markdown.
+    pub body: String,
 }
 
 /// A check run of ours, by what it is about.
@@ -168,6 +196,7 @@ impl Effect {
             Self::PushBranch { .. } => "branch",
             Self::EnsurePullRequest { .. } => "pull-request",
             Self::EnsureComment { .. } => "progress",
+            Self::EnsureReview { .. } => "review",
             Self::SetCheck { .. } => CHECK,
             Self::React { .. } => "reaction",
         }
@@ -185,6 +214,9 @@ impl Effect {
             Self::EnsurePullRequest { branch, base, .. } => {
                 vec![("the branch to be pushed", branch), ("the branch that the change is to go to", base)]
             }
+            Self::EnsureReview { remarks, .. } => {
+                remarks.iter().map(|remark| ("a file that something is said of", remark.path.as_str())).collect()
+            }
             Self::EnsureComment { .. } | Self::SetCheck { .. } | Self::React { .. } => Vec::new(),
         }
     }
@@ -193,7 +225,7 @@ impl Effect {
     pub fn publishes(&self) -> bool {
         match self {
             Self::PushBranch { .. } | Self::EnsurePullRequest { .. } => true,
-            Self::EnsureComment { .. } | Self::SetCheck { .. } | Self::React { .. } => false,
+            Self::EnsureComment { .. } | Self::EnsureReview { .. } | Self::SetCheck { .. } | Self::React { .. } => false,
         }
     }
 
@@ -201,6 +233,14 @@ impl Effect {
     pub fn with_pull_request(mut self, url: &str) -> Self {
         if let Self::EnsureComment { body, .. } | Self::SetCheck { summary: body, .. } = &mut self {
             *body = body.replace(PULL_REQUEST_PLACEHOLDER, url);
+        }
+        self
+    }
+
+    /// Puts the review's address where the text has its placeholder.
+    pub fn with_review(mut self, url: &str) -> Self {
+        if let Self::EnsureComment { body, .. } = &mut self {
+            *body = body.replace(REVIEW_PLACEHOLDER, url);
         }
         self
     }
@@ -218,7 +258,11 @@ impl Effect {
                 *summary = summary.replace(planned.as_str(), there.as_str());
                 commit.clone_from(there);
             }
-            Self::PushBranch { .. } | Self::EnsureComment { .. } | Self::SetCheck { .. } | Self::React { .. } => {}
+            Self::PushBranch { .. }
+            | Self::EnsureComment { .. }
+            | Self::EnsureReview { .. }
+            | Self::SetCheck { .. }
+            | Self::React { .. } => {}
         }
         self
     }
@@ -323,6 +367,9 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
         }
         Task::TriageCheck { head, check, repair, .. } => return triaging(story, head, check, repair),
         Task::FixIssue { .. } | Task::Answer { .. } | Task::WorkOnPull { .. } | Task::Local { .. } => {}
+    }
+    if let Some(reviewed) = story.reviewed {
+        return report::reviewed::effects(story, reviewed);
     }
     let is_for_people = match story.conclusion.outcome {
         Outcome::Proven | Outcome::Unproven | Outcome::TimedOut | Outcome::BudgetExhausted => true,

@@ -352,6 +352,11 @@ impl Task {
         }
     }
 
+    /// Of a pull request that is reviewed, its commit.
+    pub fn reviews(&self) -> Option<&CommitId> {
+        self.works_on().filter(|_| self.mode() == Mode::Review).map(|(head, _)| head)
+    }
+
     /// How it is worked on.
     pub fn mode(&self) -> Mode {
         match self {

@@ -21,6 +21,7 @@ pub mod policy;
 pub mod proof;
 pub mod report;
 pub mod results;
+pub mod review;
 pub mod run;
 pub mod scope;
 pub mod triage;

@@ -446,7 +446,7 @@ impl Asked<'_> {
         if mode == Mode::Fix && branch.is_none() {
             let told = format!(
                 "The branch of this pull request is in another repository, to which nothing goes from here. `{mention} ask`, \
-                 `{mention} plan` and `{mention} prove` are served."
+                 `{mention} plan`, `{mention} review` and `{mention} prove` are served."
             );
             return Err((told, "the pull request's branch is in another repository"));
         }

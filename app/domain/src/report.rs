@@ -9,6 +9,7 @@ use crate::event::IssueNumber;
 use crate::job::{Budget, JobId, JobSpec, Task, Usage};
 use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Triaged};
 use crate::proof::Verdict;
+use crate::review::Reviewed;
 use crate::run::Judged;
 use crate::walls::{self, Walls};
 
@@ -18,6 +19,7 @@ mod evidence;
 pub mod neutral;
 pub mod progress;
 pub mod replies;
+pub mod reviewed;
 pub mod triaged;
 
 pub use annotations::annotations;
@@ -73,6 +75,8 @@ pub struct Story<'a> {
     pub title: &'a str,
     /// The model's closing words.
     pub answer: &'a str,
+    /// What a review has found that is to be told of.
+    pub reviewed: Option<&'a Reviewed>,
     /// The branch that was pushed before the end was planned anew.
     pub branch: Option<&'a str>,
     /// What the run used.

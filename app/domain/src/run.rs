@@ -102,8 +102,8 @@ pub struct Run {
     adopts: bool,
     /// Whether something is said, and nothing else done.
     replies: bool,
-    /// Whether a plan is made that somebody may approve.
-    plans: bool,
+    /// How it is worked on, where that was asked for in a place of its own.
+    asked_for: Option<Mode>,
     /// Of a red check that is looked into, its commit, and the branch that a repair goes to, where it is to be mended as well.
     triages: Option<(CommitId, Option<String>)>,
     triaged: Option<Triaged>,
@@ -116,11 +116,14 @@ pub struct Run {
     current: Option<Judged>,
     tokens_before_attempt: u64,
     answer: Option<Digest>,
+    /// The answer in its parts.
+    closing: Option<Digest>,
     is_answered: bool,
     branch: Option<String>,
     /// The commit whose branch was pushed, as it was planned, and what is there instead, where that was told.
     pushed: Option<(CommitId, Published)>,
     pull_request: Option<String>,
+    review: Option<String>,
     notices: Vec<String>,
     phase: Phase,
 }
@@ -163,7 +166,7 @@ impl Run {
             walls: Vec::new(),
             adopts: spec.task.adopts(),
             replies: matches!(spec.task, Task::Reply { .. }),
-            plans: spec.task.issue().is_some() && spec.task.mode() == Mode::Plan,
+            asked_for: spec.task.issue().map(|_| spec.task.mode()),
             triages: spec.task.triages().map(owned),
             triaged: None,
             works_on: spec.task.works_on().map(owned),
@@ -174,10 +177,12 @@ impl Run {
             current: None,
             tokens_before_attempt: 0,
             answer: None,
+            closing: None,
             is_answered: false,
             branch: None,
             pushed: None,
             pull_request: None,
+            review: None,
             notices: Vec::new(),
             phase: Phase::Preparing,
         }
@@ -248,6 +253,11 @@ impl Run {
             | Outcome::Cancelled
             | Outcome::Failed => self.answer,
         }
+    }
+
+    /// What the model answered, in its parts.
+    pub fn closing(&self) -> Option<Digest> {
+        self.closing
     }
 
     /// When the first worker took the job.
@@ -356,6 +366,7 @@ impl Run {
 
     fn addressed(&self, effect: &Effect) -> Effect {
         let effect = effect.clone().with_pull_request(self.pull_request.as_deref().unwrap_or("the pull request"));
+        let effect = effect.with_review(self.review.as_deref().unwrap_or("GitHub did not take it."));
         match &self.pushed {
             Some((planned, published)) => effect.with_published(planned, published),
             None => effect,
@@ -376,7 +387,7 @@ impl Run {
             EntryKind::Prepared { prepared } => self.on_prepared(prepared),
             EntryKind::TurnTaken { usage, .. } => self.turn_taken(usage),
             EntryKind::Solved { proposal } => self.solved(proposal),
-            EntryKind::Answered { answer, .. } => self.answered(*answer),
+            EntryKind::Answered { answer, closing, .. } => self.answered(*answer, *closing),
             EntryKind::GaveUp { conclusion, answer, .. } => self.gave_up(conclusion, *answer),
             EntryKind::Verified { verdict } => self.verified(verdict),
             EntryKind::PublishPlanned { conclusion, effects, .. } => self.planned(conclusion, effects),
@@ -436,13 +447,14 @@ impl Run {
         self.advance(Phase::Verifying { attempt, round, proposal: proposal.clone() })
     }
 
-    fn answered(&mut self, answer: Digest) -> bool {
+    fn answered(&mut self, answer: Digest, closing: Digest) -> bool {
         if !matches!(self.phase, Phase::Solving { .. }) {
             return false;
         }
         self.answer = Some(answer);
+        self.closing = Some(closing);
         self.is_answered = true;
-        self.advance(Phase::Planning { conclusion: conclude::answered(self.plans) })
+        self.advance(Phase::Planning { conclusion: conclude::answered(self.asked_for) })
     }
 
     fn gave_up(&mut self, conclusion: &Conclusion, answer: Digest) -> bool {
@@ -491,6 +503,7 @@ impl Run {
                 self.pushed = receipt.published.clone().map(|published| (commit, published));
             }
             Effect::EnsurePullRequest { .. } => self.pull_request = receipt.url.clone(),
+            Effect::EnsureReview { .. } => self.review = receipt.url.clone(),
             Effect::EnsureComment { .. } | Effect::SetCheck { .. } | Effect::React { .. } => {}
         }
         self.claims = 1;

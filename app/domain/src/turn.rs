@@ -258,6 +258,16 @@ pub struct Finding {
     pub first_line: u32,
     /// The last line.
     pub last_line: u32,
+    /// What these lines are to say instead, where that alone mends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+impl Finding {
+    /// What it is sorted by: what must be mended first comes first, and what is surer before the rest.
+    pub fn weight(&self) -> impl Ord + use<> {
+        (self.priority, std::cmp::Reverse(self.confidence_percent))
+    }
 }
 
 /// What the shell has to do next.

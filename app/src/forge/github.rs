@@ -18,6 +18,7 @@ use patchwright_domain::policy::wanted::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::Sha256;
+use tokio::sync::OnceCell;
 
 use super::signing::Signer;
 use super::{Access, Attempt, Attempts, CheckedJob, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
@@ -38,6 +39,7 @@ mod pulls;
 mod red;
 mod refusal;
 mod request;
+mod reviews;
 mod signing;
 mod tokens;
 mod traffic;
@@ -75,6 +77,8 @@ pub struct GitHub {
     webhook_secrets: Vec<SecretString>,
     web_url: String,
     signs_commits: bool,
+    /// The account that we write as, once it was asked for.
+    login: OnceCell<String>,
 }
 
 impl GitHub {
@@ -92,7 +96,7 @@ impl GitHub {
         let client = Client::new(&settings, key)?;
         let web_url = settings.web_url.trim_end_matches('/').to_owned();
         let GitHubSettings { app_id, webhook_secrets, signs_commits, .. } = settings;
-        Ok(Self { client, app_id, webhook_secrets, web_url, signs_commits })
+        Ok(Self { client, app_id, webhook_secrets, web_url, signs_commits, login: OnceCell::new() })
     }
 
     /// Asks GitHub who we are: proves address, number, key and clock.
@@ -107,6 +111,12 @@ impl GitHub {
         let unheard = payload::LISTENED_TO.into_iter().filter(|event| !events.contains(event)).collect();
         let sets_checks = answer.body.pointer("/permissions/checks").and_then(Value::as_str) == Some("write");
         Ok(Identity { slug, unheard, sets_checks })
+    }
+
+    /// The account that we write as. Of a review GitHub does not say which App has written it.
+    async fn login(&self) -> Result<&str, ForgeError> {
+        let asked = self.login.get_or_try_init(async || self.whoami().await.map(|identity| format!("{}[bot]", identity.slug)));
+        asked.await.map(String::as_str)
     }
 
     /// The policy, or where in its file it cannot be read.

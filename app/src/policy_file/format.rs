@@ -138,6 +138,9 @@ pub struct Roles {
     /// For `ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ask: Option<LeastRole>,
+    /// For `review`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<LeastRole>,
     /// For `plan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<LeastRole>,
@@ -277,8 +280,16 @@ impl File {
 
 impl Triggers {
     fn into_wanted(self) -> wanted::Triggers {
-        let Roles { fix, ask, plan, approve, prove, stop } = self.roles;
-        let named = [("fix", fix), ("ask", ask), ("plan", plan), ("approve", approve), ("prove", prove), ("stop", stop)];
+        let Roles { fix, ask, plan, review, approve, prove, stop } = self.roles;
+        let named = [
+            ("fix", fix),
+            ("ask", ask),
+            ("plan", plan),
+            ("review", review),
+            ("approve", approve),
+            ("prove", prove),
+            ("stop", stop),
+        ];
         let source = |name: &SourceName| match name {
             SourceName::Description => Source::Description,
             SourceName::Comment => Source::Comment,

@@ -9,6 +9,7 @@ mod hook;
 mod issues;
 mod pulls;
 mod repositories;
+mod reviews;
 
 use std::collections::BTreeMap;
 
@@ -152,6 +153,8 @@ const ROUTES: &[Route] = &[
     route("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", PULLS_WRITE, pulls::update),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/files", PULLS, pulls::files),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/comments", PULLS, pulls::comments),
+    route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", PULLS, reviews::list),
+    route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", PULLS_WRITE, reviews::create),
 ];
 
 const fn route(method: &'static str, template: &'static str, needs: Needs, handler: Handler) -> Route {

@@ -8,11 +8,13 @@ use super::{
     world::World,
 };
 
-/// Something that a review says beside a line.
+/// Something that a review says beside a line, or beside several.
 #[derive(Clone, Copy, Debug)]
 pub struct Remark<'a> {
     /// The file.
     pub path: &'a str,
+    /// The first line after the change, where there are several.
+    pub start_line: Option<u64>,
     /// The line after the change, from 1; it must be among those that the pull request shows.
     pub line: u64,
     /// Markdown.
@@ -32,7 +34,16 @@ impl Rehearsal {
         state: &'static str,
         (text, remarks): (&str, &[Remark<'_>]),
     ) -> Result<u64, Error> {
-        self.shared.with(|world| world.add_review(repo, pull_request, user, state, (text, remarks)))
+        self.shared.with(|world| {
+            world.ensure_user(user, Account::User);
+            world.add_review(repo, pull_request, user, state, (text, remarks))
+        })
+    }
+
+    /// The reviews of a pull request, oldest first.
+    pub fn reviews(&self, repo: RepositoryId, pull_request: u64) -> Vec<Review> {
+        let reviews = |world: &mut World| Some(world.issue(repo, pull_request)?.pull.as_ref()?.reviews.clone());
+        self.shared.with(reviews).unwrap_or_default()
     }
 
     /// What reviews say beside the lines of a pull request, oldest first.
@@ -62,7 +73,7 @@ impl Rehearsal {
 }
 
 impl World {
-    fn add_review(
+    pub(super) fn add_review(
         &mut self,
         repo: RepositoryId,
         number: u64,
@@ -71,18 +82,18 @@ impl World {
         (text, remarks): (&str, &[Remark<'_>]),
     ) -> Result<u64, Error> {
         let (id, now) = (self.next_id(), self.now());
-        self.ensure_user(user, Account::User);
         let found = self.repository(repo).ok_or(Error::Unknown("repository"))?;
         let pull = self.issue(repo, number).and_then(|issue| issue.pull.as_ref()).ok_or(Error::Unknown("pull request"))?;
         let (path, commit) = (found.path.clone(), pull.head_sha.clone());
         let compared = git::compare(&path, &pull.base_sha, &pull.head_sha).ok_or(Error::Unknown("pull request"))?;
         let mut comments = Vec::new();
-        for Remark { path, line, text } in remarks {
+        for Remark { path, start_line, line, text } in remarks {
             let change = compared.changes.iter().find(|change| change.path == *path);
-            let hunk = change.and_then(|change| hunk_down_to(change.patch.as_deref()?, *line));
+            let hunk = change.and_then(|change| hunk_down_to(change.patch.as_deref()?, start_line.unwrap_or(*line), *line));
             comments.push(ReviewComment {
                 id: self.next_id(),
                 path: (*path).to_owned(),
+                start_line: *start_line,
                 line: *line,
                 hunk: hunk.ok_or(Error::Unknown("line of the pull request"))?,
                 body: (*text).to_owned(),
@@ -165,22 +176,31 @@ impl World {
     }
 }
 
-/// The hunk that shows a line, down to that line, as it stands above a comment.
-fn hunk_down_to(patch: &str, line: u64) -> Option<String> {
-    let (mut hunk, mut at) = (Vec::new(), 0);
+/// The hunk that shows all of some lines, down to the last, as it stands above a comment.
+fn hunk_down_to(patch: &str, first: u64, line: u64) -> Option<String> {
+    let (mut hunk, mut at, mut is_begun) = (Vec::new(), 0, false);
     for text in patch.lines() {
         if let Some(header) = text.strip_prefix("@@ ") {
             let start = header.split('+').nth(1)?.split([',', ' ']).next()?.parse::<u64>().ok()?;
-            (hunk, at) = (Vec::new(), start.saturating_sub(1));
+            (hunk, at, is_begun) = (Vec::new(), start.saturating_sub(1), false);
         } else if text.starts_with(['+', ' ']) {
             at += 1;
         }
         hunk.push(text);
-        if at == line && text.starts_with(['+', ' ']) {
+        is_begun |= at == first && text.starts_with(['+', ' ']);
+        if at == line && is_begun && text.starts_with(['+', ' ']) {
             return Some(hunk.join("\n"));
         }
     }
     None
+}
+
+/// A review as the API tells of it, which writes its state in capitals; webhooks do not.
+pub(super) fn shape(world: &World, repo: &Repository, issue: &Issue, found: &Review) -> Value {
+    let mut shape = review_body(world, repo, issue, found);
+    shape["body"] = found.body.as_str().into();
+    shape["state"] = found.state.to_uppercase().into();
+    shape
 }
 
 fn review_body(world: &World, repo: &Repository, issue: &Issue, found: &Review) -> Value {
@@ -233,9 +253,9 @@ fn comment_body(world: &World, repo: &Repository, issue: &Issue, (review, found)
         "author_association": body::association(repo, &review.user),
         "_links": {"self": {"href": url}, "html": {"href": page}, "pull_request": {"href": pull}},
         "reactions": body::reactions(&url, &found.reactions),
-        "start_line": null,
-        "original_start_line": null,
-        "start_side": null,
+        "start_line": found.start_line,
+        "original_start_line": found.start_line,
+        "start_side": found.start_line.map(|_| "RIGHT"),
         "line": found.line,
         "original_line": found.line,
         "side": "RIGHT",

@@ -155,7 +155,9 @@ pub struct ReviewComment {
     pub id: u64,
     /// The file.
     pub path: String,
-    /// The line after the change, from 1.
+    /// The first line after the change, where it stands beside several.
+    pub start_line: Option<u64>,
+    /// The line after the change, from 1; the last of several.
     pub line: u64,
     /// The difference down to that line.
     pub hunk: String,

@@ -3,16 +3,22 @@
 //! It begins from that pull request's last commit as it was when it was asked. How it is run, and what the agent is told of the
 //! repository, the branch says that it is to go to: whoever proposes something does not rule who looks at it.
 
+use patchwright_domain::brief::Request;
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::job::{JobSpec, Mode};
-use patchwright_domain::journal::{CommitId, Digest, Failure, Outcome, Prepared};
+use patchwright_domain::journal::{CommitId, Failure, Outcome, Prepared};
 use tracing::info;
 
 use super::{StepError, Tools, adopt, conclusions, prepare};
 use crate::store::StoreError;
 use crate::workspace::Pull;
 
-pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, head: &CommitId, request: Digest) -> Result<Prepared, StepError> {
+pub(super) async fn prepared(
+    tools: &Tools,
+    spec: &JobSpec,
+    head: &CommitId,
+    mut request: Request,
+) -> Result<Prepared, StepError> {
     let number = spec.task.issue().ok_or_else(|| StoreError::Corrupt("a pull request without a number is worked on".into()))?;
     let target = adopt::target_of(tools, spec, number, head, |now| moved_on(number, now)).await?;
     let rules = match adopt::pulled(tools, spec, &target, number).await? {
@@ -24,10 +30,16 @@ pub(super) async fn prepared(tools: &Tools, spec: &JobSpec, head: &CommitId, req
         return Err(pushed_meanwhile(number).into());
     }
     let (plan, notes) = prepare::plan(tools, spec, &rules).await?;
-    // A setup runs with the files of its base, which are the proposal's here, and anybody may have proposed them.
-    if prepare::is_set_up_before_patches(tools, &plan) {
-        return Err(out_of_reach(spec.task.mode()).into());
+    // A setup runs with the files of its base, which are the proposal's here, and anybody may have proposed them. Where nothing is
+    // changed nothing is set up.
+    let mode = spec.task.mode();
+    if mode.edits() && prepare::is_set_up_before_patches(tools, &plan) {
+        return Err(out_of_reach(mode).into());
     }
+    if mode == Mode::Review {
+        request.difference = Some(tools.workspaces.shown(&spec.repo, &rules, head).await?);
+    }
+    let request = prepare::kept(tools, &request).await?;
     let baseline = prepare::baseline(tools, spec, head, &plan, &notes).await?;
     let reach = prepare::reach(tools, &plan).await;
     info!(base = %head, rules = %rules, "prepared on a pull request");

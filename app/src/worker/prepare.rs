@@ -1,6 +1,7 @@
 //! Prepare: read the request, fix the base, find out how it is tested, and see what its tests say before anybody has
 //! touched anything. What does not work here ends the run before a model was asked.
 
+use patchwright_domain::brief::Request;
 use patchwright_domain::ecosystem::{self, Plan, runner};
 use patchwright_domain::event::Untrusted;
 use patchwright_domain::job::{JobId, JobSpec, Task};
@@ -32,14 +33,21 @@ pub(super) async fn prepare(tools: &Tools, spec: &JobSpec, run: &Run) -> Result<
         request.plan = Some(planned(tools, job).await?);
     }
     let notes = request.notes();
-    let text = serde_json::to_vec(&request).expect("a request holds only text");
-    let request = tools.store.put_artifact(text, tools.clock.now()).await?;
     let mut prepared = match spec.task.works_on() {
         Some((head, _)) => on_pull::prepared(tools, spec, head, request).await?,
-        None => prepared(tools, spec, &base(tools, spec, run).await?, request).await?,
+        None => {
+            let request = kept(tools, &request).await?;
+            prepared(tools, spec, &base(tools, spec, run).await?, request).await?
+        }
     };
     prepared.notes.extend(notes);
     Ok(Answer::entry(EntryKind::Prepared { prepared: Box::new(prepared) }))
+}
+
+/// Keeps what the agent is told of as an artifact.
+pub(super) async fn kept(tools: &Tools, request: &Request) -> Result<Digest, StoreError> {
+    let text = serde_json::to_vec(request).expect("a request holds only text");
+    tools.store.put_artifact(text, tools.clock.now()).await
 }
 
 /// The plan that a job has made, as it is stored: what stands on the forge may have been changed since.

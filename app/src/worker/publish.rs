@@ -7,7 +7,9 @@ use patchwright_domain::proof::secrets::{Plain, Veil};
 use patchwright_domain::proof::{Doubt, Verdict};
 use patchwright_domain::report::replies::UnderWay;
 use patchwright_domain::report::{Sealed, Story};
+use patchwright_domain::review::Reviewed;
 use patchwright_domain::run::Run;
+use patchwright_domain::turn::Closing;
 use tracing::info;
 
 use super::workshop::Workshop;
@@ -55,6 +57,10 @@ pub(super) async fn plan(
         Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
         None => String::new(),
     };
+    let reviewed = match spec.task.reviews() {
+        Some(_) if conclusion.outcome == Outcome::Answered => reviewed(tools, run, &veil).await?,
+        Some(_) | None => None,
+    };
     let log = match run.triaged().and_then(|triaged| triaged.log) {
         Some(digest) => veil.text(&String::from_utf8_lossy(&tools.store.artifact(&digest).await?)),
         None => String::new(),
@@ -80,6 +86,7 @@ pub(super) async fn plan(
         finished: run.finished(),
         title: &title,
         answer: &answer,
+        reviewed: reviewed.as_ref(),
         usage: run.usage(),
         branch: run.branch(),
         is_priced: tools.settings.is_priced,
@@ -92,6 +99,21 @@ pub(super) async fn plan(
     let effects = told(&veil, effect::plan(&story), sealed.as_ref()).map_err(conclusions::plain_secret)?;
     let attestation = sealed.map(|sealed| sealed.digest);
     Ok(Answer::entry(EntryKind::PublishPlanned { conclusion, effects, attestation }))
+}
+
+/// What a review has found, and beside which lines that can be said.
+async fn reviewed(tools: &Tools, run: &Run, veil: &Veil) -> Result<Option<Reviewed>, StepError> {
+    let (Some(closing), Some(prepared)) = (run.closing(), run.prepared()) else { return Ok(None) };
+    let closing = tools.store.artifact(&closing).await?;
+    let closing: Closing =
+        serde_json::from_slice(&closing).map_err(|e| StoreError::Corrupt(format!("an answer cannot be read: {e}")))?;
+    let mut told = veil.value("what the review found", &closing).map_err(conclusions::plain_secret)?;
+    // What is no longer as it was written is nothing to put in the place of code.
+    for (finding, written) in told.findings.iter_mut().zip(&closing.findings) {
+        finding.suggestion = finding.suggestion.take().filter(|lines| Some(lines) == written.suggestion.as_ref());
+    }
+    let hunks = solve::request(tools, prepared).await?.difference.map(|difference| difference.hunks);
+    Ok(Some(Reviewed { closing: told, hunks: hunks.unwrap_or_default() }))
 }
 
 /// The verdict on a patch that was allowed and not tested before the time was up, where the operator wants people to have it. It says

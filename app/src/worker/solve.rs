@@ -8,8 +8,10 @@ use patchwright_domain::effect;
 use patchwright_domain::instructions;
 use patchwright_domain::job::{JobSpec, Usage};
 use patchwright_domain::journal::{CommitId, Conclusion, Digest, EntryKind, Outcome, Prepared, Proposal};
+use patchwright_domain::patch::FileState;
 use patchwright_domain::proof;
 use patchwright_domain::report;
+use patchwright_domain::review;
 use patchwright_domain::run::{Judged, Run};
 use patchwright_domain::turn::{Closing, Standing};
 use tokio::sync::mpsc;
@@ -24,6 +26,7 @@ use crate::agent::{Assignment, Continued, Ending, Gate, Solution};
 use crate::sandbox::{Executor, Profile};
 use crate::setup::Patch;
 use crate::store::{Lease, StoreError};
+use crate::syntax;
 use crate::workspace::{Message, Proposed, Scratch, WorkspaceError};
 
 /// One solve: where it begins and what it goes on from.
@@ -135,6 +138,9 @@ fn withhold(tools: &Tools, closing: &mut Closing) {
     for text in texts.chain([&mut closing.text]) {
         *text = guarded.redacted(text);
     }
+    for finding in &mut closing.findings {
+        finding.suggestion = finding.suggestion.take().filter(|lines| guarded.redacted(lines) == *lines);
+    }
 }
 
 /// The tree that the agent works in: the base, or what the round before has left. Whatever its setup said, the agent sees
@@ -241,20 +247,39 @@ async fn proposal(tools: &Tools, proposed: Proposed, kept: Kept) -> Result<Answe
 
 /// Keeps the answer of a task that was to change nothing, or says why there is none.
 async fn answer(tools: &Tools, executor: &mut dyn Executor, solution: Solution, kept: Kept) -> Result<Answer, StepError> {
-    let closing = &solution.closing;
     match without_result(&solution) {
         WithoutResult::End(conclusion) => return Ok(kept.gave_up(conclusion)),
-        WithoutResult::Unless(conclusion) if solution.ending != Ending::Finished || closing.standing != Standing::Done => {
+        WithoutResult::Unless(conclusion)
+            if solution.ending != Ending::Finished || solution.closing.standing != Standing::Done =>
+        {
             return Ok(kept.gave_up(conclusion));
         }
         WithoutResult::Unless(_) => {}
     }
+    let mut closing = solution.closing;
+    drop_unfit(executor, &mut closing).await;
+    let closing = &closing;
     let missing = gate::missing_places(executor, closing).await;
     let text = answer::text(closing, &missing);
     let answer = tools.store.put_artifact(text.into_bytes(), tools.clock.now()).await?;
     let parts = serde_json::to_vec(closing).expect("an answer holds only text and numbers");
     let closing = tools.store.put_artifact(parts, tools.clock.now()).await?;
     Ok(Answer::entry(EntryKind::Answered { answer, closing, transcript: kept.transcript }))
+}
+
+/// Drops the suggestions that are of lines which are not there, or that would break the file.
+async fn drop_unfit(executor: &mut dyn Executor, closing: &mut Closing) {
+    for finding in &mut closing.findings {
+        let Some(suggestion) = &finding.suggestion else { continue };
+        let after = match executor.read(&finding.path).await {
+            Ok(Some(FileState::Regular { content, .. })) => {
+                review::with_suggestion(&content, finding.first_line, finding.last_line, suggestion).map(|after| (content, after))
+            }
+            Ok(Some(FileState::Symlink { .. }) | None) | Err(_) => None,
+        };
+        let is_whole = |(before, after): (Vec<u8>, Vec<u8>)| syntax::breakage(&finding.path, Some(&before), &after).is_none();
+        finding.suggestion = finding.suggestion.take().filter(|_| after.is_some_and(is_whole));
+    }
 }
 
 /// How a solve ends that has no result.

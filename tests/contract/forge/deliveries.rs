@@ -116,7 +116,7 @@ async fn what_is_said_on_a_pull_request_is_read_wherever_it_stands() {
     github.send_webhooks_to(&receiver.url);
     let opened = github.open_pull_request_from(repo, repo, "ada", ("More", "@codex prove"), ("more", "main")).await;
     let pull = opened.expect("both branches are there");
-    let remarks = [Remark { path: "more", line: 1, text: "@codex prove it" }];
+    let remarks = [Remark { path: "more", start_line: None, line: 1, text: "@codex prove it" }];
     let review = github.review(repo, pull, "ada", "commented", ("@codex help", &remarks)).expect("it shows the line");
     let remark = github.review_comments(repo, pull)[0].id;
     github.edit_issue(repo, pull, "ada", &json!({"title": "Much more"})).expect("it is there");

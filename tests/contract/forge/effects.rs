@@ -16,7 +16,7 @@ fn pull_request(branch: &str) -> Effect {
     Effect::EnsurePullRequest { branch: branch.into(), base: "main".into(), title: "Fix it".into(), body: "Closes #1".into() }
 }
 
-async fn branch(scene: &Scene, name: &str) -> CommitId {
+pub(super) async fn branch(scene: &Scene, name: &str) -> CommitId {
     let files: [(&str, &[u8], bool); 1] = [("fix", name.as_bytes(), false)];
     let sha = scene.stage.github.push_commit(scene.stage.repo, name, "patchwright[bot]", &files, "Fix").await;
     CommitId::parse(&sha.expect("git takes it")).expect("forty digits")
@@ -314,7 +314,7 @@ async fn remark(scene: &Scene) -> Said {
     let (github, repo) = (&scene.stage.github, scene.stage.repo);
     github.push_commit(repo, "more", "ada", &[("more", b"more\n", false)], "More").await.expect("git takes it");
     let pull_request = github.open_pull_request(repo, "ada", "More", "more", "main").await.expect("the branches are there");
-    let remarks = [Remark { path: "more", line: 1, text: "@codex prove" }];
+    let remarks = [Remark { path: "more", start_line: None, line: 1, text: "@codex prove" }];
     github.review(repo, pull_request, "ada", "commented", ("", &remarks)).expect("it shows the line");
     Said { pull_request, id: github.review_comments(repo, pull_request)[0].id }
 }

@@ -55,9 +55,9 @@ async fn what_happens_is_told_in_githubs_words() {
         }
     }
     let pull = number + 1;
-    let remarks = [Remark { path: "n", line: 1, text: "Why two?" }];
+    let remarks = [Remark { path: "n", start_line: None, line: 1, text: "Why two?" }];
     let review = github.review(stage.repo, pull, "ada", "changes_requested", ("Not yet.", &remarks)).expect("it shows the line");
-    let nowhere = [Remark { path: "n", line: 7, text: "" }];
+    let nowhere = [Remark { path: "n", start_line: None, line: 7, text: "" }];
     github.review(stage.repo, pull, "ada", "commented", ("", &nowhere)).expect_err("it shows no such line");
     github.edit_review(stage.repo, review, "ada", "Well.").expect("the review is there");
     let comment = github.review_comments(stage.repo, pull)[0].id;

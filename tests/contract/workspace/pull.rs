@@ -12,7 +12,7 @@ const BASE: [super::File<'_>; 2] = [("README", b"one\n", PLAIN), ("run", b"#!/bi
 const PULL: &str = "refs/pull/3/head";
 
 /// Commits a tree behind another commit and lets the reference point to it.
-fn behind(bare: &Repository, parent: &CommitId, reference: &str, tree: Oid) -> CommitId {
+pub(super) fn behind(bare: &Repository, parent: &CommitId, reference: &str, tree: Oid) -> CommitId {
     let author = git2::Signature::new("Eve", "eve@example.com", &git2::Time::new(1_750_000_100, 0)).expect("the name is fine");
     let parent = bare.find_commit(Oid::from_str(parent.as_str()).expect("forty digits")).expect("it is there");
     let tree = bare.find_tree(tree).expect("the tree is there");
@@ -25,7 +25,7 @@ async fn pull(desk: &Desk) -> Result<Pull, WorkspaceError> {
     desk.workspaces.pull(&desk.repo, local(&desk.folder), IssueNumber(3)).await
 }
 
-async fn pulled(desk: &Desk) -> Pulled {
+pub(super) async fn pulled(desk: &Desk) -> Pulled {
     taken(pull(desk).await)
 }
 

@@ -10,6 +10,7 @@ fn finding(priority: u8) -> Finding {
         path: "src/a.rs".into(),
         first_line: 3,
         last_line: if priority == 0 { 5 } else { 3 },
+        suggestion: (priority == 0).then(|| "let it = 0;".into()),
     }
 }
 
@@ -36,6 +37,12 @@ fn a_review_is_told_with_the_most_urgent_finding_first() {
     `src/a.rs:3-5` (80 % sure)
 
     It is.
+
+    Suggested instead:
+
+    ```text
+    let it = 0;
+    ```
 
     ### P2: Wrong 2
 

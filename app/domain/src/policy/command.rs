@@ -38,6 +38,11 @@ pub enum Command {
         /// Which work, if it is not the issue itself.
         request: Option<Untrusted>,
     },
+    /// Say what is wrong with what the pull request changes.
+    Review {
+        /// What is to be looked at, if it is not all of it.
+        request: Option<Untrusted>,
+    },
     /// Carry out the plan that was made last.
     Approve {
         /// What was written behind the word, if it says anything.
@@ -86,7 +91,7 @@ pub struct Form {
 }
 
 /// All commands: what is understood, what `help` tells, and what the README says.
-pub const COMMANDS: [Form; 9] = [
+pub const COMMANDS: [Form; 10] = [
     Form {
         name: "fix",
         more: "this, or what is wanted",
@@ -104,6 +109,12 @@ pub const COMMANDS: [Form; 9] = [
         more: "what is wanted",
         place: "either, forks too",
         does: "the steps in which it would be done, with files and tests; nothing is changed",
+    },
+    Form {
+        name: "review",
+        more: "what is to be looked at",
+        place: "a pull request, forks too",
+        does: "one review of what it changes, beside its lines, with suggestions where other lines alone mend it; it approves and refuses nothing",
     },
     Form {
         name: "approve",
@@ -345,6 +356,7 @@ fn command(text: &str, stands: Stands) -> Option<Command> {
         _ if !stands.first => return None,
         "ask" => Command::Ask { request: request() },
         "plan" => Command::Plan { request: request() },
+        "review" => Command::Review { request: request() },
         "stop" if says_nothing(first_clause(rest)) => Command::Stop,
         // "retry the upload" and "approve large orders" are things that code does.
         "retry" if points_back(rest) => Command::Retry,

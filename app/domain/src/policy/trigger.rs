@@ -257,6 +257,13 @@ fn commanded(asked: &Asked, command: Command, deployment: &Deployment) -> Wish {
         }
         Command::Ask { request } => asked.on_either(Task::Answer { issue, request, mode: Mode::Ask }, "`ask` was asked for"),
         Command::Plan { request } => asked.on_either(Task::Answer { issue, request, mode: Mode::Plan }, "`plan` was asked for"),
+        Command::Review { .. } if !asked.on_pull_request => {
+            let told = format!("`review` is of pull requests. `{mention} ask` answers a question about the code here.");
+            asked.refuse(told, "`review` was asked for on an issue")
+        }
+        Command::Review { request } => {
+            asked.on_either(Task::Answer { issue, request, mode: Mode::Review }, "`review` was asked for")
+        }
         // On an issue as well: whoever may ask is told where to.
         Command::Prove { is_about_the_build } => {
             let what = if is_about_the_build { "`prove build` was asked for" } else { "`prove` was asked for" };

@@ -8,6 +8,7 @@ use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd,
 use pulldown_cmark_to_cmark::cmark;
 
 use crate::brief::{is_hidden, visible};
+use crate::effect::MARKER_START;
 
 /// The longest address that is shown beside the text of a link that was taken out, in characters.
 const ADDRESS_CHARS_MAX: usize = 200;
@@ -144,8 +145,22 @@ fn is_harmless(written: &str, host: &str) -> bool {
 pub fn fence(text: &str) -> String {
     let shown: String = text.chars().filter(|c| !is_hidden(*c)).collect();
     let (shown, n_backticks) = backticks(&shown);
+    fenced("text", shown.trim_end(), n_backticks)
+}
+
+/// Lines that the forge offers to put in the place of those that they stand beside, as they are or not at all: where a person would
+/// not see all of them, or where they look like a mark of ours, there are none.
+pub fn suggestion(lines: &str) -> Option<String> {
+    let lines = lines.replace("\r\n", "\n");
+    let lines = lines.strip_suffix('\n').unwrap_or(&lines);
+    let (shown, n_backticks) = backticks(lines);
+    let is_seen = shown == lines && !lines.chars().any(is_hidden) && !lines.contains(MARKER_START);
+    is_seen.then(|| fenced("suggestion", lines, n_backticks))
+}
+
+fn fenced(language: &str, text: &str, n_backticks: usize) -> String {
     let fence = "`".repeat(n_backticks.max(2) + 1);
-    format!("{fence}text\n{}\n{fence}", shown.trim_end())
+    format!("{fence}{language}\n{text}\n{fence}")
 }
 
 /// One line of plain text for places where no Markdown is read, such as titles.

@@ -56,6 +56,9 @@ pub fn comment(standing: &Standing<'_>) -> String {
     let place = if spec.task.adopts() { adopted::place(*stage) } else { place };
     let steps: &[&str] = match (spec.task.adopts(), is_bare(standing.walls)) {
         (true, _) => &adopted::STEPS,
+        (false, _) if spec.task.reviews().is_some() => {
+            &["Prepare: fetch the pull request", "Review: look into what it changes, of which nothing can be changed"]
+        }
         (false, _) if !spec.task.mode().edits() => {
             &["Prepare: fetch the base", "Answer: look into the code, of which nothing can be changed"]
         }

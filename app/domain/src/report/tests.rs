@@ -10,6 +10,7 @@ use crate::walls::{Reach, Walls};
 
 mod hostile;
 mod replies;
+mod reviewed;
 
 /// What GitHub takes, in characters; a marker comes on top of a body.
 const GITHUB_CHARS_MAX: usize = 65_536;
@@ -74,6 +75,7 @@ impl Tale {
             finished: &self.finished,
             title: &self.title,
             answer: &self.answer,
+            reviewed: None,
             branch: None,
             usage: &self.usage,
             is_priced: self.is_priced,

@@ -4,6 +4,7 @@
 use super::triage::is_of_triage;
 use super::{Phase, Run, Step, conclude};
 use crate::effect::Effect;
+use crate::job::Mode;
 use crate::journal::{Adopted, CommitId, Conclusion, Outcome};
 
 impl Run {
@@ -73,19 +74,25 @@ impl Run {
             let repairs_to = repairs_to.as_deref().filter(|_| conclusion.outcome == Outcome::Proven);
             return effects.iter().all(|effect| is_of_triage(effect, head, repairs_to));
         }
-        if let Some((_, branch)) = &self.works_on {
-            return effects.iter().all(|effect| is_on_top(effect, branch.as_deref()));
+        if let Some((head, branch)) = &self.works_on {
+            let reviewed = Some(head).filter(|_| self.asked_for == Some(Mode::Review));
+            return effects.iter().all(|effect| match effect {
+                Effect::EnsureReview { commit, .. } => Some(commit) == reviewed,
+                effect => is_on_top(effect, branch.as_deref()),
+            });
         }
         if self.replies {
             return effects.iter().all(|effect| matches!(effect, Effect::EnsureComment { .. }));
         }
         let head = self.proposed();
         let is_telling = |effect: &Effect| match effect {
-            Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => false,
+            Effect::EnsureReview { .. } => false,
+            Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => !self.adopts,
+            Effect::SetCheck { .. } if !self.adopts => true,
             Effect::SetCheck { commit, outcome, .. } => Some(commit) == head && *outcome == conclusion.outcome,
             Effect::EnsureComment { .. } | Effect::React { .. } => true,
         };
-        !self.adopts || effects.iter().all(is_telling)
+        effects.iter().all(is_telling)
     }
 }
 
@@ -94,6 +101,7 @@ pub(super) fn is_on_top(effect: &Effect, below: Option<&str>) -> bool {
     match effect {
         Effect::PushBranch { branch, .. } => below.is_some_and(|below| branch != below),
         Effect::EnsurePullRequest { base, .. } => below == Some(base),
+        Effect::EnsureReview { .. } => false,
         Effect::SetCheck { .. } | Effect::EnsureComment { .. } | Effect::React { .. } => true,
     }
 }

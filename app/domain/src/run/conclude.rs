@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Run;
+use crate::job::Mode;
 use crate::journal::{Conclusion, Outcome};
 use crate::proof::{Evidence, Verdict};
 
@@ -48,9 +49,17 @@ pub(super) fn out_of_budget(limit: &str) -> Conclusion {
 }
 
 /// The end of a run that was to change nothing.
-pub(super) fn answered(is_plan: bool) -> Conclusion {
-    let next_step = if is_plan { "Read the plan; `approve` has it carried out." } else { "Read the answer." };
-    Conclusion::new(Outcome::Answered, "The agent answered; no file was changed.", next_step)
+pub(super) fn answered(asked_for: Option<Mode>) -> Conclusion {
+    const ANSWERED: &str = "The agent answered; no file was changed.";
+    let (cause, next_step) = match asked_for {
+        Some(Mode::Plan) => (ANSWERED, "Read the plan; `approve` has it carried out."),
+        Some(Mode::Review) => {
+            let cause = "The agent has reviewed the pull request; no file was changed.";
+            (cause, "Read the review; what it finds is the model's opinion.")
+        }
+        Some(Mode::Fix | Mode::Ask) | None => (ANSWERED, "Read the answer."),
+    };
+    Conclusion::new(Outcome::Answered, cause, next_step)
 }
 
 /// The end of a run that was to say something.

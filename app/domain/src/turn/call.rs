@@ -162,6 +162,8 @@ fn done(fields: &Map<String, Value>) -> Result<Closing, String> {
 const FINDINGS_MAX: usize = 50;
 /// The longest title of a finding, in characters.
 const TITLE_CHARS_MAX: usize = 80;
+/// The longest suggestion that is taken, in bytes; more is a patch, and nobody reads it beside a line.
+const SUGGESTION_BYTES_MAX: usize = 4_000;
 
 fn finding(value: &Value) -> Result<Finding, String> {
     let fields = value.as_object().ok_or_else(|| wrong("a finding must be an object"))?;
@@ -181,6 +183,7 @@ fn finding(value: &Value) -> Result<Finding, String> {
         path: in_workspace(text(fields, "path")?),
         first_line,
         last_line: line("last_line")?.unwrap_or(first_line).max(first_line),
+        suggestion: text_or_none(fields, "suggestion")?.filter(|text| text.len() <= SUGGESTION_BYTES_MAX).map(str::to_owned),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Effects on GitHub: each is looked for first, and made only where it is missing.
 //!
 //! A request whose answer was lost may have been carried out, so after every doubtful answer the effect is looked for
-//! again. Comments are found by a hidden marker in a text that our own App wrote, pull requests by their branch, check runs by
+//! again. Comments and reviews are found by a hidden marker in a text that our own App wrote, pull requests by their branch, check runs by
 //! their `external_id`.
 
 use http::Method;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::client::Call;
 use super::tokens::Grant;
-use super::{GitHub, checks};
+use super::{GitHub, checks, reviews};
 use crate::forge::ForgeError;
 
 /// How often an effect is looked for and tried.
@@ -36,7 +36,7 @@ pub(super) enum Ensured {
 }
 
 impl Ensured {
-    fn receipt(&self) -> Receipt {
+    pub(super) fn receipt(&self) -> Receipt {
         let (Self::Made(shown) | Self::Found(shown)) = self;
         receipt(shown)
     }
@@ -58,6 +58,10 @@ impl GitHub {
                     output["text"] = text.as_str().into();
                 }
                 self.set_check(repo, key, commit, &checks::Said { name: *name, outcome: *outcome, output, annotations }).await
+            }
+            Effect::EnsureReview { pull_request, commit, body, remarks, body_alone } => {
+                let said = reviews::Said { commit, body, remarks, body_alone };
+                self.ensure_review(repo, key, *pull_request, &said).await
             }
             Effect::React { subject } => self.react(repo, *subject).await,
         }

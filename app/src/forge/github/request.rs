@@ -57,6 +57,7 @@ impl GitHub {
             was_edited,
             comments_later: count(later.len()),
             plan: None,
+            difference: None,
         })
     }
 

@@ -10,7 +10,7 @@ use crate::rehearsal::{
     world::World,
 };
 
-fn find<'w>(world: &'w World, call: &Call) -> Result<(&'w Repository, &'w Issue, &'w Pull), Answer> {
+pub(super) fn find<'w>(world: &'w World, call: &Call) -> Result<(&'w Repository, &'w Issue, &'w Pull), Answer> {
     let repo = world.repository(call.repo).ok_or_else(not_found)?;
     let issue = repo.issues.get(&call.number("pull_number")?).ok_or_else(not_found)?;
     Ok((repo, issue, issue.pull.as_ref().ok_or_else(not_found)?))

@@ -323,6 +323,9 @@ fn what_is_asked_and_planned_is_the_rest_of_the_paragraph() {
     assert_eq!(read("@codex ask this"), Some(Command::Ask { request: None }));
     assert_eq!(read("@codex plan"), Some(Command::Plan { request: None }));
     assert_eq!(read("@codex plan the move to SQL"), Some(Command::Plan { request: words("the move to SQL") }));
+    assert_eq!(read("@codex review the locking"), Some(Command::Review { request: words("the locking") }));
+    assert_eq!(read("@codex please review this."), Some(Command::Review { request: None }));
+    assert_eq!(read("I asked @codex review bots what they think"), None);
 }
 
 #[test]

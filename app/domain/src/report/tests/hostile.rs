@@ -3,10 +3,10 @@
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, TextMergeStream};
 
 use super::*;
-use crate::effect::PULL_REQUEST_PLACEHOLDER;
+use crate::effect::{PULL_REQUEST_PLACEHOLDER, REVIEW_PLACEHOLDER};
 
 /// All that text can try, each with a word to find it by.
-const HOSTILE: &str = "@evil-user org/@evil-team Fixes #666 closes evil/repo#667 GH-668 \
+pub(super) const HOSTILE: &str = "@evil-user org/@evil-team Fixes #666 closes evil/repo#667 GH-668 \
 [evil](https://evil.example) ![evil](https://evil.example/p.png) https://evil.example www.evil.example \
 <img src=evil.example> </details> <!-- patchwright:evil --> `evil ``evil | evil || \\| @evil | \\\\| @evil \
 \n\n# evil\n\n```\nevil\n\n@evil\n\n</details>\n\n<script>evil()</script>\n\n| evil | @evil |\n|---|---|\n\nFixes #669 <!-- pull-request -->";
@@ -57,8 +57,9 @@ fn read(body: &str) -> (String, Vec<String>) {
 }
 
 /// The HTML that we write ourselves.
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
     PULL_REQUEST_PLACEHOLDER,
+    REVIEW_PLACEHOLDER,
     "<sub>",
     "</sub>",
     "</details>",
@@ -68,7 +69,7 @@ const OURS: [&str; 7] = [
 ];
 
 #[track_caller]
-fn check_harmless(body: &str) {
+pub(super) fn check_harmless(body: &str) {
     let (text, active) = read(body);
     let quiet = text.replace("Fixes #12", "").replace("fix of #12", "").replace("asked on #12", "");
     let acts = |word: &str| {

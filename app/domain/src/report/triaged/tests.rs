@@ -23,6 +23,7 @@ fn told(triaged: Option<&Triaged>, conclusion: &Conclusion, name: &str, log: &st
         finished: &[],
         title: "",
         answer: "",
+        reviewed: None,
         branch: None,
         usage: &usage,
         is_priced: false,

@@ -1,6 +1,7 @@
 //! Runs that work on what a pull request proposes.
 
 use super::*;
+use crate::effect::REVIEW_PLACEHOLDER;
 use crate::job::{JobSpec, Mode, Task};
 use crate::journal::Prepared;
 
@@ -38,4 +39,50 @@ fn work_on_a_pull_request_begins_at_its_commit_and_goes_to_its_branch_alone() {
     assert!(!goes(&here, Effect::PushBranch { branch: "mend".into(), commit, pack }), "people work on that branch");
     let elsewhere = spec(None);
     assert!(goes(&elsewhere, comment()) && !goes(&elsewhere, push()) && !goes(&elsewhere, opened("mend")));
+}
+
+/// A run that reviews what the pull request proposes.
+fn reviewing() -> JobSpec {
+    let mut spec = spec(None);
+    if let Task::WorkOnPull { mode, .. } = &mut spec.task {
+        *mode = Mode::Review;
+    }
+    spec
+}
+
+fn review(commit: char) -> Effect {
+    let (pull_request, commit, body) = (IssueNumber(12), sample::commit(commit), "x".to_owned());
+    Effect::EnsureReview { pull_request, commit, body_alone: body.clone(), body, remarks: Vec::new() }
+}
+
+#[test]
+fn a_review_is_of_a_run_that_reviews_and_of_its_commit() {
+    let of_pull = [claimed(), prepared_there(), answered()];
+    let fits = |spec: &JobSpec, before: &[EntryKind], effect: Effect| {
+        run(spec, before).apply(&journal(&[planned(Outcome::Answered, &[effect])])[0]).is_ok()
+    };
+    assert!(fits(&reviewing(), &of_pull, review('b')) && fits(&reviewing(), &of_pull, comment()));
+    assert!(!fits(&reviewing(), &of_pull, review('a')), "another commit was not looked at");
+    assert!(!fits(&reviewing(), &of_pull, push()) && !fits(&reviewing(), &of_pull, opened("mend")));
+    assert!(!fits(&spec(None), &of_pull, review('b')), "nobody has asked for one");
+    assert!(!fits(&sample::spec(), &[claimed(), prepared(), answered()], review('a')), "an issue proposes nothing");
+}
+
+#[test]
+fn the_comment_leads_to_the_review_or_says_that_there_is_none() {
+    let leads = Effect::EnsureComment { issue: IssueNumber(12), body: format!("Review: {REVIEW_PLACEHOLDER}") };
+    let before = [claimed(), prepared_there(), answered(), planned(Outcome::Answered, &[review('b'), leads])];
+    let said = |last: EntryKind| {
+        let mut run = run(&reviewing(), &before);
+        run.apply(&journal(&[last])[0]).expect("it fits");
+        let Step::Perform { effect: Effect::EnsureComment { body, .. } } = run.next(at(60)) else {
+            panic!("the comment is next")
+        };
+        body
+    };
+    let url = "https://github.com/octo-org/calc/pull/12#pullrequestreview-3";
+    let receipt = Receipt { url: Some(url.into()), published: None };
+    let made = EntryKind::Performed { key: review('b').key(&sample::spec().id()), receipt };
+    assert_eq!(said(made), format!("Review: {url}"));
+    assert_eq!(said(refused(&review('b'))), "Review: GitHub did not take it.");
 }

@@ -172,6 +172,7 @@ fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
                 finished: run.finished(),
                 title: "x",
                 answer: "x",
+                reviewed: None,
                 branch: run.branch(),
                 usage: run.usage(),
                 is_priced: false,

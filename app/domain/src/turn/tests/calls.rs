@@ -100,8 +100,15 @@ fn a_review_ends_with_findings() {
         path: "a.rs".into(),
         first_line: 3,
         last_line: 3,
+        suggestion: None,
     };
-    assert_eq!(closing(serde_json::json!([finding])), Ok(vec![expected]));
+    assert_eq!(closing(serde_json::json!([finding])), Ok(vec![expected.clone()]));
+    for (suggestion, is_taken) in [("    it = 0", true), ("", true), (&"x".repeat(4_001), false)] {
+        let mut suggests = finding.clone();
+        suggests["suggestion"] = suggestion.into();
+        let expected = Finding { suggestion: is_taken.then(|| suggestion.to_owned()), ..expected.clone() };
+        assert_eq!(closing(serde_json::json!([suggests])), Ok(vec![expected]), "{suggestion}");
+    }
     let mut wrong = finding;
     wrong["priority"] = 4.into();
     let told = closing(serde_json::json!([wrong])).expect_err("no finding");
