@@ -4,6 +4,7 @@ mod again;
 mod asked_checks;
 mod attempts;
 mod bare;
+mod bots;
 mod cheats;
 mod checks;
 mod clocks;

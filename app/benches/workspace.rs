@@ -14,6 +14,7 @@
 //! All trees stay until the end: ext4 without a journal, as small virtual machines have it, is slow to make
 //! files after many were removed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -140,6 +141,7 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
     let deployment = Deployment {
         app_id: APP_ID,
         mention: config.github.mention.clone(),
+        bots: BTreeSet::new(),
         budget: config.limits.budget(),
         rates: Rates::default(),
     };

@@ -94,6 +94,9 @@ pub struct GitHub {
     pub web_url: String,
     /// What users write to call the bot.
     pub mention: String,
+    /// The bots that repositories may let give commands, by GitHub's numbers (`id` of `GET /users/NAME[bot]`): those that a policy
+    /// file's `triggers.bots` names too are heard as somebody who can push.
+    pub bots: Vec<u64>,
     /// The pause between writes to the repositories of one installation, in milliseconds. GitHub asks for a second at least.
     pub write_spacing_ms: u64,
     /// The least pause between two edits of the comment that says how far a job has come, in seconds.
@@ -116,6 +119,7 @@ impl Default for GitHub {
             api_url: "https://api.github.com".into(),
             web_url: "https://github.com".into(),
             mention: "@codex".into(),
+            bots: Vec::new(),
             write_spacing_ms: 1_000,
             progress_seconds: 5,
             commits: Commits::Verified,

@@ -192,6 +192,7 @@ impl Intake {
                 check: None,
                 pull: None,
                 last: None,
+                n_by_bots: 0,
             });
         }
         let facts = self.forge.facts(event).await?;
@@ -212,7 +213,8 @@ impl Intake {
             true => self.last(event.repo.id, issue).await?,
             false => None,
         };
-        Ok(Facts { policy, unread, role, is_open, open_jobs, stoppable, was_answered, recent, check, pull, last })
+        let n_by_bots = if event.actor.is_bot { self.by_bots(event.repo.id, issue).await? } else { 0 };
+        Ok(Facts { policy, unread, role, is_open, open_jobs, stoppable, was_answered, recent, check, pull, last, n_by_bots })
     }
 
     /// What was done last in a place; one that cannot be read is as none.
@@ -223,6 +225,21 @@ impl Intake {
             Ok((_, JobState::Ready | JobState::Running)) | Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// How many of the jobs that were asked for last in a place were asked for by bots, the last one first, and no more than matters.
+    async fn by_bots(&self, repo: u64, issue: IssueNumber) -> Result<u32, StoreError> {
+        let mut n_by_bots = 0;
+        for key in self.store.asked_last(repo, issue, policy::BOTS_IN_A_ROW_MAX).await? {
+            match self.store.job(&JobId::of(&key)).await {
+                Ok((spec, _)) if spec.requested_by.is_bot => n_by_bots += 1,
+                Ok(_) => break,
+                // Nobody knows who has asked for it, so that nobody says that it was a person.
+                Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => n_by_bots += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(n_by_bots)
     }
 
     /// The jobs in whose journals this does not stand.
@@ -270,6 +287,7 @@ impl Intake {
             check,
             pull,
             last: None,
+            n_by_bots: 0,
         })
     }
 
@@ -335,6 +353,8 @@ impl Intake {
             EventKind::Written { issue, .. }
             | EventKind::IssueLabeled { issue, .. }
             | EventKind::IssueAssigned { issue, .. }
+            | EventKind::ReviewRequested { pull_request: issue, .. }
+            | EventKind::Dispatched { issue, .. }
             | EventKind::IssueClosed { issue } => Subject::Issue(*issue),
             // Nobody has asked, so that nobody waits for a sign; and a check that is asked for shows that it is under way.
             EventKind::CheckFailed { .. } | EventKind::CheckAsked { .. } => return,

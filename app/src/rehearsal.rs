@@ -439,6 +439,23 @@ impl Rehearsal {
         self.shared.with(|world| world.assign(repo, issue, user, assignee)).ok_or(Error::Unknown("issue"))
     }
 
+    /// Asks somebody for a review of a pull request.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such pull request.
+    pub fn request_review(&self, repo: RepositoryId, pull_request: u64, user: &str, reviewer: &str) -> Result<(), Error> {
+        let ask = |world: &mut World| world.request_review(repo, pull_request, user, reviewer);
+        self.shared.with(ask).ok_or(Error::Unknown("pull request"))
+    }
+
+    /// Sends a `repository_dispatch` of a type, as a program of the repository's does with its token.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such repository.
+    pub fn dispatch(&self, repo: RepositoryId, user: &str, event_type: &str, payload: serde_json::Value) -> Result<(), Error> {
+        self.shared.with(|world| world.dispatch(repo, user, event_type, payload)).ok_or(Error::Unknown("repository"))
+    }
+
     /// Closes an issue or pull request.
     ///
     /// # Errors

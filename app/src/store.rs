@@ -258,6 +258,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn last_ended(&self, repo: u64, issue: IssueNumber) -> Result<Option<JobKey>, StoreError>;
 
+    /// The jobs that were asked for last of an issue or pull request, the last one first, and no more than so many. What nobody has
+    /// asked for is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn asked_last(&self, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError>;
+
     /// How many of a repository's jobs were begun since then. Those that a program of before there were any limits has begun are
     /// nobody's.
     ///

@@ -1,11 +1,15 @@
 //! Where somebody may write to us beside comments, and what asks without words.
 
+use patchwright::model::scripted::Script;
 use patchwright::rehearsal::Order;
 use patchwright::rehearsal::review::Remark;
+use patchwright_domain::job::{Mode, Task};
 use patchwright_domain::journal::Outcome;
+use serde_json::json;
 
+use super::on_pulls::BROKEN;
 use crate::support::pipeline::pull::MENDED;
-use crate::support::pipeline::{ISSUE, MAINTAINER, READER, Setup, World};
+use crate::support::pipeline::{File, ISSUE, MAINTAINER, READER, Setup, World, mends};
 
 /// The conclusions of our check runs on the pull request.
 fn conclusions(world: &World) -> Vec<String> {
@@ -119,6 +123,58 @@ async fn an_issue_that_is_assigned_to_us_is_fixed() {
             }
             assert_eq!(world.outcome().await, Outcome::Proven);
             assert_eq!(world.github.issue(world.repo, ISSUE).expect("it is there").reactions.len(), 1, "it was heard");
+        })
+        .await;
+}
+
+/// Whoever puts the label on a pull request, assigns it or asks for a review asks for work on what it proposes.
+#[tokio::test]
+async fn a_pull_request_is_worked_on_without_words() {
+    const POLICY: File =
+        (".github/patchwright.yml", "triggers:\n  assignee: our-bot\ncommands:\n  test: sh tests/run.sh\n", false);
+    type Ask = fn(&World, u64);
+    let asks: [(Ask, Mode); 3] = [
+        (|world, pull| world.github.label(world.repo, pull, MAINTAINER, "codex").expect("it is there"), Mode::Fix),
+        (|world, pull| world.github.assign(world.repo, pull, MAINTAINER, "our-bot").expect("it is there"), Mode::Fix),
+        (|world, pull| world.github.request_review(world.repo, pull, MAINTAINER, "our-bot").expect("it is there"), Mode::Review),
+    ];
+    for (ask, mode) in asks {
+        Setup { script: Script::of(mends()), ..Setup::default() }
+            .file(MENDED)
+            .file(POLICY)
+            .play(async |world| {
+                let (pull, _) = world.propose(&[BROKEN]).await;
+                ask(world, pull);
+                world.work().await;
+                let outcome = if mode == Mode::Fix { Outcome::Proven } else { Outcome::Answered };
+                assert_eq!(world.outcome().await, outcome, "{:?}", world.said_on(pull).await);
+                assert!(matches!(world.job().await.task, Task::WorkOnPull { mode: how, .. } if how == mode));
+                let issue = world.github.issue(world.repo, pull).expect("it is there");
+                assert_eq!((issue.reactions.len(), world.said_on(pull).await.len()), (1, 1), "it was heard");
+            })
+            .await;
+    }
+}
+
+/// A workflow or a tool of the repository's sends a command with its token; what it may do is what the token's owner may.
+#[tokio::test]
+async fn a_program_sends_a_command() {
+    Setup::default()
+        .play(async |world| {
+            let send = |user, kind, payload| world.github.dispatch(world.repo, user, kind, payload).expect("it is there");
+            send(READER, "patchwright", json!({"issue": ISSUE, "command": "fix this"}));
+            send(MAINTAINER, "deploy", json!({"issue": ISSUE, "command": "fix this"}));
+            send(MAINTAINER, "patchwright", json!({"issue": ISSUE, "pull_request": ISSUE, "command": "fix this"}));
+            send(MAINTAINER, "patchwright", json!({"command": "fix this"}));
+            send(MAINTAINER, "patchwright", json!({}));
+            world.work().await;
+            assert_eq!((world.jobs().await.len(), world.said_on(ISSUE).await.len()), (0, 0));
+            send(MAINTAINER, "patchwright", json!({"issue": ISSUE, "command": "fix this"}));
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Proven);
+            send(MAINTAINER, "patchwright", json!({"pull_request": 2, "command": "prove"}));
+            world.work().await;
+            assert_eq!(conclusions(world), ["success", "success"], "of the patch, and of its proof");
         })
         .await;
 }

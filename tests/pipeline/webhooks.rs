@@ -185,6 +185,7 @@ async fn every_payload_that_github_publishes_is_taken_and_starts_nothing() {
             no job of this program has set the check that is asked for
             the check is not red
             the issue was closed and no job of it is open
+            the label is not `codex`, which starts a run here
             the payload names no installation: it comes from a repository's own webhook, not from the App's
             the policy names no `triggers.assignee`
             the text holds no command to @codex

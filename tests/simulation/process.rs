@@ -1,5 +1,6 @@
 //! A process of the service: intake, workers and whoever takes deliveries, each moved on one step at a time.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,7 +116,8 @@ impl Process {
             tokens: 1_000_000,
             cost_microusd: 1_000_000,
         };
-        let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget, rates: Rates::default() };
+        let deployment =
+            Deployment { app_id: 1, mention: "@codex".into(), bots: BTreeSet::new(), budget, rates: Rates::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
         let mut process = Self {
             number,

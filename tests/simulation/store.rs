@@ -156,6 +156,11 @@ impl Store for WorldStore {
         self.ask(Kind::Store, || format!("look what was done last on #{issue}"), look).await
     }
 
+    async fn asked_last(&self, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
+        let look = move |state: &mut State| at_once(state.store.asked_last(repo, issue, n_max));
+        self.ask(Kind::Store, || format!("look what was asked for last on #{issue}"), look).await
+    }
+
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let asking = *asking;
         let look = move |state: &mut State| at_once(state.store.recent(&asking, since));

@@ -68,6 +68,8 @@ const REPORTER: &str = "reporter";
 pub(crate) const MAINTAINER: &str = "mona";
 /// Who may not.
 pub(crate) const READER: &str = "eve";
+/// A bot that is at every GitHub.
+pub(crate) const ACTIONS: &str = "github-actions[bot]";
 /// The issue that is there from the beginning.
 pub(crate) const ISSUE: u64 = 1;
 
@@ -136,6 +138,8 @@ pub(crate) struct Setup {
     pub(crate) signs_commits: bool,
     /// Whether a patch is published that there was no time to test.
     pub(crate) publishes_untested: bool,
+    /// Whether the operator lets repositories hear the bot of [`ACTIONS`].
+    pub(crate) lets_bots: bool,
 }
 
 impl Default for Setup {
@@ -170,6 +174,7 @@ impl Default for Setup {
             operators_secret: settings::OPERATORS_SECRET,
             signs_commits: false,
             publishes_untested: false,
+            lets_bots: false,
         }
     }
 }
@@ -336,7 +341,8 @@ impl World {
         let (store, forge) = (tools.store.clone(), tools.forge.clone());
         let server = Server { store, forge, clock: tools.clock.clone(), attestation_key };
         let serving = tokio::spawn(server::serve(listener, server, stop.clone()));
-        let deployment = Deployment { app_id: APP_ID, mention: "@codex".into(), budget: setup.budget, rates: setup.rates };
+        let bots = github.account(ACTIONS).into_iter().filter(|_| setup.lets_bots).collect();
+        let deployment = Deployment { app_id: APP_ID, mention: "@codex".into(), bots, budget: setup.budget, rates: setup.rates };
         let client = reqwest::Client::builder().no_proxy().build().expect("the client needs nothing");
         let intake = Intake::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone(), deployment);
         github.send_webhooks_to(&format!("{url}/webhooks/github"));

@@ -61,6 +61,10 @@ impl Store for Forgetful {
         nothing()
     }
 
+    async fn asked_last(&self, _: u64, _: IssueNumber, _: u32) -> Result<Vec<JobKey>, StoreError> {
+        nothing()
+    }
+
     async fn recent(&self, _: &Asking, _: Timestamp) -> Result<Recent, StoreError> {
         nothing()
     }

@@ -329,6 +329,14 @@ pub struct Published {
     pub reason: Option<String>,
 }
 
+/// What all branches of ours begin with.
+const OWN_START: &str = "codex/";
+
+/// Whether a branch is called as ours are.
+pub fn is_own_branch(branch: &str) -> bool {
+    branch.starts_with(OWN_START)
+}
+
 /// The longest part of a branch name that comes from a title, in characters.
 const SLUG_CHARS_MAX: usize = 40;
 

@@ -277,6 +277,8 @@ pub enum EventKind {
         label: String,
         /// Whether the issue is open.
         is_open: bool,
+        /// Whether the issue is a pull request's conversation.
+        on_pull_request: bool,
     },
     /// An issue was assigned to somebody.
     IssueAssigned {
@@ -286,6 +288,26 @@ pub enum EventKind {
         assignee: String,
         /// Whether the issue is open.
         is_open: bool,
+        /// Whether the issue is a pull request's conversation.
+        on_pull_request: bool,
+    },
+    /// Somebody was asked to review a pull request.
+    ReviewRequested {
+        /// The pull request.
+        pull_request: IssueNumber,
+        /// The login of who is to review it.
+        reviewer: String,
+        /// Whether the pull request is open.
+        is_open: bool,
+    },
+    /// A program of the repository's has sent a command, by a `repository_dispatch`.
+    Dispatched {
+        /// The issue that it is about.
+        issue: IssueNumber,
+        /// Whether that is said to be a pull request.
+        on_pull_request: bool,
+        /// The command, without the mention.
+        command: Untrusted,
     },
     /// An issue or pull request was closed.
     IssueClosed {
@@ -391,9 +413,23 @@ impl EventKind {
             Self::Written { issue, .. }
             | Self::IssueLabeled { issue, .. }
             | Self::IssueAssigned { issue, .. }
+            | Self::ReviewRequested { pull_request: issue, .. }
+            | Self::Dispatched { issue, .. }
             | Self::IssueClosed { issue } => Some(*issue),
             Self::CheckAsked { proof, .. } => proof.map(|proof| proof.pull_request),
             Self::CheckFailed { .. } => None,
+        }
+    }
+
+    /// Whether it is about what a pull request proposes.
+    pub fn is_of_pull(&self) -> bool {
+        match self {
+            Self::Written { on_pull_request, .. }
+            | Self::IssueLabeled { on_pull_request, .. }
+            | Self::IssueAssigned { on_pull_request, .. }
+            | Self::Dispatched { on_pull_request, .. } => *on_pull_request,
+            Self::ReviewRequested { .. } => true,
+            Self::IssueClosed { .. } | Self::CheckAsked { .. } | Self::CheckFailed { .. } => false,
         }
     }
 }

@@ -48,6 +48,16 @@ impl JobKey {
         Self(format!("{}/issue/{issue}/assigned/{}", repo.id, at.as_millisecond()))
     }
 
+    /// The key of a review that somebody was asked for at a moment: asking again later is a new wish.
+    pub fn of_review_request(repo: &RepoRef, pull_request: IssueNumber, at: Timestamp) -> Self {
+        Self(format!("{}/issue/{pull_request}/review-requested/{}", repo.id, at.as_millisecond()))
+    }
+
+    /// The key of a command that a program has sent: each that it sends is a new wish.
+    pub fn of_dispatch(repo: &RepoRef, issue: IssueNumber, delivery: &DeliveryId) -> Self {
+        Self(format!("{}/issue/{issue}/dispatch/{}", repo.id, delivery.as_str()))
+    }
+
     /// The key of a check that somebody asks for once more: who does it again later wants it again.
     pub fn of_asked_check(repo: &RepoRef, pull_request: IssueNumber, check: u64, delivery: &DeliveryId) -> Self {
         Self(format!("{}/issue/{pull_request}/check/{check}/{}", repo.id, delivery.as_str()))

@@ -1,22 +1,26 @@
 //! Whether an event starts, stops or does nothing, and why: a function of the event and of facts fetched before.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::n_repairs;
 use crate::event::{Actor, CheckRef, Event, EventKind, IssueNumber, Role};
-use crate::job::{Budget, JobId, JobKey, JobSpec, Mode, Repair, Reply, Task};
+use crate::job::{Budget, JobId, JobKey, JobSpec, Mode, Reply, Task};
 use crate::journal::{CommitId, Outcome};
 use crate::policy::rates::{Rates, Recent};
 
 mod again;
+mod bots;
+mod checks;
 pub mod command;
 pub mod rates;
 mod trigger;
 pub mod wanted;
 
-use wanted::{Checks, Policy, Source};
+pub use bots::BOTS_IN_A_ROW_MAX;
+
+use wanted::{Policy, Source};
 
 /// What the operator of this server has set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct Deployment {
     pub app_id: u64,
     /// What users write to call us, with its `@`.
     pub mention: String,
+    /// The bots that repositories may let give commands, by GitHub's numbers.
+    pub bots: BTreeSet<u64>,
     /// The limits of each job.
     pub budget: Budget,
     /// The limits of what is asked for.
@@ -56,6 +62,8 @@ pub struct Facts {
     pub pull: Option<PullHead>,
     /// What was done last in this place, where the event wants that to go on.
     pub last: Option<Last>,
+    /// How many of the last jobs in this place were asked for by bots, since a person has asked for one.
+    pub n_by_bots: u32,
 }
 
 /// A job that is over, and that somebody has asked for.
@@ -95,12 +103,6 @@ pub struct RedCheck {
 
 /// Who is answered also where a command takes more: everybody who can push here.
 const WRITER: Role = Role::Write;
-/// How many checks of one commit are looked into.
-const CHECKS_OF_COMMIT_MAX: u32 = 3;
-/// How many red checks of a pull request may be under way or wait.
-const OPEN_CHECKS_MAX: usize = 5;
-/// How many repairs may stand on each other: what is still red then is for a person.
-const REPAIRS_OF_CHAIN_MAX: u32 = 2;
 /// Whom a job is for that a check has started: GitHub Actions' own account.
 pub const CHECKER_ID: u64 = 41_898_282;
 /// What that account is called.
@@ -258,6 +260,9 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn decide(&self, wish: trigger::Wish) -> Decision {
+        if let Some(because) = self.refuse_bot(&wish) {
+            return Decision::ignore(because);
+        }
         if let Some(place) = &self.facts.unread {
             return self.without_policy(wish, place);
         }
@@ -319,7 +324,7 @@ impl Asked<'_> {
     /// What follows for whoever has the role. Who can push, and has too low a role all the same, is told which one it takes where there
     /// is something to answer; strangers hear nothing.
     fn unless_below(&self, needed: Role, answered: Option<&JobKey>, follows: impl FnOnce(&Self) -> Decision) -> Decision {
-        let role = self.facts.role;
+        let role = self.role();
         if role >= needed {
             return follows(self);
         }
@@ -341,13 +346,16 @@ impl Asked<'_> {
     /// whatever tells of it once more, the answer was that it is to be asked for again.
     fn refuse(&self, key: JobKey, told: String, because: &str) -> Decision {
         let reply = Reply::Refused { because: told };
-        let (login, role) = (&self.event.actor.login, self.facts.role);
+        let (login, role) = (&self.event.actor.login, self.role());
         self.reply(key, reply, format!("{because}; {login}, who has the role {role}, is told so"))
     }
 
     /// An answer without work, of which there are few in one place: who goes on asking, or lets another program ask, hears nothing.
     fn reply(&self, key: JobKey, reply: Reply, because: String) -> Decision {
         let Some(issue) = self.event.kind.issue() else { return Decision::ignore(because) };
+        if self.event.actor.is_bot {
+            return Decision::ignore(format!("{because}; a bot is told nothing"));
+        }
         if rates::are_answered_enough(&self.facts.recent) {
             let rates::Recent { answers_in_place, answers, .. } = self.facts.recent;
             let given = format!("{answers_in_place} answers were given on #{issue} within an hour, {answers} in the repository");
@@ -365,16 +373,27 @@ impl Asked<'_> {
         }
         match (&way, &triggers.assignee) {
             (trigger::Way::Assignment(_), None) => return Decision::ignore("the policy names no `triggers.assignee`"),
+            (trigger::Way::ReviewRequest(_), None) => return Decision::ignore("the policy names no `triggers.assignee`"),
             (trigger::Way::Assignment(to), Some(ours)) if !to.eq_ignore_ascii_case(ours) => {
                 return Decision::ignore(format!("the issue was not assigned to `{ours}`, which starts a run here"));
             }
-            (trigger::Way::Assignment(_) | trigger::Way::Words | trigger::Way::Label(_) | trigger::Way::Button, _) => {}
+            (trigger::Way::ReviewRequest(of), Some(ours)) if !of.eq_ignore_ascii_case(ours) => {
+                return Decision::ignore(format!("the review was not asked of `{ours}`, which starts a run here"));
+            }
+            (
+                trigger::Way::Assignment(_)
+                | trigger::Way::ReviewRequest(_)
+                | trigger::Way::Words
+                | trigger::Way::Label(_)
+                | trigger::Way::Button,
+                _,
+            ) => {}
         }
         let is_reply = matches!(task, Task::Reply { .. });
         let needed = if is_reply { triggers.least_role() } else { triggers.role_for(task.command()).max(needed) };
         let called = if is_reply { key.of_reply(what) } else { key.clone() };
         self.unless_below(needed, (!way.is_silent()).then_some(&called), |asked| {
-            let Facts { is_open, role, .. } = asked.facts;
+            let (is_open, role) = (asked.facts.is_open, asked.role());
             let wanted = format!("{what} by {}, who has the role {role}", asked.event.actor.login);
             if let Task::Reply { reply, .. } = task {
                 return asked.reply(key.of_reply(what), reply, wanted);
@@ -392,8 +411,11 @@ impl Asked<'_> {
             }
             let task = match asked.on_what(task, is_of_pull) {
                 Ok(task) => task,
+                Err((_, because)) if way.is_silent() => return Decision::ignore(because),
                 Err((told, because)) => return asked.refuse(key, told, because),
             };
+            // Nobody asks GitHub what a bot may do: whether it is heard is the policy's choice.
+            let needed = if asked.event.actor.is_bot { Role::None } else { needed };
             match asked.beside(&key, way.is_silent()) {
                 Some(refusal) => refusal,
                 None => asked.work(Work { key, task, needed, plan }, &way, wanted),
@@ -480,62 +502,6 @@ impl Asked<'_> {
         self.event.kind.issue().map_or_else(|| "the commit".into(), |issue| format!("issue #{issue}"))
     }
 
-    /// Whether a red check is looked into: nobody has asked for it, so that the policy alone says.
-    fn triage(&self, head: &CommitId) -> Decision {
-        let Facts { policy, check, open_jobs, .. } = self.facts;
-        let checks = policy.triggers.checks;
-        if checks == Checks::Off {
-            return Decision::ignore("red checks are not looked into here: `triggers.checks` is off");
-        }
-        let Some(RedCheck { check, suite, pull_request, branch, is_own, n_triaged }) = check else {
-            let because = "no check of GitHub Actions is red now on the last commit of an open pull request from a branch of this \
-                           repository";
-            return Decision::ignore(because);
-        };
-        if checks == Checks::Own && !is_own {
-            return Decision::ignore("the pull request is somebody else's, and `triggers.checks` is own");
-        }
-        if *n_triaged >= CHECKS_OF_COMMIT_MAX {
-            return Decision::ignore(format!("{CHECKS_OF_COMMIT_MAX} checks of this commit were looked into already"));
-        }
-        // They wait for each other; those of a commit that is no longer the last one end as soon as they begin.
-        let n_open = open_jobs.iter().filter(|key| key.is_of_check()).count();
-        if n_open >= OPEN_CHECKS_MAX {
-            return Decision::ignore(format!("{n_open} red checks of #{pull_request} are being looked into already"));
-        }
-        let key = JobKey::of_check(&self.event.repo, head, &check.name, *suite);
-        if open_jobs.contains(&key) {
-            return Decision::ignore("the same check is being looked into already");
-        }
-        if let Some(reached) = self.deployment.rates.reached(&self.facts.recent) {
-            return Decision::ignore(reached);
-        }
-        let is_first = *n_triaged == 0 && !open_jobs.iter().any(|key| key.is_of_check_of(head));
-        let repair = self.repair(branch, is_first);
-        let task = Task::TriageCheck { pull_request: *pull_request, head: head.clone(), check: check.clone(), repair };
-        self.start(
-            Work::unasked(key, task),
-            format!("a check of #{pull_request} is red, and `triggers.checks` has it looked into"),
-        )
-    }
-
-    /// Whether a red check is mended as well, where the commit's change is what fails. Of a commit it is the first check alone: others
-    /// are most often red for the same reason.
-    fn repair(&self, branch: &str, is_first: bool) -> Repair {
-        let n_before = n_repairs(branch);
-        if !self.facts.policy.triggers.repairs {
-            Repair::Unwanted
-        } else if n_before >= REPAIRS_OF_CHAIN_MAX {
-            let because =
-                format!("It is not repaired: {n_before} repairs stand on each other already, so that a person has to look.");
-            Repair::Withheld { because }
-        } else if !is_first {
-            Repair::Withheld { because: "It is not repaired: of each commit only the first check that is looked into is.".into() }
-        } else {
-            Repair::Wanted { branch: branch.to_owned() }
-        }
-    }
-
     fn start(&self, Work { key, task, needed, plan }: Work, because: String) -> Decision {
         let Self { event, deployment, facts } = self;
         let attempts = facts.policy.attempts.min(deployment.budget.attempts);
@@ -552,10 +518,12 @@ impl Asked<'_> {
                 EventKind::Written { .. }
                 | EventKind::IssueLabeled { .. }
                 | EventKind::IssueAssigned { .. }
+                | EventKind::ReviewRequested { .. }
+                | EventKind::Dispatched { .. }
                 | EventKind::IssueClosed { .. }
                 | EventKind::CheckAsked { .. } => event.actor.clone(),
             },
-            role: facts.role,
+            role: self.role(),
             needed,
             delivery: event.delivery.clone(),
             requested_at: event.at,

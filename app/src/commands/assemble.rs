@@ -314,7 +314,13 @@ pub(super) fn github(config: &config::GitHub) -> Result<GitHub, Failure> {
 
 pub(super) fn deployment(config: &Config) -> Deployment {
     let (budget, rates) = (config.limits.budget(), config.limits.rates());
-    Deployment { app_id: config.github.app_id, mention: config.github.mention.clone(), budget, rates }
+    Deployment {
+        app_id: config.github.app_id,
+        mention: config.github.mention.clone(),
+        bots: config.github.bots.iter().copied().collect(),
+        budget,
+        rates,
+    }
 }
 
 /// The parts for a checkout of the user's own, with nobody who solves; `test` goes before what the repository says of itself.

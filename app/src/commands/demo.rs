@@ -3,6 +3,7 @@
 //! The GitHub is the rehearsal on loopback and the model is scripted; the webhook and its signature, the queue, octocrab,
 //! git, the sandbox, the tests and the proof are what `serve` uses.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -164,7 +165,13 @@ impl Stage {
 fn start(stage: &Stage, tools: Arc<Tools>) -> anyhow::Result<(Service, SocketAddr)> {
     let listener = server::listen(([127, 0, 0, 1], 0).into()).context("listening on loopback")?;
     let mention = Config::default().github.mention;
-    let deployment = Deployment { app_id: APP_ID, mention, budget: Config::default().limits.budget(), rates: Rates::default() };
+    let deployment = Deployment {
+        app_id: APP_ID,
+        mention,
+        bots: BTreeSet::new(),
+        budget: Config::default().limits.budget(),
+        rates: Rates::default(),
+    };
     let address = listener.local_addr()?;
     let service = Service::start(listener, tools, Staffing { deployment, n_workers: 1, sweep_interval: None, kept_for: None });
     stage.github.send_webhooks_to(&format!("http://{address}/webhooks/github"));

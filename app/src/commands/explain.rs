@@ -7,8 +7,8 @@ use patchwright::clock::{Clock as _, SystemClock};
 use patchwright::store::listing::{GivenUp, LISTED_MAX};
 use patchwright::store::{Lanes, Store, StoreError};
 use patchwright_domain::effect::{Published, Receipt};
-use patchwright_domain::event::DeliveryId;
-use patchwright_domain::job::JobId;
+use patchwright_domain::event::{DeliveryId, Role};
+use patchwright_domain::job::{JobId, JobSpec};
 use patchwright_domain::journal::EntryKind;
 use patchwright_domain::policy::Decision;
 use serde_json::json;
@@ -128,12 +128,46 @@ async fn tell_job(store: &dyn Store, job: JobId, lanes: Lanes) -> Result<bool, F
     if let Some(received_at) = known(store.received_at(&spec.delivery).await)? {
         terminal::say(format!("    Delivery {} asked for it, which came {}.", spec.delivery, time(received_at)));
     }
+    terminal::say(format!("    {}", one_line(&asked_by(&spec))));
+    if let Some(plan) = &spec.plan {
+        terminal::say(format!("    It carries out the plan of job {plan}."));
+    }
     for entry in known(store.journal(&job, 0).await)?.unwrap_or_default() {
-        if let EntryKind::Performed { receipt: Receipt { published: Some(published), .. }, .. } = entry.kind {
-            terminal::say(format!("    {}", one_line(&on_branch(&published))));
+        match &entry.kind {
+            EntryKind::Prepared { prepared } => {
+                prepared.notes.iter().for_each(|note| terminal::say(format!("    {}", one_line(note))));
+            }
+            EntryKind::Performed { receipt: Receipt { published: Some(published), .. }, .. } => {
+                terminal::say(format!("    {}", one_line(&on_branch(published))));
+            }
+            EntryKind::Performed { .. }
+            | EntryKind::Claimed { .. }
+            | EntryKind::Confined { .. }
+            | EntryKind::Adopted { .. }
+            | EntryKind::Unmerged { .. }
+            | EntryKind::Triaged { .. }
+            | EntryKind::TurnTaken { .. }
+            | EntryKind::Solved { .. }
+            | EntryKind::Answered { .. }
+            | EntryKind::GaveUp { .. }
+            | EntryKind::Verified { .. }
+            | EntryKind::PublishPlanned { .. }
+            | EntryKind::CancelRequested { .. }
+            | EntryKind::Failed { .. }
+            | EntryKind::Completed { .. } => {}
         }
     }
     Ok(true)
+}
+
+/// Who asked for a job, and what that took.
+fn asked_by(JobSpec { requested_by, role, needed, .. }: &JobSpec) -> String {
+    let who = format!("{} (number {})", requested_by.login, requested_by.id);
+    match needed {
+        Role::None if requested_by.is_bot => format!("It is for {who}, a bot."),
+        Role::None => format!("It is for {who}, who has the role {role}; it takes none that is asked about again."),
+        needed => format!("It is for {who}, who had the role {role}; it takes {needed}."),
+    }
 }
 
 /// What is on the branch of a job whose commit the forge was asked to sign.

@@ -243,7 +243,7 @@ impl Forge for GitHub {
         }
         let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read"), ("issues", "read")]);
         let (is_open, pull) = match (&event.kind, event.kind.issue()) {
-            (EventKind::Written { on_pull_request: true, .. }, Some(number)) => self.proposal(&event.repo, number).await?,
+            (kind, Some(number)) if kind.is_of_pull() => self.proposal(&event.repo, number).await?,
             (_, Some(issue)) => (self.is_open(issue, &grant).await?, None),
             (_, None) => (false, None),
         };

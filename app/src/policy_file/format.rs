@@ -47,11 +47,15 @@ impl Default for File {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Triggers {
-    /// The label that starts a run when it is put on an issue.
+    /// The label that starts a run when it is put on an issue or pull request.
     pub label: Line,
-    /// The login of the account that starts a run when an issue is assigned to it.
+    /// The login of the account that starts a run when an issue or pull request is assigned to it, or a review is asked of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assignee: Option<Line>,
+    /// The bots that may give commands as somebody may who can push, by GitHub's numbers (`id` of
+    /// `GET /users/NAME[bot]`), as far as the operator's `github.bots` names them too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bots: Option<List<u64, 0>>,
     /// The least role that may give a command which `roles` does not name.
     pub minimum_role: LeastRole,
     /// The least role for single commands.
@@ -71,6 +75,7 @@ impl Default for Triggers {
         Self {
             label: Line(DEFAULT_LABEL.into()),
             assignee: None,
+            bots: None,
             minimum_role: LeastRole::Write,
             roles: Roles::default(),
             sources: List(SourceName::ALL.to_vec()),
@@ -167,12 +172,17 @@ pub enum SourceName {
     Review,
     /// By the label.
     Label,
-    /// By assigning an issue.
+    /// By assigning an issue or pull request.
     Assignment,
+    /// By asking the account of `assignee` for a review.
+    ReviewRequest,
+    /// By a `repository_dispatch` of a program.
+    Dispatch,
 }
 
 impl SourceName {
-    const ALL: [Self; 5] = [Self::Description, Self::Comment, Self::Review, Self::Label, Self::Assignment];
+    const ALL: [Self; 7] =
+        [Self::Description, Self::Comment, Self::Review, Self::Label, Self::Assignment, Self::ReviewRequest, Self::Dispatch];
 }
 
 /// The commands of this repository.
@@ -296,10 +306,13 @@ impl Triggers {
             SourceName::Review => Source::Review,
             SourceName::Label => Source::Label,
             SourceName::Assignment => Source::Assignment,
+            SourceName::ReviewRequest => Source::ReviewRequest,
+            SourceName::Dispatch => Source::Dispatch,
         };
         wanted::Triggers {
             label: self.label.0,
             assignee: self.assignee.map(|assignee| assignee.0),
+            bots: self.bots.map(|bots| bots.0.into_iter().collect()).unwrap_or_default(),
             minimum_role: self.minimum_role.role(),
             roles: named.into_iter().filter_map(|(name, role)| Some((name, role?.role()))).collect(),
             sources: self.sources.0.iter().map(source).collect(),

@@ -161,6 +161,24 @@ impl World {
         Some(())
     }
 
+    pub(super) fn request_review(&mut self, repo: RepositoryId, number: u64, user: &str, reviewer: &str) -> Option<()> {
+        self.ensure_user(reviewer, Account::User);
+        let now = self.now();
+        let issue = self.issue_mut(repo, number).filter(|issue| issue.pull.is_some())?;
+        issue.updated_at = now;
+        let asked = json!({"requested_reviewer": body::user(self, reviewer)});
+        self.announce_issue(repo, number, "review_requested", user, asked);
+        Some(())
+    }
+
+    pub(super) fn dispatch(&mut self, repo: RepositoryId, user: &str, event_type: &str, payload: Value) -> Option<()> {
+        self.ensure_user(user, Account::User);
+        let branch = self.repository(repo)?.default_branch.clone();
+        let fields = json!({"action": event_type, "branch": branch, "client_payload": payload});
+        self.announce("repository_dispatch", repo, user, fields);
+        Some(())
+    }
+
     /// Closes or reopens an issue or pull request.
     pub(super) fn set_state(&mut self, repo: RepositoryId, number: u64, user: &str, state: State) -> Option<()> {
         let now = self.now();

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The events that the App listens to; those of its installation come unasked.
-pub const EVENTS: [&str; 9] = [
+pub const EVENTS: [&str; 10] = [
     "check_run",
     "check_suite",
     "issue_comment",
@@ -25,6 +25,7 @@ pub const EVENTS: [&str; 9] = [
     "pull_request_review",
     "pull_request_review_comment",
     "push",
+    "repository_dispatch",
     "workflow_run",
 ];
 

@@ -108,7 +108,8 @@ impl World {
         if let Some(user) = self.user(login) {
             return user.id;
         }
-        let id = self.next_id();
+        let (id, is_bot) = (self.next_id(), login.ends_with("[bot]"));
+        let account = if is_bot { Account::Bot } else { account };
         self.users.push(User { id, login: login.to_owned(), account });
         id
     }

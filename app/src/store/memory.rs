@@ -254,6 +254,17 @@ impl Store for MemoryStore {
         Ok(tables.jobs.iter().filter(is_one).max_by_key(|job| job.created_at).map(|job| job.spec.key.clone()))
     }
 
+    async fn asked_last(&self, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
+        let tables = self.tables();
+        let of_place = |job: &&Job| {
+            let spec = &job.spec;
+            spec.repo.id == repo && spec.task.issue() == Some(issue) && !spec.key.is_of_check()
+        };
+        let mut jobs: Vec<&Job> = tables.jobs.iter().filter(of_place).collect();
+        jobs.sort_by_key(|job| job.created_at);
+        Ok(jobs.into_iter().rev().take(n_max as usize).map(|job| job.spec.key.clone()).collect())
+    }
+
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let tables = self.tables();
         let jobs: Vec<&Job> =

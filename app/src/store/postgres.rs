@@ -310,6 +310,10 @@ impl Store for PostgresStore {
         self.ask(move |tx| Box::pin(jobs::last_ended(tx, repo, issue))).await
     }
 
+    async fn asked_last(&self, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
+        self.ask(move |tx| Box::pin(jobs::asked_last(tx, repo, issue, n_max))).await
+    }
+
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let asking = *asking;
         self.ask(move |tx| Box::pin(jobs::recent(tx, asking, since))).await

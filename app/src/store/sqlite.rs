@@ -304,6 +304,10 @@ impl Store for SqliteStore {
         self.run(move |tx| jobs::last_ended(tx, repo, issue)).await
     }
 
+    async fn asked_last(&self, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
+        self.run(move |tx| jobs::asked_last(tx, repo, issue, n_max)).await
+    }
+
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let asking = *asking;
         self.run(move |tx| jobs::recent(tx, &asking, since)).await

@@ -1,5 +1,6 @@
 //! What comes in: whether it is GitHub's, and what it says.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use jiff::Timestamp;
@@ -101,7 +102,10 @@ async fn the_rehearsals_webhooks_are_read() {
     };
     assert_eq!((*issue, raw(&text.body).as_str(), before), (scene.issue, "@codex fix this", &None));
     assert_eq!((*on_pull_request, *via_app), (false, None));
-    assert_eq!(events[1].kind, EventKind::IssueLabeled { issue: scene.issue, label: "codex".into(), is_open: true });
+    assert_eq!(
+        events[1].kind,
+        EventKind::IssueLabeled { issue: scene.issue, label: "codex".into(), is_open: true, on_pull_request: false }
+    );
     assert_eq!(events[2].kind, EventKind::IssueClosed { issue: scene.issue });
     scene.end().await;
 }
@@ -123,6 +127,11 @@ async fn what_is_said_on_a_pull_request_is_read_wherever_it_stands() {
     github.edit_review(repo, review, "ada", "@codex status").expect("it is there");
     github.edit_review_comment(repo, remark, "ada", "@codex stop").expect("it is there");
     github.assign(repo, scene.issue.0, "ada", "codex").expect("it is there");
+    github.label(repo, pull, "ada", "codex").expect("it is there");
+    github.assign(repo, pull, "ada", "codex").expect("it is there");
+    github.request_review(repo, pull, "ada", "codex").expect("it is there");
+    let sent = json!({"pull_request": pull, "command": "review the locking"});
+    github.dispatch(repo, "ada", "patchwright", sent).expect("it is there");
     github.close_issue(repo, pull, "ada").expect("it is there");
     github.settle().await;
     let told: Vec<String> = receiver
@@ -150,7 +159,11 @@ async fn what_is_said_on_a_pull_request_is_read_wherever_it_stands() {
     text of #2: None "@codex prove", before: Some("None \"@codex prove\"")
     review of #2: None "@codex status", before: Some("None \"@codex help\"")
     remark of #2: None "@codex stop", before: Some("None \"@codex prove it\"")
-    IssueAssigned { issue: IssueNumber(1), assignee: "codex", is_open: true }
+    IssueAssigned { issue: IssueNumber(1), assignee: "codex", is_open: true, on_pull_request: false }
+    IssueLabeled { issue: IssueNumber(2), label: "codex", is_open: true, on_pull_request: true }
+    IssueAssigned { issue: IssueNumber(2), assignee: "codex", is_open: true, on_pull_request: true }
+    ReviewRequested { pull_request: IssueNumber(2), reviewer: "codex", is_open: true }
+    Dispatched { issue: IssueNumber(2), on_pull_request: true, command: Untrusted(18 bytes) }
     IssueClosed { issue: IssueNumber(2) }
     "#);
     scene.end().await;
@@ -190,7 +203,7 @@ async fn githubs_own_examples_start_nothing() {
     flate2::read::GzDecoder::new(zipped).read_to_string(&mut text).expect("the fixture is gzip");
     let groups: Value = serde_json::from_str(&text).expect("the fixture is JSON");
     let budget = Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 };
-    let deployment = Deployment { app_id: 1, mention: "@codex".into(), budget, rates: Rates::default() };
+    let deployment = Deployment { app_id: 1, mention: "@codex".into(), bots: BTreeSet::new(), budget, rates: Rates::default() };
     let facts = Facts {
         policy: Policy::default(),
         role: Role::Admin,
@@ -203,6 +216,7 @@ async fn githubs_own_examples_start_nothing() {
         check: None,
         pull: None,
         last: None,
+        n_by_bots: 0,
     };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {

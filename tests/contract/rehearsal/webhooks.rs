@@ -63,6 +63,11 @@ async fn what_happens_is_told_in_githubs_words() {
     let comment = github.review_comments(stage.repo, pull)[0].id;
     github.edit_review_comment(stage.repo, comment, "ada", "I see.").expect("the comment is there");
     github.assign(stage.repo, number, "ada", "codex").expect("the issue is there");
+    github.label(stage.repo, pull, "ada", "bug").expect("the pull request is there");
+    github.assign(stage.repo, pull, "ada", "codex").expect("the pull request is there");
+    github.request_review(stage.repo, pull, "ada", "codex").expect("the pull request is there");
+    github.request_review(stage.repo, number, "ada", "codex").expect_err("an issue is not reviewed");
+    github.dispatch(stage.repo, "ada", "patchwright", json!({"issue": number, "command": "fix"})).expect("it is there");
     github.report_check(stage.repo, "fix", "tests", "failure", "1 failed").expect("the branch is there");
     github.suspend("else").expect("the App is installed");
     github.uninstall("else").expect("the App is installed");
@@ -90,6 +95,10 @@ async fn what_happens_is_told_in_githubs_words() {
             "pull_request_review$edited",
             "pull_request_review_comment$edited",
             "issues$assigned",
+            "pull_request$labeled",
+            "pull_request$assigned",
+            "pull_request$review_requested",
+            "repository_dispatch$patchwright",
             "check_run$created",
             "check_run$completed",
             "installation$suspend",
@@ -100,7 +109,9 @@ async fn what_happens_is_told_in_githubs_words() {
     let mut compiled: BTreeMap<String, Validator> = BTreeMap::new();
     let mut violations = Vec::new();
     for arrival in receiver.arrivals() {
-        let name = arrival.name();
+        // Of these the action is any word that the sender chooses.
+        let is_dispatch = arrival.name().starts_with("repository_dispatch$");
+        let name = if is_dispatch { "repository_dispatch$event".into() } else { arrival.name() };
         let reference = json!({"$ref": format!("#/definitions/{name}")});
         let validator = compiled.entry(name.clone()).or_insert_with(|| compile(&reference, &definitions));
         let payload = without_later_fields(arrival.payload());

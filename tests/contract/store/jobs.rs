@@ -23,6 +23,7 @@ contract! {
     cancelling_a_completed_job_changes_nothing
     open_jobs_are_those_of_the_issue
     the_job_that_ended_last_is_the_one_that_was_asked_for_last
+    the_jobs_that_were_asked_for_last_are_found
     jobs_of_late_are_counted_by_repository
     the_journal_is_chained
     an_artifact_comes_back_whole
@@ -144,6 +145,31 @@ async fn the_job_that_ended_last_is_the_one_that_was_asked_for_last(store: Share
     store.decide(&id("red"), &start, at(11)).await.expect("the store takes it");
     end(12).await;
     assert_eq!(last().await, Some(spec_of(ISSUE, 3).key));
+}
+
+async fn the_jobs_that_were_asked_for_last_are_found(store: Shared) {
+    let last = async |issue, n_max| store.asked_last(REPO, issue, n_max).await.expect("the store answers");
+    assert_eq!(last(ISSUE, 3).await, []);
+    for (comment, seconds) in [(1, 1), (2, 3), (3, 3), (4, 2)] {
+        begin_of(&store, ISSUE, comment, seconds).await;
+    }
+    begin_of(&store, IssueNumber(9), 5, 4).await;
+    let (head, check) = (CommitId::parse(&"a".repeat(40)).expect("it is one"), Untrusted::new("x"));
+    let key = JobKey::of_check(&spec(1).repo, &head, &check, None);
+    store.receive(&delivery("red", 9)).await.expect("the store takes it");
+    let start = Decision::Start { spec: Box::new(JobSpec { key, ..spec_of(ISSUE, 6) }), because: "a check is red".into() };
+    store.decide(&id("red"), &start, at(9)).await.expect("the store takes it");
+    let keys = |comments: &[u64]| comments.iter().map(|comment| spec_of(ISSUE, *comment).key).collect::<Vec<_>>();
+    assert_eq!(
+        last(ISSUE, 3).await,
+        keys(&[3, 2, 4]),
+        "of those of one time the later one first, and nobody has asked for a check"
+    );
+    assert_eq!(last(ISSUE, 9).await, keys(&[3, 2, 4, 1]));
+    let claim = claimed(&store, "one", 10).await;
+    store.append(&claim.lease, 1, completed(), at(10)).await.expect("the lease holds");
+    assert_eq!(last(ISSUE, 9).await, keys(&[3, 2, 4, 1]), "whether they are over or not");
+    assert_eq!(store.asked_last(REPO + 1, ISSUE, 9).await.expect("the store answers"), []);
 }
 
 async fn jobs_of_late_are_counted_by_repository(store: Shared) {

@@ -176,6 +176,7 @@ async fn what_became_of_a_delivery_is_explained() {
     9c05318c637f6d1a  failed  octo/rocket#1  by ada lovelace  asked 2025-10-09 08:53:21Z, ended 2025-10-09 08:53:31Z, claimed once
         The push was refused. An operator should look.
         Delivery delivery-1 asked for it, which came 2025-10-09 08:53:21Z.
+        It is for ada lovelace (number 9), who had the role write; it takes write.
     ");
     let list = asked(folder.path(), &["explain", "--json"]).await.json();
     assert_eq!(list["given_up"][0]["because"], "its body cannot be read");

@@ -35,7 +35,7 @@ async fn a_good_file_is_printed_as_it_counts_and_is_one_itself() {
       roles:
         ask: "triage"
       second_person: false
-      sources: ["description","comment","review","label","assignment"]
+      sources: ["description","comment","review","label","assignment","review_request","dispatch"]
     "#);
     let again = check(folder.path(), &ended.out, &[]).await;
     assert_eq!((again.code, again.out), (Some(0), ended.out), "what is printed is a policy file that says the same");

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::wanted::{Limits, Policy, Source, Triggers};
 use super::{Decision, Deployment, Facts, decide, glance};
 use crate::event::{Actor, Event, EventKind, IssueNumber, Place, Role, Text, Untrusted};
@@ -7,14 +9,16 @@ use crate::policy::rates::{Rates, Recent};
 use crate::sample;
 
 mod again;
+mod bots;
 mod checks;
 mod roles;
 mod several;
+mod sources;
 
 const ISSUE: IssueNumber = IssueNumber(12);
 
 fn deployment() -> Deployment {
-    Deployment { app_id: 4711, mention: "@codex".into(), budget: sample::BUDGET, rates: Rates::default() }
+    Deployment { app_id: 4711, mention: "@codex".into(), bots: BTreeSet::new(), budget: sample::BUDGET, rates: Rates::default() }
 }
 
 fn facts() -> Facts {
@@ -30,6 +34,7 @@ fn facts() -> Facts {
         check: None,
         pull: None,
         last: None,
+        n_by_bots: 0,
     }
 }
 
@@ -65,7 +70,7 @@ fn comment(comment: Comment) -> Event {
 }
 
 fn labeled(label: &str) -> Event {
-    event(EventKind::IssueLabeled { issue: ISSUE, label: label.into(), is_open: true })
+    event(EventKind::IssueLabeled { issue: ISSUE, label: label.into(), is_open: true, on_pull_request: false })
 }
 
 fn closed() -> Event {
@@ -179,7 +184,8 @@ fn neither_bots_nor_this_app_start_a_job() {
 fn what_is_no_command_is_seen_at_a_glance() {
     check_seen_at_a_glance(&comment(Comment { body: "thanks!", ..FIX }), "the text holds no command to @codex");
     check_seen_at_a_glance(&comment(Comment { body: "@codex thanks!", ..FIX }), "the text holds no command to @codex");
-    let on_closed = event(EventKind::IssueLabeled { issue: ISSUE, label: "codex".into(), is_open: false });
+    let on_closed =
+        event(EventKind::IssueLabeled { issue: ISSUE, label: "codex".into(), is_open: false, on_pull_request: false });
     check_seen_at_a_glance(&on_closed, "the issue is closed");
 }
 
@@ -384,7 +390,9 @@ fn texts_of_different_kinds_with_one_number_are_different_requests() {
 
 #[test]
 fn an_issue_that_is_assigned_to_us_is_worked_on() {
-    let assigned = |assignee: &str, is_open| event(EventKind::IssueAssigned { issue: ISSUE, assignee: assignee.into(), is_open });
+    let assigned = |assignee: &str, is_open| {
+        event(EventKind::IssueAssigned { issue: ISSUE, assignee: assignee.into(), is_open, on_pull_request: false })
+    };
     check_ignored(&assigned("codex", true), &facts(), "the policy names no `triggers.assignee`");
     let facts = || Facts { policy: with(Triggers { assignee: Some("codex".into()), ..Triggers::default() }), ..facts() };
     check_starts(&assigned("Codex", true), &facts());

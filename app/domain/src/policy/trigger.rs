@@ -90,6 +90,8 @@ pub(super) enum Way {
     Label(String),
     /// By assigning it to this account.
     Assignment(String),
+    /// By asking this account for a review.
+    ReviewRequest(String),
     /// By a button at the forge.
     Button,
 }
@@ -99,7 +101,7 @@ impl Way {
     pub(super) fn is_silent(&self) -> bool {
         match self {
             Self::Words => false,
-            Self::Label(_) | Self::Assignment(_) | Self::Button => true,
+            Self::Label(_) | Self::Assignment(_) | Self::ReviewRequest(_) | Self::Button => true,
         }
     }
 }
@@ -122,8 +124,24 @@ pub(super) fn wishes(event: &Event, deployment: &Deployment) -> Result<Vec<Wish>
             let more = heard.has_more.then(|| asked.refuse(MORE.into(), "the text asks for more than is heard"));
             Ok(one_work(commands.into_iter().map(|command| commanded(&asked, command, deployment)).chain(more), &asked))
         }
+        EventKind::Dispatched { issue, on_pull_request, command } => {
+            let asked = Asked {
+                key: JobKey::of_dispatch(&event.repo, *issue, &event.delivery),
+                issue: *issue,
+                on_pull_request: *on_pull_request,
+            };
+            unless_bot(event, deployment, "a bot sent the command")?;
+            let body = Untrusted::new(format!("{} {}", deployment.mention, command.raw()));
+            let heard = command::parse(&deployment.mention, &Text { title: None, body });
+            if heard.commands.is_empty() {
+                return Err("what was sent is no command".into());
+            }
+            let wishes = heard.commands.into_iter().map(|command| commanded(&asked, command, deployment));
+            Ok(one_work(wishes, &asked))
+        }
         EventKind::IssueLabeled { .. }
         | EventKind::IssueAssigned { .. }
+        | EventKind::ReviewRequested { .. }
         | EventKind::IssueClosed { .. }
         | EventKind::CheckAsked { .. }
         | EventKind::CheckFailed { .. } => Ok(vec![unwritten(event, deployment)?]),
@@ -164,28 +182,30 @@ fn one_work(wishes: impl Iterator<Item = Wish>, asked: &Asked) -> Vec<Wish> {
 /// Reads the wish out of what nobody has written.
 fn unwritten(event: &Event, deployment: &Deployment) -> Result<Wish, String> {
     match &event.kind {
-        EventKind::Written { .. } => Err("it is written".into()),
-        EventKind::IssueLabeled { issue, label, is_open } => {
-            if !is_open {
-                return Err("the issue is closed".into());
-            }
-            if event.actor.is_bot {
-                return Err("a bot put the label on the issue".into());
-            }
+        EventKind::Written { .. } | EventKind::Dispatched { .. } => Err("it is written".into()),
+        EventKind::IssueLabeled { issue, label, is_open, on_pull_request } => {
+            unless_closed(*is_open)?;
+            unless_bot(event, deployment, "a bot put the label on the issue")?;
             let key = JobKey::of_label(&event.repo, *issue, label, event.at);
             let task = Task::FixIssue { issue: *issue, request: None };
-            Ok(Wish::Start(Start::new(key, task, Way::Label(label.clone()), "the label was put on the issue")))
+            let start = Start::new(key, task, Way::Label(label.clone()), "the label was put on the issue");
+            Ok(Wish::Start(Start { is_of_pull: *on_pull_request, ..start }))
         }
-        EventKind::IssueAssigned { issue, assignee, is_open } => {
-            if !is_open {
-                return Err("the issue is closed".into());
-            }
-            if event.actor.is_bot {
-                return Err("a bot assigned the issue".into());
-            }
+        EventKind::IssueAssigned { issue, assignee, is_open, on_pull_request } => {
+            unless_closed(*is_open)?;
+            unless_bot(event, deployment, "a bot assigned the issue")?;
             let key = JobKey::of_assignment(&event.repo, *issue, event.at);
             let task = Task::FixIssue { issue: *issue, request: None };
-            Ok(Wish::Start(Start::new(key, task, Way::Assignment(assignee.clone()), "the issue was assigned to us")))
+            let start = Start::new(key, task, Way::Assignment(assignee.clone()), "the issue was assigned to us");
+            Ok(Wish::Start(Start { is_of_pull: *on_pull_request, ..start }))
+        }
+        EventKind::ReviewRequested { pull_request, reviewer, is_open } => {
+            unless_closed(*is_open)?;
+            unless_bot(event, deployment, "a bot asked for the review")?;
+            let key = JobKey::of_review_request(&event.repo, *pull_request, event.at);
+            let task = Task::Answer { issue: *pull_request, request: None, mode: Mode::Review };
+            let start = Start::new(key, task, Way::ReviewRequest(reviewer.clone()), "a review was asked of us");
+            Ok(Wish::Start(Start { is_of_pull: true, ..start }))
         }
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
         EventKind::CheckAsked { check, app, proof, .. } => {
@@ -286,15 +306,23 @@ fn commanded(asked: &Asked, command: Command, deployment: &Deployment) -> Wish {
     }
 }
 
-/// We never answer ourselves, nor another bot: by the App's number, by the hidden marker, by GitHub's own word.
+/// We never answer ourselves, nor another bot that nobody has let speak: by the App's number, by the hidden marker, by GitHub's own word.
 fn heard_by(event: &Event, deployment: &Deployment, text: &Untrusted, via_app: Option<u64>) -> Result<(), String> {
     if via_app == Some(deployment.app_id) {
         Err("this App wrote the text itself".into())
     } else if text.raw().contains(MARKER_START) {
         Err("the text carries this program's own marker".into())
-    } else if event.actor.is_bot {
-        Err("a bot wrote the text".into())
     } else {
-        Ok(())
+        unless_bot(event, deployment, "a bot wrote the text")
     }
+}
+
+/// Refuses what a bot does that no repository may let do it.
+fn unless_bot(event: &Event, deployment: &Deployment, because: &str) -> Result<(), String> {
+    let is_heard = !event.actor.is_bot || deployment.bots.contains(&event.actor.id);
+    is_heard.then_some(()).ok_or_else(|| because.to_owned())
+}
+
+fn unless_closed(is_open: bool) -> Result<(), String> {
+    is_open.then_some(()).ok_or_else(|| "the issue is closed".to_owned())
 }

@@ -28,10 +28,12 @@ pub struct Policy {
 /// What starts a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Triggers {
-    /// The label that does, when somebody with the role puts it on an issue.
+    /// The label that does, when somebody with the role puts it on an issue or pull request.
     pub label: String,
-    /// The account that does, by its login, when somebody with the role assigns an issue to it.
+    /// The account that does, by its login, when somebody with the role assigns an issue or pull request to it, or asks it for a review.
     pub assignee: Option<String>,
+    /// The bots that may ask for something as somebody may who can push, by GitHub's numbers, where the operator lets them.
+    pub bots: BTreeSet<u64>,
     /// The least role that may give a command that `roles` does not name.
     pub minimum_role: Role,
     /// The least role for a command, by its name. The label and an assignment are a `fix`.
@@ -69,13 +71,18 @@ pub enum Source {
     Review,
     /// By the label.
     Label,
-    /// By assigning an issue.
+    /// By assigning an issue or pull request.
     Assignment,
+    /// By asking the account of `assignee` for a review.
+    ReviewRequest,
+    /// By a `repository_dispatch` of a program.
+    Dispatch,
 }
 
 impl Source {
     /// All that there are.
-    pub const ALL: [Self; 5] = [Self::Description, Self::Comment, Self::Review, Self::Label, Self::Assignment];
+    pub const ALL: [Self; 7] =
+        [Self::Description, Self::Comment, Self::Review, Self::Label, Self::Assignment, Self::ReviewRequest, Self::Dispatch];
 
     /// Its name in the policy file.
     pub fn as_str(self) -> &'static str {
@@ -85,6 +92,8 @@ impl Source {
             Self::Review => "review",
             Self::Label => "label",
             Self::Assignment => "assignment",
+            Self::ReviewRequest => "review_request",
+            Self::Dispatch => "dispatch",
         }
     }
 
@@ -96,6 +105,8 @@ impl Source {
             EventKind::Written { place: Place::Review(_) | Place::ReviewComment { .. }, .. } => Some(Self::Review),
             EventKind::IssueLabeled { .. } => Some(Self::Label),
             EventKind::IssueAssigned { .. } => Some(Self::Assignment),
+            EventKind::ReviewRequested { .. } => Some(Self::ReviewRequest),
+            EventKind::Dispatched { .. } => Some(Self::Dispatch),
             EventKind::IssueClosed { .. } | EventKind::CheckFailed { .. } | EventKind::CheckAsked { .. } => None,
         }
     }
@@ -146,6 +157,7 @@ impl Default for Triggers {
         Self {
             label: DEFAULT_LABEL.into(),
             assignee: None,
+            bots: BTreeSet::new(),
             minimum_role: Role::Write,
             roles: BTreeMap::new(),
             sources: Source::ALL.into_iter().collect(),

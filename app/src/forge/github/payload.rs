@@ -19,7 +19,17 @@ struct Payload {
     review: Option<Review>,
     label: Option<Label>,
     assignee: Option<User>,
+    requested_reviewer: Option<User>,
     changes: Option<Changes>,
+    client_payload: Option<Sent>,
+}
+
+/// What a program sends with a `repository_dispatch`: a command, and of what.
+#[derive(Deserialize)]
+struct Sent {
+    issue: Option<u64>,
+    pull_request: Option<u64>,
+    command: Option<String>,
 }
 
 /// What an edit has changed: each with what was there before.
@@ -85,6 +95,7 @@ struct PullRequest {
     number: u64,
     user: Option<User>,
     body: Option<String>,
+    state: Option<String>,
     created_at: Option<String>,
     updated_at: Option<String>,
     closed_at: Option<String>,
@@ -117,10 +128,13 @@ const BOT: &str = "Bot";
 pub(super) const LISTENED_TO: [&str; 5] =
     ["issue_comment", "issues", "pull_request", "pull_request_review", "pull_request_review_comment"];
 
+/// The event by which programs send commands, where the App is subscribed to it, and the type that is for us.
+const DISPATCH: (&str, &str) = ("repository_dispatch", "patchwright");
+
 /// Reads the event, or says why there is none to listen to.
 pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
     let is_of_check = checks::EVENTS.contains(&delivery.event.as_str());
-    if !is_of_check && !LISTENED_TO.contains(&delivery.event.as_str()) {
+    if !is_of_check && delivery.event != DISPATCH.0 && !LISTENED_TO.contains(&delivery.event.as_str()) {
         return Err(format!("`{}` events start nothing", printable(&delivery.event)));
     }
     let payload: Payload = serde_json::from_slice(&delivery.body).map_err(|e| format!("the payload cannot be read: {e}"))?;
@@ -153,6 +167,10 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
         ("issues", "assigned") => issue_assigned(&payload),
         ("issues", "closed") => issue(&payload).map(|issue| closed(issue.number, issue.closed_at.as_deref())),
         ("pull_request", "opened" | "edited") => pull_request_written(&payload),
+        ("pull_request", "labeled") => pull_request_labeled(&payload),
+        ("pull_request", "assigned") => pull_request_assigned(&payload),
+        ("pull_request", "review_requested") => review_requested(&payload),
+        (event, action) if (event, action) == DISPATCH => dispatched(&payload),
         ("pull_request", "closed") => pull_request(&payload).map(|found| closed(found.number, found.closed_at.as_deref())),
         ("pull_request_review", "submitted" | "edited") => review_written(&payload),
         ("pull_request_review_comment", "created" | "edited") => review_comment_written(&payload),
@@ -292,17 +310,56 @@ fn before<'p>(change: Option<&'p Before>, now: &'p str) -> &'p str {
 }
 
 fn issue_labeled(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
-    let issue = issue(payload)?;
+    let Issue { number, state, updated_at, pull_request, .. } = issue(payload)?;
+    Ok((labeled(payload, *number, state.as_deref(), pull_request.is_some())?, updated_at.as_deref()))
+}
+
+fn pull_request_labeled(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let PullRequest { number, state, updated_at, .. } = pull_request(payload)?;
+    Ok((labeled(payload, *number, state.as_deref(), true)?, updated_at.as_deref()))
+}
+
+fn labeled(payload: &Payload, number: u64, state: Option<&str>, on_pull_request: bool) -> Result<EventKind, String> {
     let label = payload.label.as_ref().and_then(|label| label.name.clone()).ok_or("the payload holds no label")?;
-    let kind = EventKind::IssueLabeled { issue: IssueNumber(issue.number), label, is_open: is_open(issue) };
-    Ok((kind, issue.updated_at.as_deref()))
+    Ok(EventKind::IssueLabeled { issue: IssueNumber(number), label, is_open: is_open(state), on_pull_request })
 }
 
 fn issue_assigned(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
-    let issue = issue(payload)?;
+    let Issue { number, state, updated_at, pull_request, .. } = issue(payload)?;
+    Ok((assigned(payload, *number, state.as_deref(), pull_request.is_some())?, updated_at.as_deref()))
+}
+
+fn pull_request_assigned(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let PullRequest { number, state, updated_at, .. } = pull_request(payload)?;
+    Ok((assigned(payload, *number, state.as_deref(), true)?, updated_at.as_deref()))
+}
+
+fn assigned(payload: &Payload, number: u64, state: Option<&str>, on_pull_request: bool) -> Result<EventKind, String> {
     let assignee = payload.assignee.as_ref().and_then(|user| user.login.clone()).ok_or("the payload names no assignee")?;
-    let kind = EventKind::IssueAssigned { issue: IssueNumber(issue.number), assignee, is_open: is_open(issue) };
-    Ok((kind, issue.updated_at.as_deref()))
+    Ok(EventKind::IssueAssigned { issue: IssueNumber(number), assignee, is_open: is_open(state), on_pull_request })
+}
+
+/// A review may be asked of a team, too, which is nobody.
+fn review_requested(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let PullRequest { number, state, updated_at, .. } = pull_request(payload)?;
+    let reviewer = payload.requested_reviewer.as_ref().and_then(|user| user.login.clone());
+    let reviewer = reviewer.ok_or("the payload names no reviewer")?;
+    let kind = EventKind::ReviewRequested { pull_request: IssueNumber(*number), reviewer, is_open: is_open(state.as_deref()) };
+    Ok((kind, updated_at.as_deref()))
+}
+
+/// A command that a program has sent. GitHub does not say when.
+fn dispatched(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let sent = payload.client_payload.as_ref().ok_or("the payload holds no `client_payload`")?;
+    let (issue, on_pull_request) = match (sent.issue, sent.pull_request) {
+        (Some(issue), None) => (issue, false),
+        (None, Some(pull_request)) => (pull_request, true),
+        (Some(_), Some(_)) | (None, None) => {
+            return Err("`client_payload` names neither an `issue` nor a `pull_request`, or both".into());
+        }
+    };
+    let command = sent.command.as_deref().ok_or("`client_payload` holds no `command`")?;
+    Ok((EventKind::Dispatched { issue: IssueNumber(issue), on_pull_request, command: Untrusted::new(command) }, None))
 }
 
 fn pull_request(payload: &Payload) -> Result<&PullRequest, String> {
@@ -313,8 +370,8 @@ fn issue(payload: &Payload) -> Result<&Issue, String> {
     payload.issue.as_ref().ok_or_else(|| "the payload holds no issue".into())
 }
 
-fn is_open(issue: &Issue) -> bool {
-    issue.state.as_deref() != Some("closed")
+fn is_open(state: Option<&str>) -> bool {
+    state != Some("closed")
 }
 
 fn repository(payload: &Payload) -> Result<RepoRef, String> {
