@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::stream::{self, TryStreamExt as _};
 use jiff::Timestamp;
 use patchwright_domain::delay;
-use patchwright_domain::effect::{Effect, Subject};
-use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, ProofAgain, RepoRef};
+use patchwright_domain::effect::{Button, Effect, Subject};
+use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, OfCheck, Place, RepoRef};
 use patchwright_domain::job::{JobId, JobKey, Task};
 use patchwright_domain::journal::{CommitId, EntryKind};
 use patchwright_domain::policy::rates::{PERIOD, Recent};
@@ -95,7 +95,7 @@ impl Intake {
         for waiting in waiting {
             let mut event = self.forge.parse(&waiting.delivery);
             if let Ok(event) = &mut event {
-                self.look_for_proof(event).await?;
+                self.look_for_check(event).await?;
             }
             let lane = match &event {
                 Ok(event) => match (&event.kind, event.kind.issue()) {
@@ -110,21 +110,28 @@ impl Intake {
         Ok(lanes)
     }
 
-    /// Finds out what a check proves that is asked for once more: what its job has proven, or, where that has opened a pull request
-    /// itself, that one.
-    async fn look_for_proof(&self, event: &mut Event) -> Result<(), StoreError> {
-        let EventKind::CheckAsked { job, pull_request, proof, .. } = &mut event.kind else { return Ok(()) };
+    /// Finds out what is asked for beside a check: the proof of what its job has proven, or, where that has opened a pull request
+    /// itself, of that one; or that what it looked into is mended.
+    async fn look_for_check(&self, event: &mut Event) -> Result<(), StoreError> {
+        let EventKind::CheckAsked { job, pull_request, button, wanted, .. } = &mut event.kind else { return Ok(()) };
         let spec = match self.store.job(job).await {
             Ok((spec, _)) if spec.repo.id == event.repo.id => spec,
             Ok(_) | Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
-        *proof = match spec.task {
-            Task::ProvePullRequest { pull_request, is_about_the_build } => Some(ProofAgain { pull_request, is_about_the_build }),
-            Task::FixIssue { .. } | Task::WorkOnPull { .. } => {
-                pull_request.map(|pull_request| ProofAgain { pull_request, is_about_the_build: false })
+        *wanted = match (spec.task, button) {
+            (Task::ProvePullRequest { pull_request, is_about_the_build }, None) => {
+                Some(OfCheck::Prove { pull_request, is_about_the_build })
             }
-            Task::Answer { .. } | Task::Reply { .. } | Task::TriageCheck { .. } | Task::Local { .. } => None,
+            (Task::FixIssue { .. } | Task::WorkOnPull { .. }, None) => {
+                pull_request.map(|pull_request| OfCheck::Prove { pull_request, is_about_the_build: false })
+            }
+            (Task::TriageCheck { pull_request, head, check, .. }, Some(Button::Mend)) => {
+                Some(OfCheck::Mend { pull_request, head, check })
+            }
+            (Task::TriageCheck { .. }, None)
+            | (Task::ProvePullRequest { .. } | Task::FixIssue { .. } | Task::WorkOnPull { .. }, Some(Button::Mend))
+            | (Task::Answer { .. } | Task::Reply { .. } | Task::Local { .. }, _) => None,
         };
         Ok(())
     }

@@ -495,6 +495,14 @@ impl Rehearsal {
         self.shared.with(|world| world.ask_for_check(repo, check, user)).ok_or(Error::Unknown("check run"))
     }
 
+    /// Has somebody press a button beside a check run, by what it is called.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such check run, or no such button beside it.
+    pub fn press(&self, repo: RepositoryId, check: u64, user: &str, identifier: &str) -> Result<(), Error> {
+        self.shared.with(|world| world.press(repo, check, user, identifier)).ok_or(Error::Unknown("button"))
+    }
+
     /// The same of a branch's last commit or of another commit, with the job that the check is of. GitHub tells of it as a check, as its suite, and as its workflow's run.
     ///
     /// # Errors

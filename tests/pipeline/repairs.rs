@@ -398,3 +398,64 @@ async fn wherever_a_worker_dies_there_is_one_repair() {
             .await;
     }
 }
+
+/// A repository whose red checks are looked into, and mended only where somebody asks for it.
+fn looked_into() -> Setup {
+    green().file((".github/patchwright.yml", "triggers:\n  checks: all\n", false))
+}
+
+/// The number of the last check run of ours that looks into another, and the buttons beside it.
+fn looks(world: &World) -> (u64, Vec<String>) {
+    let check = world.github.check_runs(world.repo).into_iter().rfind(|check| check.name == "patchwright/triage");
+    let check = check.expect("there is one");
+    (check.id, check.actions.iter().map(|action| action["identifier"].as_str().expect("it has one").to_owned()).collect())
+}
+
+#[tokio::test]
+async fn what_is_red_is_mended_for_whoever_presses_the_button_beside_it() {
+    looked_into()
+        .play(async |world| {
+            let (_, head) = world.propose(&[BROKEN]).await;
+            fails(world, "mend").await;
+            let (look, buttons) = looks(world);
+            assert_eq!((buttons, repairs(world).len()), (vec!["mend".to_owned()], 0));
+            world.github.press(world.repo, look, READER, "mend").expect("the button is there");
+            world.work().await;
+            assert_eq!(repairs(world).len(), 0, "strangers ask for nothing");
+            for _ in 0..2 {
+                world.github.press(world.repo, look, MAINTAINER, "mend").expect("the button is there");
+            }
+            world.work().await;
+            let repairs = repairs(world);
+            let [(issue, pull)] = repairs.as_slice() else { panic!("one repair, not {repairs:?}") };
+            assert_eq!((pull.base.as_str(), pull.base_sha.as_str()), ("mend", head.as_str()));
+            let body = issue.body.clone().expect("it has a text");
+            assert!(body.contains("`mona` (write) asked for it."), "{body}");
+            let (of, summary) = told(world);
+            assert!(of == head && summary.starts_with("**Proven.**"), "{summary}");
+            assert_eq!(looks(world).1, Vec::<String>::new(), "what is mended is not asked for again");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn nothing_is_mended_that_was_pushed_since_or_is_not_for_the_change() {
+    looked_into()
+        .play(async |world| {
+            world.propose(&[BROKEN]).await;
+            fails(world, "mend").await;
+            let (look, _) = looks(world);
+            world.push("mend", &[NOTES]).await;
+            world.github.press(world.repo, look, MAINTAINER, "mend").expect("the button is there");
+            world.work().await;
+            assert_only_told(world);
+        })
+        .await;
+    looked_into()
+        .play(async |world| {
+            world.propose(&[NOTES]).await;
+            fails(world, "mend").await;
+            assert_eq!(looks(world).1, Vec::<String>::new(), "it does not fail here");
+        })
+        .await;
+}

@@ -79,6 +79,9 @@ pub enum Effect {
         /// What is said beside lines of the commit; journals from before there were any have none.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         annotations: Vec<Annotation>,
+        /// What people may ask for beside it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        buttons: Vec<Button>,
     },
     /// The request carries our reaction.
     React {
@@ -125,6 +128,45 @@ impl CheckName {
 
     fn is_of_patch(&self) -> bool {
         *self == Self::Patch
+    }
+}
+
+/// A button beside a check run: whoever presses it asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Button {
+    /// What is red is to be mended.
+    Mend,
+}
+
+impl Button {
+    /// All that there are.
+    const ALL: [Self; 1] = [Self::Mend];
+
+    /// What it is called at the forge; GitHub takes 20 characters.
+    pub fn identifier(self) -> &'static str {
+        match self {
+            Self::Mend => "mend",
+        }
+    }
+
+    /// The one that is called so.
+    pub fn of(identifier: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|button| button.identifier() == identifier)
+    }
+
+    /// What stands on it; GitHub takes 20 characters.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Mend => "Mend it",
+        }
+    }
+
+    /// What comes of it; GitHub takes 40 characters.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Mend => "An agent mends it in a draft on top",
+        }
     }
 }
 
@@ -406,7 +448,8 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
             let text = report::check_details(story, &judged.verdict);
             let annotations = report::annotations(&judged.verdict);
             let (name, outcome) = (CheckName::Patch, story.conclusion.outcome);
-            effects.push(Effect::SetCheck { name, commit, outcome, title, summary, text, annotations });
+            let buttons = Vec::new();
+            effects.push(Effect::SetCheck { name, commit, outcome, title, summary, text, annotations, buttons });
         }
     }
     if let Some(issue) = story.spec.task.issue() {
@@ -463,6 +506,7 @@ fn telling(story: &Story<'_>, pull_request: IssueNumber) -> Vec<Effect> {
             summary,
             text: verdict.and_then(|verdict| report::check_details(story, verdict)),
             annotations: verdict.map(report::annotations).unwrap_or_default(),
+            buttons: Vec::new(),
         });
     }
     effects.push(Effect::EnsureComment { issue: pull_request, body: report::adopted::comment(story, verdict) });

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::effect::Button;
 use crate::job::JobId;
 use crate::journal::CommitId;
 
@@ -333,18 +334,41 @@ pub enum EventKind {
         job: JobId,
         /// A pull request whose last commit it is of, where one is told; those of forks are not.
         pull_request: Option<IssueNumber>,
-        /// What is to be proven again, once that was looked for.
-        proof: Option<ProofAgain>,
+        /// The button beside it that was pressed; it is asked for once more where there is none.
+        button: Option<Button>,
+        /// What is asked for, once that was looked for.
+        wanted: Option<OfCheck>,
     },
 }
 
-/// A proof that is asked for once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProofAgain {
-    /// Of this pull request.
-    pub pull_request: IssueNumber,
-    /// Whether it was to mend what does not build or load.
-    pub is_about_the_build: bool,
+/// What is asked for beside a check that a job has set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OfCheck {
+    /// The proof once more.
+    Prove {
+        /// Of this pull request.
+        pull_request: IssueNumber,
+        /// Whether it was to mend what does not build or load.
+        is_about_the_build: bool,
+    },
+    /// That a red check is mended which was looked into.
+    Mend {
+        /// The pull request.
+        pull_request: IssueNumber,
+        /// Its commit that was looked at.
+        head: CommitId,
+        /// The check.
+        check: CheckRef,
+    },
+}
+
+impl OfCheck {
+    /// The pull request that it is about.
+    pub fn pull_request(&self) -> IssueNumber {
+        match self {
+            Self::Prove { pull_request, .. } | Self::Mend { pull_request, .. } => *pull_request,
+        }
+    }
 }
 
 /// A check of a commit.
@@ -416,7 +440,7 @@ impl EventKind {
             | Self::ReviewRequested { pull_request: issue, .. }
             | Self::Dispatched { issue, .. }
             | Self::IssueClosed { issue } => Some(*issue),
-            Self::CheckAsked { proof, .. } => proof.map(|proof| proof.pull_request),
+            Self::CheckAsked { wanted, .. } => wanted.as_ref().map(OfCheck::pull_request),
             Self::CheckFailed { .. } => None,
         }
     }
@@ -429,7 +453,8 @@ impl EventKind {
             | Self::IssueAssigned { on_pull_request, .. }
             | Self::Dispatched { on_pull_request, .. } => *on_pull_request,
             Self::ReviewRequested { .. } => true,
-            Self::IssueClosed { .. } | Self::CheckAsked { .. } | Self::CheckFailed { .. } => false,
+            Self::CheckAsked { wanted, .. } => matches!(wanted, Some(OfCheck::Mend { .. })),
+            Self::IssueClosed { .. } | Self::CheckFailed { .. } => false,
         }
     }
 }

@@ -336,6 +336,19 @@ impl Task {
         }
     }
 
+    /// The command that asks for it, where somebody does: what mends a red check is a fix.
+    pub fn asked_by(&self) -> &'static str {
+        match self {
+            Self::TriageCheck { .. } => Mode::Fix.as_str(),
+            Self::FixIssue { .. }
+            | Self::Answer { .. }
+            | Self::ProvePullRequest { .. }
+            | Self::WorkOnPull { .. }
+            | Self::Reply { .. }
+            | Self::Local { .. } => self.command(),
+        }
+    }
+
     /// Of a red check that is looked into, its commit, and the branch that a repair goes to, where it is to be mended as well.
     pub fn triages(&self) -> Option<(&CommitId, Option<&str>)> {
         match self {

@@ -390,7 +390,7 @@ impl Asked<'_> {
             ) => {}
         }
         let is_reply = matches!(task, Task::Reply { .. });
-        let needed = if is_reply { triggers.least_role() } else { triggers.role_for(task.command()).max(needed) };
+        let needed = if is_reply { triggers.least_role() } else { triggers.role_for(task.asked_by()).max(needed) };
         let called = if is_reply { key.of_reply(what) } else { key.clone() };
         self.unless_below(needed, (!way.is_silent()).then_some(&called), |asked| {
             let (is_open, role) = (asked.facts.is_open, asked.role());
@@ -458,6 +458,7 @@ impl Asked<'_> {
         let mode = task.mode();
         let (pull_request, request) = match task {
             Task::FixIssue { issue, request } | Task::Answer { issue, request, .. } if is_of_pull => (issue, request),
+            Task::TriageCheck { .. } if is_of_pull => return self.on_red(task),
             task => return Ok(task),
         };
         let Some(PullHead { head, branch }) = self.facts.pull.clone() else {

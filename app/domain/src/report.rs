@@ -274,7 +274,8 @@ fn asked(body: &mut String, story: &Story<'_>) {
             write!(body, "\n\n{who} ({}) asked for a proof that it mends what does not build or load.", story.spec.role)
         }
         Task::ProvePullRequest { .. } => write!(body, "\n\n{who} ({}) asked for a proof.", story.spec.role),
-        Task::TriageCheck { .. } => Ok(()),
+        Task::TriageCheck { .. } if story.spec.requested_by.is_bot => Ok(()),
+        Task::TriageCheck { .. } => write!(body, "\n\n{who} ({}) asked for it.", story.spec.role),
         Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),
     };
     if let Some(job) = &story.spec.plan {

@@ -202,14 +202,32 @@ pub(crate) fn triaged() -> Triaged {
 pub(crate) fn triage_told() -> Effect {
     let (title, summary) = ("t".into(), "x".into());
     let (name, outcome) = (CheckName::Triage, Outcome::Answered);
-    Effect::SetCheck { name, commit: commit('b'), outcome, title, summary, text: None, annotations: Vec::new() }
+    Effect::SetCheck {
+        name,
+        commit: commit('b'),
+        outcome,
+        title,
+        summary,
+        text: None,
+        annotations: Vec::new(),
+        buttons: Vec::new(),
+    }
 }
 
 /// The check run on the [`proposal`], where it is somebody else's.
 pub(crate) fn checked(outcome: Outcome) -> Effect {
     let (title, summary) = ("t".into(), "x".into());
     let name = CheckName::Proof;
-    Effect::SetCheck { name, commit: commit('b'), outcome, title, summary, text: None, annotations: Vec::new() }
+    Effect::SetCheck {
+        name,
+        commit: commit('b'),
+        outcome,
+        title,
+        summary,
+        text: None,
+        annotations: Vec::new(),
+        buttons: Vec::new(),
+    }
 }
 
 /// Red on base, green on head.

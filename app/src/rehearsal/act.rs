@@ -315,12 +315,24 @@ impl World {
 
     /// Tells of a check run that somebody asks for once more.
     pub(super) fn ask_for_check(&mut self, repo: RepositoryId, check: u64, user: &str) -> Option<()> {
+        self.tell_of_wish(repo, check, user, json!({"action": "rerequested"}))
+    }
+
+    /// Tells of a button beside a check run that somebody presses, where it is there.
+    pub(super) fn press(&mut self, repo: RepositoryId, check: u64, user: &str, identifier: &str) -> Option<()> {
+        let run = self.repository(repo)?.checks.iter().find(|run| run.id == check)?;
+        run.actions.iter().find(|action| action["identifier"] == identifier)?;
+        let pressed = json!({"action": "requested_action", "requested_action": {"identifier": identifier}});
+        self.tell_of_wish(repo, check, user, pressed)
+    }
+
+    fn tell_of_wish(&mut self, repo: RepositoryId, check: u64, user: &str, wish: Value) -> Option<()> {
         let run = self.repository(repo)?.checks.iter().find(|run| run.id == check)?.clone();
         let shape = self.shape(repo, |world, repo| {
             let suite = json!({"check_suite": check_body::check_suite(world, repo, &run)});
             body::merged(check_body::check_run(world, repo, &run), suite)
         });
-        self.announce("check_run", repo, user, json!({"action": "rerequested", "check_run": shape}));
+        self.announce("check_run", repo, user, body::merged(wish, json!({"check_run": shape})));
         Some(())
     }
 

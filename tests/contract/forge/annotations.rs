@@ -31,6 +31,7 @@ fn check(commit: &CommitId, n: u32) -> Effect {
         summary: "| red | red |".into(),
         text: None,
         annotations: (1..=n).map(annotation).collect(),
+        buttons: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use patchwright::forge::{Forge as _, RepoFacts};
 use patchwright::rehearsal::fault::{Fault, FaultyAnswer};
 use patchwright::rehearsal::scene::{Job, JobStep};
+use patchwright_domain::effect::Button;
 use patchwright_domain::event::{CheckRef, DeliveryId, EventKind, IssueNumber, RawDelivery, Untrusted};
 use patchwright_domain::job::JobId;
 use patchwright_domain::job_log::LOG_BYTES_MAX;
@@ -109,7 +110,8 @@ async fn a_check_that_somebody_asks_for_once_more_names_its_job() {
         app: Some(15_368),
         job: job.clone(),
         pull_request,
-        proof: None,
+        button: None,
+        wanted: None,
     };
     assert_eq!(asked(&[]), Ok(kind(None)));
     assert_eq!(asked(&[("pull_requests", json!([{"number": 3}, {"number": 4}]))]), Ok(kind(Some(IssueNumber(3)))));
@@ -119,6 +121,20 @@ async fn a_check_that_somebody_asks_for_once_more_names_its_job() {
         assert_eq!(told, Err("no job of this program has set the check that is asked for".into()), "{other}");
     }
     assert_eq!(asked(&[("id", Value::Null)]), Err("the check that is asked for has no number".into()));
+    let pressed = |identifier: Value| {
+        let mut check = check();
+        check["external_id"] = json!("0123456789abcdef/check");
+        let mut payload = payload("check_run", check);
+        payload["action"] = json!("requested_action");
+        payload["requested_action"] = json!({ "identifier": identifier });
+        read(&scene, "check_run", &payload)
+    };
+    let EventKind::CheckAsked { button: Some(Button::Mend), .. } = pressed(json!("mend")).expect("it is ours") else {
+        panic!("another button")
+    };
+    for other in [json!("mend|1"), json!(""), json!("lgtm|26764"), Value::Null] {
+        assert_eq!(pressed(other.clone()), Err("the button that was pressed is none of ours".into()), "{other}");
+    }
     scene.end().await;
 }
 

@@ -3,7 +3,7 @@
 use patchwright::forge::Forge as _;
 use patchwright::rehearsal::fault::Fault;
 use patchwright::rehearsal::review::Remark;
-use patchwright_domain::effect::{Annotation, CheckName, CheckUnderWay, Effect, Level, Subject};
+use patchwright_domain::effect::{Annotation, Button, CheckName, CheckUnderWay, Effect, Level, Subject};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::{CommitId, Digest, Outcome};
 use serde_json::json;
@@ -153,6 +153,7 @@ async fn a_check_run_is_created_and_then_updated() {
         summary: "| red | green |".into(),
         text: Some("the statement".into()),
         annotations: Vec::new(),
+        buttons: vec![Button::Mend],
     };
     scene.stage.github.report_check(scene.stage.repo, "codex/1-fix", "patchwright", "failure", "not ours").expect("it is there");
     scene.perform(&check(Outcome::Unproven, "Not proven")).await.expect("GitHub takes it");
@@ -162,6 +163,10 @@ async fn a_check_run_is_created_and_then_updated() {
     let ours: Vec<_> = runs.iter().filter(|run| !run.external_id.is_empty()).collect();
     assert_eq!((runs.len(), ours.len()), (2, 1));
     let run = ours[0];
+    let buttons = json!([{"label": "Mend it", "description": "An agent mends it in a draft on top", "identifier": "mend"}]);
+    assert_eq!(json!(run.actions), buttons);
+    let created = &scene.asked("POST", "/check-runs")[0].request;
+    assert_eq!(created["actions"], buttons);
     assert_eq!((run.name.as_str(), run.head_sha.as_str()), ("patchwright", commit.as_str()));
     assert_eq!(run.external_id, scene.key(&check(Outcome::Proven, "")).as_str());
     assert_eq!((run.status.as_str(), run.conclusion.as_deref()), ("completed", Some("success")));
@@ -201,6 +206,7 @@ async fn a_check_run_that_is_under_way_is_the_one_that_is_completed() {
         summary: "It holds.".into(),
         text: None,
         annotations: vec![annotation],
+        buttons: Vec::new(),
     };
     let key = scene.key(&completed);
     let begin = async || scene.forge.begin_check(&scene.repo, &key, &begun).await.expect("GitHub takes it");
@@ -230,6 +236,7 @@ async fn check_runs_of_two_jobs_stand_side_by_side() {
         summary,
         text: None,
         annotations: Vec::new(),
+        buttons: Vec::new(),
     };
     let mut other = scene.spec();
     other.key = patchwright_domain::job::JobKey::of_comment(&scene.repo, scene.issue, 2);
@@ -272,6 +279,7 @@ async fn every_outcome_has_a_conclusion_that_github_knows() {
             summary,
             text: None,
             annotations: Vec::new(),
+            buttons: Vec::new(),
         };
         scene.perform(&check).await.expect("GitHub takes it");
     }

@@ -1,5 +1,5 @@
 use super::{BrokenChain, CommitId, Conclusion, Digest, Entry, EntryKind, Failure, Outcome};
-use crate::effect::{Annotation, CheckName, Effect, Level, Receipt, Subject};
+use crate::effect::{Annotation, Button, CheckName, Effect, Level, Receipt, Remark, Subject};
 use crate::event::IssueNumber;
 use crate::proof::{Doubt, Evidence, Exit};
 use crate::sample::{self, at};
@@ -64,6 +64,14 @@ fn one_of_each() -> Vec<EntryKind> {
             summary: "x".into(),
             text: None,
             annotations: Vec::new(),
+            buttons: Vec::new(),
+        },
+        Effect::EnsureReview {
+            pull_request: IssueNumber(12),
+            commit: sample::commit('b'),
+            body: "x".into(),
+            remarks: vec![Remark { path: "src/lib.rs".into(), first_line: 3, last_line: 4, body: "y".into() }],
+            body_alone: "z".into(),
         },
         Effect::React { subject: Subject::Comment(345) },
         Effect::React { subject: Subject::Issue(IssueNumber(12)) },
@@ -82,6 +90,7 @@ fn one_of_each() -> Vec<EntryKind> {
                 title: "t".into(),
                 message: "x".into(),
             }],
+            buttons: vec![Button::Mend],
         },
     ];
     let digest = Digest::of(b"x");
@@ -191,7 +200,7 @@ fn the_stored_format_stays() {
     {"entry":"gave_up","conclusion":{"outcome":"proven","cause":"It came to this.","next_step":"Go on."},"transcript":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","answer":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
     {"entry":"verified","verdict":{"verdict":"proven","base":{"command":"cargo test","exit":{"exit":"code","value":101},"duration_ms":1234,"output":"06f274c49a448e487a26c9362f06e7df0c886e90953ca23d2e16ceca75debe53","excerpt":"test adds ... FAILED"},"head":{"command":"cargo test","exit":{"exit":"code","value":0},"duration_ms":1234,"output":"98b1fad6cf91177a26a993f542f7b32f31490adfc59e0b9fba2d3d1158f72179","excerpt":"test result: ok."}}}
     {"entry":"verified","verdict":{"verdict":"unproven","doubt":"still_red","base":{"command":"cargo test","exit":{"exit":"code","value":101},"duration_ms":1234,"output":"06f274c49a448e487a26c9362f06e7df0c886e90953ca23d2e16ceca75debe53","excerpt":"test adds ... FAILED"},"head":{"command":"cargo test","exit":{"exit":"code","value":101},"duration_ms":1234,"output":"b94ec9c47bec294d3d594f4b4a9e818b69b3d127264a10dd1020606fa80e19f1","excerpt":"left: 5, right: 4"}}}
-    {"entry":"publish_planned","conclusion":{"outcome":"proven","cause":"It came to this.","next_step":"Go on."},"effects":[{"effect":"push_branch","branch":"codex/12-x","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","pack":"4862f447f2c7f272fa2f4aaf89dadb3b1ac09105bd5864f8d1a0c9452bb0a226"},{"effect":"ensure_pull_request","branch":"b","base":"main","title":"t","body":"x"},{"effect":"ensure_comment","issue":12,"body":"x"},{"effect":"set_check","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","outcome":"proven","title":"t","summary":"x"},{"effect":"react","subject":{"subject":"comment","number":345}},{"effect":"react","subject":{"subject":"issue","number":12}},{"effect":"set_check","name":"proof","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","outcome":"unproven","title":"t","summary":"x","text":"y","annotations":[{"path":"src/lib.rs","start_line":3,"end_line":3,"level":"warning","title":"t","message":"x"}]}]}
+    {"entry":"publish_planned","conclusion":{"outcome":"proven","cause":"It came to this.","next_step":"Go on."},"effects":[{"effect":"push_branch","branch":"codex/12-x","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","pack":"4862f447f2c7f272fa2f4aaf89dadb3b1ac09105bd5864f8d1a0c9452bb0a226"},{"effect":"ensure_pull_request","branch":"b","base":"main","title":"t","body":"x"},{"effect":"ensure_comment","issue":12,"body":"x"},{"effect":"set_check","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","outcome":"proven","title":"t","summary":"x"},{"effect":"ensure_review","pull_request":12,"commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","body":"x","remarks":[{"path":"src/lib.rs","first_line":3,"last_line":4,"body":"y"}],"body_alone":"z"},{"effect":"react","subject":{"subject":"comment","number":345}},{"effect":"react","subject":{"subject":"issue","number":12}},{"effect":"set_check","name":"proof","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","outcome":"unproven","title":"t","summary":"x","text":"y","annotations":[{"path":"src/lib.rs","start_line":3,"end_line":3,"level":"warning","title":"t","message":"x"}],"buttons":["mend"]}]}
     {"entry":"performed","key":"42832cb716e3f588/branch","receipt":{"url":null}}
     {"entry":"cancel_requested","because":"octocat closed it"}
     {"entry":"failed","failure":{"conclusion":{"outcome":"failed","cause":"It came to this.","next_step":"Go on."},"internal":"403"},"effect":"42832cb716e3f588/branch"}

@@ -1,6 +1,6 @@
 //! Red checks, which nobody has asked about: whether they are looked into, and mended.
 
-use super::{Asked, Decision, Facts, RedCheck, Work};
+use super::{Asked, Decision, Facts, PullHead, RedCheck, Work};
 use crate::effect::n_repairs;
 use crate::job::{JobKey, Repair, Task};
 use crate::journal::CommitId;
@@ -51,6 +51,26 @@ impl Asked<'_> {
             Work::unasked(key, task),
             format!("a check of #{pull_request} is red, and `triggers.checks` has it looked into"),
         )
+    }
+
+    /// The repair of a check that was looked into and is red for the change, on top of the commit that it was looked into for.
+    ///
+    /// # Errors
+    /// Why there is none, for the one who asked and for the record.
+    pub(super) fn on_red(&self, task: Task) -> Result<Task, (String, &'static str)> {
+        let Task::TriageCheck { pull_request, head, check, .. } = task else { return Ok(task) };
+        match &self.facts.pull {
+            Some(PullHead { head: now, .. }) if *now != head => {
+                Err((String::new(), "the pull request has another last commit now"))
+            }
+            Some(PullHead { branch: Some(branch), .. }) if n_repairs(branch) < REPAIRS_OF_CHAIN_MAX => {
+                Ok(Task::TriageCheck { pull_request, head, check, repair: Repair::Wanted { branch: branch.clone() } })
+            }
+            Some(PullHead { branch: Some(_), .. }) => Err((String::new(), "enough repairs stand on each other already")),
+            Some(PullHead { branch: None, .. }) | None => {
+                Err((String::new(), "the pull request's branch is in another repository"))
+            }
+        }
     }
 
     /// Whether a red check is mended as well, where the commit's change is what fails. Of a commit it is the first check alone: others

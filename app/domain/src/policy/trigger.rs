@@ -3,8 +3,8 @@
 use super::Deployment;
 use super::command::{self, Command, Heard};
 use crate::effect::MARKER_START;
-use crate::event::{Event, EventKind, IssueNumber, Place, ProofAgain, RepoRef, Role, Text, Untrusted};
-use crate::job::{JobId, JobKey, Mode, Reply, Task};
+use crate::event::{Event, EventKind, IssueNumber, OfCheck, Place, RepoRef, Role, Text, Untrusted};
+use crate::job::{JobId, JobKey, Mode, Repair, Reply, Task};
 use crate::journal::CommitId;
 
 /// What is asked for.
@@ -208,19 +208,27 @@ fn unwritten(event: &Event, deployment: &Deployment) -> Result<Wish, String> {
             Ok(Wish::Start(Start { is_of_pull: true, ..start }))
         }
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
-        EventKind::CheckAsked { check, app, proof, .. } => {
+        EventKind::CheckAsked { check, app, wanted, .. } => {
             if app.is_some_and(|app| app != deployment.app_id) {
                 return Err("the check is another App's".into());
             }
             if event.actor.is_bot {
                 return Err("a bot asked for the check".into());
             }
-            let Some(ProofAgain { pull_request, is_about_the_build }) = *proof else {
+            let Some(wanted) = wanted.clone() else {
                 return Err("the check is no proof, or no pull request of it is known".into());
             };
-            let key = JobKey::of_asked_check(&event.repo, pull_request, *check, &event.delivery);
-            let task = Task::ProvePullRequest { pull_request, is_about_the_build };
-            Ok(Wish::Start(Start::new(key, task, Way::Button, "the check was asked for once more")))
+            let key = JobKey::of_asked_check(&event.repo, wanted.pull_request(), *check, &event.delivery);
+            Ok(Wish::Start(match wanted {
+                OfCheck::Prove { pull_request, is_about_the_build } => {
+                    let task = Task::ProvePullRequest { pull_request, is_about_the_build };
+                    Start::new(key, task, Way::Button, "the check was asked for once more")
+                }
+                OfCheck::Mend { pull_request, head, check } => {
+                    let task = Task::TriageCheck { pull_request, head, check, repair: Repair::Unwanted };
+                    Start { is_of_pull: true, ..Start::new(key, task, Way::Button, "what is red was to be mended") }
+                }
+            }))
         }
         EventKind::CheckFailed { app, .. } if *app == Some(deployment.app_id) => Err("the check is this App's own".into()),
         EventKind::CheckFailed { head, .. } => Ok(Wish::Triage { head: head.clone() }),

@@ -6,7 +6,7 @@ use super::neutral::{clip, code, fence, plain};
 use super::{
     BODY_CHARS_MAX, COMMAND_CHARS_MAX, DETAILS_BYTES_MAX, SENTENCE_CHARS_MAX, Story, TITLE_CHARS_MAX, headline, sentence,
 };
-use crate::effect::{CheckName, Effect, PULL_REQUEST_PLACEHOLDER};
+use crate::effect::{Button, CheckName, Effect, PULL_REQUEST_PLACEHOLDER};
 use crate::event::{CheckRef, IssueNumber};
 use crate::job::{Repair, Task};
 use crate::journal::{CommitId, Outcome, Triaged};
@@ -53,7 +53,13 @@ pub fn check(story: &Story<'_>, head: &CommitId, check: &CheckRef) -> Effect {
         summary: clip(&summary, BODY_CHARS_MAX),
         text,
         annotations: Vec::new(),
+        buttons: story.triaged.filter(|triaged| is_for_mending(story, triaged)).map(|_| Button::Mend).into_iter().collect(),
     }
+}
+
+/// Whether people may ask that it is mended: it can be, and nobody has tried.
+fn is_for_mending(story: &Story<'_>, triaged: &Triaged) -> bool {
+    triaged.verdict.is_for_repair() && triaged.command.is_some() && story.conclusion.outcome == Outcome::Answered
 }
 
 /// Where a repair goes, in the text of its pull request.

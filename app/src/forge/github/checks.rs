@@ -5,7 +5,7 @@
 //! After every doubtful answer that is asked again.
 
 use http::Method;
-use patchwright_domain::effect::{Annotation, CheckName, CheckUnderWay, EffectKey, Level, Receipt};
+use patchwright_domain::effect::{Annotation, Button, CheckName, CheckUnderWay, EffectKey, Level, Receipt};
 use patchwright_domain::event::RepoRef;
 use patchwright_domain::journal::{CommitId, Outcome};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ pub(super) struct Said<'a> {
     /// Title, summary and text.
     pub(super) output: Value,
     pub(super) annotations: &'a [Annotation],
+    pub(super) buttons: &'a [Button],
 }
 
 impl Said<'_> {
@@ -58,16 +59,17 @@ impl GitHub {
         let collection = "/check-runs".to_owned();
         let first = said.next(0);
         let (name, conclusion) = (said.name.as_str(), conclusion(said.name, said.outcome));
+        let actions: Vec<Value> = said.buttons.iter().map(|button| action(*button)).collect();
         let write = Write {
             find: place(commit, said.name),
             create: collection.clone(),
             body: json!({
                 "name": name, "head_sha": commit.as_str(), "external_id": key.as_str(),
-                "status": "completed", "conclusion": conclusion, "output": said.with(first),
+                "status": "completed", "conclusion": conclusion, "output": said.with(first), "actions": actions,
             }),
             update: Some((
                 collection.clone(),
-                json!({ "status": "completed", "conclusion": conclusion, "output": said.with(&[]) }),
+                json!({ "status": "completed", "conclusion": conclusion, "output": said.with(&[]), "actions": actions }),
             )),
             what: WHAT,
         };
@@ -128,6 +130,11 @@ impl GitHub {
             }
         }
     }
+}
+
+/// A button, as GitHub wants it.
+fn action(button: Button) -> Value {
+    json!({ "label": button.label(), "description": button.description(), "identifier": button.identifier() })
 }
 
 /// Where a commit's check runs of one name are listed.

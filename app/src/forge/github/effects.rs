@@ -52,12 +52,13 @@ impl GitHub {
                 self.ensure_pull_request(repo, key, branch, base, title, body).await
             }
             Effect::EnsureComment { issue, body } => self.ensure_comment(repo, key, *issue, body).await,
-            Effect::SetCheck { name, commit, outcome, title, summary, text, annotations } => {
+            Effect::SetCheck { name, commit, outcome, title, summary, text, annotations, buttons } => {
                 let mut output = json!({ "title": title, "summary": summary });
                 if let Some(text) = text {
                     output["text"] = text.as_str().into();
                 }
-                self.set_check(repo, key, commit, &checks::Said { name: *name, outcome: *outcome, output, annotations }).await
+                self.set_check(repo, key, commit, &checks::Said { name: *name, outcome: *outcome, output, annotations, buttons })
+                    .await
             }
             Effect::EnsureReview { pull_request, commit, body, remarks, body_alone } => {
                 let said = reviews::Said { commit, body, remarks, body_alone };

@@ -1,7 +1,7 @@
 use super::super::RedCheck;
 use super::super::wanted::{Checks, Triggers};
 use super::*;
-use crate::event::{CheckRef, ProofAgain};
+use crate::event::{CheckRef, OfCheck};
 use crate::job::{Budget, JobId, Repair};
 
 fn named(name: &str) -> CheckRef {
@@ -184,20 +184,44 @@ fn as_many_are_looked_into_as_may_be_asked_for() {
     assert!(matches!(decide(&red(None, None), &limited, &many), Decision::Start { .. }));
 }
 
-fn asked(app: u64, proof: Option<ProofAgain>) -> Event {
+fn asked(app: u64, wanted: Option<OfCheck>) -> Event {
     let job = JobId::parse("0123456789abcdef").unwrap();
-    event(EventKind::CheckAsked { check: 5, app: Some(app), job, pull_request: None, proof })
+    event(EventKind::CheckAsked { check: 5, app: Some(app), job, pull_request: None, button: None, wanted })
 }
 
 #[test]
 fn a_check_is_asked_for_once_more_by_people_and_where_it_is_a_proof() {
-    let proof = Some(ProofAgain { pull_request: ISSUE, is_about_the_build: true });
-    let Decision::Start { spec, .. } = decide(&asked(4711, proof), &deployment(), &facts()) else { panic!("a start") };
+    let proof = || Some(OfCheck::Prove { pull_request: ISSUE, is_about_the_build: true });
+    let Decision::Start { spec, .. } = decide(&asked(4711, proof()), &deployment(), &facts()) else { panic!("a start") };
     assert_eq!(spec.task, Task::ProvePullRequest { pull_request: ISSUE, is_about_the_build: true });
-    check_seen_at_a_glance(&asked(4712, proof), "the check is another App's");
+    check_seen_at_a_glance(&asked(4712, proof()), "the check is another App's");
     check_seen_at_a_glance(&asked(4711, None), "the check is no proof, or no pull request of it is known");
-    check_seen_at_a_glance(&from_a_bot(asked(4711, proof)), "a bot asked for the check");
+    check_seen_at_a_glance(&from_a_bot(asked(4711, proof())), "a bot asked for the check");
     let stranger = Facts { role: Role::Read, ..facts() };
-    check_ignored(&asked(4711, proof), &stranger, "octocat has the role read here, and write is needed to start a run");
-    check_ignored(&asked(4711, proof), &Facts { is_open: false, ..facts() }, "the issue is closed");
+    check_ignored(&asked(4711, proof()), &stranger, "octocat has the role read here, and write is needed to start a run");
+    check_ignored(&asked(4711, proof()), &Facts { is_open: false, ..facts() }, "the issue is closed");
+}
+
+/// Whoever presses the button asks for a fix of what was looked into, and of nothing that came later.
+#[test]
+fn what_was_looked_into_is_mended_for_whoever_asks() {
+    let head = sample::commit('b');
+    let check = || CheckRef { id: 77, name: Untrusted::new("test") };
+    let mend = asked(4711, Some(OfCheck::Mend { pull_request: ISSUE, head: head.clone(), check: check() }));
+    let on = |at, branch: Option<&str>| {
+        let pull = Some(PullHead { head: sample::commit(at), branch: branch.map(str::to_owned) });
+        Facts { pull, ..facts() }
+    };
+    let Decision::Start { spec, .. } = decide(&mend, &deployment(), &on('b', Some("mend"))) else { panic!("a start") };
+    let repair = Repair::Wanted { branch: "mend".into() };
+    assert_eq!(spec.task, Task::TriageCheck { pull_request: ISSUE, head, check: check(), repair });
+    assert_eq!((spec.requested_by.login.as_str(), spec.needed), ("octocat", Role::Write));
+    assert!(spec.budget.turns > 0 && !spec.key.is_of_check(), "somebody has asked for it");
+    check_ignored(&mend, &on('c', Some("mend")), "the pull request has another last commit now");
+    check_ignored(&mend, &on('b', None), "the pull request's branch is in another repository");
+    check_ignored(&mend, &on('b', Some("codex/repair-2-12-42832cb")), "enough repairs stand on each other already");
+    let mut above = on('b', Some("mend"));
+    above.policy.triggers.roles.insert("fix", Role::Maintain);
+    check_ignored(&mend, &above, "octocat has the role write here, and maintain is needed to start a run");
+    check_seen_at_a_glance(&from_a_bot(mend), "a bot asked for the check");
 }

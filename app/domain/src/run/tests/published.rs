@@ -23,6 +23,7 @@ fn effects() -> [Effect; 3] {
         summary: format!("git checkout {planned}"),
         text: Some(format!("{{\"commit\":\"{planned}\"}}")),
         annotations: Vec::new(),
+        buttons: Vec::new(),
     };
     let pull_request = Effect::EnsurePullRequest { branch: "codex/12-x".into(), base: "main".into(), title: "x".into(), body };
     [push(), pull_request, check]

@@ -50,6 +50,7 @@ fn nothing_else_is_done_about_it() {
         summary,
         text: None,
         annotations: Vec::new(),
+        buttons: Vec::new(),
     };
     check_misfit(&[claimed(), triaged()], planned(Outcome::Answered, &[elsewhere]));
     check_misfit(&[claimed()], planned(Outcome::Answered, &[sample::triage_told()]));

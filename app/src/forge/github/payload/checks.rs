@@ -1,6 +1,6 @@
 //! What is told of checks that have ended, in the four ways in which GitHub tells it.
 
-use patchwright_domain::effect::EffectKey;
+use patchwright_domain::effect::{Button, EffectKey};
 use patchwright_domain::event::{Actor, CheckRef, EventKind, IssueNumber, Untrusted};
 use patchwright_domain::journal::CommitId;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ const RED: [&str; 5] = ["failure", "timed_out", "startup_failure", "error", "fai
 struct Payload {
     action: Option<String>,
     check_run: Option<Check>,
+    requested_action: Option<Pressed>,
     check_suite: Option<Check>,
     workflow_run: Option<Check>,
     sha: Option<String>,
@@ -34,6 +35,12 @@ struct Check {
     pull_requests: Option<Vec<Pull>>,
 }
 
+/// The button that somebody has pressed beside a check run.
+#[derive(Deserialize)]
+struct Pressed {
+    identifier: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Pull {
     number: u64,
@@ -44,11 +51,21 @@ struct App {
     id: Option<u64>,
 }
 
-/// Reads which check somebody asks for once more, if that is what the payload tells.
+/// Reads which check somebody asks for once more, or beside which one a button was pressed, if that is what the payload tells.
 pub(super) fn asked(event: &str, body: &[u8]) -> Option<Result<EventKind, String>> {
     let payload: Payload = serde_json::from_slice(body).ok()?;
-    let is_asked = event == "check_run" && payload.action.as_deref() == Some("rerequested");
-    let check = payload.check_run.filter(|_| is_asked)?;
+    let button = match payload.action.as_deref().filter(|_| event == "check_run")? {
+        "rerequested" => None,
+        "requested_action" => {
+            let pressed = payload.requested_action.and_then(|pressed| pressed.identifier);
+            match pressed.as_deref().and_then(Button::of) {
+                None => return Some(Err("the button that was pressed is none of ours".into())),
+                button => button,
+            }
+        }
+        _ => return None,
+    };
+    let check = payload.check_run?;
     let Check { id: Some(id), app, external_id, pull_requests, .. } = check else {
         return Some(Err("the check that is asked for has no number".into()));
     };
@@ -56,13 +73,14 @@ pub(super) fn asked(event: &str, body: &[u8]) -> Option<Result<EventKind, String
         return Some(Err("no job of this program has set the check that is asked for".into()));
     };
     let pull_request = pull_requests.unwrap_or_default().first().map(|pull| IssueNumber(pull.number));
-    Some(Ok(EventKind::CheckAsked { check: id, app: app.and_then(|app| app.id), job, pull_request, proof: None }))
+    let app = app.and_then(|app| app.id);
+    Some(Ok(EventKind::CheckAsked { check: id, app, job, pull_request, button, wanted: None }))
 }
 
 /// Reads the check that is red, or says why there is none.
 pub(super) fn failed(event: &str, body: &[u8]) -> Result<EventKind, String> {
     let payload: Payload = serde_json::from_slice(body).map_err(|e| format!("the payload cannot be read: {e}"))?;
-    let Payload { action, check_run, check_suite, workflow_run, sha, state } = payload;
+    let Payload { action, check_run, check_suite, workflow_run, sha, state, .. } = payload;
     if event == "status" {
         return red(sha.as_deref(), state.as_deref(), None, None);
     }
