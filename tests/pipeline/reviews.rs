@@ -163,6 +163,26 @@ async fn no_lines_are_suggested_that_would_break_a_file() {
     }
 }
 
+/// Where no patch of an agent's goes, no line is offered either.
+#[tokio::test]
+async fn no_lines_are_suggested_where_no_patch_may_go() {
+    const POLICY: File =
+        (".github/patchwright.yml", "paths:\n  protected: [\"*.sql\"]\ncommands:\n  test: sh tests/run.sh\n", false);
+    for (path, is_offered) in [("notes", true), ("all.sql", false), (".github/workflows/ci.yml", false), ("AGENTS.md", false)] {
+        finds(&[finding(path, (1, 1), Some("other words"))])
+            .file(POLICY)
+            .play(async |world| {
+                let (number, _) = world.propose(&[(path, "words\n", false)]).await;
+                world.ask(number, MAINTAINER, "@codex review");
+                world.work().await;
+                let made = reviews(world, number);
+                assert_eq!((made.len(), made[0].comments.len()), (1, 1), "{path}: {made:?}");
+                assert_eq!(made[0].comments[0].body.contains("```suggestion"), is_offered, "{path}");
+            })
+            .await;
+    }
+}
+
 #[tokio::test]
 async fn what_is_pushed_before_the_review_is_not_what_was_asked_about() {
     finds(&[finding("mean.sh", (1, 1), None)])

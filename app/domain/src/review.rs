@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Untrusted;
+use crate::journal::{Change, ChangeKind};
+use crate::proof;
+use crate::proof::difference::Line;
+use crate::proof::findings::findings;
 use crate::turn::{Closing, Finding};
 
 /// How much of a difference is shown, in characters.
@@ -84,6 +88,29 @@ pub fn with_suggestion(content: &[u8], first_line: u32, last_line: u32, lines: &
     after.extend((!lines.is_empty() && ends).then_some(b'\n'));
     after.extend(behind.concat());
     Some(after)
+}
+
+/// A suggestion as a change of its file, and what the gates find in it that keep patches from people.
+pub fn looked_at(finding: &Finding, lines: &str, instruction_fallbacks: &[String]) -> (Change, Option<String>) {
+    let Finding { path, first_line, last_line, .. } = finding;
+    let line = |(line, text): (u32, &str)| Line {
+        path: path.clone(),
+        line,
+        text: text.to_owned(),
+        is_inline_test: false,
+        is_of_program: false,
+        depends_on_tests: false,
+    };
+    let added: Vec<Line> = (*first_line..).zip(lines.lines()).map(line).collect();
+    let change = Change {
+        path: path.clone(),
+        kind: ChangeKind::Modified,
+        lines_added: u32::try_from(added.len()).unwrap_or(u32::MAX),
+        lines_removed: last_line.saturating_sub(*first_line).saturating_add(1),
+    };
+    let difference = proof::difference::Difference { added, ..Default::default() };
+    let found = findings(std::slice::from_ref(&change), &difference, &[], instruction_fallbacks);
+    (change, proof::forbidden(&found))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use patchwright_domain::proof;
 use patchwright_domain::report;
 use patchwright_domain::review;
 use patchwright_domain::run::{Judged, Run};
-use patchwright_domain::turn::{Closing, Standing};
+use patchwright_domain::turn::{Closing, Finding, Standing};
 use tokio::sync::mpsc;
 use tracing::info;
 
@@ -21,7 +21,7 @@ use super::commands;
 use super::gate::{self, AnswerGate, ChangeGate, Forbidden};
 use super::meter::LedgerMeter;
 use super::progress::HEED_INTERVAL;
-use super::{Answer, Progress, StepError, Tools, conclusions};
+use super::{Answer, Progress, StepError, Tools, conclusions, scope};
 use crate::agent::{Assignment, Continued, Ending, Gate, Solution};
 use crate::sandbox::{Executor, Profile};
 use crate::setup::Patch;
@@ -91,7 +91,7 @@ pub(super) async fn solve(
         let files = executor.collect().await.map_err(|error| conclusions::sandbox(&error))?;
         propose(tools, spec, &prepared, &files, message, solution, kept).await
     } else {
-        answer(tools, executor.as_mut(), solution, kept).await
+        answer(tools, &prepared, executor.as_mut(), solution, kept).await
     }
 }
 
@@ -246,7 +246,13 @@ async fn proposal(tools: &Tools, proposed: Proposed, kept: Kept) -> Result<Answe
 }
 
 /// Keeps the answer of a task that was to change nothing, or says why there is none.
-async fn answer(tools: &Tools, executor: &mut dyn Executor, solution: Solution, kept: Kept) -> Result<Answer, StepError> {
+async fn answer(
+    tools: &Tools,
+    prepared: &Prepared,
+    executor: &mut dyn Executor,
+    solution: Solution,
+    kept: Kept,
+) -> Result<Answer, StepError> {
     match without_result(&solution) {
         WithoutResult::End(conclusion) => return Ok(kept.gave_up(conclusion)),
         WithoutResult::Unless(conclusion)
@@ -257,7 +263,7 @@ async fn answer(tools: &Tools, executor: &mut dyn Executor, solution: Solution, 
         WithoutResult::Unless(_) => {}
     }
     let mut closing = solution.closing;
-    drop_unfit(executor, &mut closing).await;
+    drop_unfit(tools, prepared, executor, &mut closing).await;
     let closing = &closing;
     let missing = gate::missing_places(executor, closing).await;
     let text = answer::text(closing, &missing);
@@ -267,19 +273,23 @@ async fn answer(tools: &Tools, executor: &mut dyn Executor, solution: Solution, 
     Ok(Answer::entry(EntryKind::Answered { answer, closing, transcript: kept.transcript }))
 }
 
-/// Drops the suggestions that are of lines which are not there, or that would break the file.
-async fn drop_unfit(executor: &mut dyn Executor, closing: &mut Closing) {
+/// Drops the suggestions of lines that are not there, those that would break the file, and those where no patch may go.
+async fn drop_unfit(tools: &Tools, prepared: &Prepared, executor: &mut dyn Executor, closing: &mut Closing) {
     for finding in &mut closing.findings {
-        let Some(suggestion) = &finding.suggestion else { continue };
-        let after = match executor.read(&finding.path).await {
-            Ok(Some(FileState::Regular { content, .. })) => {
-                review::with_suggestion(&content, finding.first_line, finding.last_line, suggestion).map(|after| (content, after))
-            }
-            Ok(Some(FileState::Symlink { .. }) | None) | Err(_) => None,
-        };
-        let is_whole = |(before, after): (Vec<u8>, Vec<u8>)| syntax::breakage(&finding.path, Some(&before), &after).is_none();
-        finding.suggestion = finding.suggestion.take().filter(|_| after.is_some_and(is_whole));
+        let Some(suggestion) = finding.suggestion.take() else { continue };
+        let (change, forbidden) = review::looked_at(finding, &suggestion, &tools.settings.instruction_fallbacks);
+        let leaves = scope::left(&prepared.plan.scope, &[change]);
+        if forbidden.is_none() && leaves.is_none() && is_whole(executor, finding, &suggestion).await {
+            finding.suggestion = Some(suggestion);
+        }
     }
+}
+
+/// Whether a file has the lines of a finding, and is no more broken with the suggestion in their place.
+async fn is_whole(executor: &mut dyn Executor, Finding { path, first_line, last_line, .. }: &Finding, lines: &str) -> bool {
+    let Ok(Some(FileState::Regular { content, .. })) = executor.read(path).await else { return false };
+    let after = review::with_suggestion(&content, *first_line, *last_line, lines);
+    after.is_some_and(|after| syntax::breakage(path, Some(&content), &after).is_none())
 }
 
 /// How a solve ends that has no result.

@@ -48,3 +48,15 @@ fn a_suggestion_stands_in_the_place_of_its_lines() {
     assert_eq!(with(2, 2, ""), Some(b"a\nc".to_vec()), "nothing stands there then");
     assert_eq!((with(4, 4, "d"), with(3, 4, "d"), with(0, 1, "d"), with(2, u32::MAX, "d")), (None, None, None, None));
 }
+
+/// Where no patch of an agent's goes, nobody is offered one line by line.
+#[test]
+fn a_suggestion_is_looked_at_as_a_patch_is() {
+    let refused = |path: &str, lines: &str| super::looked_at(&finding(path, 3, 4), lines, &["CLAUDE.md".to_owned()]).1;
+    assert_eq!(refused("src/lib.rs", "let it = 0;"), None);
+    for path in [".github/workflows/ci.yml", "CODEOWNERS", "AGENTS.md", "CLAUDE.md"] {
+        assert!(refused(path, "let it = 0;").is_some(), "{path}");
+    }
+    let (change, _) = super::looked_at(&finding("src/lib.rs", 3, 4), "a\nb\nc", &[]);
+    assert_eq!((change.path.as_str(), change.lines_added, change.lines_removed), ("src/lib.rs", 3, 2));
+}
