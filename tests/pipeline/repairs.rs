@@ -415,7 +415,7 @@ fn looks(world: &World) -> (u64, Vec<String>) {
 async fn what_is_red_is_mended_for_whoever_presses_the_button_beside_it() {
     looked_into()
         .play(async |world| {
-            let (_, head) = world.propose(&[BROKEN]).await;
+            let (number, head) = world.propose(&[BROKEN]).await;
             fails(world, "mend").await;
             let (look, buttons) = looks(world);
             assert_eq!((buttons, repairs(world).len()), (vec!["mend".to_owned()], 0));
@@ -434,6 +434,33 @@ async fn what_is_red_is_mended_for_whoever_presses_the_button_beside_it() {
             let (of, summary) = told(world);
             assert!(of == head && summary.starts_with("**Proven.**"), "{summary}");
             assert_eq!(looks(world).1, Vec::<String>::new(), "what is mended is not asked for again");
+            assert_eq!(world.said_on(number).await, Vec::<String>::new(), "the check run tells it");
+        })
+        .await;
+}
+
+/// What did not come to its end is done once more in the same way, or whoever asks is told why not.
+#[tokio::test]
+async fn a_repair_that_was_asked_for_is_tried_once_more() {
+    Setup { script: Script::of(does("true")), ..looked_into() }
+        .play(async |world| {
+            let (number, _) = world.propose(&[BROKEN]).await;
+            fails(world, "mend").await;
+            world.github.press(world.repo, looks(world).0, MAINTAINER, "mend").expect("the button is there");
+            world.work().await;
+            let last = async || (world.last_run().await.1.outcome(), world.jobs().await.pop().expect("there is one").task);
+            assert_eq!(last().await.0, Some(Outcome::NoChange));
+            world.clock.pass(1);
+            world.ask(number, MAINTAINER, "@codex retry");
+            world.work().await;
+            assert_eq!((world.jobs().await.len(), last().await.0), (3, Some(Outcome::NoChange)));
+            assert!(matches!(last().await.1, Task::TriageCheck { repair: Repair::Wanted { .. }, .. }));
+            world.clock.pass(1);
+            world.push("mend", &[NOTES]).await;
+            world.ask(number, MAINTAINER, "@codex retry");
+            world.work().await;
+            let told = world.said_on(number).await;
+            assert!(told.len() == 1 && told[0].contains("has moved on to"), "{told:?}");
         })
         .await;
 }

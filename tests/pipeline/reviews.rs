@@ -197,6 +197,23 @@ async fn what_is_pushed_before_the_review_is_not_what_was_asked_about() {
         .await;
 }
 
+/// It is about the commit that was looked at, and says so where there is another one by now.
+#[tokio::test]
+async fn a_review_says_that_the_pull_request_has_moved_on() {
+    finds(&[])
+        .play(async |world| {
+            let (number, head) = world.propose(&[BROKEN]).await;
+            world.ask(number, MAINTAINER, "@codex review");
+            world.work_while(async || drop(world.push("mend", &[NOTES]).await)).await;
+            let now = world.github.branches(world.repo)["mend"].clone();
+            let made = reviews(world, number);
+            let [Review { body, commit, .. }] = &made[..] else { panic!("one review, not {made:?}") };
+            assert_eq!(commit, &head);
+            assert!(body.contains(&format!("#{number} has moved on to `{}` since then.", &now[..10])), "{body}");
+        })
+        .await;
+}
+
 /// What cannot be said beside lines, or at all, is told all the same.
 #[tokio::test]
 async fn what_github_refuses_of_a_review_is_not_lost() {

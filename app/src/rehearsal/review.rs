@@ -36,7 +36,7 @@ impl Rehearsal {
     ) -> Result<u64, Error> {
         self.shared.with(|world| {
             world.ensure_user(user, Account::User);
-            world.add_review(repo, pull_request, user, state, (text, remarks))
+            world.add_review(repo, pull_request, user, (state, None), (text, remarks))
         })
     }
 
@@ -78,14 +78,14 @@ impl World {
         repo: RepositoryId,
         number: u64,
         user: &str,
-        state: &'static str,
+        (state, of_commit): (&'static str, Option<&str>),
         (text, remarks): (&str, &[Remark<'_>]),
     ) -> Result<u64, Error> {
         let (id, now) = (self.next_id(), self.now());
         let found = self.repository(repo).ok_or(Error::Unknown("repository"))?;
         let pull = self.issue(repo, number).and_then(|issue| issue.pull.as_ref()).ok_or(Error::Unknown("pull request"))?;
-        let (path, commit) = (found.path.clone(), pull.head_sha.clone());
-        let compared = git::compare(&path, &pull.base_sha, &pull.head_sha).ok_or(Error::Unknown("pull request"))?;
+        let (path, commit) = (found.path.clone(), of_commit.unwrap_or(&pull.head_sha).to_owned());
+        let compared = git::compare(&path, &pull.base_sha, &commit).ok_or(Error::Unknown("pull request"))?;
         let mut comments = Vec::new();
         for Remark { path, start_line, line, text } in remarks {
             let change = compared.changes.iter().find(|change| change.path == *path);

@@ -97,7 +97,7 @@ impl Bulletin {
     /// Turns to a step that begins.
     pub(super) fn turn_to(&mut self, spec: &JobSpec, step: &Step, run: &Run) {
         // Of a red check the check run tells alone, also where it is mended.
-        let issue = spec.task.issue().filter(|_| !spec.key.is_of_check());
+        let issue = spec.task.issue().filter(|_| spec.task.triages().is_none());
         let told = issue.zip(stage(step)).map(|(issue, stage)| Told { issue, stage, walls: run.walls().to_vec() });
         let is_at_work = matches!(step, Step::Triage) || stage(step).is_some();
         self.tell(told, is_at_work.then(|| progress::check(spec, run)).flatten());

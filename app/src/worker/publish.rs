@@ -66,6 +66,7 @@ pub(super) async fn plan(
         None => String::new(),
     };
     let moved_to = match (run.proposed(), spec.task.works_on()) {
+        (_, Some((head, _))) if reviewed.is_some() => moved_head(tools, spec, head).await,
         (Some(proposed), _) => moved_head(tools, spec, proposed).await,
         (None, _) if !looks_at_commits(run, &conclusion) || run.triaged().is_some() => None,
         (None, Some((head, _))) => moved_head(tools, spec, head).await,

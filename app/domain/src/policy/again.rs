@@ -5,7 +5,7 @@
 use super::trigger::{Again, Start, Way};
 use super::{Asked, Decision, Last, PullHead};
 use crate::event::{Role, Untrusted};
-use crate::job::{JobKey, Mode, Task};
+use crate::job::{JobKey, Mode, Repair, Task};
 use crate::journal::Outcome;
 
 /// Why nothing goes on, for the one who asked and for the record.
@@ -78,12 +78,12 @@ fn as_asked(task: Task) -> (Task, bool) {
     match task {
         Task::WorkOnPull { pull_request: issue, request, mode: Mode::Fix, .. } => (Task::FixIssue { issue, request }, true),
         Task::WorkOnPull { pull_request: issue, request, mode, .. } => (Task::Answer { issue, request, mode }, true),
-        Task::FixIssue { .. }
-        | Task::Answer { .. }
-        | Task::Reply { .. }
-        | Task::ProvePullRequest { .. }
-        | Task::TriageCheck { .. }
-        | Task::Local { .. } => (task, false),
+        Task::TriageCheck { pull_request, head, check, .. } => {
+            (Task::TriageCheck { pull_request, head, check, repair: Repair::Unwanted }, true)
+        }
+        Task::FixIssue { .. } | Task::Answer { .. } | Task::Reply { .. } | Task::ProvePullRequest { .. } | Task::Local { .. } => {
+            (task, false)
+        }
     }
 }
 

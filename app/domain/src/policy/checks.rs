@@ -12,6 +12,7 @@ const CHECKS_OF_COMMIT_MAX: u32 = 3;
 const OPEN_CHECKS_MAX: usize = 5;
 /// How many repairs may stand on each other: what is still red then is for a person.
 const REPAIRS_OF_CHAIN_MAX: u32 = 2;
+const ENOUGH_REPAIRS: &str = "Repairs stand on each other here already, so that a person has to look.";
 
 impl Asked<'_> {
     /// Whether a red check is looked into: nobody has asked for it, so that the policy alone says.
@@ -61,14 +62,16 @@ impl Asked<'_> {
         let Task::TriageCheck { pull_request, head, check, .. } = task else { return Ok(task) };
         match &self.facts.pull {
             Some(PullHead { head: now, .. }) if *now != head => {
-                Err((String::new(), "the pull request has another last commit now"))
+                let told = format!("#{pull_request} has moved on to {} since its check was looked into.", now.short());
+                Err((told, "the pull request has another last commit now"))
             }
             Some(PullHead { branch: Some(branch), .. }) if n_repairs(branch) < REPAIRS_OF_CHAIN_MAX => {
                 Ok(Task::TriageCheck { pull_request, head, check, repair: Repair::Wanted { branch: branch.clone() } })
             }
-            Some(PullHead { branch: Some(_), .. }) => Err((String::new(), "enough repairs stand on each other already")),
+            Some(PullHead { branch: Some(_), .. }) => Err((ENOUGH_REPAIRS.into(), "enough repairs stand on each other already")),
             Some(PullHead { branch: None, .. }) | None => {
-                Err((String::new(), "the pull request's branch is in another repository"))
+                let told = "The branch of this pull request is in another repository, to which nothing goes from here.";
+                Err((told.into(), "the pull request's branch is in another repository"))
             }
         }
     }

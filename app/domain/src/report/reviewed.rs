@@ -55,6 +55,9 @@ fn body(story: &Story<'_>, reviewed: &Reviewed, findings: &[&Finding], n_beside:
     if !words.trim().is_empty() {
         let _ = write!(text, "\n\n> {}", words.trim().replace('\n', "\n> "));
     }
+    if let (Some(number), Some(now)) = (story.spec.task.issue(), story.moved_to) {
+        let _ = write!(text, "\n\n#{number} has moved on to {} since then.", code(now.short()));
+    }
     for finding in findings {
         let _ = write!(text, "\n\n{}\n\n{} {}", told(story, finding), place(finding), sure(finding));
     }

@@ -39,7 +39,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Reply {
     remarks.iter().try_for_each(|remark| check_length("PullRequestReviewComment", remark.text))?;
     let bot = world.bot_login();
     let outside = |_| unprocessable("Pull request review thread line must be part of the diff");
-    let id = world.add_review(call.repo, number, &bot, state, (text, &remarks)).map_err(outside)?;
+    let id = world.add_review(call.repo, number, &bot, (state, call.field("commit_id")), (text, &remarks)).map_err(outside)?;
     let (repo, issue, pull) = pulls::find(world, call)?;
     let review = pull.reviews.iter().find(|review| review.id == id).ok_or_else(not_found)?;
     ok(shape(world, repo, issue, review))
