@@ -199,6 +199,7 @@ impl Intake {
                 check: None,
                 pull: None,
                 last: None,
+                stopping: Vec::new(),
                 n_by_bots: 0,
             });
         }
@@ -212,7 +213,9 @@ impl Intake {
             false => Vec::new(),
         };
         // Who says that one is to stop and asks for something else need not wait between the two.
+        let all = open_jobs.clone();
         let open_jobs = self.without(open_jobs, |kind| matches!(kind, EntryKind::CancelRequested { .. })).await?;
+        let stopping = all.into_iter().filter(|key| !key.is_of_check() && !open_jobs.contains(key)).collect();
         let was_answered = self.was_answered(event).await?;
         let recent = self.recent(&event.repo, event.actor.id, issue).await?;
         let RepoFacts { policy, unread, role, is_open, check, pull } = facts;
@@ -221,15 +224,44 @@ impl Intake {
             false => None,
         };
         let n_by_bots = if event.actor.is_bot { self.by_bots(event.repo.id, issue).await? } else { 0 };
-        Ok(Facts { policy, unread, role, is_open, open_jobs, stoppable, was_answered, recent, check, pull, last, n_by_bots })
+        Ok(Facts {
+            policy,
+            unread,
+            role,
+            is_open,
+            open_jobs,
+            stoppable,
+            was_answered,
+            recent,
+            check,
+            pull,
+            last,
+            stopping,
+            n_by_bots,
+        })
     }
 
     /// What was done last in a place; one that cannot be read is as none.
     async fn last(&self, repo: u64, issue: IssueNumber) -> Result<Option<Last>, StoreError> {
         let Some(key) = self.store.last_ended(repo, issue).await? else { return Ok(None) };
         match self.store.job(&JobId::of(&key)).await {
-            Ok((spec, JobState::Done(outcome))) => Ok(Some(Last { spec: Box::new(spec), outcome })),
+            Ok((spec, JobState::Done(outcome))) => {
+                let planned_by = match &spec.plan {
+                    Some(plan) => self.asked_by(plan).await?,
+                    None => None,
+                };
+                Ok(Some(Last { spec: Box::new(spec), outcome, planned_by }))
+            }
             Ok((_, JobState::Ready | JobState::Running)) | Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Who has asked for a job, where that is still known.
+    async fn asked_by(&self, job: &JobId) -> Result<Option<u64>, StoreError> {
+        match self.store.job(job).await {
+            Ok((spec, _)) => Ok(Some(spec.requested_by.id)),
+            Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -294,6 +326,7 @@ impl Intake {
             check,
             pull,
             last: None,
+            stopping: Vec::new(),
             n_by_bots: 0,
         })
     }

@@ -36,6 +36,7 @@ async fn help_is_told_to_those_who_may_give_commands() {
             | `@codex fix` *this, or what is wanted* | either | a draft pull request with its proof; on a pull request one that goes to its branch, if that is one of the repository. What somebody writes behind the mention in words of his own is a `fix`, too |
             | `@codex ask` *a question* | either, forks too | an answer, with the places in the files that it rests on; nothing is changed |
             | `@codex plan` *what is wanted* | either, forks too | the steps in which it would be done, with files and tests; nothing is changed |
+            | `@codex review` *what is to be looked at* | a pull request, forks too | one review of what it changes, beside its lines, with suggestions where other lines alone mend it; it approves and refuses nothing |
             | `@codex approve` *what is to be different* | either, below a plan | a `fix` that carries out the plan that was made there last; the policy file may want that by a second person |
             | `@codex retry` | either | what was asked for there last is done once more, where it did not succeed: on what is there now, in the same words |
             | `@codex prove` *build, where it mends what does not build or load* | a pull request, of whoever and from wherever, forks too | the proof of what it changes, without any model: the check run `patchwright/proof` on its last commit, and a comment |

@@ -30,10 +30,6 @@ async fn nothing_is_published_for_somebody_who_has_lost_the_role_meanwhile() {
             patchwright[bot]:
                 **Blocked by policy.** mona had the role write when this was asked for, and has triage now; it takes write, so that nothing more comes of it.
 
-                The model's last words:
-
-                > It divided by one too few. Now it divides by the number of values.
-
                 Next step: Somebody who has that role can ask for it again.
 
                 <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
@@ -100,10 +96,6 @@ async fn each_thing_that_is_published_is_asked_about_by_itself() {
 
             patchwright[bot]:
                 **Blocked by policy.** mona had the role write when this was asked for, and has read now; it takes write, so that nothing more comes of it.
-
-                The model's last words:
-
-                > It divided by one too few. Now it divides by the number of values.
 
                 The branch `codex/1-the-mean-of-a-list-is-wrong-job` was pushed before that.
 

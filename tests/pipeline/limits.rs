@@ -84,7 +84,7 @@ async fn what_there_was_no_time_to_test_is_a_draft_that_says_so_where_the_operat
                 @codex fix this
 
             patchwright[bot]:
-                **Unproven.** The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks against it.
+                **Unproven.** The time ran out before the patch was tested: no result of its tests was seen, and nobody has looked for what speaks against it.
 
                 Pull request: https://github.test/octo/rocket/pull/2
 
@@ -93,10 +93,10 @@ async fn what_there_was_no_time_to_test_is_a_draft_that_says_so_where_the_operat
                 <sub>4 of 20 model calls of `scripted`; N tokens in (0 cached), N out; no prices are configured, so the cost is not known. Job JOB.</sub>
 
             draft pull request #2 of codex/1-the-mean-of-a-list-is-wrong-job to main: The mean of a list is wrong
-            check patchwright (neutral): Unproven: The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks …
+            check patchwright (neutral): Unproven: The time ran out before the patch was tested: no result of its tests was seen, and nobody has looked for what…
             ");
             insta::assert_snapshot!(world.pull_request_body().await, @r"
-            **Unproven.** The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks against it.
+            **Unproven.** The time ran out before the patch was tested: no result of its tests was seen, and nobody has looked for what speaks against it.
 
             Fixes #1
 
@@ -119,7 +119,7 @@ async fn what_there_was_no_time_to_test_is_a_draft_that_says_so_where_the_operat
             | result | ❌ fail (exit code 1) | not run |
             | time | T | T |
 
-            **Nothing was run with this patch.**
+            **No result of this patch was seen.**
 
             The base ran in a fresh tree, without network, by the harness.
 
@@ -146,9 +146,7 @@ async fn what_there_was_no_time_to_test_is_a_draft_that_says_so_where_the_operat
 
             ### Not verified
 
-            - The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks against it. Read it and run its tests, or ask again with a narrower task; an operator may raise `limits.wall_clock_minutes`.
-            - Only the command above was run, as a whole: its exit codes are compared, not single tests.
-            - Nothing was checked that these tests do not check.
+            - The time ran out before the patch was tested: no result of its tests was seen, and nobody has looked for what speaks against it. Read it and run its tests, or ask again with a narrower task; an operator may raise `limits.wall_clock_minutes`.
 
             ### Cost
 
@@ -195,7 +193,7 @@ async fn a_round_that_was_tested_goes_before_one_that_was_not() {
             assert_eq!(world.outcome().await, Outcome::TimedOut);
             let body = world.pull_request_body().await;
             assert!(
-                !body.contains("Nothing was run with this patch") && body.contains("The tests fail with the patch"),
+                !body.contains("No result of this patch was seen") && body.contains("The tests fail with the patch"),
                 "{body}"
             );
         })

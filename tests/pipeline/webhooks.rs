@@ -183,6 +183,7 @@ async fn every_payload_that_github_publishes_is_taken_and_starts_nothing() {
             reasons.dedup();
             insta::assert_snapshot!(reasons.join("\n"), @r"
             no job of this program has set the check that is asked for
+            the button that was pressed is none of ours
             the check is not red
             the issue was closed and no job of it is open
             the label is not `codex`, which starts a run here

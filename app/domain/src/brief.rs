@@ -146,6 +146,8 @@ const KEY_CHARS: usize = 32;
 const TEXT_CHARS_MAX: usize = DESCRIBED_CHARS_MAX;
 /// How much of the request is told in all, in characters.
 const REQUEST_CHARS_MAX: usize = 80_000;
+/// How much of a plan is told that is to be carried out, in characters: all that people are shown of one.
+const PLAN_CHARS_MAX: usize = 100_000;
 
 const FIX: &str = "\
 You are the coding agent of a repository's maintainers. You change files in /workspace, a checkout of the repository at \
@@ -243,7 +245,8 @@ pub fn brief(spec: &JobSpec, request: &Request, prepared: &Prepared, survey: &Su
     }
     if let Some(plan) = &request.plan {
         task.push_str("Carry out the plan below, which a maintainer has approved. Where the code is not as it says, say so.\n");
-        fence.put(&mut task, "the plan, which an agent like you has made", plan);
+        let (plan, n_hidden) = visible(plan.raw());
+        fence.put_shown(&mut task, "the plan, which an agent like you has made", (&plan, n_hidden), PLAN_CHARS_MAX);
     }
     if let Some(changed) = &request.difference {
         difference(&mut task, &fence, changed);

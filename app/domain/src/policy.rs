@@ -62,6 +62,8 @@ pub struct Facts {
     pub pull: Option<PullHead>,
     /// What was done last in this place, where the event wants that to go on.
     pub last: Option<Last>,
+    /// Jobs of the same issue that are to stop, and are not completed yet.
+    pub stopping: Vec<JobKey>,
     /// How many of the last jobs in this place were asked for by bots, since a person has asked for one.
     pub n_by_bots: u32,
 }
@@ -73,6 +75,8 @@ pub struct Last {
     pub spec: Box<JobSpec>,
     /// How it ended.
     pub outcome: Outcome,
+    /// Who has asked for the plan that it carried out, by GitHub's number, where it is known.
+    pub planned_by: Option<u64>,
 }
 
 /// What a pull request proposes now.
@@ -228,6 +232,7 @@ pub fn decide(event: &Event, deployment: &Deployment, facts: &Facts) -> Decision
         let decision = Asked { event, deployment, facts: &facts }.decide(wish);
         if let Decision::Cancel { keys, .. } = &decision {
             facts.open_jobs.retain(|key| !keys.contains(key));
+            facts.stopping.extend(keys.iter().cloned());
         }
         decisions.push(decision);
     }

@@ -323,6 +323,11 @@ fn dollars(microusd: u64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
 }
 
+/// An answer as people are shown it: what of it stands in the comment, and nothing that they do not see there.
+pub fn answer(words: &str, host: &str) -> String {
+    neutral::markdown(words, host, ANSWER_CHARS_MAX)
+}
+
 /// The comment at the end of a run.
 pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
     let mut body = headline(story);
@@ -331,7 +336,10 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
     }
     let is_answer = story.conclusion.outcome == Outcome::Answered;
     let chars_max = if is_answer { ANSWER_CHARS_MAX } else { LAST_WORDS_CHARS_MAX };
-    let words = neutral::markdown(story.answer, story.host, chars_max);
+    let words = match is_answer {
+        true => answer(story.answer, story.host),
+        false => neutral::markdown(story.answer, story.host, LAST_WORDS_CHARS_MAX),
+    };
     if !has_pull_request && !words.trim().is_empty() {
         let whose = if is_answer { "The model's words, which nobody has checked:" } else { "The model's last words:" };
         let _ = write!(body, "\n\n{whose}\n\n> {}", words.trim().replace('\n', "\n> "));

@@ -16,12 +16,26 @@ pub(super) async fn hold(tools: &Tools, spec: &JobSpec) -> Result<(), StepError>
     }
 }
 
-/// An answer is given to whoever may still ask for it, and else withheld; what is published is looked at when it is.
-pub(super) async fn unless_lost(tools: &Tools, spec: &JobSpec, conclusion: Conclusion) -> Result<(Conclusion, bool), StepError> {
-    if conclusion.outcome != Outcome::Answered || matches!(spec.task, Task::Reply { .. }) {
+/// An answer is given to whoever may still ask for it, and else withheld; so is what the agent said where the run ended otherwise. What is
+/// published is looked at when it is.
+pub(super) async fn unless_lost(
+    tools: &Tools,
+    spec: &JobSpec,
+    conclusion: Conclusion,
+    has_words: bool,
+) -> Result<(Conclusion, bool), StepError> {
+    let is_answer = conclusion.outcome == Outcome::Answered;
+    let is_published = matches!(conclusion.outcome, Outcome::Proven | Outcome::Unproven);
+    if is_published || !has_words || matches!(spec.task, Task::Reply { .. }) {
         return Ok((conclusion, false));
     }
-    Ok(lost(tools, spec).await?.map_or((conclusion, false), |failure| (failure.conclusion, true)))
+    match lost(tools, spec).await {
+        Ok(None) => Ok((conclusion, false)),
+        Ok(Some(failure)) => Ok((if is_answer { failure.conclusion } else { conclusion }, true)),
+        // The end is told whoever may hear it; the words of the agent are not for everybody.
+        Err(ForgeError::Denied { .. } | ForgeError::Rejected { .. }) if !is_answer => Ok((conclusion, true)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// How a run ends of which nothing comes since who asked for it may not any more.

@@ -9,6 +9,7 @@ use patchwright_domain::journal::{CommitId, Digest, EntryKind, Outcome, Prepared
 use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::proof::Evidence;
 use patchwright_domain::proof::test_files::TestFiles;
+use patchwright_domain::report;
 use patchwright_domain::run::Run;
 use patchwright_domain::walls::Reach;
 use tracing::info;
@@ -64,7 +65,9 @@ async fn planned(tools: &Tools, job: &JobId) -> Result<Untrusted, StepError> {
         let cause = format!("The plan of job {job} is not kept any more.");
         return Err(conclusions::policy(&cause, "Ask for a new `plan`, and approve that.").into());
     };
-    Ok(Untrusted::new(String::from_utf8_lossy(&tools.store.artifact(&plan).await?)))
+    // Who approved it has read what was shown, in which a definition of a link, say, does not stand.
+    let plan = tools.store.artifact(&plan).await?;
+    Ok(Untrusted::new(report::answer(&String::from_utf8_lossy(&plan), &tools.settings.host)))
 }
 
 /// The commit that everything is measured against, which is in the mirror behind this.

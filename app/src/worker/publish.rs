@@ -33,7 +33,8 @@ pub(super) async fn plan(
     conclusion: Conclusion,
 ) -> Result<Answer, StepError> {
     let conclusion = repair::unless_moved_on(tools, spec, &progress.run, conclusion).await?;
-    let (conclusion, is_withheld) = consent::unless_lost(tools, spec, conclusion).await?;
+    let has_words = progress.run.answer(conclusion.outcome).is_some();
+    let (conclusion, is_withheld) = consent::unless_lost(tools, spec, conclusion, has_words).await?;
     if let (Some(egress), true) = (&tools.egress, progress.run.prepared().is_some()) {
         // A process that was started since has not asked the host's tools yet, and what it has not read it cannot take out.
         egress.found().await;

@@ -116,6 +116,9 @@ async fn a_check_that_somebody_asks_for_once_more_names_its_job() {
     assert_eq!(asked(&[]), Ok(kind(None)));
     assert_eq!(asked(&[("pull_requests", json!([{"number": 3}, {"number": 4}]))]), Ok(kind(Some(IssueNumber(3)))));
     assert_eq!(asked(&[("pull_requests", Value::Null)]), Ok(kind(None)));
+    let to = |repo: u64, number: u64| json!({"number": number, "base": {"repo": {"id": repo}}});
+    let listed = json!([to(8, 3), to(7, 4)]);
+    assert_eq!(asked(&[("pull_requests", listed)]), Ok(kind(Some(IssueNumber(4)))), "the first is another repository's");
     for other in [Value::Null, json!(""), json!("../check"), json!("0123456789abcdeF/check"), json!("0123456789abcdef")] {
         let told = asked(&[("external_id", other.clone())]);
         assert_eq!(told, Err("no job of this program has set the check that is asked for".into()), "{other}");

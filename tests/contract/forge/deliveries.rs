@@ -216,6 +216,7 @@ async fn githubs_own_examples_start_nothing() {
         check: None,
         pull: None,
         last: None,
+        stopping: Vec::new(),
         n_by_bots: 0,
     };
     let (mut n_examples, mut n_read) = (0, 0);

@@ -281,7 +281,9 @@ fn begun(mention: &str, text: &str, is_apart: bool) -> Vec<usize> {
     let starts = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1));
     let stands = Stands { first: true, apart: is_apart };
     let is_named = |start: &usize| {
-        let said = called(mention, &text[*start..]).and_then(|said| command(said, stands));
+        // Whether it is one shows in its own line; the words may go on below.
+        let line = text[*start..].lines().next().unwrap_or_default();
+        let said = called(mention, line).and_then(|said| command(said, stands));
         said.is_some_and(|command| !matches!(command, Command::Free { .. } | Command::Unknown { .. } | Command::StopWhat))
     };
     starts.filter(is_named).collect()

@@ -34,6 +34,7 @@ fn facts() -> Facts {
         check: None,
         pull: None,
         last: None,
+        stopping: Vec::new(),
         n_by_bots: 0,
     }
 }

@@ -72,7 +72,7 @@ impl Doubt {
                 "The patch changes or deletes existing tests inside a source file, so the tests' passing says nothing about it."
             }
             Self::OutOfTime => {
-                "The time ran out before the patch was tested: nothing was run with it, and nobody has looked for what speaks against it."
+                "The time ran out before the patch was tested: no result of its tests was seen, and nobody has looked for what speaks against it."
             }
             Self::TestCommandTouched => {
                 "The patch changes a file that decides how the tests are run, so their passing says nothing about it."

@@ -7,7 +7,7 @@ use super::{COMMAND_CHARS_MAX, SENTENCE_CHARS_MAX, Story, is_bare, sentence};
 use crate::ecosystem::runner;
 use crate::journal::{Adopted, Prepared};
 use crate::proof::findings::{Finding, Weight};
-use crate::proof::{Account, Colour, Evidence, Stand, Verdict};
+use crate::proof::{Account, Colour, Doubt, Evidence, Stand, Verdict};
 use crate::results::table::{Movement, Row, Seen, Table};
 
 /// How much of a run's output is shown, in characters.
@@ -41,7 +41,7 @@ pub(super) fn tests(body: &mut String, story: &Story<'_>, verdict: &Verdict) {
     let _ = writeln!(body, "| result | {} | {} |", result(Some(base)), result(head));
     let _ = write!(body, "| time | {} | {} |", time(Some(base)), time(head));
     if head.is_none() {
-        body.push_str("\n\n**Nothing was run with this patch.**");
+        body.push_str("\n\n**No result of this patch was seen.**");
     }
     let network = if is_bare(story.walls) { "and without a sandbox" } else { "without network" };
     let _ = write!(
@@ -281,7 +281,7 @@ pub(super) fn not_verified(body: &mut String, story: &Story<'_>, verdict: &Verdi
     if let Verdict::Unproven { doubt, .. } = verdict {
         open.push(format!("{} {}", doubt.sentence(), doubt.next_step()));
     }
-    if !matches!(verdict, Verdict::Unproven { base: None, .. }) {
+    if !matches!(verdict, Verdict::Unproven { base: None, .. } | Verdict::Unproven { doubt: Doubt::OutOfTime, .. }) {
         if verdict.account().is_none_or(|account| account.table.is_none()) {
             open.push("Only the command above was run, as a whole: its exit codes are compared, not single tests.".into());
         }

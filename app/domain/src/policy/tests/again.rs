@@ -10,7 +10,7 @@ fn last(task: Task, outcome: Outcome) -> Facts {
     let key = JobKey::of_comment(&sample::repo(), ISSUE, 7);
     let requested_by = Actor { id: 2, login: "mona".into(), is_bot: false };
     let spec = Box::new(crate::job::JobSpec { key, task, requested_by, ..sample::spec() });
-    Facts { last: Some(Last { spec, outcome }), ..facts() }
+    Facts { last: Some(Last { spec, outcome, planned_by: None }), ..facts() }
 }
 
 fn words(text: &str) -> Option<Untrusted> {
@@ -65,7 +65,7 @@ fn a_plan_is_carried_out_with_the_words_that_it_was_asked_for_in() {
     assert_eq!((&spec.task, &spec.plan), (&fix(), &Some(facts.last.unwrap().spec.id())));
     let spec = started(&said("@codex approve, but keep the sum"), &last(plan(), Outcome::Answered));
     assert_eq!(spec.task, Task::FixIssue { issue: ISSUE, request: words("the divisor\n\nbut keep the sum") });
-    let again = Facts { last: Some(Last { spec: Box::new(spec.clone()), outcome: Outcome::Failed }), ..facts_of_no_plan() };
+    let again = Facts { last: Some(again_of(&spec, None)), ..facts_of_no_plan() };
     assert_eq!(started(&said("@codex retry"), &again).plan, spec.plan, "what is done once more has the plan, too");
 }
 
@@ -126,5 +126,65 @@ fn nothing_goes_on_beside_what_is_under_way() {
         let facts = Facts { open_jobs: vec![JobKey::of_comment(&sample::repo(), ISSUE, 1)], ..last(plan(), Outcome::Answered) };
         check_told(&said(body), &facts, told);
         check_ignored(&said(body), &Facts { open_jobs: vec![key()], ..facts }, "the same request has already started a job");
+    }
+}
+
+/// The end of a job that has carried out a plan, without success.
+fn again_of(spec: &crate::job::JobSpec, planned_by: Option<u64>) -> Last {
+    Last { spec: Box::new(spec.clone()), outcome: Outcome::Failed, planned_by }
+}
+
+/// Whoever has a plan carried out once more approves it once more.
+#[test]
+fn a_plan_is_carried_out_once_more_as_it_may_be_approved() {
+    let [then, now] = ["a", "b"].map(|digit| CommitId::parse(&digit.repeat(40)).unwrap());
+    let at = |head: &CommitId| Some(PullHead { head: head.clone(), branch: Some("mine".into()) });
+    let task = Task::WorkOnPull { pull_request: ISSUE, head: then.clone(), branch: None, request: None, mode: Mode::Plan };
+    let approved = started(
+        &comment(Comment { body: "@codex approve", on_pull_request: true, ..FIX }),
+        &Facts { pull: at(&then), ..last(task, Outcome::Answered) },
+    );
+    let retry = comment(Comment { body: "@codex retry", on_pull_request: true, ..FIX });
+    let facts = |head, planned_by| Facts { pull: at(head), last: Some(again_of(&approved, planned_by)), ..facts() };
+    assert_eq!(started(&retry, &facts(&then, None)).plan, approved.plan);
+    let told = "The pull request has another last commit since the plan was made. `@codex plan` asks for a new one.";
+    check_told(&retry, &facts(&now, None), told);
+    let told = "Who has asked for a plan does not approve it here: `triggers.second_person` in `.github/patchwright.yml` wants somebody else who may.";
+    for (planned_by, may) in [(Some(2), true), (Some(sample::octocat().id), false), (None, false)] {
+        let mut facts = facts(&then, planned_by);
+        facts.policy.triggers.second_person = true;
+        match may {
+            true => assert_eq!(started(&retry, &facts).plan, approved.plan),
+            false => check_told(&retry, &facts, told),
+        }
+    }
+}
+
+/// What was done last is not known yet, and what was done before it is not meant.
+#[test]
+fn nothing_goes_on_from_what_is_being_stopped() {
+    let key = JobKey::of_comment(&sample::repo(), ISSUE, 1);
+    let told = "Job 538db742fcb50de3 is being stopped. Ask again in a new comment when its own says that it is over.";
+    for body in ["@codex retry", "@codex approve"] {
+        check_told(&said(body), &Facts { stopping: vec![key.clone()], ..last(plan(), Outcome::Answered) }, told);
+    }
+    let open = Facts { open_jobs: vec![key.clone()], stoppable: vec![key], ..last(fix(), Outcome::Failed) };
+    let decision = decide(&said("@codex stop\n@codex retry"), &deployment(), &open);
+    let [Decision::Cancel { .. }, Decision::Start { spec, .. }] = decision.parts() else {
+        panic!("two things, not {decision:?}")
+    };
+    assert_eq!(spec.task, Task::Reply { issue: ISSUE, reply: Reply::Refused { because: told.into() } });
+}
+
+/// An approval that is told late is none of what was asked for and done since.
+#[test]
+fn what_was_asked_for_later_is_not_what_was_meant() {
+    let told = "Job 0dc9df274e499571 was asked for and done since this was written. Look at it, and ask again.";
+    for body in ["@codex retry", "@codex approve"] {
+        let mut facts = last(plan(), Outcome::Answered);
+        if let Some(last) = &mut facts.last {
+            last.spec.requested_at = sample::at(1);
+        }
+        check_told(&said(body), &facts, told);
     }
 }

@@ -17,6 +17,7 @@ struct Payload {
     action: Option<String>,
     check_run: Option<Check>,
     requested_action: Option<Pressed>,
+    repository: Option<Numbered>,
     check_suite: Option<Check>,
     workflow_run: Option<Check>,
     sha: Option<String>,
@@ -41,9 +42,21 @@ struct Pressed {
     identifier: Option<String>,
 }
 
+/// A pull request of a check. One that goes from here to another repository is listed as well, with its number there.
 #[derive(Deserialize)]
 struct Pull {
     number: u64,
+    base: Option<Side>,
+}
+
+#[derive(Deserialize)]
+struct Side {
+    repo: Option<Numbered>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +85,12 @@ pub(super) fn asked(event: &str, body: &[u8]) -> Option<Result<EventKind, String
     let Some(job) = external_id.as_deref().and_then(EffectKey::job_of) else {
         return Some(Err("no job of this program has set the check that is asked for".into()));
     };
-    let pull_request = pull_requests.unwrap_or_default().first().map(|pull| IssueNumber(pull.number));
+    let here = payload.repository.map(|repository| repository.id);
+    let is_here = |pull: &&Pull| {
+        let to = pull.base.as_ref().and_then(|base| base.repo.as_ref()).map(|repo| repo.id);
+        to.is_none() || to == here
+    };
+    let pull_request = pull_requests.as_deref().unwrap_or_default().iter().find(is_here).map(|pull| IssueNumber(pull.number));
     let app = app.and_then(|app| app.id);
     Some(Ok(EventKind::CheckAsked { check: id, app, job, pull_request, button, wanted: None }))
 }
