@@ -21,6 +21,8 @@ mod kills;
 mod limits;
 mod machines;
 mod on_pulls;
+mod own_pulls;
+mod own_reviews;
 mod owners;
 mod policy;
 mod progress;

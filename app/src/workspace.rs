@@ -72,6 +72,17 @@ pub enum WorkspaceError {
     },
 }
 
+/// A branch of a remote repository that is made, or moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// Its name below `refs/heads/`.
+    pub branch: String,
+    /// Where it points until then; none where it is made.
+    pub from: Option<CommitId>,
+    /// Where it is to point.
+    pub commit: CommitId,
+}
+
 /// All repositories and scratch trees below one folder.
 #[derive(Debug)]
 pub struct Workspaces {
@@ -449,15 +460,15 @@ impl Workspaces {
         self.writers.write(mirror, move |mirror| mirror::unpack(mirror, &commit, &pack)).await
     }
 
-    /// Makes the branch point to the commit on the remote side; finds it done where it does. A branch that points
-    /// elsewhere is left alone.
+    /// Makes or moves the branch on the remote side; finds it done where it points to the commit. A branch that points
+    /// elsewhere than it is to be moved from is left alone.
     ///
     /// # Errors
     /// [`WorkspaceError::Rejected`] where the remote refuses or the branch is somebody else's.
-    pub async fn push(&self, repo: &RepoRef, access: CloneAccess, branch: &str, commit: &CommitId) -> Result<(), WorkspaceError> {
-        let (mirror, branch, commit) = (self.mirror(repo), branch.to_owned(), commit.clone());
+    pub async fn push(&self, repo: &RepoRef, access: CloneAccess, update: &Update) -> Result<(), WorkspaceError> {
+        let (mirror, update) = (self.mirror(repo), update.clone());
         let remote = self.relay.admit(access);
-        blocking(move || mirror::push(&mirror, &remote, &branch, &commit)).await
+        blocking(move || mirror::push(&mirror, &remote, &update)).await
     }
 
     /// Pushes a commit under a hidden name, so that the forge has its objects, and says which other hidden names there are.
@@ -480,9 +491,9 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`WorkspaceError::Unavailable`] where the mirror does not have it.
-    pub async fn draft(&self, repo: &RepoRef, branch: &str, commit: &CommitId) -> Result<Option<Draft>, WorkspaceError> {
-        let (mirror, branch, commit) = (self.mirror(repo), branch.to_owned(), commit.clone());
-        blocking(move || draft::draft(&mirror, &branch, &commit)).await
+    pub async fn draft(&self, repo: &RepoRef, update: &Update) -> Result<Option<Draft>, WorkspaceError> {
+        let (mirror, update) = (self.mirror(repo), update.clone());
+        blocking(move || draft::draft(&mirror, &update)).await
     }
 }
 

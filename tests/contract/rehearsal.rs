@@ -137,6 +137,18 @@ async fn the_objects(stage: &Stage, token: &str) {
     assert_eq!(post("refs", rehearsed(&name, "ref", json!("launch"))).await.status, 422);
     assert_eq!(stage.github.branches(stage.repo).get("launch/now"), Some(&sha(&made.body)));
     let place = format!("{REPO}/git/refs/heads/launch/now");
+    let moved = async |body: Value| {
+        let answer = stage.patch(&place, token, body).await;
+        (answer.status, answer.body["object"]["sha"].as_str().map(str::to_owned))
+    };
+    let elsewhere = post("commits", rehearsed(&wanted, "message", json!("Launch later"))).await;
+    assert_eq!(moved(json!({"sha": sha(&elsewhere.body)})).await, (422, None), "no commit is lost unasked");
+    assert_eq!(moved(json!({"sha": sha(&elsewhere.body), "force": true})).await, (200, Some(sha(&elsewhere.body))));
+    let next = post("commits", rehearsed(&wanted, "parents", json!([sha(&elsewhere.body)]))).await;
+    for _ in 0..2 {
+        assert_eq!(moved(json!({"sha": sha(&next.body), "force": false})).await, (200, Some(sha(&next.body))));
+    }
+    assert_eq!(moved(json!({"sha": "0".repeat(40)})).await.0, 422);
     assert_eq!(stage.call(Method::DELETE, &place, token, Value::Null).await.status, 204);
     assert_eq!(stage.call(Method::DELETE, &place, token, Value::Null).await.body["message"], "Reference does not exist");
     let reader = stage.token(json!({"permissions": {"contents": "read"}})).await;
@@ -213,6 +225,12 @@ async fn the_pull_requests(stage: &Stage, token: &str) {
         (&beside[0]["body"], &beside[0]["path"], &beside[0]["line"]),
         (&json!("Two of them?"), &json!("src/wings.rs"), &json!(1))
     );
+    let replies = format!("{pull}/comments/{}/replies", beside[0]["id"]);
+    let reply = stage.post(&replies, token, json!({"body": "One is enough."})).await;
+    assert_eq!((reply.status, &reply.body["in_reply_to_id"], &reply.body["line"]), (201, &beside[0]["id"], &json!(1)));
+    let to_it = format!("{pull}/comments/{}/replies", reply.body["id"]);
+    assert_eq!(stage.post(&to_it, token, json!({"body": "Is it?"})).await.status, 404, "only what heads a thread is answered");
+    assert_eq!(stage.post(&replies, token, json!({"body": ""})).await.status, 422);
     the_reviews(stage, token, &pull).await;
     let reactions = format!("{pulls}/comments/{}/reactions", stage.github.review_comments(stage.repo, number)[0].id);
     for status in [201, 200] {
@@ -235,7 +253,7 @@ async fn the_reviews(stage: &Stage, token: &str, pull: &str) {
     let made = stage.post(&reviews, token, wanted("COMMENT", "I see.", beside("src/wings.rs", 1))).await;
     assert_eq!((made.status, &made.body["state"], &made.body["body"]), (200, &json!("COMMENTED"), &json!("I see.")));
     let listed = stage.get(&reviews, token).await.body;
-    assert_eq!((&listed[0]["state"], &listed[1]["id"]), (&json!("APPROVED"), &made.body["id"]));
+    assert_eq!((&listed[0]["state"], &listed[2]["id"]), (&json!("APPROVED"), &made.body["id"]), "a reply is a review, too");
     for refused in [
         wanted("COMMENT", "I see.", beside("src/wings.rs", 2)),
         wanted("COMMENT", "I see.", beside("src/wheels.rs", 1)),
@@ -246,7 +264,7 @@ async fn the_reviews(stage: &Stage, token: &str, pull: &str) {
     ] {
         assert_eq!(stage.post(&reviews, token, refused.clone()).await.status, 422, "{refused}");
     }
-    assert_eq!(stage.get(&reviews, token).await.body.as_array().map(Vec::len), Some(2));
+    assert_eq!(stage.get(&reviews, token).await.body.as_array().map(Vec::len), Some(3));
 }
 
 async fn the_checks(stage: &Stage, token: &str) {

@@ -151,7 +151,10 @@ fn of_effects(state: &State, spec: &JobSpec, journal: &[Entry]) -> Option<String
                 let told = effect.clone().with_pull_request(url.as_deref().unwrap_or("the pull request"));
                 matches!(&told, Effect::EnsureComment { body, .. } if comments[0].body.starts_with(body))
             }
-            Effect::EnsurePullRequest { .. } | Effect::EnsureReview { .. } | Effect::React { .. } => true,
+            Effect::EnsurePullRequest { .. }
+            | Effect::EnsureReview { .. }
+            | Effect::AnswerThreads { .. }
+            | Effect::React { .. } => true,
         };
         if !is_as_planned {
             return Some(format!("{job}: `{}` is not as it was planned", effect.name()));

@@ -269,6 +269,7 @@ impl Forge for WorldForge {
                 before: None,
                 on_pull_request: false,
                 via_app: None,
+                wants_changes: false,
             },
         };
         let at = jiff::Timestamp::from_millisecond(at_ms.parse().map_err(|_| "no moment")?).map_err(|e| e.to_string())?;
@@ -329,7 +330,7 @@ impl Forge for WorldForge {
                 Err(ForgeError::Rejected { what: "pushing the branch".into(), reason: "branches are pushed by git".into() })
             }
             Effect::EnsurePullRequest { branch, .. } => self.ensure_pull_request(key, effect, branch).await,
-            Effect::EnsureReview { .. } => {
+            Effect::EnsureReview { .. } | Effect::AnswerThreads { .. } => {
                 Err(ForgeError::Rejected { what: "writing the review".into(), reason: "nobody asks for one here".into() })
             }
             Effect::EnsureComment { issue, body } => self.ensure_comment(key, effect, *issue, body).await,

@@ -11,7 +11,7 @@ use patchwright::worker::meter::LedgerMeter;
 use patchwright::worker::solve::{self, Solve};
 use patchwright::worker::workshop::Workshop;
 use patchwright::worker::{Answer, Progress, StepError, Tools};
-use patchwright::workspace::WorkspaceError;
+use patchwright::workspace::{Update, WorkspaceError};
 use patchwright_domain::demands::{Demands, Isolation};
 use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::effect::{Effect, Receipt};
@@ -179,20 +179,13 @@ impl Workshop for WorldWorkshop {
         CommitId::parse(&"a".repeat(40))
     }
 
-    async fn push(
-        &self,
-        _tools: &Tools,
-        spec: &JobSpec,
-        branch: &str,
-        commit: &CommitId,
-        _pack: Vec<u8>,
-    ) -> Result<Receipt, StepError> {
+    async fn push(&self, _tools: &Tools, spec: &JobSpec, update: &Update, _pack: Vec<u8>) -> Result<Receipt, StepError> {
         self.may_die(spec, POISONED_PUSH).await;
         if without::publishing_to_its_end(&self.world.state(), &spec.id()) {
             return Ok(Receipt::default());
         }
-        let (branch, commit) = (branch.to_owned(), commit.clone());
-        let effect = Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: Digest::of(b"pack") };
+        let Update { branch, from, commit } = update.clone();
+        let effect = Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: Digest::of(b"pack"), from };
         let is_ours = self.forge.change(spec.id(), &effect, move |state| {
             let there = state.github.branches.entry(branch).or_insert_with(|| commit.clone());
             *there == commit

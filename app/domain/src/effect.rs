@@ -9,6 +9,7 @@ use crate::event::{CheckRef, IssueNumber};
 use crate::job::{JobId, JobSpec, Repair, Task};
 use crate::journal::{CommitId, Digest, Outcome, Proposal};
 use crate::report::{self, Story};
+use crate::run::Judged;
 
 /// The text that stands for the pull request's address until it is known: an HTML comment, which nothing that others
 /// wrote keeps when it is neutralised.
@@ -28,6 +29,9 @@ pub enum Effect {
         commit: CommitId,
         /// The pack that holds the commit.
         pack: Digest,
+        /// Where it points before; none where it is made. One that points elsewhere is left alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<CommitId>,
     },
     /// There is one draft pull request from the branch.
     EnsurePullRequest {
@@ -83,6 +87,13 @@ pub enum Effect {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         buttons: Vec<Button>,
     },
+    /// There is one answer of ours to each of these comments beside lines.
+    AnswerThreads {
+        /// The pull request.
+        pull_request: IssueNumber,
+        /// The answers.
+        answers: Vec<ThreadAnswer>,
+    },
     /// The request carries our reaction.
     React {
         /// What to react to.
@@ -99,6 +110,15 @@ pub struct Remark {
     pub first_line: u32,
     /// The last line.
     pub last_line: u32,
+    /// Markdown.
+    pub body: String,
+}
+
+/// What is answered to a comment beside a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadAnswer {
+    /// The comment, which heads what is said beside that line.
+    pub comment: u64,
     /// Markdown.
     pub body: String,
 }
@@ -240,6 +260,7 @@ impl Effect {
             Self::EnsureComment { .. } => "progress",
             Self::EnsureReview { .. } => "review",
             Self::SetCheck { .. } => CHECK,
+            Self::AnswerThreads { .. } => "threads",
             Self::React { .. } => "reaction",
         }
     }
@@ -259,7 +280,7 @@ impl Effect {
             Self::EnsureReview { remarks, .. } => {
                 remarks.iter().map(|remark| ("a file that something is said of", remark.path.as_str())).collect()
             }
-            Self::EnsureComment { .. } | Self::SetCheck { .. } | Self::React { .. } => Vec::new(),
+            Self::EnsureComment { .. } | Self::SetCheck { .. } | Self::AnswerThreads { .. } | Self::React { .. } => Vec::new(),
         }
     }
 
@@ -267,7 +288,11 @@ impl Effect {
     pub fn publishes(&self) -> bool {
         match self {
             Self::PushBranch { .. } | Self::EnsurePullRequest { .. } => true,
-            Self::EnsureComment { .. } | Self::EnsureReview { .. } | Self::SetCheck { .. } | Self::React { .. } => false,
+            Self::EnsureComment { .. }
+            | Self::EnsureReview { .. }
+            | Self::SetCheck { .. }
+            | Self::AnswerThreads { .. }
+            | Self::React { .. } => false,
         }
     }
 
@@ -275,6 +300,11 @@ impl Effect {
     pub fn with_pull_request(mut self, url: &str) -> Self {
         if let Self::EnsureComment { body, .. } | Self::SetCheck { summary: body, .. } = &mut self {
             *body = body.replace(PULL_REQUEST_PLACEHOLDER, url);
+        }
+        if let Self::AnswerThreads { answers, .. } = &mut self {
+            for ThreadAnswer { body, .. } in answers {
+                *body = body.replace(PULL_REQUEST_PLACEHOLDER, url);
+            }
         }
         self
     }
@@ -299,6 +329,15 @@ impl Effect {
             Self::SetCheck { commit, summary, .. } if commit == planned => {
                 *summary = summary.replace(planned.as_str(), there.as_str());
                 commit.clone_from(there);
+            }
+            Self::EnsureComment { body, .. } if body.contains(planned.as_str()) => {
+                let named = body.replace(planned.as_str(), there.as_str());
+                *body = report::with_commit(&named, planned, published);
+            }
+            Self::AnswerThreads { answers, .. } => {
+                for ThreadAnswer { body, .. } in answers {
+                    *body = body.replace(planned.as_str(), there.as_str());
+                }
             }
             Self::PushBranch { .. }
             | Self::EnsureComment { .. }
@@ -433,29 +472,58 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
         | Outcome::Failed => false,
     };
     let judged = story.judged.filter(|_| is_for_people);
+    if let Some((judged, issue)) = judged.zip(story.spec.task.issue())
+        && let Some((from, branch)) = onto(story, judged)
+    {
+        let Proposal { commit, pack, .. } = &judged.proposal;
+        let (branch, from) = (branch.to_owned(), Some(from.clone()));
+        let push = Effect::PushBranch { branch, commit: commit.clone(), pack: *pack, from };
+        let told = Effect::EnsureComment { issue, body: report::onto(story, judged) };
+        let threads = report::threads::effect(story, Some(judged));
+        return [push, check_of_patch(story, judged)].into_iter().chain(threads).chain([told]).collect();
+    }
     let mut effects = Vec::new();
     let leaves_branch = !matches!(story.spec.task, Task::Local { leaves_branch: false, .. });
     if let Some(judged) = judged.filter(|_| leaves_branch) {
         let branch = branch(story.spec, story.title);
         let commit = judged.proposal.commit.clone();
-        effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: judged.proposal.pack });
+        let pack = judged.proposal.pack;
+        effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack, from: None });
         if story.spec.task.issue().is_some() {
             let below = story.spec.task.works_on().and_then(|(_, branch)| branch);
             let base = below.unwrap_or_else(|| story.spec.repo.default_branch()).to_owned();
             let (title, body) = (report::title(story), report::pull_request(story, judged));
             effects.push(Effect::EnsurePullRequest { branch, base, title, body });
-            let (title, summary) = report::check(story, &judged.verdict);
-            let text = report::check_details(story, &judged.verdict);
-            let annotations = report::annotations(&judged.verdict);
-            let (name, outcome) = (CheckName::Patch, story.conclusion.outcome);
-            let buttons = Vec::new();
-            effects.push(Effect::SetCheck { name, commit, outcome, title, summary, text, annotations, buttons });
+            effects.push(check_of_patch(story, judged));
         }
     }
+    effects.extend(report::threads::effect(story, judged));
     if let Some(issue) = story.spec.task.issue() {
         effects.push(Effect::EnsureComment { issue, body: report::farewell(story, judged.is_some()) });
     }
     effects
+}
+
+/// The last commit of our own pull request and its branch, where a patch goes onto that: nobody has pushed there meanwhile, and
+/// it is sound. All else goes on top, where people see what it is before they take it.
+pub(crate) fn onto<'a>(story: &Story<'a>, judged: &Judged) -> Option<(&'a CommitId, &'a str)> {
+    let is_there = story.moved_to.is_none() && story.prepared.is_some_and(|prepared| judged.is_sound(&prepared.plan));
+    story.spec.task.goes_onto().filter(|_| is_there)
+}
+
+/// What is said of a patch beside its commit.
+fn check_of_patch(story: &Story<'_>, judged: &Judged) -> Effect {
+    let (title, summary) = report::check(story, judged);
+    Effect::SetCheck {
+        name: CheckName::Patch,
+        commit: judged.proposal.commit.clone(),
+        outcome: story.conclusion.outcome,
+        title,
+        summary,
+        text: report::check_details(story, &judged.verdict),
+        annotations: report::annotations(&judged.verdict),
+        buttons: Vec::new(),
+    }
 }
 
 /// The end of a run that looks into a red check: what it is about, and the repair on top of it where there is one that is proven.
@@ -466,7 +534,7 @@ fn triaging(story: &Story<'_>, head: &CommitId, check: &CheckRef, repair: &Repai
     if let (Some(base), Some(judged), true) = (repair.branch(), story.judged, is_proven) {
         let branch = repair_branch(story.spec, base);
         let Proposal { commit, pack, .. } = &judged.proposal;
-        effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: *pack });
+        effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: *pack, from: None });
         let (title, body) = (report::title(story), report::pull_request(story, judged));
         effects.push(Effect::EnsurePullRequest { branch, base: base.to_owned(), title, body });
     }

@@ -269,6 +269,8 @@ pub enum EventKind {
         on_pull_request: bool,
         /// The App through which it was written, if any.
         via_app: Option<u64>,
+        /// Whether it is a review by which somebody wants changes of a pull request from a branch that is called as ours are.
+        wants_changes: bool,
     },
     /// A label was put on an issue.
     IssueLabeled {

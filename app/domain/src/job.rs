@@ -7,6 +7,10 @@ use sha2::{Digest as _, Sha256};
 use crate::event::{Actor, CheckRef, DeliveryId, Described, IssueNumber, RepoRef, Role, Untrusted};
 use crate::journal::CommitId;
 
+mod budget;
+
+pub use budget::{Allowance, Budget, Usage};
+
 /// What a job is about, so that two deliveries of one happening make one job: repository, object and command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -21,6 +25,12 @@ impl JobKey {
     /// The key of a command in what a review says of a pull request.
     pub fn of_review(repo: &RepoRef, pull_request: IssueNumber, review_id: u64) -> Self {
         Self(format!("{}/issue/{pull_request}/review/{review_id}", repo.id))
+    }
+
+    /// The review whose command or wish this is, if it is one's.
+    pub fn review(&self) -> Option<u64> {
+        let (_, review) = self.0.split_once("/review/")?;
+        review.parse().ok()
     }
 
     /// The key of a command beside a line of a pull request.
@@ -186,6 +196,9 @@ pub enum Task {
         /// Its branch, where that is one of the same repository: what is made goes there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         branch: Option<String>,
+        /// Whether it is our own, so that what is made goes onto its branch and not on top of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_own: bool,
         /// What was asked, if it is not the pull request itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<Untrusted>,
@@ -375,6 +388,20 @@ impl Task {
         }
     }
 
+    /// Of a pull request of ours that is changed, its commit, and the branch that what is made goes onto.
+    pub fn goes_onto(&self) -> Option<(&CommitId, &str)> {
+        match self {
+            Self::WorkOnPull { head, branch: Some(branch), is_own: true, mode: Mode::Fix, .. } => Some((head, branch)),
+            Self::WorkOnPull { .. }
+            | Self::FixIssue { .. }
+            | Self::Answer { .. }
+            | Self::ProvePullRequest { .. }
+            | Self::TriageCheck { .. }
+            | Self::Reply { .. }
+            | Self::Local { .. } => None,
+        }
+    }
+
     /// Of a pull request that is reviewed, its commit.
     pub fn reviews(&self) -> Option<&CommitId> {
         self.works_on().filter(|_| self.mode() == Mode::Review).map(|(head, _)| head)
@@ -480,109 +507,6 @@ impl JobSpec {
             GIVES_WAY
         } else {
             SignedDuration::ZERO
-        }
-    }
-}
-
-/// A limit on everything that a job may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Budget {
-    /// From the first claim to the end of the last solve or proof, in milliseconds.
-    pub wall_clock_ms: u64,
-    /// How often solve-and-verify may be done in one attempt.
-    pub rounds: u32,
-    /// How often the work may be begun anew from the base; the best attempt counts, and the first proof ends it.
-    #[serde(default = "one")]
-    pub attempts: u32,
-    /// How many model calls, over all rounds.
-    pub turns: u32,
-    /// How many workers may die of it.
-    pub claims: u32,
-    /// Input and output tokens together, over all rounds.
-    pub tokens: u64,
-    /// What the model may cost, in millionths of a US dollar.
-    pub cost_microusd: u64,
-}
-
-/// What jobs had that were written before there were attempts.
-fn one() -> u32 {
-    1
-}
-
-impl Budget {
-    /// The same time, and no model call, for work that is done once and without a model.
-    pub fn without_model(self) -> Self {
-        Self { rounds: 1, attempts: 1, turns: 0, tokens: 0, cost_microusd: 0, ..self }
-    }
-}
-
-/// What has been used so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Model calls.
-    pub turns: u32,
-    /// Tokens read by the model, cached ones included.
-    pub input_tokens: u64,
-    /// Of those, tokens that the endpoint had in its cache.
-    pub cached_tokens: u64,
-    /// Tokens written by the model.
-    pub output_tokens: u64,
-    /// Cost in millionths of a US dollar; 0 where no price is configured.
-    pub cost_microusd: u64,
-}
-
-impl Usage {
-    /// Adds another usage to this one.
-    pub fn add(&mut self, other: &Self) {
-        self.turns = self.turns.saturating_add(other.turns);
-        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
-        self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
-        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
-        self.cost_microusd = self.cost_microusd.saturating_add(other.cost_microusd);
-    }
-
-    /// Input and output tokens together.
-    pub fn tokens(&self) -> u64 {
-        self.input_tokens.saturating_add(self.output_tokens)
-    }
-}
-
-/// What one solve may still use: the budget less what was spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// Model calls left.
-    pub turns: u32,
-    /// Tokens left.
-    pub tokens: u64,
-    /// Cost left, in millionths of a US dollar.
-    pub cost_microusd: u64,
-    /// Time left, in milliseconds.
-    pub wall_clock_ms: u64,
-}
-
-impl Budget {
-    /// What is left of the budget.
-    pub fn less(&self, spent: &Usage, elapsed_ms: u64) -> Allowance {
-        Allowance {
-            turns: self.turns.saturating_sub(spent.turns),
-            tokens: self.tokens.saturating_sub(spent.tokens()),
-            cost_microusd: self.cost_microusd.saturating_sub(spent.cost_microusd),
-            wall_clock_ms: self.wall_clock_ms.saturating_sub(elapsed_ms),
-        }
-    }
-}
-
-impl Allowance {
-    /// Names the limit that is used up, as the end of the sentence "the budget's …".
-    pub fn exhausted(&self) -> Option<&'static str> {
-        if self.turns == 0 {
-            Some("limit of model calls is reached")
-        } else if self.tokens == 0 {
-            Some("limit of tokens is reached")
-        } else if self.cost_microusd == 0 {
-            Some("limit of cost is reached")
-        } else {
-            None
         }
     }
 }

@@ -15,6 +15,7 @@ mod bots;
 mod checks;
 pub mod command;
 pub mod rates;
+mod reviews;
 mod trigger;
 pub mod wanted;
 
@@ -86,6 +87,8 @@ pub struct PullHead {
     pub head: CommitId,
     /// Its branch, where that is one of the same repository.
     pub branch: Option<String>,
+    /// Whether this App has opened it, from a branch of its own.
+    pub is_own: bool,
 }
 
 /// A check of GitHub Actions that is red now, on the last commit of an open pull request.
@@ -390,9 +393,13 @@ impl Asked<'_> {
                 | trigger::Way::ReviewRequest(_)
                 | trigger::Way::Words
                 | trigger::Way::Label(_)
-                | trigger::Way::Button,
+                | trigger::Way::Button
+                | trigger::Way::Review,
                 _,
             ) => {}
+        }
+        if let Some(because) = self.is_not_ours(&way) {
+            return Decision::ignore(because);
         }
         let is_reply = matches!(task, Task::Reply { .. });
         let needed = if is_reply { triggers.least_role() } else { triggers.role_for(task.asked_by()).max(needed) };
@@ -466,7 +473,7 @@ impl Asked<'_> {
             Task::TriageCheck { .. } if is_of_pull => return self.on_red(task),
             task => return Ok(task),
         };
-        let Some(PullHead { head, branch }) = self.facts.pull.clone() else {
+        let Some(PullHead { head, branch, is_own }) = self.facts.pull.clone() else {
             let told = "GitHub names no commit of this pull request. Ask again in a new comment once it does.".into();
             return Err((told, "GitHub names no commit of the pull request"));
         };
@@ -478,7 +485,7 @@ impl Asked<'_> {
             );
             return Err((told, "the pull request's branch is in another repository"));
         }
-        Ok(Task::WorkOnPull { pull_request, head, branch, request, mode })
+        Ok(Task::WorkOnPull { pull_request, head, branch, is_own, request, mode })
     }
 
     /// A job, unless as many were asked for as may be.

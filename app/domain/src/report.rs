@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::effect::{PULL_REQUEST_PLACEHOLDER, Published};
+use crate::effect::{self, PULL_REQUEST_PLACEHOLDER, Published};
 use crate::event::IssueNumber;
 use crate::job::{Budget, JobId, JobSpec, Task, Usage};
 use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Triaged};
@@ -20,6 +20,7 @@ pub mod neutral;
 pub mod progress;
 pub mod replies;
 pub mod reviewed;
+pub mod threads;
 pub mod triaged;
 
 pub use annotations::annotations;
@@ -92,6 +93,8 @@ pub struct Story<'a> {
     pub host: &'a str,
     /// The signed statement about the patch, where there is one.
     pub attestation: Option<&'a Sealed>,
+    /// The comments that head the remarks of the review that called us, in the order in which the model was told of them.
+    pub threads: &'a [u64],
     /// The jobs that are under way where a reply is written that tells of them.
     pub under_way: &'a [replies::UnderWay],
 }
@@ -119,13 +122,31 @@ pub fn title(story: &Story<'_>) -> String {
 /// The pull request's text.
 pub fn pull_request(story: &Story<'_>, judged: &Judged) -> String {
     let mut body = headline(story);
+    place(&mut body, story, judged);
+    account(body, story, judged)
+}
+
+/// What is said on our own pull request of what goes onto its branch.
+pub fn onto(story: &Story<'_>, judged: &Judged) -> String {
+    let mut body = headline(story);
+    let below = story.prepared.map_or_else(String::new, |prepared| format!(", on top of {}", code(prepared.base.short())));
+    let _ = write!(body, "\n\nIt is on this pull request's branch now: {}{below}.", judged.proposal.commit);
+    account(body, story, judged)
+}
+
+/// Where it goes, and what it is of.
+fn place(body: &mut String, story: &Story<'_>, judged: &Judged) {
     if let Task::TriageCheck { pull_request, head, check, .. } = &story.spec.task {
-        triaged::on_top(&mut body, *pull_request, head, check);
+        triaged::on_top(body, *pull_request, head, check);
     } else if let Some((head, _)) = story.spec.task.works_on() {
-        on_top(&mut body, story, head);
+        on_top(body, story, head, judged);
     } else if let Some(issue) = story.spec.task.issue() {
         let _ = write!(body, "\n\nFixes #{issue}");
     }
+}
+
+/// What was asked, what came of it and what shows that.
+fn account(mut body: String, story: &Story<'_>, judged: &Judged) -> String {
     asked(&mut body, story);
     let _ = write!(body, "\n\n### What changed and why\n\n");
     let words = neutral::markdown(story.answer, story.host, LAST_WORDS_CHARS_MAX);
@@ -240,7 +261,7 @@ pub fn heading(outcome: Outcome) -> &'static str {
 }
 
 /// Where work on a pull request goes, in the text of its own one.
-fn on_top(body: &mut String, story: &Story<'_>, head: &CommitId) {
+fn on_top(body: &mut String, story: &Story<'_>, head: &CommitId, judged: &Judged) {
     let Some(number) = story.spec.task.issue() else { return };
     let head = code(head.short());
     let below = story.spec.task.works_on().and_then(|(_, branch)| branch);
@@ -253,6 +274,13 @@ fn on_top(body: &mut String, story: &Story<'_>, head: &CommitId) {
         body,
         "\n\nThis goes to the branch of #{number}, on top of its commit {head}: merging it changes that pull request, and {besides}."
     );
+    if story.spec.task.goes_onto().is_some() {
+        let because = match story.prepared.is_some_and(|prepared| judged.is_sound(&prepared.plan)) {
+            true => "somebody has pushed there meanwhile",
+            false => "only what passes the tests that were there, and has nothing against it, goes there",
+        };
+        let _ = write!(body, " It is not on that branch itself: {because}.");
+    }
 }
 
 fn asked(body: &mut String, story: &Story<'_>) {
@@ -360,11 +388,14 @@ pub fn farewell(story: &Story<'_>, has_pull_request: bool) -> String {
 }
 
 /// The check run's title and summary.
-pub fn check(story: &Story<'_>, verdict: &Verdict) -> (String, String) {
+pub fn check(story: &Story<'_>, judged: &Judged) -> (String, String) {
     let title = format!("{}: {}", heading(story.conclusion.outcome), plain(&story.conclusion.cause, TITLE_CHARS_MAX));
     let mut summary = headline(story) + "\n";
-    evidence::tests(&mut summary, story, verdict);
-    let _ = write!(summary, "\n\nPull request: {PULL_REQUEST_PLACEHOLDER}");
+    evidence::tests(&mut summary, story, &judged.verdict);
+    let _ = match (effect::onto(story, judged), story.spec.task.issue()) {
+        (Some(_), Some(number)) => write!(summary, "\n\nPull request: #{number}"),
+        (Some(_) | None, _) => write!(summary, "\n\nPull request: {PULL_REQUEST_PLACEHOLDER}"),
+    };
     (clip(&title, TITLE_CHARS_MAX), clip(&summary, BODY_CHARS_MAX))
 }
 

@@ -27,6 +27,7 @@ mod adoption;
 mod attempts;
 mod conclude;
 mod deaths;
+mod sound;
 mod triage;
 
 /// What to do next.
@@ -109,6 +110,8 @@ pub struct Run {
     triaged: Option<Triaged>,
     /// Of a pull request that is worked on, its commit, and its branch where that may be gone to.
     works_on: Option<(CommitId, Option<String>)>,
+    /// Whether it is our own, so that its branch may be moved.
+    is_own: bool,
     adopted: Option<Adopted>,
     unmerged: Option<CommitId>,
     prepared: Option<Prepared>,
@@ -170,6 +173,7 @@ impl Run {
             triages: spec.task.triages().map(owned),
             triaged: None,
             works_on: spec.task.works_on().map(owned),
+            is_own: spec.task.goes_onto().is_some(),
             adopted: None,
             unmerged: None,
             prepared: None,
@@ -504,7 +508,7 @@ impl Run {
             }
             Effect::EnsurePullRequest { .. } => self.pull_request = receipt.url.clone(),
             Effect::EnsureReview { .. } => self.review = receipt.url.clone(),
-            Effect::EnsureComment { .. } | Effect::SetCheck { .. } | Effect::React { .. } => {}
+            Effect::EnsureComment { .. } | Effect::SetCheck { .. } | Effect::AnswerThreads { .. } | Effect::React { .. } => {}
         }
         self.claims = 1;
         true

@@ -253,5 +253,5 @@ pub(crate) fn usage() -> Usage {
 
 /// The push of the [`proposal`].
 pub(crate) fn pushed() -> Effect {
-    Effect::PushBranch { branch: "codex/12-x".into(), commit: commit('b'), pack: Digest::of(b"pack") }
+    Effect::PushBranch { branch: "codex/12-x".into(), commit: commit('b'), pack: Digest::of(b"pack"), from: None }
 }

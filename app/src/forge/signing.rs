@@ -37,6 +37,8 @@ pub struct Draft {
     pub message: String,
     /// What differs from the parent's tree, by path.
     pub entries: Vec<Entry>,
+    /// Whether the branch is there, and points to the parent until then.
+    pub moves: bool,
 }
 
 /// A path of a tree that differs from the base's.
@@ -76,7 +78,7 @@ pub trait Signer: Send + Sync {
     /// Whether it is wanted. Where it is not, a branch that was made when it was is still known again.
     fn is_wanted(&self) -> bool;
 
-    /// Looks where the draft's branch points; none where there is no such branch.
+    /// Looks where the draft's branch points; none where there is no such branch, or where it is one that moves and has not yet.
     ///
     /// # Errors
     /// [`ForgeError::Rejected`] where it points to something else than the draft.
@@ -88,7 +90,8 @@ pub trait Signer: Send + Sync {
     /// [`ForgeError`], also where it is not what was asked for, or carries no signature that holds.
     async fn sign(&self, repo: &RepoRef, draft: &Draft) -> Result<CommitId, ForgeError>;
 
-    /// Makes the draft's branch at a commit. One that is there is left alone.
+    /// Makes the draft's branch at a commit, or moves it there. One that is to be made and is there is left alone, and so is one that
+    /// is to be moved and would lose a commit by it.
     ///
     /// # Errors
     /// [`ForgeError`]; behind one that is not sure, it has to be looked for.

@@ -66,6 +66,8 @@ pub struct Triggers {
     pub checks: Whose,
     /// Whether those of them that are red for the change itself are mended by an agent, in draft pull requests on top.
     pub repairs: bool,
+    /// Whether a review that requests changes of a pull request which this App has opened is worked on as if it called us.
+    pub reviews: bool,
     /// Whether `approve` is for somebody else than who has asked for the plan.
     pub second_person: bool,
 }
@@ -81,6 +83,7 @@ impl Default for Triggers {
             sources: List(SourceName::ALL.to_vec()),
             checks: Whose::Off,
             repairs: false,
+            reviews: true,
             second_person: false,
         }
     }
@@ -318,6 +321,7 @@ impl Triggers {
             sources: self.sources.0.iter().map(source).collect(),
             checks: self.checks.checks(),
             repairs: self.repairs,
+            reviews: self.reviews,
             second_person: self.second_person,
         }
     }

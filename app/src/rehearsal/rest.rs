@@ -120,6 +120,7 @@ const ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/contents/{path}", CONTENTS, repositories::content),
     route("GET", "/repos/{owner}/{repo}/git/ref/{ref}", CONTENTS, git_data::reference),
     route("POST", "/repos/{owner}/{repo}/git/refs", CONTENTS_WRITE, git_data::make_reference),
+    route("PATCH", "/repos/{owner}/{repo}/git/refs/{ref}", CONTENTS_WRITE, git_data::move_reference),
     route("DELETE", "/repos/{owner}/{repo}/git/refs/{ref}", CONTENTS_WRITE, git_data::remove_reference),
     route("POST", "/repos/{owner}/{repo}/git/trees", CONTENTS_WRITE, git_data::make_tree),
     route("POST", "/repos/{owner}/{repo}/git/commits", CONTENTS_WRITE, git_data::make_commit),
@@ -153,6 +154,7 @@ const ROUTES: &[Route] = &[
     route("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", PULLS_WRITE, pulls::update),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/files", PULLS, pulls::files),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/comments", PULLS, pulls::comments),
+    route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies", PULLS_WRITE, pulls::reply),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", PULLS, reviews::list),
     route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", PULLS_WRITE, reviews::create),
 ];

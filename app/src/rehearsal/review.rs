@@ -55,6 +55,18 @@ impl Rehearsal {
         self.shared.with(comments).unwrap_or_default()
     }
 
+    /// Answers what a review says beside a line.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such comment, or it is an answer itself.
+    pub fn reply_to_review_comment(&self, repo: RepositoryId, comment: u64, user: &str, text: &str) -> Result<u64, Error> {
+        let reply = |world: &mut World| {
+            world.ensure_user(user, Account::User);
+            world.reply_to_remark(repo, comment, user, text)
+        };
+        self.shared.with(reply).ok_or(Error::Unknown("comment"))
+    }
+
     /// Rewrites what a review says as a whole.
     ///
     /// # Errors
@@ -97,6 +109,7 @@ impl World {
                 line: *line,
                 hunk: hunk.ok_or(Error::Unknown("line of the pull request"))?,
                 body: (*text).to_owned(),
+                answers: None,
                 created_at: now,
                 updated_at: now,
                 reactions: Vec::new(),
@@ -111,6 +124,28 @@ impl World {
             self.announce_review_comment(repo, comment, "created", user, json!({}));
         }
         Ok(id)
+    }
+
+    /// Answers a comment beside a line, which must head what is said there. GitHub makes a review of its own of that.
+    pub(super) fn reply_to_remark(&mut self, repo: RepositoryId, comment: u64, user: &str, text: &str) -> Option<u64> {
+        let (id, review_id, now) = (self.next_id(), self.next_id(), self.now());
+        let (issue, _, review) = self.reviewed(repo, |review| review.comments.iter().any(|one| one.id == comment))?;
+        let head = review.comments.iter().find(|one| one.id == comment && one.answers.is_none())?.clone();
+        let (body, reactions) = (text.to_owned(), Vec::new());
+        let reply = ReviewComment { id, body, answers: Some(comment), created_at: now, updated_at: now, reactions, ..head };
+        let review = Review {
+            id: review_id,
+            user: user.into(),
+            body: String::new(),
+            state: "commented",
+            commit: review.commit,
+            submitted_at: now,
+            comments: vec![reply],
+        };
+        self.issue_mut(repo, issue.number)?.pull.as_mut()?.reviews.push(review);
+        self.announce_review(repo, review_id, "submitted", user, json!({}));
+        self.announce_review_comment(repo, id, "created", user, json!({}));
+        Some(id)
     }
 
     fn edit_review(&mut self, repo: RepositoryId, id: u64, user: &str, text: &str) -> Option<()> {
@@ -233,7 +268,7 @@ fn comment_body(world: &World, repo: &Repository, issue: &Issue, (review, found)
     let (page, pull) = (format!("{page}#discussion_r{}", found.id), format!("{api}/pulls/{}", issue.number));
     // The position counts lines below the first hunk's header; ours is that of a file with one hunk.
     let position = found.hunk.lines().count().saturating_sub(1);
-    json!({
+    let mut shape = json!({
         "url": url,
         "pull_request_review_id": review.id,
         "id": found.id,
@@ -260,5 +295,9 @@ fn comment_body(world: &World, repo: &Repository, issue: &Issue, (review, found)
         "original_line": found.line,
         "side": "RIGHT",
         "subject_type": "line",
-    })
+    });
+    if let Some(head) = found.answers {
+        shape["in_reply_to_id"] = head.into();
+    }
+    shape
 }

@@ -163,6 +163,8 @@ pub struct ReviewComment {
     pub hunk: String,
     /// What it says, in Markdown.
     pub body: String,
+    /// The comment that it answers, if it is an answer.
+    pub answers: Option<u64>,
     /// When it was written.
     pub created_at: Timestamp,
     /// When it was last changed.

@@ -14,7 +14,7 @@ use super::{StepError, Tools};
 use crate::forge::signing::{Draft, HIDDEN, Signer, hidden};
 use crate::forge::{Access, ForgeError};
 use crate::store::{JobState, StoreError};
-use crate::workspace::WorkspaceError;
+use crate::workspace::{Update, WorkspaceError};
 
 /// How many hidden names that dead jobs have left are taken away by one that publishes in the same repository, and how many are looked
 /// at for that: those of jobs at work, and of other servers, stay.
@@ -22,28 +22,22 @@ const LEFT_OVER_MAX: usize = 10;
 const LOOKED_AT_MAX: usize = 200;
 
 /// Makes the branch point to the commit, or to what the forge has made of it, and says which.
-pub(super) async fn push(
-    tools: &Tools,
-    spec: &JobSpec,
-    branch: &str,
-    commit: &CommitId,
-    pack: Vec<u8>,
-) -> Result<Receipt, StepError> {
-    tools.workspaces.unpack(&spec.repo, commit, pack).await?;
+pub(super) async fn push(tools: &Tools, spec: &JobSpec, update: &Update, pack: Vec<u8>) -> Result<Receipt, StepError> {
+    tools.workspaces.unpack(&spec.repo, &update.commit, pack).await?;
     let Some(signer) = tools.forge.signer() else {
-        plainly(tools, spec, branch, commit).await?;
+        plainly(tools, spec, update).await?;
         return Ok(Receipt::default());
     };
-    let draft = tools.workspaces.draft(&spec.repo, branch, commit).await?;
+    let draft = tools.workspaces.draft(&spec.repo, update).await?;
     if !signer.is_wanted() {
-        let there = as_pushed(tools, spec, signer, (branch, commit), draft.as_ref()).await?;
+        let there = as_pushed(tools, spec, signer, update, draft.as_ref()).await?;
         return Ok(Receipt { url: None, published: there.map(|published| veiled(tools, published)) });
     }
     let published = match draft {
-        Some(draft) => once(tools, spec, signer, &draft).await?,
+        Some(draft) => once(tools, spec, signer, (update, &draft)).await?,
         None => {
-            plainly(tools, spec, branch, commit).await?;
-            unsigned(commit, "the commit cannot be told to it".into())
+            plainly(tools, spec, update).await?;
+            unsigned(&update.commit, "the commit cannot be told to it".into())
         }
     };
     Ok(Receipt { url: None, published: Some(veiled(tools, published)) })
@@ -60,10 +54,10 @@ async fn as_pushed(
     tools: &Tools,
     spec: &JobSpec,
     signer: &dyn Signer,
-    (branch, commit): (&str, &CommitId),
+    update: &Update,
     draft: Option<&Draft>,
 ) -> Result<Option<Published>, StepError> {
-    let refused = match plainly(tools, spec, branch, commit).await {
+    let refused = match plainly(tools, spec, update).await {
         Ok(()) => return Ok(None),
         Err(error) => error,
     };
@@ -77,13 +71,18 @@ async fn as_pushed(
 }
 
 /// Publishes what is not there yet, and leaves no hidden name where this is the end of it.
-async fn once(tools: &Tools, spec: &JobSpec, signer: &dyn Signer, draft: &Draft) -> Result<Published, StepError> {
+async fn once(
+    tools: &Tools,
+    spec: &JobSpec,
+    signer: &dyn Signer,
+    (update, draft): (&Update, &Draft),
+) -> Result<Published, StepError> {
     let done = match signer.look(&spec.repo, draft).await {
         Ok(Some(published)) => Ok(published),
-        Ok(None) => anew(tools, spec, signer, draft).await,
+        Ok(None) => anew(tools, spec, signer, (update, draft)).await,
         // Who may not look may still push; a branch that is there and another one's is refused there, too.
         Err(error @ ForgeError::Denied { .. }) => {
-            let pushed = plainly(tools, spec, &draft.branch, &draft.commit).await;
+            let pushed = plainly(tools, spec, update).await;
             pushed.map(|()| unsigned(&draft.commit, error.to_string()))
         }
         Err(error @ (ForgeError::Rejected { .. } | ForgeError::RateLimited { .. } | ForgeError::Unavailable(_))) => {
@@ -104,7 +103,7 @@ async fn once(tools: &Tools, spec: &JobSpec, signer: &dyn Signer, draft: &Draft)
 }
 
 /// Whether an effect that ends so is not tried again.
-fn is_over(error: &StepError) -> bool {
+pub(super) fn is_over(error: &StepError) -> bool {
     match error {
         StepError::Forge(ForgeError::Denied { .. } | ForgeError::Rejected { .. })
         | StepError::Workspace(WorkspaceError::Refused(_) | WorkspaceError::Rejected { .. })
@@ -115,14 +114,19 @@ fn is_over(error: &StepError) -> bool {
     }
 }
 
-/// Publishes a branch that is not there.
-async fn anew(tools: &Tools, spec: &JobSpec, signer: &dyn Signer, draft: &Draft) -> Result<Published, StepError> {
+/// Publishes a branch that is not there, or moves one.
+async fn anew(
+    tools: &Tools,
+    spec: &JobSpec,
+    signer: &dyn Signer,
+    (update, draft): (&Update, &Draft),
+) -> Result<Published, StepError> {
     let refusal = match signed(tools, spec, signer, draft).await? {
         Ok(published) => return Ok(published),
         Err(refusal) => refusal,
     };
     warn!(commit = %draft.commit, "the commit is pushed as it is: {refusal}");
-    match plainly(tools, spec, &draft.branch, &draft.commit).await {
+    match plainly(tools, spec, update).await {
         Ok(()) => Ok(unsigned(&draft.commit, refusal)),
         // What was sent before may have arrived after all.
         Err(error) if is_over(&error) => match signer.look(&spec.repo, draft).await {
@@ -171,9 +175,9 @@ async fn signed(
     }
 }
 
-async fn plainly(tools: &Tools, spec: &JobSpec, branch: &str, commit: &CommitId) -> Result<(), StepError> {
+async fn plainly(tools: &Tools, spec: &JobSpec, update: &Update) -> Result<(), StepError> {
     let access = tools.forge.clone_access(&spec.repo, Access::Push).await?;
-    Ok(tools.workspaces.push(&spec.repo, access, branch, commit).await?)
+    Ok(tools.workspaces.push(&spec.repo, access, update).await?)
 }
 
 fn unsigned(commit: &CommitId, reason: String) -> Published {

@@ -56,6 +56,13 @@ fn pushed_meanwhile(number: IssueNumber) -> Failure {
     adopt::ended(Outcome::Superseded, cause, "Ask again in a new comment, of what is there now.")
 }
 
+/// What was made for our own pull request, onto whose branch somebody has pushed at the very moment that it was to go there.
+pub(super) fn pushed_while_published(spec: &JobSpec, now: &CommitId) -> Failure {
+    let number = spec.task.issue().map_or_else(|| "the pull request".to_owned(), |number| format!("#{number}"));
+    let cause = format!("Somebody has pushed to {number} when the change was to go there; it ends in {} now.", now.short());
+    adopt::ended(Outcome::Superseded, cause, "Ask again in a new comment, of what is there now.")
+}
+
 fn out_of_reach(mode: Mode) -> Failure {
     let cause = format!(
         "`{}` is not served on pull requests here: setups may reach out, but not with a proposal's own files in them.",

@@ -13,10 +13,10 @@ use patchwright_domain::turn::Closing;
 use tracing::info;
 
 use super::workshop::Workshop;
-use super::{Answer, Progress, StepError, Tools, attest, conclusions, consent, repair, solve};
+use super::{Answer, Progress, StepError, Tools, attest, branch, conclusions, consent, on_pull, repair, solve};
 use crate::forge::ForgeError;
 use crate::store::{JobState, StoreError};
-use crate::workspace::WorkspaceError;
+use crate::workspace::{Update, WorkspaceError};
 
 /// What people call the entries of a run together.
 const JOURNAL: &str = "the run's journal";
@@ -49,9 +49,12 @@ pub(super) async fn plan(
         return Err(conclusions::plain_secret(veil.plain(JOURNAL, &told)));
     };
     let (run, conclusion) = (&run, veil.value("the end of the run", &conclusion).map_err(conclusions::plain_secret)?);
-    let title = match run.prepared() {
-        Some(prepared) => veil.text(&effect::title_of(&solve::request(tools, prepared).await?)),
-        None => String::new(),
+    let (title, threads) = match run.prepared() {
+        Some(prepared) => {
+            let request = solve::request(tools, prepared).await?;
+            (veil.text(&effect::title_of(&request)), request.threads())
+        }
+        None => (String::new(), Vec::new()),
     };
     let answer = match run.answer(conclusion.outcome) {
         Some(_) if is_withheld => String::new(),
@@ -96,6 +99,7 @@ pub(super) async fn plan(
         moved_to: moved_to.as_ref(),
         host: &tools.settings.host,
         attestation: sealed.as_ref(),
+        threads: &threads,
         under_way: &under_way,
     };
     let effects = told(&veil, effect::plan(&story), sealed.as_ref()).map_err(conclusions::plain_secret)?;
@@ -208,9 +212,17 @@ async fn attempt(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect:
     if effect.publishes() {
         consent::hold(tools, spec).await?;
     }
-    let Effect::PushBranch { branch, commit, pack } = effect else {
+    let Effect::PushBranch { branch, commit, pack, from } = effect else {
         return Ok(tools.forge.perform(&spec.repo, &effect.key(&spec.id()), effect).await?);
     };
     let pack = tools.store.artifact(pack).await?;
-    workshop.push(tools, spec, branch, commit, pack).await
+    let update = Update { branch: branch.clone(), from: from.clone(), commit: commit.clone() };
+    let pushed = workshop.push(tools, spec, &update, pack).await;
+    match (&pushed, from) {
+        (Err(error), Some(from)) if branch::is_over(error) => match moved_head(tools, spec, from).await {
+            Some(now) => Err(on_pull::pushed_while_published(spec, &now).into()),
+            None => pushed,
+        },
+        _ => pushed,
+    }
 }

@@ -12,6 +12,7 @@ use super::solve::Solve;
 use super::{Answer, Progress, StepError, Tools, adopt, branch, prepare, prove, solve, triage};
 use crate::forge::Access;
 use crate::store::Lease;
+use crate::workspace::Update;
 
 /// Does the steps that need a repository's files.
 #[async_trait]
@@ -66,14 +67,7 @@ pub trait Workshop: Send + Sync {
     ///
     /// # Errors
     /// [`StepError`].
-    async fn push(
-        &self,
-        tools: &Tools,
-        spec: &JobSpec,
-        branch: &str,
-        commit: &CommitId,
-        pack: Vec<u8>,
-    ) -> Result<Receipt, StepError>;
+    async fn push(&self, tools: &Tools, spec: &JobSpec, update: &Update, pack: Vec<u8>) -> Result<Receipt, StepError>;
 }
 
 /// Mirrors and scratch trees on this machine, and the commands in its sandbox.
@@ -118,14 +112,7 @@ impl Workshop for OnDisk {
         tools.workspaces.fetch(&spec.repo, access).await.ok()
     }
 
-    async fn push(
-        &self,
-        tools: &Tools,
-        spec: &JobSpec,
-        branch: &str,
-        commit: &CommitId,
-        pack: Vec<u8>,
-    ) -> Result<Receipt, StepError> {
-        branch::push(tools, spec, branch, commit, pack).await
+    async fn push(&self, tools: &Tools, spec: &JobSpec, update: &Update, pack: Vec<u8>) -> Result<Receipt, StepError> {
+        branch::push(tools, spec, update, pack).await
     }
 }

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use git2::{Delta, DiffOptions};
-use patchwright_domain::journal::CommitId;
 
-use super::WorkspaceError;
 use super::edit::{EXECUTABLE, LINK, SUBMODULE};
 use super::mirror::{commit_id, git, oid, open};
+use super::{Update, WorkspaceError};
 use crate::forge::signing::{Draft, Entry, Object, ObjectKind};
 
 const WHAT: &str = "reading the commit that is to be signed";
 
 /// Reads what differs from the commit's parent. None where no forge can make it again: it has not one parent, or text in it is none.
-pub(super) fn draft(mirror: &Path, branch: &str, commit: &CommitId) -> Result<Option<Draft>, WorkspaceError> {
+pub(super) fn draft(mirror: &Path, update: &Update) -> Result<Option<Draft>, WorkspaceError> {
+    let Update { branch, from, commit } = update;
     let repository = open(mirror)?;
     let read = || -> Result<Option<Draft>, git2::Error> {
         let found = repository.find_commit(oid(commit))?;
@@ -39,13 +39,14 @@ pub(super) fn draft(mirror: &Path, branch: &str, commit: &CommitId) -> Result<Op
         }
         let entries = entries.into_iter().map(|(path, object)| Entry { path, object }).collect();
         Ok(Some(Draft {
-            branch: branch.to_owned(),
+            branch: branch.clone(),
             commit: commit.clone(),
             tree: tree.id().to_string(),
             base: commit_id(base.id()),
             base_tree: base_tree.id().to_string(),
             message: message.to_owned(),
             entries,
+            moves: from.is_some(),
         }))
     };
     read().map_err(|e| git(WHAT, &e))

@@ -13,7 +13,7 @@ use patchwright_domain::patch::FileState;
 
 use super::edit::LINK;
 use super::relay::Remote;
-use super::{FileChange, RootFiles, Survey, WorkspaceError, unavailable};
+use super::{FileChange, RootFiles, Survey, Update, WorkspaceError, unavailable};
 
 /// The largest file that is read to find out how a repository is tested, in bytes.
 const ROOT_FILE_BYTES_MAX: usize = 256 * 1024;
@@ -275,8 +275,9 @@ pub(super) fn take_in(repository: &Repository, pack: &[u8], what: &'static str) 
     odb.refresh().map_err(|e| git(what, &e))
 }
 
-pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &CommitId) -> Result<(), WorkspaceError> {
+pub(super) fn push(mirror: &Path, remote: &Remote, update: &Update) -> Result<(), WorkspaceError> {
     const WHAT: &str = "pushing the branch";
+    let Update { branch, from, commit } = update;
     if let Some(checkout) = remote.local_path() {
         return leave_in_checkout(mirror, checkout, branch, commit);
     }
@@ -284,14 +285,19 @@ pub(super) fn push(mirror: &Path, remote: &Remote, branch: &str, commit: &Commit
     let mut connection = repository.remote_anonymous(remote.url()).map_err(|e| git(WHAT, &e))?;
     let name = format!("refs/heads/{branch}");
     let there = remote_heads(&mut connection, remote)?.into_iter().find(|(there, _)| *there == name);
-    if let Some((_, there)) = there {
-        if there == oid(commit) {
-            return Ok(());
-        }
-        let reason = format!("the branch `{branch}` exists and points to another commit ({there})");
+    let there = there.map(|(_, there)| there);
+    if there == Some(oid(commit)) {
+        return Ok(());
+    }
+    if there != from.as_ref().map(oid) {
+        let reason = match there {
+            Some(there) => format!("the branch `{branch}` exists and points to another commit ({there})"),
+            None => format!("the branch `{branch}` is gone"),
+        };
         return Err(WorkspaceError::Rejected { what: WHAT, reason });
     }
-    push_to(&mut connection, remote, &format!("{commit}:{name}"), WHAT)
+    let expected = there.unwrap_or(Oid::ZERO_SHA1);
+    push_to(&mut connection, remote, &format!("{commit}:{name}"), Some(expected), WHAT)
 }
 
 /// Gives the commit a name below `folder`, which ends with a slash, and says which others there are.
@@ -309,14 +315,29 @@ pub(super) fn hide(
     let is_there = heads.iter().any(|(there, id)| there == name && *id == oid(commit));
     if !is_there {
         // Nobody else goes by it, so that it may be moved.
-        push_to(&mut connection, remote, &format!("+{commit}:{name}"), WHAT)?;
+        push_to(&mut connection, remote, &format!("+{commit}:{name}"), None, WHAT)?;
     }
     Ok(heads.into_iter().map(|(there, _)| there).filter(|there| there.starts_with(folder) && there != name).collect())
 }
 
-fn push_to(connection: &mut git2::Remote<'_>, remote: &Remote, refspec: &str, what: &'static str) -> Result<(), WorkspaceError> {
+/// Pushes one reference, where it points as expected, or anywhere. The remote side is told where it points as the push has seen it, and
+/// refuses where that is not so any more.
+fn push_to(
+    connection: &mut git2::Remote<'_>,
+    remote: &Remote,
+    refspec: &str,
+    expected: Option<Oid>,
+    what: &'static str,
+) -> Result<(), WorkspaceError> {
     let (refusal, said) = (RefCell::new(None), RefCell::new(Vec::new()));
     let mut callbacks = callbacks(remote);
+    callbacks.push_negotiation(|updates| match updates.iter().find(|update| expected.is_some_and(|oid| oid != update.src())) {
+        None => Ok(()),
+        Some(moved) => {
+            *refusal.borrow_mut() = Some(format!("it points to another commit by now ({})", moved.src()));
+            Err(git2::Error::from_str("the branch was moved meanwhile"))
+        }
+    });
     callbacks.sideband_progress(|words| {
         let mut said = said.borrow_mut();
         let room = SAID_BYTES_MAX.saturating_sub(said.len()).min(words.len());

@@ -139,7 +139,7 @@ async fn what_is_said_on_a_pull_request_is_read_wherever_it_stands() {
         .iter()
         .map(|arrival| scene.forge.parse(&delivery(&arrival.headers["x-github-event"], arrival.body.clone())))
         .map(|event| match event.expect("it says something").kind {
-            EventKind::Written { issue, place, text, before, on_pull_request: true, via_app: None } => {
+            EventKind::Written { issue, place, text, before, on_pull_request: true, via_app: None, .. } => {
                 let place = match place {
                     Place::Description => "text",
                     Place::Review(id) if id == review => "review",

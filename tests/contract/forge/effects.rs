@@ -331,7 +331,7 @@ async fn remark(scene: &Scene) -> Said {
 async fn branches_are_not_pushed_here() {
     let scene = Scene::set().await;
     let commit = branch(&scene, "codex/1-fix").await;
-    let push = Effect::PushBranch { branch: "codex/x".into(), commit, pack: Digest::of(b"") };
+    let push = Effect::PushBranch { branch: "codex/x".into(), commit, pack: Digest::of(b""), from: None };
     assert_eq!(told(scene.perform(&push).await), "rejected: pushing the branch: branches are pushed by git");
     let elsewhere = Effect::EnsureComment { issue: IssueNumber(99), body: "x".into() };
     assert!(told(scene.perform(&elsewhere).await).starts_with("denied: writing the comment: GitHub answered 404"));

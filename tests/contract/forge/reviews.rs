@@ -2,7 +2,7 @@
 
 use patchwright::rehearsal::fault::Fault;
 use patchwright::rehearsal::scene::Review;
-use patchwright_domain::effect::{Effect, Remark};
+use patchwright_domain::effect::{Effect, Remark, ThreadAnswer};
 use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::CommitId;
 use serde_json::json;
@@ -96,5 +96,58 @@ async fn a_strangers_review_is_not_taken_for_ours() {
     let made = reviews(&scene, number);
     let users: Vec<&str> = made.iter().map(|review| review.user.as_str()).collect();
     assert_eq!(users, ["eve", "patchwright[bot]"]);
+    scene.end().await;
+}
+
+/// Somebody's remarks on a pull request of one line, and our answers to them.
+async fn remarked(scene: &Scene) -> (u64, Vec<u64>, Effect) {
+    let (number, _) = propose(scene).await;
+    let remark = |text| patchwright::rehearsal::review::Remark { path: "fix", start_line: None, line: 1, text };
+    let said = ("", &[remark("Why?"), remark("And this?")][..]);
+    scene.stage.github.review(scene.stage.repo, number, "ada", "changes_requested", said).expect("it shows the line");
+    let remarks: Vec<u64> = scene.stage.github.review_comments(scene.stage.repo, number).iter().map(|one| one.id).collect();
+    let answer = |comment: &u64| ThreadAnswer { comment: *comment, body: "Done.".into() };
+    let answers = remarks.iter().chain(&[404]).map(answer).collect();
+    (number, remarks, Effect::AnswerThreads { pull_request: IssueNumber(number), answers })
+}
+
+/// What our answers answer, in their order.
+fn answered(scene: &Scene, number: u64) -> Vec<u64> {
+    scene.stage.github.review_comments(scene.stage.repo, number).iter().filter_map(|one| one.answers).collect()
+}
+
+#[tokio::test]
+async fn each_remark_is_answered_once_whatever_is_lost_and_what_is_gone_is_passed_over() {
+    let scene = Scene::set().await;
+    let (number, remarks, effect) = remarked(&scene).await;
+    scene.stage.github.fault(Fault::lose_answer("POST", "/repos/octo/rocket/pulls/*/comments/*/replies"));
+    for _ in 0..2 {
+        scene.perform(&effect).await.expect("GitHub takes it, or has it");
+        assert_eq!(answered(&scene, number), remarks);
+    }
+    for token in scene.asked("POST", "/access_tokens") {
+        assert_scoped(&token, &scene.repo, json!({"pull_requests": "write"}));
+    }
+    scene.end().await;
+}
+
+/// Whoever copies our mark into an answer of his own keeps nobody from being answered.
+#[tokio::test]
+async fn an_answer_of_somebody_elses_with_our_mark_is_not_ours() {
+    let scene = Scene::set().await;
+    let (number, remarks, effect) = remarked(&scene).await;
+    let marked = format!("Done.\n{}", scene.key(&effect).marker());
+    scene.stage.github.reply_to_review_comment(scene.stage.repo, remarks[0], "ada", &marked).expect("it is there");
+    scene.perform(&effect).await.expect("GitHub takes it");
+    assert_eq!(answered(&scene, number), [remarks[0], remarks[0], remarks[1]]);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_may_not_be_answered_is_refused_with_a_remedy() {
+    let scene = Scene::set().await;
+    let (_, _, effect) = remarked(&scene).await;
+    scene.stage.github.fault(Fault::refuse("POST", "/repos/octo/rocket/pulls/*/comments/*/replies", 403, "Not you"));
+    assert!(told(scene.perform(&effect).await).starts_with("denied: answering what stands beside lines"));
     scene.end().await;
 }

@@ -42,6 +42,7 @@ impl Scene {
                     Entry { path: "README.md".into(), object: None },
                     Entry { path: "bin/start".into(), object: Some(start) },
                 ],
+                moves: false,
             })
         };
         made().expect("git makes it")
@@ -103,6 +104,37 @@ async fn another_branch_of_that_name_is_neither_ours_nor_moved() {
     let refused = told(scene.signer().point(&scene.repo, &draft, &commit).await);
     assert_eq!(refused, "rejected: making the branch: GitHub answered 422 Reference already exists");
     assert_eq!(scene.stage.github.branches(scene.stage.repo).get(BRANCH), Some(&theirs));
+    scene.end().await;
+}
+
+/// A branch that is to be moved is there, and is moved onto what comes behind it alone.
+#[tokio::test]
+async fn a_branch_is_moved_from_the_commit_that_was_worked_on() {
+    let scene = Scene::set().await;
+    let draft = Draft { branch: "main".into(), moves: true, ..scene.draft().await };
+    let (signer, at) = (scene.signer(), || scene.stage.github.branches(scene.stage.repo)["main"].clone());
+    assert_eq!(signer.look(&scene.repo, &draft).await.expect("GitHub answers"), None, "it was not moved yet");
+    let commit = scene.signs(&draft).await.expect("GitHub signs");
+    for _ in 0..2 {
+        signer.point(&scene.repo, &draft, &commit).await.expect("GitHub moves the branch");
+        assert_eq!(at(), commit.as_str());
+    }
+    let published = signer.look(&scene.repo, &draft).await.expect("GitHub answers").expect("it is there");
+    assert_eq!((&published.commit, published.is_verified), (&commit, true));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_branch_to_which_somebody_has_pushed_is_not_moved() {
+    let scene = Scene::set().await;
+    let draft = Draft { branch: "main".into(), moves: true, ..scene.draft().await };
+    let files: [(&str, &[u8], bool); 1] = [("x", b"x", false)];
+    let theirs = scene.stage.github.push_commit(scene.stage.repo, "main", "ada", &files, "Mine").await.expect("git takes it");
+    let commit = scene.signs(&draft).await.expect("GitHub signs");
+    assert!(told(scene.signer().look(&scene.repo, &draft).await).contains("points to another commit"));
+    let refused = told(scene.signer().point(&scene.repo, &draft, &commit).await);
+    assert_eq!(refused, "rejected: moving the branch: GitHub answered 422 Update is not a fast forward");
+    assert_eq!(scene.stage.github.branches(scene.stage.repo)["main"], theirs);
     scene.end().await;
 }
 

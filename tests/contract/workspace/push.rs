@@ -1,7 +1,7 @@
 //! From a proposal to a branch, also on a machine that did not make it.
 
 use patchwright::rehearsal::fault::Fault;
-use patchwright::workspace::{Proposed, WorkspaceError, Workspaces};
+use patchwright::workspace::{Proposed, Update, WorkspaceError, Workspaces};
 use patchwright_domain::journal::CommitId;
 
 use super::remote::{Far, rejection};
@@ -16,9 +16,14 @@ async fn proposal(far: &Far) -> (CommitId, Proposed) {
     (base, proposed.expect("the tree is fine").expect("something changed"))
 }
 
+/// A branch that is made.
+pub(super) fn new(branch: &str, commit: &CommitId) -> Update {
+    Update { branch: branch.into(), from: None, commit: commit.clone() }
+}
+
 async fn push(far: &Far, branch: &str, commit: &CommitId) -> Result<(), WorkspaceError> {
     let access = far.access(&far.token("write").await);
-    far.workspaces.push(&far.repo, access, branch, commit).await
+    far.workspaces.push(&far.repo, access, &new(branch, commit)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +55,32 @@ async fn a_branch_that_points_elsewhere_is_left_alone() {
     far.stage.github.stop().await;
 }
 
+/// Where it points to anything else than what was worked on, be that before or behind it, somebody wanted it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_is_moved_from_the_very_commit_that_was_worked_on() {
+    let far = Far::new().await;
+    let (base, proposed) = proposal(&far).await;
+    let moves = async |from: &CommitId| {
+        let access = far.access(&far.token("write").await);
+        let update = Update { branch: "main".into(), from: Some(from.clone()), commit: proposed.commit.clone() };
+        far.workspaces.push(&far.repo, access, &update).await
+    };
+    let elsewhere = CommitId::parse(&"7".repeat(40)).expect("forty digits");
+    let reason = rejection(moves(&elsewhere).await);
+    assert_eq!(reason, format!("pushing the branch: the branch `main` exists and points to another commit ({base})"));
+    assert_eq!(far.head("main").as_deref(), Some(base.as_str()));
+    for _ in 0..2 {
+        moves(&base).await.expect("it is there, and stays there");
+        assert_eq!(far.head("main").as_deref(), Some(proposed.commit.as_str()));
+    }
+    let access = far.access(&far.token("write").await);
+    let gone = Update { branch: "gone".into(), from: Some(base.clone()), commit: proposed.commit.clone() };
+    let reason = rejection(far.workspaces.push(&far.repo, access, &gone).await);
+    assert_eq!(reason, "pushing the branch: the branch `gone` is gone");
+    assert_eq!(far.head("gone"), None);
+    far.stage.github.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_push_says_why() {
     let far = Far::new().await;
@@ -63,7 +94,7 @@ async fn a_refused_push_says_why() {
     assert!(reason.starts_with("pushing the branch: hook declined; no signed commits, no entry"), "{reason}");
     assert_eq!(far.head("codex/x"), None);
     let read_only = far.access(&far.token("read").await);
-    let refused = far.workspaces.push(&far.repo, read_only, "codex/x", &proposed.commit).await;
+    let refused = far.workspaces.push(&far.repo, read_only, &new("codex/x", &proposed.commit)).await;
     assert_eq!(rejection(refused), "asking for the branches: the forge answered 403 Write access to repository not granted.");
     push(&far, "codex/x", &proposed.commit).await.expect("the server takes it");
     far.stage.github.stop().await;
@@ -105,7 +136,7 @@ async fn another_machine_pushes_from_the_pack() {
     assert_eq!(std::fs::read(tree.path().join("new/file")).expect("it is there"), b"x");
     assert_eq!(std::fs::read(tree.path().join("README.md")).expect("it is there"), b"# Rocket\n");
     let access = far.access(&far.token("write").await);
-    fresh.push(&far.repo, access, "codex/x", &proposed.commit).await.expect("the server takes it");
+    fresh.push(&far.repo, access, &new("codex/x", &proposed.commit)).await.expect("the server takes it");
     assert_eq!(far.head("codex/x").as_deref(), Some(proposed.commit.as_str()));
     far.stage.github.stop().await;
 }

@@ -128,7 +128,7 @@ async fn the_token_is_nowhere_on_disk() {
     assert!(!access.url.contains(&token));
     assert!(!format!("{access:?}").contains(&token));
     let base = far.workspaces.fetch(&far.repo, access).await.expect("the branch is there");
-    far.workspaces.push(&far.repo, far.access(&token), "copy", &base).await.expect("the server takes it");
+    far.workspaces.push(&far.repo, far.access(&token), &super::push::new("copy", &base)).await.expect("the server takes it");
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("x-access-token:{token}"));
     let files = files_below(far.folder.path());
     assert!(files.len() > 3, "the mirror is there");

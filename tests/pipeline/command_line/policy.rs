@@ -32,6 +32,7 @@ async fn a_good_file_is_printed_as_it_counts_and_is_one_itself() {
       label: "codex"
       minimum_role: "write"
       repairs: false
+      reviews: true
       roles:
         ask: "triage"
       second_person: false

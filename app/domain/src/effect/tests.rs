@@ -73,6 +73,7 @@ fn planned(spec: &JobSpec, outcome: Outcome, verdict: Option<Verdict>) -> Vec<Ef
         moved_to: None,
         host: "github.com",
         attestation: None,
+        threads: &[],
         under_way: &[],
     })
 }
@@ -122,7 +123,7 @@ fn what_was_stopped_or_forbidden_is_not_published() {
 fn branch_pull_request_and_check_belong_together() {
     let effects = planned(&spec(), Outcome::Proven, Some(proven()));
     let [
-        Effect::PushBranch { branch: pushed, commit, pack },
+        Effect::PushBranch { branch: pushed, commit, pack, from: None },
         Effect::EnsurePullRequest { branch, base, title, .. },
         check,
         comment,
@@ -192,6 +193,7 @@ fn told(outcome: Outcome, verdict: Option<Verdict>, is_fetched: bool) -> Vec<Eff
         moved_to: None,
         host: "github.com",
         attestation: None,
+        threads: &[],
         under_way: &[],
     })
 }

@@ -11,6 +11,7 @@ use crate::sample;
 mod again;
 mod bots;
 mod checks;
+mod reviews;
 mod roles;
 mod several;
 mod sources;
@@ -67,6 +68,7 @@ fn comment(comment: Comment) -> Event {
         before: None,
         on_pull_request,
         via_app,
+        wants_changes: false,
     })
 }
 
@@ -264,7 +266,7 @@ fn on_a_pull_request_work_is_about_what_it_proposes() {
     let asked = |body| comment(Comment { body, on_pull_request: true, ..FIX });
     let head = sample::commit('b');
     let proposes = |branch: Option<&str>| Facts {
-        pull: Some(PullHead { head: head.clone(), branch: branch.map(str::to_owned) }),
+        pull: Some(PullHead { head: head.clone(), branch: branch.map(str::to_owned), is_own: false }),
         ..facts()
     };
     for (body, request, mode) in [
@@ -281,7 +283,10 @@ fn on_a_pull_request_work_is_about_what_it_proposes() {
             }
             let Decision::Start { spec, .. } = decision else { panic!("{body} starts a job") };
             let (request, branch) = (request.map(Untrusted::new), branch.map(str::to_owned));
-            assert_eq!(spec.task, Task::WorkOnPull { pull_request: ISSUE, head: head.clone(), branch, request, mode });
+            assert_eq!(
+                spec.task,
+                Task::WorkOnPull { pull_request: ISSUE, head: head.clone(), branch, is_own: false, request, mode }
+            );
             assert_eq!(spec.budget.turns, sample::BUDGET.turns);
         }
     }
@@ -338,6 +343,7 @@ fn an_edit_counts_where_it_adds_the_command() {
             before: Some(Text { title: None, body: Untrusted::new(before) }),
             on_pull_request: false,
             via_app: None,
+            wants_changes: false,
         };
         event(kind)
     };
@@ -371,7 +377,15 @@ fn texts_of_different_kinds_with_one_number_are_different_requests() {
     let key = |place| {
         let EventKind::Written { text, .. } = comment(FIX).kind else { panic!("it is written") };
         let (before, via_app) = (None, None);
-        let asked = event(EventKind::Written { issue: ISSUE, place, text, before, on_pull_request: false, via_app });
+        let asked = event(EventKind::Written {
+            issue: ISSUE,
+            place,
+            text,
+            before,
+            on_pull_request: false,
+            via_app,
+            wants_changes: false,
+        });
         match decide(&asked, &deployment(), &facts()) {
             Decision::Start { spec, .. } => spec.key.as_str().to_owned(),
             other => panic!("a start, not {other:?}"),
@@ -418,6 +432,7 @@ fn edit(before: (&str, &str), now: (&str, &str)) -> Event {
         before: Some(text(before)),
         on_pull_request: false,
         via_app: None,
+        wants_changes: false,
     })
 }
 

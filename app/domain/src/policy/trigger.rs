@@ -94,13 +94,15 @@ pub(super) enum Way {
     ReviewRequest(String),
     /// By a button at the forge.
     Button,
+    /// By a review that wants changes of what we have proposed. Its author is answered as one who has called us.
+    Review,
 }
 
 impl Way {
     /// Whether nobody is told where nothing comes of it: an answer would stand where nobody has written.
     pub(super) fn is_silent(&self) -> bool {
         match self {
-            Self::Words => false,
+            Self::Words | Self::Review => false,
             Self::Label(_) | Self::Assignment(_) | Self::ReviewRequest(_) | Self::Button => true,
         }
     }
@@ -109,9 +111,15 @@ impl Way {
 /// Reads the wishes out of an event, at least one, or says why there is none.
 pub(super) fn wishes(event: &Event, deployment: &Deployment) -> Result<Vec<Wish>, String> {
     match &event.kind {
-        EventKind::Written { issue, place, text, before, on_pull_request, via_app } => {
+        EventKind::Written { issue, place, text, before, on_pull_request, via_app, wants_changes } => {
             heard_by(event, deployment, &text.body, *via_app)?;
             let heard = heard_now(&deployment.mention, text, before.as_ref());
+            if heard.commands.is_empty() && *wants_changes && before.is_none() {
+                let request = Some(text.body.clone()).filter(|body| !body.is_blank());
+                let (key, task) = (key_of(&event.repo, *issue, *place), Task::FixIssue { issue: *issue, request });
+                let start = Start::new(key, task, Way::Review, "a review wants changes");
+                return Ok(vec![Wish::Start(Start { is_of_pull: true, ..start })]);
+            }
             if heard.commands.is_empty() {
                 return Err(format!("the text holds no command to {}", deployment.mention));
             }

@@ -44,6 +44,8 @@ pub struct Triggers {
     pub checks: Checks,
     /// Whether those that are red for the change itself are mended, in pull requests on top.
     pub repairs: bool,
+    /// Whether a review that wants changes of a pull request of ours is answered without that it calls us.
+    pub reviews: bool,
     /// Whether a plan is approved by somebody else than who asked for it.
     pub second_person: bool,
 }
@@ -163,6 +165,7 @@ impl Default for Triggers {
             sources: Source::ALL.into_iter().collect(),
             checks: Checks::Off,
             repairs: false,
+            reviews: true,
             second_person: false,
         }
     }

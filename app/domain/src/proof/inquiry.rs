@@ -421,7 +421,7 @@ fn has_failed(results: &Results) -> bool {
 
 /// Whether a change takes part in how the tests are run. A test configuration that the base has is put back, so that only
 /// a new one does.
-fn decides_how_tests_run(plan: &Plan, change: &Change) -> bool {
+pub(crate) fn decides_how_tests_run(plan: &Plan, change: &Change) -> bool {
     let is_new_configuration = change.kind == ChangeKind::Added && paths::is_test_configuration(&change.path);
     is_new_configuration || plan.decides_how_tests_run(&change.path)
 }

@@ -83,6 +83,7 @@ impl Tale {
             moved_to: self.moved_to.as_ref(),
             host: "github.com",
             attestation: None,
+            threads: &[],
             under_way: &[],
         }
     }
@@ -92,7 +93,7 @@ impl Tale {
     }
 
     fn check(&self) -> (String, String) {
-        check_run(&self.story(), &self.judged.verdict)
+        check_run(&self.story(), &self.judged)
     }
 
     /// The paragraph, list or table below a heading of the pull request.
@@ -547,7 +548,7 @@ fn what_merging_work_on_a_pull_request_changes_is_said() {
         let mut tale = Tale::of(proven());
         let head = tale.prepared.base.clone();
         let (pull_request, branch) = (tale.spec.task.issue().unwrap(), Some(branch.to_owned()));
-        tale.spec.task = Task::WorkOnPull { pull_request, head, branch, request: None, mode: Mode::Fix };
+        tale.spec.task = Task::WorkOnPull { pull_request, head, branch, is_own: false, request: None, mode: Mode::Fix };
         tale.pull_request()
     };
     assert!(told("mine").contains("merging it changes that pull request, and nothing else."), "{}", told("mine"));

@@ -78,6 +78,10 @@ impl Run {
             let reviewed = Some(head).filter(|_| self.asked_for == Some(Mode::Review));
             return effects.iter().all(|effect| match effect {
                 Effect::EnsureReview { commit, .. } => Some(commit) == reviewed,
+                Effect::PushBranch { branch: onto, from: Some(from), .. } => {
+                    self.is_own && branch.as_ref() == Some(onto) && from == head && self.is_sound()
+                }
+                Effect::AnswerThreads { .. } => self.is_own,
                 effect => is_on_top(effect, branch.as_deref()),
             });
         }
@@ -86,7 +90,7 @@ impl Run {
         }
         let head = self.proposed();
         let is_telling = |effect: &Effect| match effect {
-            Effect::EnsureReview { .. } => false,
+            Effect::EnsureReview { .. } | Effect::AnswerThreads { .. } | Effect::PushBranch { from: Some(_), .. } => false,
             Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => !self.adopts,
             Effect::SetCheck { .. } if !self.adopts => true,
             Effect::SetCheck { commit, outcome, .. } => Some(commit) == head && *outcome == conclusion.outcome,
@@ -94,14 +98,19 @@ impl Run {
         };
         effects.iter().all(is_telling)
     }
+
+    /// Whether what is published may go where people rely on it.
+    fn is_sound(&self) -> bool {
+        self.judged().zip(self.prepared.as_ref()).is_some_and(|(judged, prepared)| judged.is_sound(&prepared.plan))
+    }
 }
 
 /// Whether an effect puts nothing anywhere but on top of this branch, in one of its own.
 pub(super) fn is_on_top(effect: &Effect, below: Option<&str>) -> bool {
     match effect {
-        Effect::PushBranch { branch, .. } => below.is_some_and(|below| branch != below),
+        Effect::PushBranch { branch, from, .. } => from.is_none() && below.is_some_and(|below| branch != below),
         Effect::EnsurePullRequest { base, .. } => below == Some(base),
-        Effect::EnsureReview { .. } => false,
+        Effect::EnsureReview { .. } | Effect::AnswerThreads { .. } => false,
         Effect::SetCheck { .. } | Effect::EnsureComment { .. } | Effect::React { .. } => true,
     }
 }

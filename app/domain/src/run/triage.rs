@@ -39,7 +39,7 @@ pub(super) fn is_of_triage(effect: &Effect, head: &CommitId, repairs_to: Option<
     match effect {
         Effect::SetCheck { name, commit, .. } => *name == CheckName::Triage && commit == head,
         Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => is_on_top(effect, repairs_to),
-        Effect::EnsureComment { .. } | Effect::EnsureReview { .. } | Effect::React { .. } => false,
+        Effect::EnsureComment { .. } | Effect::EnsureReview { .. } | Effect::AnswerThreads { .. } | Effect::React { .. } => false,
     }
 }
 

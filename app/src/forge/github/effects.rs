@@ -64,6 +64,7 @@ impl GitHub {
                 let said = reviews::Said { commit, body, remarks, body_alone };
                 self.ensure_review(repo, key, *pull_request, &said).await
             }
+            Effect::AnswerThreads { pull_request, answers } => self.answer_threads(repo, key, *pull_request, answers).await,
             Effect::React { subject } => self.react(repo, *subject).await,
         }
     }

@@ -4,6 +4,7 @@
 //! until it is needed, and what is missing is a reason and not an error.
 
 use jiff::Timestamp;
+use patchwright_domain::effect::is_own_branch;
 use patchwright_domain::event::{Actor, Described, Event, EventKind, IssueNumber, Place, RawDelivery, RepoRef, Text, Untrusted};
 use serde::Deserialize;
 
@@ -96,6 +97,7 @@ struct PullRequest {
     user: Option<User>,
     body: Option<String>,
     state: Option<String>,
+    head: Option<Head>,
     created_at: Option<String>,
     updated_at: Option<String>,
     closed_at: Option<String>,
@@ -106,7 +108,14 @@ struct Review {
     id: u64,
     user: Option<User>,
     body: Option<String>,
+    state: Option<String>,
     submitted_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "ref")]
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +130,8 @@ struct Label {
 
 mod checks;
 
+/// What a review is that wants changes.
+const CHANGES_REQUESTED: &str = "changes_requested";
 /// The `type` of an account that is not a person.
 const BOT: &str = "Bot";
 
@@ -222,7 +233,15 @@ fn commented(
     let before = changed(payload, comment.user.as_ref())?.map(|changes| whole(before(changes.body.as_ref(), body)));
     let at = if before.is_some() { &comment.updated_at } else { &comment.created_at };
     let via_app = comment.performed_via_github_app.as_ref().map(|app| app.id);
-    let kind = EventKind::Written { issue, place: place(comment), text: whole(body), before, on_pull_request, via_app };
+    let kind = EventKind::Written {
+        issue,
+        place: place(comment),
+        text: whole(body),
+        before,
+        on_pull_request,
+        via_app,
+        wants_changes: false,
+    };
     Ok((kind, at.as_deref()))
 }
 
@@ -248,6 +267,7 @@ fn issue_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String>
         before,
         on_pull_request: issue.pull_request.is_some(),
         via_app: issue.performed_via_github_app.as_ref().map(|app| app.id),
+        wants_changes: false,
     };
     Ok((kind, at.as_deref()))
 }
@@ -266,6 +286,7 @@ fn pull_request_written(payload: &Payload) -> Result<(EventKind, Option<&str>), 
         before,
         on_pull_request: true,
         via_app: None,
+        wants_changes: false,
     };
     Ok((kind, at.as_deref()))
 }
@@ -278,6 +299,8 @@ fn review_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String
     let whole = |body: &str| Text { title: None, body: Untrusted::new(body) };
     let before = changed(payload, review.user.as_ref())?.map(|changes| whole(before(changes.body.as_ref(), body)));
     let at = if before.is_some() { None } else { review.submitted_at.as_deref() };
+    let is_called_as_ours = pull_request.head.as_ref().and_then(|head| head.name.as_deref()).is_some_and(is_own_branch);
+    let wants_changes = before.is_none() && is_called_as_ours && review.state.as_deref() == Some(CHANGES_REQUESTED);
     let kind = EventKind::Written {
         issue: IssueNumber(pull_request.number),
         place: Place::Review(review.id),
@@ -285,6 +308,7 @@ fn review_written(payload: &Payload) -> Result<(EventKind, Option<&str>), String
         before,
         on_pull_request: true,
         via_app: None,
+        wants_changes,
     };
     Ok((kind, at))
 }

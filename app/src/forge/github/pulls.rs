@@ -1,5 +1,6 @@
 //! What a pull request proposes now.
 
+use patchwright_domain::effect::is_own_branch;
 use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
@@ -44,7 +45,11 @@ impl GitHub {
         let is_from_here = found.pointer("/head/repo/id").and_then(Value::as_u64) == Some(repo.id);
         let branch = found.pointer("/head/ref").and_then(Value::as_str).filter(|_| is_from_here).map(str::to_owned);
         let is_open = found.get("state").and_then(Value::as_str) == Some("open");
-        Ok((is_open, head(&found).map(|head| PullHead { head, branch })))
+        let Some(head) = head(&found) else { return Ok((is_open, None)) };
+        // A branch is soon called as ours are; who has opened the pull request is asked for.
+        let is_own = branch.as_deref().is_some_and(|branch| is_own_branch(branch) && branch != repo.default_branch())
+            && self.has_opened(repo, number).await?;
+        Ok((is_open, Some(PullHead { head, branch, is_own })))
     }
 }
 

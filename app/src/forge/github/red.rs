@@ -85,7 +85,7 @@ impl GitHub {
     }
 
     /// Whether this App has opened a pull request: by its number, for a login can be anybody's.
-    async fn has_opened(&self, repo: &RepoRef, number: IssueNumber) -> Result<bool, ForgeError> {
+    pub(super) async fn has_opened(&self, repo: &RepoRef, number: IssueNumber) -> Result<bool, ForgeError> {
         let grant = Grant::new(repo, &[("issues", "read"), ("pull_requests", "read")]);
         let call = Call::get(format!("/issues/{number}"), "looking who has opened the pull request");
         Ok(self.is_ours(&self.client.call(&grant, &call).await?.body))

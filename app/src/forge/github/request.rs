@@ -3,7 +3,7 @@
 //! What is written or changed afterwards is nobody's request. Whoever gives a command has read what stood there, and nobody else's
 //! words slip in between. Of whom each text is, and whether that one may push, is told with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use patchwright_domain::brief::{Remark, Request};
@@ -37,10 +37,12 @@ impl GitHub {
         let roles = self.roles(spec, authors, &grant).await?;
         let of = |value: &Value| roles.get(text(value, "/user/login")).copied();
         let untrusted = |value: &Value, pointer: &str| Untrusted::new(text(value, pointer));
+        let mut answered = BTreeSet::new();
         let remark = |comment: &&Value| Remark {
             author: untrusted(comment, "/user/login"),
             body: in_its_place(comment),
             role: of(comment),
+            thread: head_of(comment, spec.key.review()).filter(|head| answered.insert(*head)),
         };
         let now = Described::new(text(&answer.body, "/title"), text(&answer.body, "/body"));
         let edited = spec.described.clone().filter(|then| *then != now);
@@ -101,6 +103,13 @@ impl GitHub {
 fn stood(comment: &Value, moment: Timestamp) -> bool {
     let at = |pointer: &str| text(comment, pointer).parse::<Timestamp>().ok();
     at("/created_at").is_some_and(|at| at <= moment) && at("/updated_at").is_none_or(|at| at <= moment)
+}
+
+/// Of a remark of a review, the comment that heads what is said there; GitHub takes answers to that one alone.
+fn head_of(comment: &Value, review: Option<u64>) -> Option<u64> {
+    let is_of_review = review.is_some() && comment["pull_request_review_id"].as_u64() == review;
+    let head = comment["in_reply_to_id"].as_u64().or_else(|| comment["id"].as_u64());
+    head.filter(|_| is_of_review)
 }
 
 /// What somebody says, with the line that he says it of.

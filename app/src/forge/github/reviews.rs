@@ -1,14 +1,16 @@
 //! Reviews of pull requests, which say what was found beside its lines and decide nothing.
 
-use patchwright_domain::effect::{EffectKey, Receipt, Remark};
+use http::Method;
+use patchwright_domain::effect::{EffectKey, Receipt, Remark, ThreadAnswer};
 use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::journal::CommitId;
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::GitHub;
-use super::effects::Write;
+use super::client::Call;
+use super::effects::{ROUNDS_MAX, Write};
 use super::tokens::Grant;
+use super::{GitHub, PAGES_MAX};
 use crate::forge::ForgeError;
 
 /// What a review says.
@@ -62,6 +64,54 @@ impl GitHub {
                 && found["body"].as_str().is_some_and(|body| body.contains(marker))
         };
         Ok(self.find_or_create(&grant, &write, is_it).await?.receipt())
+    }
+}
+
+impl GitHub {
+    /// Answers comments beside lines, each once: our answers are known by the marker, their author, and what they answer.
+    pub(super) async fn answer_threads(
+        &self,
+        repo: &RepoRef,
+        key: &EffectKey,
+        pull_request: IssueNumber,
+        answers: &[ThreadAnswer],
+    ) -> Result<Receipt, ForgeError> {
+        const WHAT: &str = "answering what stands beside lines";
+        let (grant, marker, login) = (Grant::new(repo, &[("pull_requests", "write")]), key.marker(), self.login().await?);
+        let path = format!("/pulls/{pull_request}/comments");
+        for round in 1..=ROUNDS_MAX {
+            let there = self.client.pages(&grant, (&path, WHAT), PAGES_MAX, |body| body).await?;
+            let is_answered = |comment: u64| {
+                there.iter().any(|found| {
+                    found["in_reply_to_id"].as_u64() == Some(comment)
+                        && found.pointer("/user/login").and_then(Value::as_str) == Some(login)
+                        && found["body"].as_str().is_some_and(|body| body.contains(&marker))
+                })
+            };
+            let is_there = |comment: u64| there.iter().any(|found| found["id"].as_u64() == Some(comment));
+            // Somebody may have deleted what is to be answered.
+            let left = answers.iter().filter(|answer| is_there(answer.comment) && !is_answered(answer.comment));
+            let mut doubtful = None;
+            for ThreadAnswer { comment, body } in left {
+                let body = json!({ "body": format!("{body}\n{marker}") });
+                let call = Call::new(Method::POST, format!("{path}/{comment}/replies"), body, WHAT);
+                match self.client.call(&grant, &call).await {
+                    Ok(_) => {}
+                    // It may have been taken: what is there is looked at again.
+                    Err(error @ ForgeError::Unavailable(_)) => {
+                        doubtful = Some(error);
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            match doubtful {
+                None => break,
+                Some(error) if round == ROUNDS_MAX => return Err(error),
+                Some(_) => {}
+            }
+        }
+        Ok(Receipt::default())
     }
 }
 

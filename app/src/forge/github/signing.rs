@@ -2,7 +2,8 @@
 //!
 //! GitHub signs a commit that an App makes there, as long as nobody says who wrote it. The tree is made of the base's and of what
 //! differs, by names of objects that were pushed before, so that every mode and every byte stays; that it is the tree which was
-//! proven is checked by its name. A branch is only ever made, never moved: one that is there is looked at instead.
+//! proven is checked by its name. A branch that is there is looked at and left alone, but for that of our own pull request: it is moved
+//! from the very commit that was worked on, onto its child, so that nothing is lost by it.
 
 use async_trait::async_trait;
 use http::Method;
@@ -21,6 +22,7 @@ use crate::forge::signing::{Draft, Entry, ObjectKind, Signer, hidden};
 const SIGNING: &str = "having GitHub sign the commit";
 const LOOKING: &str = "looking at the branch";
 const MAKING_BRANCH: &str = "making the branch";
+const MOVING_BRANCH: &str = "moving the branch";
 const TAKING_AWAY: &str = "taking the hidden name of the commit away";
 
 fn grant(repo: &RepoRef) -> Grant {
@@ -47,6 +49,9 @@ impl Signer for GitHub {
         };
         let there = answer.pointer("/object/sha").and_then(Value::as_str).and_then(CommitId::parse);
         let there = there.ok_or_else(|| ForgeError::Unavailable("GitHub's answer names no commit".into()))?;
+        if draft.moves && there == draft.base {
+            return Ok(None);
+        }
         let found = self.client.call(&grant, &Call::get(format!("/git/commits/{there}"), LOOKING)).await?.body;
         if there != draft.commit && !is_drafted(&found, draft) {
             return Err(rejected(LOOKING, format!("the branch `{branch}` exists and points to another commit ({there})")));
@@ -78,8 +83,13 @@ impl Signer for GitHub {
     }
 
     async fn point(&self, repo: &RepoRef, draft: &Draft, commit: &CommitId) -> Result<(), ForgeError> {
-        let body = json!({ "ref": format!("refs/heads/{}", draft.branch), "sha": commit.as_str() });
-        let call = Call::new(Method::POST, "/git/refs".into(), body, MAKING_BRANCH);
+        let call = if draft.moves {
+            let body = json!({ "sha": commit.as_str(), "force": false });
+            Call::new(Method::PATCH, format!("/git/refs/heads/{}", draft.branch), body, MOVING_BRANCH)
+        } else {
+            let body = json!({ "ref": format!("refs/heads/{}", draft.branch), "sha": commit.as_str() });
+            Call::new(Method::POST, "/git/refs".into(), body, MAKING_BRANCH)
+        };
         self.client.call(&grant(repo), &call).await.map(|_| ())
     }
 

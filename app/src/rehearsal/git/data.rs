@@ -173,6 +173,20 @@ pub(in crate::rehearsal) fn make_reference(path: &Path, name: &str, sha: &str) -
     }
 }
 
+/// Moves a reference to a commit; where that is not forced, to one that comes behind what it points to.
+pub(in crate::rehearsal) fn move_reference(path: &Path, name: &str, sha: &str, is_forced: bool) -> Result<(), Refused> {
+    let repository = Repository::open_bare(path)?;
+    let Some(id) = named(&repository, sha) else { return invalid("Object does not exist") };
+    let Some(from) = repository.find_reference(name).ok().and_then(|found| found.target()) else {
+        return invalid("Reference does not exist");
+    };
+    if !is_forced && from != id && !repository.graph_descendant_of(id, from)? {
+        return invalid("Update is not a fast forward");
+    }
+    repository.reference(name, id, true, "rehearsal")?;
+    Ok(())
+}
+
 /// Takes a reference away; false where there is none.
 pub(in crate::rehearsal) fn remove_reference(path: &Path, name: &str) -> Result<bool, git2::Error> {
     match Repository::open_bare(path)?.find_reference(name) {

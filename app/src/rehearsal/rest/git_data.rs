@@ -61,6 +61,21 @@ pub(super) fn make_reference(world: &mut World, call: &Call) -> Reply {
     created(made)
 }
 
+/// Without `force` only onto what comes behind it.
+pub(super) fn move_reference(world: &mut World, call: &Call) -> Reply {
+    let sha = call.field("sha").unwrap_or_default();
+    let is_forced = call.body.get("force").and_then(Value::as_bool).unwrap_or_default();
+    let repo = repository(world, call)?;
+    let name = format!("refs/{}", call.text("ref"));
+    if name.strip_prefix("refs/heads/").is_some_and(|branch| repo.protected.contains(branch)) {
+        return Err(refuse(422, "Repository rule violations found\n\nCannot update this protected ref."));
+    }
+    data::move_reference(&repo.path, &name, sha, is_forced).map_err(refused)?;
+    let moved = shape(world, repo, &name, sha);
+    observe(world, call)?;
+    ok(moved)
+}
+
 pub(super) fn remove_reference(world: &mut World, call: &Call) -> Reply {
     let repo = repository(world, call)?;
     let name = format!("refs/{}", call.text("ref"));

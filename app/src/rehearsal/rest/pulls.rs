@@ -128,6 +128,19 @@ pub(super) fn files(world: &mut World, call: &Call) -> Reply {
     Ok(Answer { status: 200, headers, body: Value::Array(items) })
 }
 
+/// Answers what stands beside lines.
+pub(super) fn reply(world: &mut World, call: &Call) -> Reply {
+    find(world, call)?;
+    let text = call.field("body").filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| invalid("PullRequestReviewComment", "body", "missing_field", None))?;
+    check_length("PullRequestReviewComment", text)?;
+    let bot = world.bot_login();
+    let made = world.reply_to_remark(call.repo, call.number("comment_id")?, &bot, text).ok_or_else(not_found)?;
+    let (repo, issue, pull) = find(world, call)?;
+    let all = crate::rehearsal::review::comment_bodies(world, repo, issue, pull);
+    created(all.into_iter().find(|comment| comment["id"] == made).ok_or_else(not_found)?)
+}
+
 /// What stands beside lines, in the order in which it was written.
 pub(super) fn comments(world: &mut World, call: &Call) -> Reply {
     let (repo, issue, pull) = find(world, call)?;

@@ -56,6 +56,7 @@ fn a_bot_may_do_what_somebody_may_who_can_push_and_is_told_nothing() {
         before: None,
         on_pull_request: false,
         via_app: None,
+        wants_changes: false,
     }));
     assert!(because(&next, &deployment, &busy).ends_with("; a bot is told nothing"));
 }
@@ -72,7 +73,10 @@ fn bots_ask_for_a_few_jobs_in_a_row_and_for_none_of_our_own_pull_requests() {
     assert!(matches!(decide(&comment(FIX), &deployment, &person), Decision::Start { .. }), "whoever is one is heard");
 
     let on_pull = by_the_bot(comment(Comment { on_pull_request: true, ..FIX }));
-    let pull = |branch: &str| Facts { pull: Some(PullHead { head: commit('b'), branch: Some(branch.into()) }), ..facts.clone() };
+    let pull = |branch: &str| Facts {
+        pull: Some(PullHead { head: commit('b'), branch: Some(branch.into()), is_own: false }),
+        ..facts.clone()
+    };
     assert!(matches!(decide(&on_pull, &deployment, &pull("mend")), Decision::Start { .. }));
     insta::assert_snapshot!(because(&on_pull, &deployment, &pull("codex/12-sum-42832cb")), @"renovate[bot] is a bot, and the pull request is this App's own");
 }

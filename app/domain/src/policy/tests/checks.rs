@@ -209,7 +209,7 @@ fn what_was_looked_into_is_mended_for_whoever_asks() {
     let check = || CheckRef { id: 77, name: Untrusted::new("test") };
     let mend = asked(4711, Some(OfCheck::Mend { pull_request: ISSUE, head: head.clone(), check: check() }));
     let on = |at, branch: Option<&str>| {
-        let pull = Some(PullHead { head: sample::commit(at), branch: branch.map(str::to_owned) });
+        let pull = Some(PullHead { head: sample::commit(at), branch: branch.map(str::to_owned), is_own: false });
         Facts { pull, ..facts() }
     };
     let Decision::Start { spec, .. } = decide(&mend, &deployment(), &on('b', Some("mend"))) else { panic!("a start") };

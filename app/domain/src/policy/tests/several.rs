@@ -5,7 +5,15 @@ use crate::job::JobSpec;
 fn said(body: &str, before: Option<&str>) -> Event {
     let text = |body: &str| Text { title: None, body: Untrusted::new(body) };
     let (place, on_pull_request, via_app) = (Place::Comment(345), false, None);
-    event(EventKind::Written { issue: ISSUE, place, text: text(body), before: before.map(text), on_pull_request, via_app })
+    event(EventKind::Written {
+        issue: ISSUE,
+        place,
+        text: text(body),
+        before: before.map(text),
+        on_pull_request,
+        via_app,
+        wants_changes: false,
+    })
 }
 
 fn open() -> Facts {

@@ -29,7 +29,8 @@ fn reviewed(text: &str, findings: Vec<Finding>) -> Reviewed {
 fn told(reviewed: &Reviewed) -> (String, Vec<Remark>, String, String) {
     let mut tale = Tale::of(proven());
     let (head, request) = (sample::commit('b'), None);
-    tale.spec.task = Task::WorkOnPull { pull_request: IssueNumber(12), head, branch: None, request, mode: Mode::Review };
+    tale.spec.task =
+        Task::WorkOnPull { pull_request: IssueNumber(12), head, branch: None, is_own: false, request, mode: Mode::Review };
     let cause = "The agent has reviewed the pull request; no file was changed.";
     tale.conclusion = Conclusion::new(Outcome::Answered, cause, "Read the review; what it finds is the model's opinion.");
     let mut planned = effects(&tale.story(), reviewed);

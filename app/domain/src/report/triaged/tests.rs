@@ -31,6 +31,7 @@ fn told(triaged: Option<&Triaged>, conclusion: &Conclusion, name: &str, log: &st
         moved_to: None,
         host: "github.com",
         attestation: None,
+        threads: &[],
         under_way: &[],
     };
     let check = check(&story, &sample::commit('b'), &CheckRef { id: 77, name: Untrusted::new(name) });

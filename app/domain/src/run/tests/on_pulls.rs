@@ -4,11 +4,13 @@ use super::*;
 use crate::effect::REVIEW_PLACEHOLDER;
 use crate::job::{JobSpec, Mode, Task};
 use crate::journal::Prepared;
+use crate::proof::findings::{Finding, Gate};
+use crate::proof::{Account, Doubt, Verdict};
 
 /// What is asked of a pull request whose branch this is.
 fn spec(branch: Option<&str>) -> JobSpec {
     let (head, branch) = (sample::commit('b'), branch.map(str::to_owned));
-    let task = Task::WorkOnPull { pull_request: IssueNumber(12), head, branch, request: None, mode: Mode::Fix };
+    let task = Task::WorkOnPull { pull_request: IssueNumber(12), head, branch, is_own: false, request: None, mode: Mode::Fix };
     JobSpec { task, ..sample::spec() }
 }
 
@@ -36,9 +38,42 @@ fn work_on_a_pull_request_begins_at_its_commit_and_goes_to_its_branch_alone() {
     assert!(goes(&here, opened("mend")) && goes(&here, push()) && goes(&here, comment()));
     assert!(!goes(&here, opened("main")), "the pull request is what is worked on");
     let Effect::PushBranch { commit, pack, .. } = push() else { panic!("a push") };
-    assert!(!goes(&here, Effect::PushBranch { branch: "mend".into(), commit, pack }), "people work on that branch");
+    assert!(!goes(&here, Effect::PushBranch { branch: "mend".into(), commit, pack, from: None }), "people work on that branch");
     let elsewhere = spec(None);
     assert!(goes(&elsewhere, comment()) && !goes(&elsewhere, push()) && !goes(&elsewhere, opened("mend")));
+}
+
+/// Our own pull request is not what people work on, as long as they do not: what is sound goes onto its branch.
+#[test]
+fn what_is_sound_goes_onto_the_branch_of_our_own_pull_request_from_its_commit() {
+    let mut own = spec(Some("codex/12-x"));
+    if let Task::WorkOnPull { is_own, .. } = &mut own.task {
+        *is_own = true;
+    }
+    let moves = |branch: &str, from: char| {
+        let Effect::PushBranch { commit, pack, .. } = push() else { panic!("a push") };
+        Effect::PushBranch { branch: branch.into(), commit, pack, from: Some(sample::commit(from)) }
+    };
+    let goes = |spec: &JobSpec, verdict: Verdict, effect: Effect| {
+        let outcome = if matches!(verdict, Verdict::Proven { .. }) { Outcome::Proven } else { Outcome::Unproven };
+        let judged = [claimed(), prepared_there(), solved(), verified(verdict)];
+        run(spec, &judged).apply(&journal(&[planned(outcome, &[effect])])[0]).is_ok()
+    };
+    let green = |findings: &[Gate]| {
+        let Verdict::Unproven { doubt, base, head, .. } = sample::unproven(Doubt::GreenBefore, 0) else { panic!("it is") };
+        let found = |gate: &Gate| Finding { gate: *gate, path: "x".into(), line: None, told: "x".into() };
+        let account = Account { findings: findings.iter().map(found).collect(), ..Account::default() };
+        Verdict::Unproven { doubt, base, head, account: Some(Box::new(account)) }
+    };
+    assert!(goes(&own, proven(), moves("codex/12-x", 'b')) && goes(&own, green(&[]), moves("codex/12-x", 'b')));
+    assert!(goes(&own, green(&[Gate::ModeChanged]), moves("codex/12-x", 'b')), "people are told of that");
+    assert!(!goes(&own, green(&[Gate::TestWeakened]), moves("codex/12-x", 'b')), "the tests say less than before");
+    assert!(!goes(&own, sample::unproven(Doubt::StillRed, 101), moves("codex/12-x", 'b')), "they fail");
+    assert!(!goes(&own, sample::unproven(Doubt::NoTestCommand, 0), moves("codex/12-x", 'b')), "nothing was run");
+    assert!(!goes(&own, proven(), moves("main", 'b')), "another branch is nobody's to move");
+    assert!(!goes(&own, proven(), moves("codex/12-x", 'a')), "from there something would be lost");
+    assert!(!goes(&spec(Some("codex/12-x")), proven(), moves("codex/12-x", 'b')), "it is not our own");
+    assert!(!goes(&sample::spec(), proven(), moves("codex/12-x", 'b')), "an issue has no branch");
 }
 
 /// A run that reviews what the pull request proposes.

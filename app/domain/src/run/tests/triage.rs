@@ -68,7 +68,7 @@ fn what_keeps_it_from_being_known_is_told_as_well() {
 fn repaired() -> [Effect; 3] {
     let (branch, base) = ("codex/repair-1-12-x".to_owned(), "mend".to_owned());
     let Effect::PushBranch { commit, pack, .. } = push() else { panic!("a push") };
-    let push = Effect::PushBranch { branch: branch.clone(), commit, pack };
+    let push = Effect::PushBranch { branch: branch.clone(), commit, pack, from: None };
     [push, Effect::EnsurePullRequest { branch, base, title: "t".into(), body: "x".into() }, sample::triage_told()]
 }
 
@@ -126,7 +126,7 @@ fn a_repair_begins_at_the_red_commit_and_publishes_what_is_proven_to_its_branch_
         check_misfit_of_repair(&is_proven, planned(Outcome::Proven, &[effect]));
     }
     let Effect::PushBranch { commit, pack, .. } = push() else { panic!("a push") };
-    let onto_itself = Effect::PushBranch { branch: "mend".into(), commit, pack };
+    let onto_itself = Effect::PushBranch { branch: "mend".into(), commit, pack, from: None };
     check_misfit_of_repair(&is_proven, planned(Outcome::Proven, &[onto_itself]));
     check_misfit_of_repair(&is_proven, planned(Outcome::Superseded, &repaired()));
     let mut superseded = run(&sample::repair_spec(), &is_proven);

@@ -180,6 +180,7 @@ fn answers(spec: &JobSpec, run: &Run, step: Step) -> Vec<EntryKind> {
                 moved_to: None,
                 host: "github.com",
                 attestation: None,
+                threads: &[],
                 under_way: &[],
             });
             vec![EntryKind::PublishPlanned { conclusion, effects, attestation: None }, failed(Outcome::Failed)]
