@@ -25,6 +25,7 @@ mod own_pulls;
 mod own_reviews;
 mod owners;
 mod policy;
+mod policy_checks;
 mod progress;
 mod prove;
 mod refusals;

@@ -9,12 +9,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{CheckUnderWay, Effect, EffectKey, Receipt};
-use patchwright_domain::event::{Actor, DeliveryId, Event, RawDelivery, RepoRef, Role};
+use patchwright_domain::event::{Actor, DeliveryId, Event, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::job_log;
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::policy::{PullHead, RedCheck};
+use patchwright_domain::report::policy::Flaw;
 use patchwright_domain::triage::Told;
 use secrecy::SecretString;
 
@@ -216,6 +217,19 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// [`ForgeError`].
     async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError>;
+
+    /// Reads the policy file of what a pull request proposes; none where that leaves the file as it is, or takes it away.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn proposed_policy(
+        &self,
+        _repo: &RepoRef,
+        _number: IssueNumber,
+        _head: &CommitId,
+    ) -> Result<Option<Result<(), Flaw>>, ForgeError> {
+        Ok(None)
+    }
 
     /// Does an effect, or finds it done. Branches are pushed by git and not here.
     ///

@@ -22,6 +22,8 @@ use crate::clock::Clock;
 use crate::forge::{Forge, ForgeError, RepoFacts};
 use crate::store::{Asking, Decided, JobState, Store, StoreError, Waiting};
 
+mod policy_check;
+
 /// How long to wait for a signal before looking anyway.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// How many deliveries are looked at in one go, and at most decided at the same time. All of them are in memory.
@@ -173,11 +175,12 @@ impl Intake {
             Ok(event) => event,
             Err(because) => return Ok(Decision::ignore(because.clone())),
         };
-        if let Err(decision) = policy::glance(event, &self.deployment) {
-            return Ok(*decision);
-        }
-        let facts = self.facts(event).await?;
-        Ok(policy::decide(event, &self.deployment, &facts))
+        let done = self.check_policy(event).await?;
+        let decision = match policy::glance(event, &self.deployment) {
+            Err(decision) => *decision,
+            Ok(()) => policy::decide(event, &self.deployment, &self.facts(event).await?),
+        };
+        Ok(done.into_iter().fold(decision, Decision::with))
     }
 
     async fn facts(&self, event: &Event) -> Result<Facts, Undecided> {
@@ -395,6 +398,7 @@ impl Intake {
             | EventKind::IssueAssigned { issue, .. }
             | EventKind::ReviewRequested { pull_request: issue, .. }
             | EventKind::Dispatched { issue, .. }
+            | EventKind::Pushed { pull_request: issue }
             | EventKind::IssueClosed { issue } => Subject::Issue(*issue),
             // Nobody has asked, so that nobody waits for a sign; and a check that is asked for shows that it is under way.
             EventKind::CheckFailed { .. } | EventKind::CheckAsked { .. } => return,

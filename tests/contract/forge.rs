@@ -88,6 +88,7 @@ impl Scene {
             at: Timestamp::UNIX_EPOCH,
             kind: EventKind::IssueClosed { issue: self.issue },
             described: None,
+            proposes: None,
         }
     }
 

@@ -127,6 +127,7 @@ async fn a_review_that_wants_nothing_or_is_of_others_work_starts_nothing() {
                         pull.expect("both branches are there")
                     }
                 };
+                world.decide().await;
                 let n_jobs = world.jobs().await.len();
                 review(world, number, user, state, ("Nearly there.", &[]));
                 world.work().await;

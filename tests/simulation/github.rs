@@ -274,7 +274,7 @@ impl Forge for WorldForge {
         };
         let at = jiff::Timestamp::from_millisecond(at_ms.parse().map_err(|_| "no moment")?).map_err(|e| e.to_string())?;
         let actor = Actor { id: 9, login: "ada".into(), is_bot: false };
-        Ok(Event { delivery: delivery.id.clone(), repo: repo(), actor, at, kind, described: None })
+        Ok(Event { delivery: delivery.id.clone(), repo: repo(), actor, at, kind, described: None, proposes: None })
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {

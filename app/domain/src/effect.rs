@@ -134,6 +134,8 @@ pub enum CheckName {
     Proof,
     /// What a red check of the commit is about.
     Triage,
+    /// Whether the policy file can be read that a pull request changes.
+    Policy,
 }
 
 impl CheckName {
@@ -143,6 +145,7 @@ impl CheckName {
             Self::Patch => "patchwright",
             Self::Proof => "patchwright/proof",
             Self::Triage => "patchwright/triage",
+            Self::Policy => "patchwright/policy",
         }
     }
 

@@ -250,6 +250,8 @@ pub struct Event {
     pub kind: EventKind,
     /// What the issue said then, where the delivery tells it.
     pub described: Option<Described>,
+    /// The commit that a pull request proposes, where the delivery tells of one that nobody has told of before.
+    pub proposes: Option<CommitId>,
 }
 
 /// The things that can happen.
@@ -311,6 +313,11 @@ pub enum EventKind {
         on_pull_request: bool,
         /// The command, without the mention.
         command: Untrusted,
+    },
+    /// Somebody has pushed to a pull request, or opened it again.
+    Pushed {
+        /// The pull request.
+        pull_request: IssueNumber,
     },
     /// An issue or pull request was closed.
     IssueClosed {
@@ -441,6 +448,7 @@ impl EventKind {
             | Self::IssueAssigned { issue, .. }
             | Self::ReviewRequested { pull_request: issue, .. }
             | Self::Dispatched { issue, .. }
+            | Self::Pushed { pull_request: issue }
             | Self::IssueClosed { issue } => Some(*issue),
             Self::CheckAsked { wanted, .. } => wanted.as_ref().map(OfCheck::pull_request),
             Self::CheckFailed { .. } => None,
@@ -454,7 +462,7 @@ impl EventKind {
             | Self::IssueLabeled { on_pull_request, .. }
             | Self::IssueAssigned { on_pull_request, .. }
             | Self::Dispatched { on_pull_request, .. } => *on_pull_request,
-            Self::ReviewRequested { .. } => true,
+            Self::ReviewRequested { .. } | Self::Pushed { .. } => true,
             Self::CheckAsked { wanted, .. } => matches!(wanted, Some(OfCheck::Mend { .. })),
             Self::IssueClosed { .. } | Self::CheckFailed { .. } => false,
         }

@@ -38,6 +38,11 @@ impl JobKey {
         Self(format!("{}/issue/{pull_request}/review-comment/{comment_id}", repo.id))
     }
 
+    /// What is said of the policy file that a commit of a pull request changes; no job is of it.
+    pub fn of_policy(repo: &RepoRef, pull_request: IssueNumber, head: &CommitId) -> Self {
+        Self(format!("{}/issue/{pull_request}/policy/{head}", repo.id))
+    }
+
     /// The key of a command in an issue's own text.
     pub fn of_description(repo: &RepoRef, issue: IssueNumber) -> Self {
         Self(format!("{}/issue/{issue}/description", repo.id))

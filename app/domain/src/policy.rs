@@ -181,6 +181,15 @@ impl Decision {
         Self::Ignore { because: because.into(), is_given_up: false }
     }
 
+    /// The same, with what was done besides where nothing else was.
+    #[must_use]
+    pub fn with(self, done: &str) -> Self {
+        match self {
+            Self::Ignore { because, is_given_up } => Self::Ignore { because: format!("{because}; {done}"), is_given_up },
+            decision @ (Self::Start { .. } | Self::Cancel { .. } | Self::Several { .. }) => decision,
+        }
+    }
+
     /// Nothing happens, since nobody could decide on it for this reason.
     pub fn give_up(because: impl Into<String>) -> Self {
         Self::Ignore { because: because.into(), is_given_up: true }
@@ -533,6 +542,7 @@ impl Asked<'_> {
                 | EventKind::IssueAssigned { .. }
                 | EventKind::ReviewRequested { .. }
                 | EventKind::Dispatched { .. }
+                | EventKind::Pushed { .. }
                 | EventKind::IssueClosed { .. }
                 | EventKind::CheckAsked { .. } => event.actor.clone(),
             },

@@ -17,6 +17,7 @@ pub mod adopted;
 mod annotations;
 mod evidence;
 pub mod neutral;
+pub mod policy;
 pub mod progress;
 pub mod replies;
 pub mod reviewed;

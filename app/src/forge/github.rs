@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use patchwright_domain::brief::Request;
 use patchwright_domain::effect::{CheckUnderWay, Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Actor, Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
-use patchwright_domain::policy::wanted::Policy;
+use patchwright_domain::journal::CommitId;
+use patchwright_domain::report::policy::Flaw;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::Sha256;
@@ -23,7 +23,6 @@ use tokio::sync::OnceCell;
 use super::signing::Signer;
 use super::{Access, Attempt, Attempts, CheckedJob, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
 use crate::clock::Clock;
-use crate::policy_file;
 use client::{Call, Client};
 use tokens::Grant;
 
@@ -35,6 +34,7 @@ mod hook;
 mod jobs;
 mod payload;
 mod places;
+mod policy;
 mod pulls;
 mod red;
 mod refusal;
@@ -117,33 +117,6 @@ impl GitHub {
     async fn login(&self) -> Result<&str, ForgeError> {
         let asked = self.login.get_or_try_init(async || self.whoami().await.map(|identity| format!("{}[bot]", identity.slug)));
         asked.await.map(String::as_str)
-    }
-
-    /// The policy, or where in its file it cannot be read.
-    async fn policy(&self, grant: &Grant) -> Result<Result<Policy, String>, ForgeError> {
-        let path = format!("/contents/{}", policy_file::PATH);
-        let answer = match self.client.call(grant, &Call::get(path, "reading the policy file")).await {
-            Ok(answer) => answer,
-            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => return Ok(Ok(Policy::default())),
-            Err(error) => return Err(error),
-        };
-        let content = answer.body.get("content").and_then(Value::as_str).unwrap_or_default();
-        let content: String = content.chars().filter(|c| !c.is_whitespace()).collect();
-        // GitHub gives no content of what is very large, and of what is a folder.
-        let is_whole = answer.body.get("encoding").and_then(Value::as_str) == Some("base64");
-        let bytes = base64::engine::general_purpose::STANDARD.decode(content).ok().filter(|_| is_whole);
-        let read = bytes.ok_or_else(|| "as a file".to_owned()).and_then(|bytes| {
-            policy_file::parse(&bytes).map_err(|problem| format!("in line {}, column {}", problem.line, problem.column))
-        });
-        Ok(read)
-    }
-
-    /// The policy, with where in its file it cannot be read: then it is the default.
-    async fn policy_or_place(&self, grant: &Grant) -> Result<(Policy, Option<String>), ForgeError> {
-        Ok(match self.policy(grant).await? {
-            Ok(policy) => (policy, None),
-            Err(place) => (Policy::default(), Some(place)),
-        })
     }
 
     /// What the account of this name may do.
@@ -250,6 +223,15 @@ impl Forge for GitHub {
         let (policy, unread) = self.policy_or_place(&grant).await?;
         let role = self.role_of(&event.actor, &grant).await?;
         Ok(RepoFacts { policy, unread, role, is_open, check: None, pull })
+    }
+
+    async fn proposed_policy(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        head: &CommitId,
+    ) -> Result<Option<Result<(), Flaw>>, ForgeError> {
+        self.changed_policy(repo, number, head).await
     }
 
     async fn role(&self, repo: &RepoRef, actor: &Actor) -> Result<Role, ForgeError> {

@@ -37,7 +37,7 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    pub(super) fn of_file(what: String) -> Self {
+    pub(crate) fn of_file(what: String) -> Self {
         Self { line: 1, column: 1, what, hint: None, picture: None }
     }
 

@@ -42,7 +42,15 @@ fn facts() -> Facts {
 
 fn event(kind: EventKind) -> Event {
     let spec = sample::spec();
-    Event { delivery: spec.delivery, repo: sample::repo(), actor: sample::octocat(), at: sample::at(0), kind, described: None }
+    Event {
+        delivery: spec.delivery,
+        repo: sample::repo(),
+        actor: sample::octocat(),
+        at: sample::at(0),
+        kind,
+        described: None,
+        proposes: None,
+    }
 }
 
 fn from_a_bot(event: Event) -> Event {

@@ -152,7 +152,8 @@ pub(super) fn wishes(event: &Event, deployment: &Deployment) -> Result<Vec<Wish>
         | EventKind::ReviewRequested { .. }
         | EventKind::IssueClosed { .. }
         | EventKind::CheckAsked { .. }
-        | EventKind::CheckFailed { .. } => Ok(vec![unwritten(event, deployment)?]),
+        | EventKind::CheckFailed { .. }
+        | EventKind::Pushed { .. } => Ok(vec![unwritten(event, deployment)?]),
     }
 }
 
@@ -215,6 +216,7 @@ fn unwritten(event: &Event, deployment: &Deployment) -> Result<Wish, String> {
             let start = Start::new(key, task, Way::ReviewRequest(reviewer.clone()), "a review was asked of us");
             Ok(Wish::Start(Start { is_of_pull: true, ..start }))
         }
+        EventKind::Pushed { .. } => Err("what is pushed to a pull request starts nothing".into()),
         EventKind::IssueClosed { .. } => Ok(Wish::Close),
         EventKind::CheckAsked { check, app, wanted, .. } => {
             if app.is_some_and(|app| app != deployment.app_id) {

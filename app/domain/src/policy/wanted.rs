@@ -109,7 +109,10 @@ impl Source {
             EventKind::IssueAssigned { .. } => Some(Self::Assignment),
             EventKind::ReviewRequested { .. } => Some(Self::ReviewRequest),
             EventKind::Dispatched { .. } => Some(Self::Dispatch),
-            EventKind::IssueClosed { .. } | EventKind::CheckFailed { .. } | EventKind::CheckAsked { .. } => None,
+            EventKind::Pushed { .. }
+            | EventKind::IssueClosed { .. }
+            | EventKind::CheckFailed { .. }
+            | EventKind::CheckAsked { .. } => None,
         }
     }
 }

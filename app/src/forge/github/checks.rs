@@ -167,6 +167,8 @@ fn conclusion(name: CheckName, outcome: Outcome) -> &'static str {
     match outcome {
         // It says what another check is about, and must stop nothing by itself.
         _ if name == CheckName::Triage => "neutral",
+        Outcome::Answered if name == CheckName::Policy => "success",
+        Outcome::NeedsInput if name == CheckName::Policy => "failure",
         // What somebody else has proposed and does not merge is no proof and no fault; the forge itself keeps it from being merged.
         Outcome::NeedsInput if name == CheckName::Proof => "neutral",
         Outcome::Proven => "success",

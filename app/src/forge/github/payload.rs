@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use patchwright_domain::effect::is_own_branch;
 use patchwright_domain::event::{Actor, Described, Event, EventKind, IssueNumber, Place, RawDelivery, RepoRef, Text, Untrusted};
+use patchwright_domain::journal::CommitId;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -116,6 +117,7 @@ struct Review {
 struct Head {
     #[serde(rename = "ref")]
     name: Option<String>,
+    sha: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +159,7 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
             actor: actor(payload.sender.as_ref())?,
             at: delivery.received_at,
             described: None,
+            proposes: None,
         });
     }
     if is_of_check {
@@ -168,6 +171,7 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
             actor: actor(payload.sender.as_ref()).unwrap_or_else(|_| checks::nobody()),
             at: delivery.received_at,
             described: None,
+            proposes: None,
         });
     }
     let action = payload.action.as_deref().unwrap_or_default();
@@ -178,6 +182,7 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
         ("issues", "assigned") => issue_assigned(&payload),
         ("issues", "closed") => issue(&payload).map(|issue| closed(issue.number, issue.closed_at.as_deref())),
         ("pull_request", "opened" | "edited") => pull_request_written(&payload),
+        ("pull_request", "synchronize" | "reopened") => pushed(&payload),
         ("pull_request", "labeled") => pull_request_labeled(&payload),
         ("pull_request", "assigned") => pull_request_assigned(&payload),
         ("pull_request", "review_requested") => review_requested(&payload),
@@ -195,6 +200,7 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
         at: at.and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or(delivery.received_at),
         kind,
         described: payload.issue.as_ref().map(described),
+        proposes: proposed(delivery, &payload),
     })
 }
 
@@ -204,6 +210,18 @@ fn described(issue: &Issue) -> Described {
 
 fn printable(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(50).collect()
+}
+
+/// What a pull request proposes from now on.
+fn proposed(delivery: &RawDelivery, payload: &Payload) -> Option<CommitId> {
+    let is_new = matches!(payload.action.as_deref(), Some("opened" | "synchronize" | "reopened"));
+    let found = payload.pull_request.as_ref().filter(|_| is_new && delivery.event == "pull_request")?;
+    CommitId::parse(found.head.as_ref()?.sha.as_deref()?)
+}
+
+fn pushed(payload: &Payload) -> Result<(EventKind, Option<&str>), String> {
+    let PullRequest { number, updated_at, .. } = pull_request(payload)?;
+    Ok((EventKind::Pushed { pull_request: IssueNumber(*number) }, updated_at.as_deref()))
 }
 
 /// What was asked for after that is not meant, however late it is told.

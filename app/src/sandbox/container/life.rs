@@ -20,11 +20,12 @@ use crate::sandbox::container::blueprint::Blueprint;
 use crate::sandbox::container::engine::Engine;
 use crate::sandbox::resident::{self, Session};
 
-/// How long the launcher may take from the container's start to its first word.
 /// How often an engine is asked how a container ended, and how long it is between two times.
-const LOOKS_MAX: u32 = 40;
-const LOOK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-
+const LOOKS_MAX: u32 = 200;
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// How often it is asked for the reason after it has said that the container is over: Podman knows that a little later.
+const LOOKS_BEHIND_END: u32 = 20;
+/// How long the launcher may take from the container's start to its first word.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 static N_MADE: AtomicU64 = AtomicU64::new(0);
@@ -82,12 +83,14 @@ impl Container {
     /// Whether the engine says that the container was ended for the memory that it took.
     pub(super) async fn is_out_of_memory(&self) -> bool {
         // The connection ends first, and the engine takes notice a little later.
+        let mut n_behind_end = 0;
         for _ in 0..LOOKS_MAX {
             let Ok(found) = self.engine.look(&format!("/containers/{}/json", self.name)).await else { return false };
             if found["State"]["OOMKilled"] == true {
                 return true;
             }
-            if found["State"]["Running"] == false {
+            n_behind_end += u32::from(found["State"]["Running"] == false);
+            if n_behind_end > LOOKS_BEHIND_END {
                 return false;
             }
             tokio::time::sleep(LOOK_PAUSE).await;
