@@ -282,8 +282,13 @@ async fn a_workflow_that_the_pull_request_changes_has_no_setup() {
 /// Nothing was started, for this reason.
 #[track_caller]
 fn assert_nothing(world: &World, decisions: &str, because: &str) {
-    assert!(decisions.contains(&format!("check_run completed by github-actions[bot]: {because}")), "{decisions}");
+    assert_reason(decisions, because);
     assert_eq!((told(world).len(), world.writes()), (0, Vec::<String>::new()));
+}
+
+#[track_caller]
+fn assert_reason(decisions: &str, because: &str) {
+    assert!(decisions.contains(&format!("check_run completed by github-actions[bot]: {because}")), "{decisions}");
 }
 
 #[tokio::test]
@@ -295,7 +300,13 @@ async fn nothing_is_looked_into_where_the_base_does_not_want_it() {
             world.propose(&[BROKEN, POLICY]).await;
             fails(world).await;
             let decisions = world.decisions().await;
-            assert_nothing(world, &decisions, "red checks are not looked into here: `triggers.checks` is off");
+            assert_reason(&decisions, "red checks are not looked into here: `triggers.checks` is off");
+            let names: Vec<String> = told(world).into_iter().map(|run| run.name).collect();
+            assert_eq!(
+                (names, world.jobs().await.len()),
+                (vec!["patchwright/policy".to_owned()], 0),
+                "the file itself can be read"
+            );
         })
         .await;
 }
