@@ -29,6 +29,7 @@ use relay::Relay;
 use writers::Writers;
 
 mod adopted;
+mod arrived;
 mod checkout;
 mod compose;
 mod declared;
@@ -279,6 +280,23 @@ impl Workspaces {
         let (mirror, branch) = (self.mirror(repo), repo.default_branch().to_owned());
         let remote = self.relay.admit(access);
         self.writers.write(mirror, move |mirror| adopted::pull(mirror, &remote, &branch, number.0)).await
+    }
+
+    /// Looks whether a commit that was to go onto a pull request's branch is there, below what was pushed since; under which name, for
+    /// the forge may have made it again.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Rejected`] where the remote refuses, [`WorkspaceError::Unavailable`].
+    pub async fn arrived(
+        &self,
+        repo: &RepoRef,
+        access: CloneAccess,
+        number: IssueNumber,
+        update: &Update,
+    ) -> Result<Option<CommitId>, WorkspaceError> {
+        let (mirror, target, update) = (self.mirror(repo), repo.default_branch().to_owned(), update.clone());
+        let remote = self.relay.admit(access);
+        self.writers.write(mirror, move |mirror| arrived::arrived(mirror, &remote, &target, number.0, &update)).await
     }
 
     /// What a commit changes of a branch that another is the last commit of, as the forge shows it.

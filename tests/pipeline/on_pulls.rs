@@ -191,6 +191,7 @@ async fn what_stands_beside_lines_is_told_with_its_place() {
             assert!(brief.contains("Beside line 4 of `mean.sh`:\n\nIs this one too few?"), "{brief}");
             assert!(brief.contains("Beside line 4 of `mean.sh`:\n\n@codex fix this"), "{brief}");
             assert!(!brief.contains("Delete it all."), "{brief}");
+            assert!(!brief.contains("The review that called you has remarks"), "nobody is answered on others' pull requests");
         })
         .await;
 }

@@ -215,6 +215,28 @@ async fn a_push_at_the_last_moment_stays_and_is_told() {
         .await;
 }
 
+/// The answer to the push is lost, and somebody pushes on top of it before anybody looks again.
+#[tokio::test]
+async fn what_has_arrived_is_not_said_to_have_come_too_late() {
+    follows(does("echo x > NOTES"))
+        .play(async |world| {
+            let (number, branch, head) = opened(world).await;
+            world.ask(number, MAINTAINER, "@codex say so in NOTES");
+            let lose = async || world.github.fault(Fault::lose_answer("POST", "/octo/rocket.git/git-receive-pack"));
+            world.work_while(lose).await;
+            let ours = at(world, &branch);
+            assert_eq!((below(world, &ours).await, last_outcome(world).await), (head, None), "it waits to be asked again");
+            let theirs = world.push(&branch, &[("MORE", "by hand\n", false)]).await;
+            world.clock.pass(600);
+            world.work().await;
+            assert_eq!((at(world, &branch), below(world, &theirs).await), (theirs.clone(), ours.clone()));
+            assert_eq!((last_outcome(world).await, on_top(world, &branch).len()), (Some(Outcome::Unproven), 0));
+            let told = world.said_on(number).await.pop().expect("it is told");
+            assert!(told.contains("It is on this pull request's branch now: "), "{told}");
+        })
+        .await;
+}
+
 /// Whose branch it is, its name does not say.
 #[tokio::test]
 async fn a_branch_that_is_called_as_ours_are_is_its_authors() {

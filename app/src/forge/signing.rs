@@ -84,6 +84,12 @@ pub trait Signer: Send + Sync {
     /// [`ForgeError::Rejected`] where it points to something else than the draft.
     async fn look(&self, repo: &RepoRef, draft: &Draft) -> Result<Option<Published>, ForgeError>;
 
+    /// Says how a commit is shown, wherever it is.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn shown(&self, repo: &RepoRef, commit: &CommitId) -> Result<Published, ForgeError>;
+
     /// Makes the commit out of objects that are there, to which nothing points then, and says its name.
     ///
     /// # Errors

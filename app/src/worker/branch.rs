@@ -10,7 +10,7 @@ use patchwright_domain::job::{JobId, JobSpec};
 use patchwright_domain::journal::CommitId;
 use tracing::warn;
 
-use super::{StepError, Tools};
+use super::{StepError, Tools, on_pull, publish};
 use crate::forge::signing::{Draft, HIDDEN, Signer, hidden};
 use crate::forge::{Access, ForgeError};
 use crate::store::{JobState, StoreError};
@@ -21,8 +21,36 @@ use crate::workspace::{Update, WorkspaceError};
 const LEFT_OVER_MAX: usize = 10;
 const LOOKED_AT_MAX: usize = 200;
 
-/// Makes the branch point to the commit, or to what the forge has made of it, and says which.
+/// Makes the branch point to the commit, or to what the forge has made of it, and says which. Where somebody has pushed to one that was
+/// to be moved, it may be that a worker has moved it before, and died before it could say so.
 pub(super) async fn push(tools: &Tools, spec: &JobSpec, update: &Update, pack: Vec<u8>) -> Result<Receipt, StepError> {
+    let pushed = published(tools, spec, update, pack).await;
+    let (Err(error), Some(from)) = (&pushed, &update.from) else { return pushed };
+    if !is_over(error) {
+        return pushed;
+    }
+    let Some(now) = publish::moved_head(tools, spec, from).await else { return pushed };
+    match below(tools, spec, update).await? {
+        Some(receipt) => Ok(receipt),
+        None => Err(on_pull::pushed_while_published(spec, &now).into()),
+    }
+}
+
+/// The commit that is there already, below what somebody has pushed since.
+async fn below(tools: &Tools, spec: &JobSpec, update: &Update) -> Result<Option<Receipt>, StepError> {
+    let Some(number) = spec.task.issue() else { return Ok(None) };
+    let access = tools.forge.clone_access(&spec.repo, Access::Fetch).await?;
+    let Some(there) = tools.workspaces.arrived(&spec.repo, access, number, update).await? else { return Ok(None) };
+    let published = match tools.forge.signer() {
+        Some(signer) if signer.is_wanted() || there != update.commit => {
+            Some(veiled(tools, signer.shown(&spec.repo, &there).await?))
+        }
+        Some(_) | None => None,
+    };
+    Ok(Some(Receipt { url: None, published }))
+}
+
+async fn published(tools: &Tools, spec: &JobSpec, update: &Update, pack: Vec<u8>) -> Result<Receipt, StepError> {
     tools.workspaces.unpack(&spec.repo, &update.commit, pack).await?;
     let Some(signer) = tools.forge.signer() else {
         plainly(tools, spec, update).await?;
@@ -103,7 +131,7 @@ async fn once(
 }
 
 /// Whether an effect that ends so is not tried again.
-pub(super) fn is_over(error: &StepError) -> bool {
+fn is_over(error: &StepError) -> bool {
     match error {
         StepError::Forge(ForgeError::Denied { .. } | ForgeError::Rejected { .. })
         | StepError::Workspace(WorkspaceError::Refused(_) | WorkspaceError::Rejected { .. })

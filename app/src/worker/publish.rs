@@ -13,7 +13,7 @@ use patchwright_domain::turn::Closing;
 use tracing::info;
 
 use super::workshop::Workshop;
-use super::{Answer, Progress, StepError, Tools, attest, branch, conclusions, consent, on_pull, repair, solve};
+use super::{Answer, Progress, StepError, Tools, attest, conclusions, consent, repair, solve};
 use crate::forge::ForgeError;
 use crate::store::{JobState, StoreError};
 use crate::workspace::{Update, WorkspaceError};
@@ -184,7 +184,7 @@ async fn moved_base(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, run:
 }
 
 /// Where a pull request points now, if that is no longer what was proven. Not knowing it stops nothing.
-async fn moved_head(tools: &Tools, spec: &JobSpec, proven: &CommitId) -> Option<CommitId> {
+pub(super) async fn moved_head(tools: &Tools, spec: &JobSpec, proven: &CommitId) -> Option<CommitId> {
     let now = tools.forge.pull_request(spec).await.ok()??.head;
     (now != *proven).then_some(now)
 }
@@ -217,12 +217,5 @@ async fn attempt(tools: &Tools, workshop: &dyn Workshop, spec: &JobSpec, effect:
     };
     let pack = tools.store.artifact(pack).await?;
     let update = Update { branch: branch.clone(), from: from.clone(), commit: commit.clone() };
-    let pushed = workshop.push(tools, spec, &update, pack).await;
-    match (&pushed, from) {
-        (Err(error), Some(from)) if branch::is_over(error) => match moved_head(tools, spec, from).await {
-            Some(now) => Err(on_pull::pushed_while_published(spec, &now).into()),
-            None => pushed,
-        },
-        _ => pushed,
-    }
+    workshop.push(tools, spec, &update, pack).await
 }

@@ -77,6 +77,21 @@ async fn a_commit_is_signed_put_on_its_branch_and_found_there() {
 }
 
 #[tokio::test]
+async fn what_is_on_no_branch_is_shown_as_well() {
+    let scene = Scene::set().await;
+    let draft = scene.draft().await;
+    let signed = scene.signs(&draft).await.expect("GitHub signs");
+    let shown = async |commit: &CommitId| {
+        let published = scene.signer().shown(&scene.repo, commit).await.expect("GitHub shows it");
+        (published.commit == *commit, published.is_verified, published.reason)
+    };
+    assert_eq!(shown(&signed).await, (true, true, None));
+    let unsigned = Some("GitHub says of its signature: unsigned".to_owned());
+    assert_eq!(shown(&draft.commit).await, (true, false, unsigned));
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn a_hidden_name_is_taken_away_as_often_as_is_wanted() {
     let scene = Scene::set().await;
     let (draft, job) = (scene.draft().await, scene.spec().id());

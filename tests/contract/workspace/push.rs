@@ -2,6 +2,7 @@
 
 use patchwright::rehearsal::fault::Fault;
 use patchwright::workspace::{Proposed, Update, WorkspaceError, Workspaces};
+use patchwright_domain::event::IssueNumber;
 use patchwright_domain::journal::CommitId;
 
 use super::remote::{Far, rejection};
@@ -78,6 +79,42 @@ async fn a_branch_is_moved_from_the_very_commit_that_was_worked_on() {
     let reason = rejection(far.workspaces.push(&far.repo, access, &gone).await);
     assert_eq!(reason, "pushing the branch: the branch `gone` is gone");
     assert_eq!(far.head("gone"), None);
+    far.stage.github.stop().await;
+}
+
+/// Under the name that it was pushed by, or made again by the forge of the same files, on the same commit, with the same message.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_below_a_later_push_is_found_there() {
+    let far = Far::new().await;
+    let (base, proposed) = proposal(&far).await;
+    let github = &far.stage.github;
+    let more: [(&str, &[u8], bool); 1] = [("theirs", b"1", false)];
+    github.push_commit(far.stage.repo, "mend", "ada", &more, "Mine").await.expect("git takes it");
+    let number = github.open_pull_request(far.stage.repo, "ada", "Mine", "mend", "main").await.expect("both are there");
+    let update = Update { branch: "mend".into(), from: Some(base.clone()), commit: proposed.commit.clone() };
+    let arrived = async || {
+        let access = far.access(&far.token("read").await);
+        far.workspaces.arrived(&far.repo, access, IssueNumber(number), &update).await.expect("the server answers")
+    };
+    assert_eq!(arrived().await, None, "theirs is on the same commit, and not ours");
+    push(&far, "codex/made", &proposed.commit).await.expect("the server takes it");
+    let path = github.repository_path(far.stage.repo).expect("it is there");
+    let again = || -> Result<String, git2::Error> {
+        let here = git2::Repository::open_bare(&path)?;
+        let ours = here.find_commit(git2::Oid::from_str(proposed.commit.as_str())?)?;
+        let who = git2::Signature::new("GitHub", "noreply@example.com", &git2::Time::new(7, 0))?;
+        let parent = ours.parent(0)?;
+        let made = here.commit(None, &who, &who, &String::from_utf8_lossy(ours.message_bytes()), &ours.tree()?, &[&parent])?;
+        Ok(made.to_string())
+    };
+    let made = again().expect("git makes it");
+    for there in [proposed.commit.as_str(), &made] {
+        let there_now = git2::Oid::from_str(there).expect("it is one");
+        let here = git2::Repository::open_bare(&path).expect("it is there");
+        here.reference("refs/heads/mend", there_now, true, "test").expect("git moves it");
+        github.push_commit(far.stage.repo, "mend", "ada", &more, "Mine").await.expect("git takes it");
+        assert_eq!(arrived().await.as_ref().map(CommitId::as_str), Some(there));
+    }
     far.stage.github.stop().await;
 }
 

@@ -37,12 +37,14 @@ impl GitHub {
         let roles = self.roles(spec, authors, &grant).await?;
         let of = |value: &Value| roles.get(text(value, "/user/login")).copied();
         let untrusted = |value: &Value, pointer: &str| Untrusted::new(text(value, pointer));
+        // Elsewhere nobody is answered beside lines.
+        let review = spec.task.goes_onto().and_then(|_| spec.key.review());
         let mut answered = BTreeSet::new();
         let remark = |comment: &&Value| Remark {
             author: untrusted(comment, "/user/login"),
             body: in_its_place(comment),
             role: of(comment),
-            thread: head_of(comment, spec.key.review()).filter(|head| answered.insert(*head)),
+            thread: head_of(comment, review).filter(|head| answered.insert(*head)),
         };
         let now = Described::new(text(&answer.body, "/title"), text(&answer.body, "/body"));
         let edited = spec.described.clone().filter(|then| *then != now);

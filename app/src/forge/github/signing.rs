@@ -61,6 +61,12 @@ impl Signer for GitHub {
         Ok(Some(Published { commit: there, is_verified, reason }))
     }
 
+    async fn shown(&self, repo: &RepoRef, commit: &CommitId) -> Result<Published, ForgeError> {
+        let found = self.client.call(&grant(repo), &Call::get(format!("/git/commits/{commit}"), LOOKING)).await?.body;
+        let is_verified = is_verified(&found);
+        Ok(Published { commit: commit.clone(), is_verified, reason: (!is_verified).then(|| why_unverified(&found)) })
+    }
+
     async fn sign(&self, repo: &RepoRef, draft: &Draft) -> Result<CommitId, ForgeError> {
         let grant = grant(repo);
         let entries: Vec<Value> = draft.entries.iter().map(entry).collect();
