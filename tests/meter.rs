@@ -12,7 +12,7 @@ use patchwright::store::sqlite::SqliteStore;
 use patchwright::store::{Lanes, Lease, Store as _, StoreError};
 use patchwright::worker::meter::{LedgerMeter, Patience};
 use patchwright_domain::event::{Actor, DeliveryId, IssueNumber, RawDelivery, RepoRef, Role};
-use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
+use patchwright_domain::job::{Budget, JobKey, JobSpec, Opening, Task};
 use patchwright_domain::policy::Decision;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -58,6 +58,7 @@ fn spec() -> JobSpec {
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         described: None,
         plan: None,
+        opening: Opening::default(),
     }
 }
 

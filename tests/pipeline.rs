@@ -21,6 +21,7 @@ mod kills;
 mod limits;
 mod machines;
 mod on_pulls;
+mod opened;
 mod own_pulls;
 mod own_reviews;
 mod owners;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use patchwright::store::{Lanes, Store};
 use patchwright_domain::event::{Actor, DeliveryId, IssueNumber, RawDelivery, RepoRef, Role};
-use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
+use patchwright_domain::job::{Budget, JobKey, JobSpec, Opening, Task};
 use patchwright_domain::journal::{EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
 use tokio::runtime::Builder;
@@ -161,5 +161,6 @@ fn spec(delivery: DeliveryId, number: u64) -> anyhow::Result<JobSpec> {
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         described: None,
         plan: None,
+        opening: Opening::default(),
     })
 }

@@ -26,7 +26,7 @@ use patchwright::store::memory::MemoryStore;
 use patchwright::worker::{self, Tools, prove};
 use patchwright::workspace::{Adopted, Workspaces};
 use patchwright_domain::event::{Actor, DeliveryId, RepoRef, Role, Untrusted};
-use patchwright_domain::job::{JobKey, JobSpec, Mode, Task};
+use patchwright_domain::job::{JobKey, JobSpec, Mode, Opening, Task};
 use patchwright_domain::proof::Verdict;
 
 use files::{contents, git};
@@ -182,6 +182,7 @@ fn spec() -> anyhow::Result<JobSpec> {
         budget: Config::default().limits.budget(),
         described: None,
         plan: None,
+        opening: Opening::default(),
     })
 }
 

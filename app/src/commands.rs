@@ -34,7 +34,7 @@ mod work;
 /// The coding agent that maintainers can trust with their repositories.
 ///
 /// Somebody writes `@codex fix this` on an issue; this server has an agent mend it in a sandbox, proves the patch by
-/// running the repository's own tests before and after, and opens a draft pull request for a person to review.
+/// running the repository's own tests before and after, and opens a pull request for a person to review.
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 struct CommandLine {

@@ -9,6 +9,7 @@ use serde_saphyr::DuplicateKeyPolicy;
 pub mod format;
 pub mod globs;
 pub mod problem;
+mod pull_requests;
 pub mod schema;
 mod values;
 

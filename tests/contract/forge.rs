@@ -9,7 +9,7 @@ use patchwright::rehearsal::WORTHLESS_PRIVATE_KEY;
 use patchwright::rehearsal::scene::Exchange;
 use patchwright_domain::effect::{Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Actor, DeliveryId, Event, EventKind, IssueNumber, RepoRef, Role, Untrusted};
-use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
+use patchwright_domain::job::{Budget, JobKey, JobSpec, Opening, Task};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ mod effects;
 mod facts;
 mod failures;
 mod limits;
+mod opened;
 mod reviews;
 mod signing;
 mod sweep;
@@ -69,6 +70,7 @@ impl Scene {
             budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
             described: None,
             plan: None,
+            opening: Opening::default(),
         }
     }
 

@@ -168,6 +168,12 @@ async fn the_conversation(stage: &Stage, token: &str) {
     let issue = format!("{REPO}/issues/{number}");
     assert_eq!(stage.get(&issue, token).await.body["title"], "It does not fly");
     assert_eq!(stage.get(&format!("{issue}/labels"), token).await.body[0]["name"], "help wanted");
+    let labelled = stage.post(&format!("{issue}/labels"), token, json!({"labels": ["wings", "Help wanted"]})).await;
+    let names: Vec<&Value> = labelled.body.as_array().expect("a list").iter().map(|label| &label["name"]).collect();
+    assert_eq!((labelled.status, names), (200, vec![&json!("help wanted"), &json!("wings")]), "those that are there stay");
+    for refused in [json!({"labels": []}), json!({"labels": ["x".repeat(51)]})] {
+        assert_eq!(stage.post(&format!("{issue}/labels"), token, refused.clone()).await.status, 422, "{refused}");
+    }
     for n in 0..3 {
         let comment = stage.post(&format!("{issue}/comments"), token, json!({"body": format!("Number {n}")})).await;
         assert_eq!((comment.status, &comment.body["user"]["type"]), (201, &json!("Bot")));
@@ -232,6 +238,7 @@ async fn the_pull_requests(stage: &Stage, token: &str) {
     assert_eq!(stage.post(&to_it, token, json!({"body": "Is it?"})).await.status, 404, "only what heads a thread is answered");
     assert_eq!(stage.post(&replies, token, json!({"body": ""})).await.status, 422);
     the_reviews(stage, token, &pull).await;
+    the_reviewers(stage, token, &pull).await;
     let reactions = format!("{pulls}/comments/{}/reactions", stage.github.review_comments(stage.repo, number)[0].id);
     for status in [201, 200] {
         assert_eq!(stage.post(&reactions, token, json!({"content": "eyes"})).await.status, status);
@@ -265,6 +272,25 @@ async fn the_reviews(stage: &Stage, token: &str, pull: &str) {
         assert_eq!(stage.post(&reviews, token, refused.clone()).await.status, 422, "{refused}");
     }
     assert_eq!(stage.get(&reviews, token).await.body.as_array().map(Vec::len), Some(3));
+}
+
+async fn the_reviewers(stage: &Stage, token: &str, pull: &str) {
+    let ask = async |token: &str, wanted: Value| stage.post(&format!("{pull}/requested_reviewers"), token, wanted).await;
+    let shown = |body: &Value| (body["requested_reviewers"][0]["login"].clone(), body["requested_teams"][0]["slug"].clone());
+    let made = ask(token, json!({"reviewers": ["ada"]})).await;
+    assert_eq!((made.status, shown(&made.body)), (201, (json!("ada"), Value::Null)));
+    let refused = ask(token, json!({"reviewers": ["ada", "eve"]})).await;
+    assert!(refused.status == 422 && refused.body["message"].as_str().is_some_and(|told| told.contains("is not a collaborator")));
+    assert_eq!(ask(token, json!({"reviewers": ["patchwright[bot]"]})).await.status, 422, "it has opened it");
+    stage.github.add_team(stage.repo, "pilots").expect("the repository is there");
+    let unseen = ask(token, json!({"team_reviewers": ["pilots"]})).await;
+    assert!(unseen.body["errors"][0]["message"].as_str().is_some_and(|told| told.starts_with("Could not resolve to a node")));
+    stage.github.accept("octo", "members", "read").expect("the App is installed");
+    let token = stage.token(Value::Null).await;
+    assert_eq!(ask(&token, json!({"team_reviewers": ["strangers"]})).await.status, 422);
+    let made = ask(&token, json!({"reviewers": ["ada"], "team_reviewers": ["pilots"]})).await;
+    assert_eq!((made.status, shown(&made.body)), (201, (json!("ada"), json!("pilots"))));
+    assert_eq!(made.body["requested_reviewers"].as_array().map(Vec::len), Some(1), "once");
 }
 
 async fn the_checks(stage: &Stage, token: &str) {

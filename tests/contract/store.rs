@@ -8,7 +8,7 @@ use patchwright::store::memory::MemoryStore;
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::store::{Claim, Lanes, Store, StoreError, Waiting};
 use patchwright_domain::event::{Actor, DeliveryId, IssueNumber, RawDelivery, RepoRef, Role};
-use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
+use patchwright_domain::job::{Budget, JobKey, JobSpec, Opening, Task};
 use patchwright_domain::journal::{Entry, EntryKind, Outcome};
 use patchwright_domain::policy::Decision;
 
@@ -104,6 +104,7 @@ fn spec_of(issue: IssueNumber, comment: u64) -> JobSpec {
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         described: None,
         plan: None,
+        opening: Opening::default(),
     }
 }
 

@@ -260,8 +260,8 @@ async fn every_command_explains_itself() {
     The coding agent that maintainers can trust with their repositories.
 
     Somebody writes `@codex fix this` on an issue; this server has an agent mend it in a sandbox, proves
-    the patch by running the repository's own tests before and after, and opens a draft pull request for
-    a person to review.
+    the patch by running the repository's own tests before and after, and opens a pull request for a
+    person to review.
 
     Usage: patchwright <COMMAND>
 

@@ -33,7 +33,7 @@ async fn help_is_told_to_those_who_may_give_commands() {
             insta::assert_snapshot!(said(world).await.join("\n=====\n"), @r"
             | Write | On | What comes of it |
             |---|---|---|
-            | `@codex fix` *this, or what is wanted* | either | a draft pull request with its proof; on a pull request one that goes to its branch, if that is one of the repository. What somebody writes behind the mention in words of his own is a `fix`, too |
+            | `@codex fix` *this, or what is wanted* | either | a pull request with its proof; on a pull request one that goes to its branch, if that is one of the repository. What somebody writes behind the mention in words of his own is a `fix`, too |
             | `@codex ask` *a question* | either, forks too | an answer, with the places in the files that it rests on; nothing is changed |
             | `@codex plan` *what is wanted* | either, forks too | the steps in which it would be done, with files and tests; nothing is changed |
             | `@codex review` *what is to be looked at* | a pull request, forks too | one review of what it changes, beside its lines, with suggestions where other lines alone mend it; it approves and refuses nothing |

@@ -151,6 +151,7 @@ fn of_effects(state: &State, spec: &JobSpec, journal: &[Entry]) -> Option<String
                 let told = effect.clone().with_pull_request(url.as_deref().unwrap_or("the pull request"));
                 matches!(&told, Effect::EnsureComment { body, .. } if comments[0].body.starts_with(body))
             }
+            Effect::IntroducePull { labels, .. } => pulls[0].labels == *labels,
             Effect::EnsurePullRequest { .. }
             | Effect::EnsureReview { .. }
             | Effect::AnswerThreads { .. }

@@ -14,7 +14,7 @@ use patchwright_domain::effect::{Effect, EffectKey, MARKER_START, Receipt};
 use patchwright_domain::event::{
     Actor, DeliveryId, Event, EventKind, IssueNumber, Place, RawDelivery, RepoRef, Role, Text, Untrusted,
 };
-use patchwright_domain::job::{JobId, JobSpec};
+use patchwright_domain::job::{JobId, JobSpec, Opening};
 use patchwright_domain::journal::{CommitId, EntryKind};
 use patchwright_domain::policy::wanted::Policy;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,8 @@ use super::world::{Kind, State, Unanswered, World};
 const ROUNDS_MAX: u32 = 3;
 /// For how long GitHub wants to hear nothing, where there were too many requests.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// What the policy has put on pull requests.
+const LABEL: &str = "by a robot";
 
 /// What is there.
 #[derive(Default)]
@@ -45,6 +47,7 @@ pub(super) struct GitHub {
 
 pub(super) struct Pull {
     pub(super) head: String,
+    pub(super) labels: Vec<String>,
 }
 
 pub(super) struct Comment {
@@ -218,11 +221,26 @@ impl WorldForge {
             if is_there || !github.branches.contains_key(&head) {
                 return None;
             }
-            github.pulls.push(Pull { head: head.clone() });
+            github.pulls.push(Pull { head: head.clone(), labels: Vec::new() });
             Some(github.pulls.len() - 1)
         };
         let index = self.ensure(key, effect, find, make, |_, _| ()).await?;
         Ok(Receipt { url: Some(address(index)), ..Receipt::default() })
+    }
+
+    async fn introduce(&self, key: &EffectKey, effect: &Effect, branch: &str, labels: &[String]) -> Result<Receipt, ForgeError> {
+        let (wanted, head, labels) = (branch.to_owned(), branch.to_owned(), labels.to_vec());
+        let known = labels.clone();
+        let find = move |github: &GitHub| {
+            github.pulls.iter().position(|pull| pull.head == wanted && known.iter().all(|label| pull.labels.contains(label)))
+        };
+        let make = move |github: &mut GitHub| {
+            let index = github.pulls.iter().position(|pull| pull.head == head)?;
+            github.pulls[index].labels.extend(labels.iter().cloned());
+            Some(index)
+        };
+        self.ensure(key, effect, find, make, |_, _| ()).await?;
+        Ok(Receipt::default())
     }
 
     async fn set_check(&self, key: &EffectKey, effect: &Effect, commit: &CommitId) -> Result<Receipt, ForgeError> {
@@ -279,7 +297,8 @@ impl Forge for WorldForge {
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
         let facts = |_: &mut State| {
-            let policy = Policy::default();
+            let opening = Opening { labels: vec![LABEL.into()], ..Opening::default() };
+            let policy = Policy { opening, ..Policy::default() };
             RepoFacts { policy, unread: None, role: Role::Write, is_open: true, check: None, pull: None }
         };
         self.look(|| "ask for the sender's role".into(), facts).await
@@ -330,6 +349,7 @@ impl Forge for WorldForge {
                 Err(ForgeError::Rejected { what: "pushing the branch".into(), reason: "branches are pushed by git".into() })
             }
             Effect::EnsurePullRequest { branch, .. } => self.ensure_pull_request(key, effect, branch).await,
+            Effect::IntroducePull { branch, labels, .. } => self.introduce(key, effect, branch, labels).await,
             Effect::EnsureReview { .. } | Effect::AnswerThreads { .. } => {
                 Err(ForgeError::Rejected { what: "writing the review".into(), reason: "nobody asks for one here".into() })
             }

@@ -16,7 +16,7 @@ use patchwright::sandbox::{Profile, Sandbox as _, Tree};
 use patchwright_domain::brief::{self, Request, Survey};
 use patchwright_domain::ecosystem::Plan;
 use patchwright_domain::event::{Actor, DeliveryId, RepoRef, Role, Untrusted};
-use patchwright_domain::job::{Allowance, JobKey, JobSpec, Mode, Task};
+use patchwright_domain::job::{Allowance, JobKey, JobSpec, Mode, Opening, Task};
 use patchwright_domain::journal::{CommitId, Digest, Prepared};
 
 use super::bare::Bare;
@@ -102,6 +102,7 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
         budget: config.limits.budget(),
         described: None,
         plan: None,
+        opening: Opening::default(),
     };
     let request = Request::new(Untrusted::new(words), Untrusted::new(""), Untrusted::new("bench"));
     let prepared = Prepared {

@@ -6,10 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::brief::Request;
 use crate::event::{CheckRef, IssueNumber};
-use crate::job::{JobId, JobSpec, Repair, Task};
+use crate::job::{JobId, Repair, Task};
 use crate::journal::{CommitId, Digest, Outcome, Proposal};
 use crate::report::{self, Story};
 use crate::run::Judged;
+
+mod branches;
+pub(crate) mod opened;
+
+pub use branches::{branch, is_own_branch, n_repairs};
 
 /// The text that stands for the pull request's address until it is known: an HTML comment, which nothing that others
 /// wrote keeps when it is neutralised.
@@ -33,7 +38,7 @@ pub enum Effect {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<CommitId>,
     },
-    /// There is one draft pull request from the branch.
+    /// There is one pull request from the branch.
     EnsurePullRequest {
         /// The branch with the change.
         branch: String,
@@ -43,6 +48,20 @@ pub enum Effect {
         title: String,
         /// Markdown.
         body: String,
+        /// Whether it is opened as a draft; journals from before there was a choice have none of it, and it was one.
+        #[serde(default = "draft_of_old", skip_serializing_if = "Clone::clone")]
+        draft: bool,
+    },
+    /// The pull request from the branch has these labels, and these are asked to review it.
+    IntroducePull {
+        /// The branch with the change.
+        branch: String,
+        /// Labels, by name.
+        labels: Vec<String>,
+        /// People, by login.
+        reviewers: Vec<String>,
+        /// Teams of the organisation, by what their addresses call them.
+        teams: Vec<String>,
     },
     /// There is one comment on this topic, with this text.
     EnsureComment {
@@ -188,7 +207,7 @@ impl Button {
     /// What comes of it; GitHub takes 40 characters.
     pub fn description(self) -> &'static str {
         match self {
-            Self::Mend => "An agent mends it in a draft on top",
+            Self::Mend => "A pull request on top that mends it",
         }
     }
 }
@@ -260,6 +279,7 @@ impl Effect {
         match self {
             Self::PushBranch { .. } => "branch",
             Self::EnsurePullRequest { .. } => "pull-request",
+            Self::IntroducePull { .. } => "introduction",
             Self::EnsureComment { .. } => "progress",
             Self::EnsureReview { .. } => "review",
             Self::SetCheck { .. } => CHECK,
@@ -280,6 +300,7 @@ impl Effect {
             Self::EnsurePullRequest { branch, base, .. } => {
                 vec![("the branch to be pushed", branch), ("the branch that the change is to go to", base)]
             }
+            Self::IntroducePull { branch, labels, reviewers, teams } => opened::names(branch, labels, reviewers, teams),
             Self::EnsureReview { remarks, .. } => {
                 remarks.iter().map(|remark| ("a file that something is said of", remark.path.as_str())).collect()
             }
@@ -291,7 +312,8 @@ impl Effect {
     pub fn publishes(&self) -> bool {
         match self {
             Self::PushBranch { .. } | Self::EnsurePullRequest { .. } => true,
-            Self::EnsureComment { .. }
+            Self::IntroducePull { .. }
+            | Self::EnsureComment { .. }
             | Self::EnsureReview { .. }
             | Self::SetCheck { .. }
             | Self::AnswerThreads { .. }
@@ -343,6 +365,7 @@ impl Effect {
                 }
             }
             Self::PushBranch { .. }
+            | Self::IntroducePull { .. }
             | Self::EnsureComment { .. }
             | Self::EnsureReview { .. }
             | Self::SetCheck { .. }
@@ -350,6 +373,10 @@ impl Effect {
         }
         self
     }
+}
+
+fn draft_of_old() -> bool {
+    true
 }
 
 /// What the effect is called that sets a check run.
@@ -413,39 +440,10 @@ pub struct Published {
     pub reason: Option<String>,
 }
 
-/// What all branches of ours begin with.
-const OWN_START: &str = "codex/";
-
-/// Whether a branch is called as ours are.
-pub fn is_own_branch(branch: &str) -> bool {
-    branch.starts_with(OWN_START)
-}
-
-/// The longest part of a branch name that comes from a title, in characters.
-const SLUG_CHARS_MAX: usize = 40;
-
 /// What a request is called: its title, or the first line of its text. To be made plain before it is shown.
 pub fn title_of(request: &Request) -> String {
     let title = if request.title.is_blank() { &request.body } else { &request.title };
     title.raw().trim_start().lines().next().unwrap_or_default().to_owned()
-}
-
-/// The branch of a job: made of checked parts alone, whatever the title says.
-pub fn branch(spec: &JobSpec, title: &str) -> String {
-    let words = title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let mut slug = String::new();
-    for word in words.map(str::to_ascii_lowercase) {
-        if slug.len() + word.len() >= SLUG_CHARS_MAX {
-            break;
-        }
-        slug = if slug.is_empty() { word } else { format!("{slug}-{word}") };
-    }
-    let slug = if slug.is_empty() { "change" } else { &slug };
-    let short = spec.id().short().to_owned();
-    match spec.task.issue() {
-        Some(issue) => format!("codex/{issue}-{slug}-{short}"),
-        None => format!("codex/{slug}-{short}"),
-    }
 }
 
 /// Everything that is to be done about the end of a run, in order.
@@ -495,8 +493,7 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
         if story.spec.task.issue().is_some() {
             let below = story.spec.task.works_on().and_then(|(_, branch)| branch);
             let base = below.unwrap_or_else(|| story.spec.repo.default_branch()).to_owned();
-            let (title, body) = (report::title(story), report::pull_request(story, judged));
-            effects.push(Effect::EnsurePullRequest { branch, base, title, body });
+            effects.extend(opened::effects(story, judged, branch, base));
             effects.push(check_of_patch(story, judged));
         }
     }
@@ -535,30 +532,13 @@ fn triaging(story: &Story<'_>, head: &CommitId, check: &CheckRef, repair: &Repai
     let is_proven = story.conclusion.outcome == Outcome::Proven;
     let mut effects = Vec::new();
     if let (Some(base), Some(judged), true) = (repair.branch(), story.judged, is_proven) {
-        let branch = repair_branch(story.spec, base);
+        let branch = branches::of_repair(story.spec, base);
         let Proposal { commit, pack, .. } = &judged.proposal;
         effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: *pack, from: None });
-        let (title, body) = (report::title(story), report::pull_request(story, judged));
-        effects.push(Effect::EnsurePullRequest { branch, base: base.to_owned(), title, body });
+        effects.extend(opened::effects(story, judged, branch, base.to_owned()));
     }
     effects.push(report::triaged::check(story, head, check));
     effects
-}
-
-/// What the branches of repairs begin with; how many of them stand on each other follows.
-const REPAIR_START: &str = "codex/repair-";
-
-/// How many repairs stand on each other where this is the branch of the uppermost; 0 where it is none.
-pub fn n_repairs(branch: &str) -> u32 {
-    let n = branch.strip_prefix(REPAIR_START).and_then(|rest| rest.split('-').next());
-    n.and_then(|n| n.parse().ok()).unwrap_or(0)
-}
-
-/// The branch of a repair that goes to this one, made of checked parts alone.
-fn repair_branch(spec: &JobSpec, base: &str) -> String {
-    let n = n_repairs(base).saturating_add(1);
-    let of = spec.task.issue().map_or_else(String::new, |issue| format!("{issue}-"));
-    format!("{REPAIR_START}{n}-{of}{}", spec.id().short())
 }
 
 /// The end of a run that proves somebody else's pull request: a check run on the commit, where one was fetched, and a comment.

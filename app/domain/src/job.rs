@@ -8,8 +8,10 @@ use crate::event::{Actor, CheckRef, DeliveryId, Described, IssueNumber, RepoRef,
 use crate::journal::CommitId;
 
 mod budget;
+mod opening;
 
 pub use budget::{Allowance, Budget, Usage};
+pub use opening::{Drafts, Opening};
 
 /// What a job is about, so that two deliveries of one happening make one job: repository, object and command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -447,6 +449,11 @@ impl Task {
         }
     }
 
+    /// Whether a pull request may come of it.
+    pub fn may_open(&self) -> bool {
+        self.asks_a_model() && self.mode().edits()
+    }
+
     /// Whether a model works on it.
     pub fn asks_a_model(&self) -> bool {
         match self {
@@ -485,6 +492,9 @@ pub struct JobSpec {
     /// The job that made the plan which is to be carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<JobId>,
+    /// How the pull request is opened that may come of it.
+    #[serde(default, skip_serializing_if = "Opening::is_plain")]
+    pub opening: Opening,
 }
 
 /// Of jobs that were stored without it: more than any policy lets do without.

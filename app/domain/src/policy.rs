@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Actor, CheckRef, Event, EventKind, IssueNumber, Role};
-use crate::job::{Budget, JobId, JobKey, JobSpec, Mode, Reply, Task};
+use crate::job::{Budget, JobId, JobKey, JobSpec, Mode, Opening, Reply, Task};
 use crate::journal::{CommitId, Outcome};
 use crate::policy::rates::{Rates, Recent};
 
@@ -530,6 +530,7 @@ impl Asked<'_> {
         let budget = facts.policy.limits.narrow(Budget { attempts, ..deployment.budget });
         let budget = if task.asks_a_model() { budget } else { budget.without_model() };
         let described = event.described.clone().filter(|_| task.asks_a_model());
+        let opening = if task.may_open() { facts.policy.opening.clone() } else { Opening::default() };
         let spec = JobSpec {
             key,
             repo: event.repo.clone(),
@@ -553,6 +554,7 @@ impl Asked<'_> {
             budget,
             described,
             plan,
+            opening,
         };
         Decision::Start { spec: Box::new(spec), because }
     }

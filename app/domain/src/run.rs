@@ -508,7 +508,11 @@ impl Run {
             }
             Effect::EnsurePullRequest { .. } => self.pull_request = receipt.url.clone(),
             Effect::EnsureReview { .. } => self.review = receipt.url.clone(),
-            Effect::EnsureComment { .. } | Effect::SetCheck { .. } | Effect::AnswerThreads { .. } | Effect::React { .. } => {}
+            Effect::IntroducePull { .. }
+            | Effect::EnsureComment { .. }
+            | Effect::SetCheck { .. }
+            | Effect::AnswerThreads { .. }
+            | Effect::React { .. } => {}
         }
         self.claims = 1;
         true

@@ -6,7 +6,7 @@ use crate::demands::Isolation;
 use crate::ecosystem::Plan;
 use crate::effect::{CheckName, Effect};
 use crate::event::{Actor, CheckRef, DeliveryId, IssueNumber, RepoRef, Role, Untrusted};
-use crate::job::{Budget, JobKey, JobSpec, Mode, Repair, Task, Usage};
+use crate::job::{Budget, JobKey, JobSpec, Mode, Opening, Repair, Task, Usage};
 use crate::journal::{Adopted, Change, ChangeKind, CommitId, Conclusion, Digest, Outcome, Prepared, Proposal, Triaged};
 use crate::proof::{Doubt, Evidence, Exit, Limit, Verdict};
 use crate::triage::{self, Rerun, Side};
@@ -52,6 +52,7 @@ pub(crate) fn spec() -> JobSpec {
         budget: BUDGET,
         described: None,
         plan: None,
+        opening: Opening::default(),
     }
 }
 

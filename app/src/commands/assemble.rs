@@ -45,7 +45,7 @@ use patchwright::store::memory::MemoryStore;
 use patchwright::worker::{Settings, Tools};
 use patchwright::workspace::Workspaces;
 use patchwright_domain::event::{Actor, DeliveryId, RepoRef, Role};
-use patchwright_domain::job::{Budget, JobKey, JobSpec, Task};
+use patchwright_domain::job::{Budget, JobKey, JobSpec, Opening, Task};
 use patchwright_domain::policy::Deployment;
 use patchwright_domain::turn::Prices;
 use tracing::warn;
@@ -367,6 +367,7 @@ pub(super) fn spec_of_user(
         budget,
         described: None,
         plan: None,
+        opening: Opening::default(),
     })
 }
 

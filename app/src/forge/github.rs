@@ -32,6 +32,7 @@ mod client;
 mod effects;
 mod hook;
 mod jobs;
+mod opened;
 mod payload;
 mod places;
 mod policy;

@@ -10,6 +10,7 @@ use patchwright_domain::scope::Scope;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::policy_file::pull_requests::PullRequests;
 use crate::policy_file::values::{Glob, Hosts, Line, List, ShellCommand, Usd};
 
 /// How this repository wants to be treated. Every key only narrows what the server's operator allows.
@@ -28,6 +29,8 @@ pub struct File {
     pub attempts: NonZeroU32,
     /// In what this repository's code is run.
     pub sandbox: Sandbox,
+    /// How the pull requests are opened that come of it.
+    pub pull_requests: PullRequests,
 }
 
 impl Default for File {
@@ -39,6 +42,7 @@ impl Default for File {
             limits: Limits::default(),
             attempts: NonZeroU32::MIN,
             sandbox: Sandbox::default(),
+            pull_requests: PullRequests::default(),
         }
     }
 }
@@ -64,7 +68,7 @@ pub struct Triggers {
     pub sources: List<SourceName, 1>,
     /// Whose pull requests have their red checks looked into, without that anybody asks for it.
     pub checks: Whose,
-    /// Whether those of them that are red for the change itself are mended by an agent, in draft pull requests on top.
+    /// Whether those of them that are red for the change itself are mended by an agent, in pull requests on top.
     pub repairs: bool,
     /// Whether a review that requests changes of a pull request which this App has opened is worked on as if it called us.
     pub reviews: bool,
@@ -287,6 +291,7 @@ impl File {
                 allowed: self.paths.allowed.map(|list| globs(list.0)).unwrap_or_default(),
                 protected: self.paths.protected.map(|list| globs(list.0)).unwrap_or_default(),
             },
+            opening: self.pull_requests.into_opening(),
         }
     }
 }

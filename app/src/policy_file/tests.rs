@@ -1,4 +1,5 @@
 use patchwright_domain::event::Role;
+use patchwright_domain::job::{Drafts, Opening};
 use patchwright_domain::policy::wanted::{Checks, Policy, Source};
 
 use super::problem::Problem;
@@ -29,6 +30,10 @@ sandbox:
   isolation: namespaces
   image: node:22
   hosts: [packages.example, "*.packages.example"]
+pull_requests:
+  draft: unproven
+  labels: [by a robot]
+  reviewers: [ada, "team:core-devs"]
 "#;
 
 fn wrong(text: impl AsRef<[u8]>) -> Problem {
@@ -64,6 +69,38 @@ fn every_key_is_read() {
     assert_eq!((policy.limits.rounds, policy.limits.turns, policy.limits.tokens), (Some(2), Some(40), Some(1_000_000)));
     assert_eq!(policy.demands.hosts.as_deref().map(<[String]>::len), Some(2));
     assert_eq!(policy.attempts, 2);
+    let Opening { drafts, labels, reviewers, teams } = policy.opening;
+    assert_eq!((drafts, labels), (Drafts::Unproven, vec!["by a robot".to_owned()]));
+    assert_eq!((reviewers, teams), (vec!["ada".to_owned()], vec!["core-devs".to_owned()]));
+}
+
+#[test]
+fn how_pull_requests_are_opened_has_bounds() {
+    let opening = |text: &str| parse(format!("pull_requests: {text}\n").as_bytes()).map(|policy| policy.opening);
+    assert_eq!(opening("{}"), Ok(Opening::default()));
+    assert_eq!(opening("{draft: always, labels: [], reviewers: []}"), Ok(Opening::default()));
+    let many = |n: usize| (0..n).map(|n| format!("n{n}")).collect::<Vec<_>>().join(", ");
+    for key in ["labels", "reviewers"] {
+        assert!(opening(&format!("{{{key}: [{}]}}", many(10))).is_ok(), "{key}");
+        let told = "it has 11 entries, and at most 10 are read";
+        assert_eq!(opening(&format!("{{{key}: [{}]}}", many(11))).map_err(|problem| problem.what), Err(told.into()), "{key}");
+    }
+    assert!(opening("{reviewers: [octo_corp, 'team:a.b-c_d']}").is_ok());
+    for odd in ["'@ada'", "octo/core", "'team:'", "'team:octo/core'", "'ada lovelace'", "''", "['ada']"] {
+        assert!(opening(&format!("{{reviewers: [{odd}]}}")).is_err(), "{odd}");
+    }
+    assert!(opening(&format!("{{labels: [{}]}}", "x".repeat(50))).is_ok());
+    for odd in ["''", "' '", "\"a\\nb\"", &"x".repeat(51)] {
+        assert!(opening(&format!("{{labels: [{odd}]}}")).is_err(), "{odd}");
+    }
+    check(
+        "pull_requests:\n  reviewers: ['@ada']\n",
+        "line 2 column 15: that is no reviewer: write a login, or 'team:' and what the team's address ends with",
+    );
+    check(
+        "pull_requests: {draft: never}\n",
+        "line 1 column 24: `never` is no value of this; the values here are `always`, `unproven`",
+    );
 }
 
 #[test]
@@ -72,7 +109,7 @@ fn a_mistake_is_named_with_its_place_and_what_was_meant() {
     check("trigers: {}\n", "line 1 column 1: there is no key `trigers` here; did you mean `triggers`?");
     check(
         "schedules: []\n",
-        "line 1 column 1: there is no key `schedules` here; the keys here are `triggers`, `commands`, `paths`, `limits`, `attempts`, `sandbox`",
+        "line 1 column 1: there is no key `schedules` here; the keys here are `triggers`, `commands`, `paths`, `limits`, `attempts`, `sandbox`, `pull_requests`",
     );
     check(
         "triggers:\n  minimum_role: read\n",

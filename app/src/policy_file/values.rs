@@ -12,7 +12,11 @@ use crate::policy_file::globs::Globs;
 pub(super) const LINE_CHARS_MAX: usize = 250;
 /// The longest command, in characters.
 pub(super) const COMMAND_CHARS_MAX: usize = 4_000;
-/// How many entries a list may have.
+/// The longest label, in characters: GitHub makes no longer one.
+const LABEL_CHARS_MAX: usize = 50;
+/// The longest login or name of a team, with what stands before it, in characters.
+const REVIEWER_CHARS_MAX: usize = 150;
+/// How many entries a list may have where nothing less is said.
 pub(super) const ITEMS_MAX: usize = 100;
 /// How much a policy may allow a job to cost, in US dollars: more than any operator does.
 const USD_MAX: f64 = 1_000_000.0;
@@ -97,26 +101,60 @@ pub struct Hosts(pub(super) String);
 
 text!(Hosts, LINE_CHARS_MAX, |text| Pattern::parse(text).map(drop).map_err(|why| format!("that is no host: {why}")));
 
+/// A label's name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Label(pub(super) String);
+
+text!(Label, LABEL_CHARS_MAX, one_line);
+
+/// Somebody who reviews: a person, by login, or `team:` and what a team's address calls it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reviewer(String);
+
+/// What a team's name stands behind.
+const TEAM: &str = "team:";
+
+text!(Reviewer, REVIEWER_CHARS_MAX, |text| {
+    let name = text.strip_prefix(TEAM).unwrap_or(text);
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let told = "that is no reviewer: write a login, or `team:` and what the team's address ends with";
+    if is_name { Ok(()) } else { Err(told.into()) }
+});
+
+impl Reviewer {
+    /// The team's name, if it is one.
+    pub(super) fn team(&self) -> Option<String> {
+        self.0.strip_prefix(TEAM).map(str::to_owned)
+    }
+
+    /// The person's login, if it is one.
+    pub(super) fn login(&self) -> Option<String> {
+        (!self.0.starts_with(TEAM)).then(|| self.0.clone())
+    }
+}
+
 /// A list with an end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct List<T, const ITEMS_MIN: usize>(pub(super) Vec<T>);
+pub struct List<T, const N_MIN: usize, const N_MAX: usize = ITEMS_MAX>(pub(super) Vec<T>);
 
-impl<'de, T: Deserialize<'de>, const ITEMS_MIN: usize> Deserialize<'de> for List<T, ITEMS_MIN> {
+impl<'de, T: Deserialize<'de>, const N_MIN: usize, const N_MAX: usize> Deserialize<'de> for List<T, N_MIN, N_MAX> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let items = Vec::deserialize(deserializer)?;
         let n = items.len();
-        if n > ITEMS_MAX {
-            return Err(serde::de::Error::custom(format!("it has {n} entries, and at most {ITEMS_MAX} are read")));
+        if n > N_MAX {
+            return Err(serde::de::Error::custom(format!("it has {n} entries, and at most {N_MAX} are read")));
         }
-        if n < ITEMS_MIN {
+        if n < N_MIN {
             return Err(serde::de::Error::custom("it must have an entry; leave it out to say nothing"));
         }
         Ok(Self(items))
     }
 }
 
-impl<T: JsonSchema, const ITEMS_MIN: usize> JsonSchema for List<T, ITEMS_MIN> {
+impl<T: JsonSchema, const N_MIN: usize, const N_MAX: usize> JsonSchema for List<T, N_MIN, N_MAX> {
     fn inline_schema() -> bool {
         true
     }
@@ -127,7 +165,7 @@ impl<T: JsonSchema, const ITEMS_MIN: usize> JsonSchema for List<T, ITEMS_MIN> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let items = generator.subschema_for::<T>();
-        json_schema!({ "type": "array", "items": items, "minItems": ITEMS_MIN, "maxItems": ITEMS_MAX })
+        json_schema!({ "type": "array", "items": items, "minItems": N_MIN, "maxItems": N_MAX })
     }
 }
 

@@ -68,6 +68,7 @@ impl World {
             has_issues: true,
             protected: BTreeSet::new(),
             roles: BTreeMap::from([(owner.to_lowercase(), Role::Admin)]),
+            teams: BTreeSet::new(),
             issues: BTreeMap::new(),
             checks: Vec::new(),
             created_at: self.now(),
@@ -164,9 +165,20 @@ impl World {
     pub(super) fn request_review(&mut self, repo: RepositoryId, number: u64, user: &str, reviewer: &str) -> Option<()> {
         self.ensure_user(reviewer, Account::User);
         let now = self.now();
-        let issue = self.issue_mut(repo, number).filter(|issue| issue.pull.is_some())?;
+        let issue = self.issue_mut(repo, number)?;
+        issue.pull.as_mut()?.requested_reviewers.push(reviewer.to_owned());
         issue.updated_at = now;
         let asked = json!({"requested_reviewer": body::user(self, reviewer)});
+        self.announce_issue(repo, number, "review_requested", user, asked);
+        Some(())
+    }
+
+    pub(super) fn request_team_review(&mut self, repo: RepositoryId, number: u64, user: &str, team: &str) -> Option<()> {
+        let now = self.now();
+        let issue = self.issue_mut(repo, number)?;
+        issue.pull.as_mut()?.requested_teams.push(team.to_owned());
+        issue.updated_at = now;
+        let asked = self.shape(repo, |world, repo| json!({"requested_team": body::team(world, repo, team)}));
         self.announce_issue(repo, number, "review_requested", user, asked);
         Some(())
     }
@@ -285,6 +297,8 @@ impl World {
             maintainer_can_modify: new.maintainer_can_modify,
             mergeability_known: false,
             reviews: Vec::new(),
+            requested_reviewers: Vec::new(),
+            requested_teams: Vec::new(),
         });
         self.repository_mut(repo)?.issues.insert(number, issue);
         self.announce_issue(repo, number, "opened", user, json!({}));

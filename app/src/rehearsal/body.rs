@@ -151,7 +151,7 @@ pub(super) fn installation(world: &World, found: &Installation) -> Value {
 }
 
 pub(super) fn label(world: &World, repo: &Repository, name: &str) -> Value {
-    let id = name.bytes().fold(7u64, |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_000_007);
+    let id = number_of(name);
     json!({
         "id": id,
         "node_id": node_id("Label", id),
@@ -161,6 +161,33 @@ pub(super) fn label(world: &World, repo: &Repository, name: &str) -> Value {
         "default": false,
         "description": null,
     })
+}
+
+/// A team of the repository's owner's.
+pub(super) fn team(world: &World, repo: &Repository, slug: &str) -> Value {
+    let id = number_of(slug);
+    let url = format!("{}/organizations/{}/team/{id}", world.api, world.user(&repo.owner).map_or(0, |owner| owner.id));
+    json!({
+        "id": id,
+        "node_id": node_id("Team", id),
+        "name": slug,
+        "slug": slug,
+        "description": null,
+        "privacy": "closed",
+        "notification_setting": "notifications_enabled",
+        "permission": "push",
+        "url": url,
+        "html_url": format!("{}/orgs/{}/teams/{slug}", world.web, repo.owner),
+        "members_url": format!("{url}/members{{/member}}"),
+        "repositories_url": format!("{url}/repos"),
+        "type": "organization",
+        "parent": null,
+    })
+}
+
+/// A number for a name, the same each time.
+fn number_of(name: &str) -> u64 {
+    name.bytes().fold(7u64, |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_000_007)
 }
 
 pub(super) fn reaction(world: &World, found: &Reaction) -> Value {
@@ -309,8 +336,8 @@ pub(super) fn pull_simple(world: &World, repo: &Repository, issue: &Issue, pull:
         "merge_commit_sha": null,
         "assignee": assignees.first(),
         "assignees": assignees,
-        "requested_reviewers": [],
-        "requested_teams": [],
+        "requested_reviewers": pull.requested_reviewers.iter().map(|login| user(world, login)).collect::<Vec<_>>(),
+        "requested_teams": pull.requested_teams.iter().map(|slug| team(world, repo, slug)).collect::<Vec<_>>(),
         "labels": labels,
         "milestone": null,
         "draft": pull.draft,

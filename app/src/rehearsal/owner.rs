@@ -78,6 +78,31 @@ impl Rehearsal {
         self.shared.with(|world| drop(world.settings.permissions.remove(permission)));
     }
 
+    /// Gives an installation a permission more, as an owner does who accepts it.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if the App is not installed there.
+    pub fn accept(&self, owner: &str, permission: &str, level: &str) -> Result<(), Error> {
+        let accept = |world: &mut World| {
+            let found = world.installations.iter_mut().find(|found| found.account.eq_ignore_ascii_case(owner))?;
+            found.permissions.insert(permission.to_owned(), level.to_owned());
+            Some(())
+        };
+        self.shared.with(accept).ok_or(Error::Unknown("installation"))
+    }
+
+    /// Gives a team a role in a repository, by what the team's address calls it.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such repository.
+    pub fn add_team(&self, repo: RepositoryId, slug: &str) -> Result<(), Error> {
+        let add = |world: &mut World| {
+            world.repository_mut(repo)?.teams.insert(slug.to_owned());
+            Some(())
+        };
+        self.shared.with(add).ok_or(Error::Unknown("repository"))
+    }
+
     /// Takes a permission away from an installation, and from the tokens that it has.
     ///
     /// # Errors

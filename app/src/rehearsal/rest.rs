@@ -144,6 +144,7 @@ const ROUTES: &[Route] = &[
     route("POST", "/repos/{owner}/{repo}/pulls/comments/{comment_id}/reactions", PULLS_WRITE, issues::react_to_review_comment),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}", READ, issues::show),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/labels", READ, issues::labels),
+    route("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", WRITE, issues::add_labels),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", READ, issues::comments),
     route("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments", WRITE, issues::new_comment),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/reactions", READ, issues::reactions),
@@ -155,6 +156,7 @@ const ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/files", PULLS, pulls::files),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/comments", PULLS, pulls::comments),
     route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies", PULLS_WRITE, pulls::reply),
+    route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers", PULLS_WRITE, pulls::request_reviewers),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", PULLS, reviews::list),
     route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", PULLS_WRITE, reviews::create),
 ];

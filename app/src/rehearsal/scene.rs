@@ -196,6 +196,10 @@ pub struct Pull {
     pub mergeability_known: bool,
     /// Its reviews, oldest first.
     pub reviews: Vec<Review>,
+    /// The logins of those who were asked to review it.
+    pub requested_reviewers: Vec<String>,
+    /// The teams that were, by what their addresses call them.
+    pub requested_teams: Vec<String>,
 }
 
 /// An issue; with [`Issue::pull`], a pull request.
@@ -326,6 +330,8 @@ pub struct Repository {
     pub protected: BTreeSet<String>,
     /// Roles by lower-case login.
     pub roles: BTreeMap<String, Role>,
+    /// The teams that have a role, by what their addresses call them.
+    pub teams: BTreeSet<String>,
     /// Issues and pull requests by number.
     pub issues: BTreeMap<u64, Issue>,
     /// Check runs, oldest first.

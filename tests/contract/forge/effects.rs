@@ -13,7 +13,13 @@ use super::{Scene, assert_scoped, told};
 const COMMENTS: &str = "/repos/octo/rocket/issues/*/comments";
 
 fn pull_request(branch: &str) -> Effect {
-    Effect::EnsurePullRequest { branch: branch.into(), base: "main".into(), title: "Fix it".into(), body: "Closes #1".into() }
+    Effect::EnsurePullRequest {
+        branch: branch.into(),
+        base: "main".into(),
+        title: "Fix it".into(),
+        body: "Closes #1".into(),
+        draft: true,
+    }
 }
 
 pub(super) async fn branch(scene: &Scene, name: &str) -> CommitId {
@@ -163,7 +169,7 @@ async fn a_check_run_is_created_and_then_updated() {
     let ours: Vec<_> = runs.iter().filter(|run| !run.external_id.is_empty()).collect();
     assert_eq!((runs.len(), ours.len()), (2, 1));
     let run = ours[0];
-    let buttons = json!([{"label": "Mend it", "description": "An agent mends it in a draft on top", "identifier": "mend"}]);
+    let buttons = json!([{"label": "Mend it", "description": "A pull request on top that mends it", "identifier": "mend"}]);
     assert_eq!(json!(run.actions), buttons);
     let created = &scene.asked("POST", "/check-runs")[0].request;
     assert_eq!(created["actions"], buttons);
@@ -328,7 +334,7 @@ async fn remark(scene: &Scene) -> Said {
 }
 
 #[tokio::test]
-async fn branches_are_not_pushed_here() {
+pub(super) async fn branches_are_not_pushed_here() {
     let scene = Scene::set().await;
     let commit = branch(&scene, "codex/1-fix").await;
     let push = Effect::PushBranch { branch: "codex/x".into(), commit, pack: Digest::of(b""), from: None };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::store::{Lanes, Store};
 use patchwright_domain::event::{Actor, DeliveryId, IssueNumber, RawDelivery, RepoRef, Role};
-use patchwright_domain::job::{Budget, JobId, JobKey, JobSpec, Task};
+use patchwright_domain::job::{Budget, JobId, JobKey, JobSpec, Opening, Task};
 use patchwright_domain::journal::{Conclusion, EntryKind, Failure, Outcome};
 use patchwright_domain::policy::Decision;
 
@@ -33,6 +33,7 @@ fn spec(issue: u64, comment: u64) -> JobSpec {
         budget: Budget { wall_clock_ms: 1, rounds: 1, attempts: 1, turns: 1, claims: 1, tokens: 1, cost_microusd: 1 },
         described: None,
         plan: None,
+        opening: Opening::default(),
     }
 }
 

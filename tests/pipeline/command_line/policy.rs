@@ -25,6 +25,8 @@ async fn a_good_file_is_printed_as_it_counts_and_is_one_itself() {
     limits: {}
     paths:
       protected: ["*.sql"]
+    pull_requests:
+      draft: "always"
     sandbox:
       isolation: "none"
     triggers:

@@ -8,6 +8,8 @@ use crate::report::Story;
 use crate::run::Judged;
 use crate::sample::{self, local_spec, proven, spec, unproven};
 
+mod opened;
+
 #[track_caller]
 fn check_branch(title: &str, expected: &str) {
     assert_eq!(branch(&spec(), title), format!("codex/12-{expected}-{}", spec().id().short()));

@@ -54,7 +54,7 @@ fn one_of_each() -> Vec<EntryKind> {
     let failure = Failure { conclusion: sample::conclusion(Outcome::Failed), internal: "403".into() };
     let effects = vec![
         sample::pushed(),
-        Effect::EnsurePullRequest { branch: "b".into(), base: "main".into(), title: "t".into(), body: "x".into() },
+        Effect::EnsurePullRequest { branch: "b".into(), base: "main".into(), title: "t".into(), body: "x".into(), draft: true },
         Effect::EnsureComment { issue: IssueNumber(12), body: "x".into() },
         Effect::SetCheck {
             name: CheckName::Patch,

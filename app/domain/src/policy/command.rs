@@ -96,7 +96,7 @@ pub const COMMANDS: [Form; 10] = [
         name: "fix",
         more: "this, or what is wanted",
         place: "either",
-        does: "a draft pull request with its proof; on a pull request one that goes to its branch, if that is one of the repository. What somebody writes behind the mention in words of his own is a `fix`, too",
+        does: "a pull request with its proof; on a pull request one that goes to its branch, if that is one of the repository. What somebody writes behind the mention in words of his own is a `fix`, too",
     },
     Form {
         name: "ask",

@@ -11,6 +11,7 @@ use crate::sample;
 mod again;
 mod bots;
 mod checks;
+mod opening;
 mod reviews;
 mod roles;
 mod several;

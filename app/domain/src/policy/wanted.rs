@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::demands::Demands;
 use crate::ecosystem::Commands;
 use crate::event::{EventKind, Place, Role};
-use crate::job::Budget;
+use crate::job::{Budget, Opening};
 use crate::scope::Scope;
 
 /// What a repository wants, from `.github/patchwright.yml` on its default branch.
@@ -23,6 +23,8 @@ pub struct Policy {
     pub demands: Demands,
     /// Which files an agent's patch may touch.
     pub scope: Scope,
+    /// How the pull requests are opened that come of it.
+    pub opening: Opening,
 }
 
 /// What starts a run.
@@ -195,6 +197,7 @@ impl Default for Policy {
             limits: Limits::default(),
             demands: Demands::default(),
             scope: Scope::default(),
+            opening: Opening::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::triage::is_of_triage;
 use super::{Phase, Run, Step, conclude};
-use crate::effect::Effect;
+use crate::effect::{Effect, opened};
 use crate::job::Mode;
 use crate::journal::{Adopted, CommitId, Conclusion, Outcome};
 
@@ -68,8 +68,12 @@ impl Run {
     }
 
     /// Whether these effects do no more than they may. Of a run that proves an adopted change they tell the end: nothing is pushed
-    /// or opened, and a check run says this end of the commit that was proposed. A reply is a comment.
+    /// or opened, and a check run says this end of the commit that was proposed. A reply is a comment. What is introduced to people is
+    /// what was opened before.
     pub(super) fn is_in_bounds(&self, conclusion: &Conclusion, effects: &[Effect]) -> bool {
+        if !opened::are_opened_first(effects) {
+            return false;
+        }
         if let Some((head, repairs_to)) = &self.triages {
             let repairs_to = repairs_to.as_deref().filter(|_| conclusion.outcome == Outcome::Proven);
             return effects.iter().all(|effect| is_of_triage(effect, head, repairs_to));
@@ -91,7 +95,7 @@ impl Run {
         let head = self.proposed();
         let is_telling = |effect: &Effect| match effect {
             Effect::EnsureReview { .. } | Effect::AnswerThreads { .. } | Effect::PushBranch { from: Some(_), .. } => false,
-            Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => !self.adopts,
+            Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } | Effect::IntroducePull { .. } => !self.adopts,
             Effect::SetCheck { .. } if !self.adopts => true,
             Effect::SetCheck { commit, outcome, .. } => Some(commit) == head && *outcome == conclusion.outcome,
             Effect::EnsureComment { .. } | Effect::React { .. } => true,
@@ -110,6 +114,7 @@ pub(super) fn is_on_top(effect: &Effect, below: Option<&str>) -> bool {
     match effect {
         Effect::PushBranch { branch, from, .. } => from.is_none() && below.is_some_and(|below| branch != below),
         Effect::EnsurePullRequest { base, .. } => below == Some(base),
+        Effect::IntroducePull { .. } => below.is_some(),
         Effect::EnsureReview { .. } | Effect::AnswerThreads { .. } => false,
         Effect::SetCheck { .. } | Effect::EnsureComment { .. } | Effect::React { .. } => true,
     }

@@ -9,6 +9,7 @@ use crate::sample::{self, at, conclusion, proven, unproven};
 mod adoption;
 mod attempts;
 mod deaths;
+mod introduced;
 mod on_pulls;
 mod published;
 mod replies;
@@ -95,7 +96,13 @@ fn push() -> Effect {
 }
 
 fn pull_request() -> Effect {
-    Effect::EnsurePullRequest { branch: "codex/12-x".into(), base: "main".into(), title: "x".into(), body: "x".into() }
+    Effect::EnsurePullRequest {
+        branch: "codex/12-x".into(),
+        base: "main".into(),
+        title: "x".into(),
+        body: "x".into(),
+        draft: true,
+    }
 }
 
 fn comment() -> Effect {

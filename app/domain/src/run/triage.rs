@@ -38,7 +38,9 @@ impl Run {
 pub(super) fn is_of_triage(effect: &Effect, head: &CommitId, repairs_to: Option<&str>) -> bool {
     match effect {
         Effect::SetCheck { name, commit, .. } => *name == CheckName::Triage && commit == head,
-        Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } => is_on_top(effect, repairs_to),
+        Effect::PushBranch { .. } | Effect::EnsurePullRequest { .. } | Effect::IntroducePull { .. } => {
+            is_on_top(effect, repairs_to)
+        }
         Effect::EnsureComment { .. } | Effect::EnsureReview { .. } | Effect::AnswerThreads { .. } | Effect::React { .. } => false,
     }
 }

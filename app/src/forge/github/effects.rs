@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::client::Call;
 use super::tokens::Grant;
-use super::{GitHub, checks, reviews};
+use super::{GitHub, checks, opened, reviews};
 use crate::forge::ForgeError;
 
 /// How often an effect is looked for and tried.
@@ -48,8 +48,12 @@ impl GitHub {
             Effect::PushBranch { .. } => {
                 Err(ForgeError::Rejected { what: "pushing the branch".into(), reason: "branches are pushed by git".into() })
             }
-            Effect::EnsurePullRequest { branch, base, title, body } => {
-                self.ensure_pull_request(repo, key, branch, base, title, body).await
+            Effect::EnsurePullRequest { branch, base, title, body, draft } => {
+                let new = opened::New { branch, base, title, body, draft: *draft };
+                self.ensure_pull_request(repo, key, &new).await
+            }
+            Effect::IntroducePull { branch, labels, reviewers, teams } => {
+                self.introduce(repo, &opened::Introduction { branch, labels, reviewers, teams }).await
             }
             Effect::EnsureComment { issue, body } => self.ensure_comment(repo, key, *issue, body).await,
             Effect::SetCheck { name, commit, outcome, title, summary, text, annotations, buttons } => {
@@ -67,28 +71,6 @@ impl GitHub {
             Effect::AnswerThreads { pull_request, answers } => self.answer_threads(repo, key, *pull_request, answers).await,
             Effect::React { subject } => self.react(repo, *subject).await,
         }
-    }
-
-    async fn ensure_pull_request(
-        &self,
-        repo: &RepoRef,
-        key: &EffectKey,
-        branch: &str,
-        base: &str,
-        title: &str,
-        body: &str,
-    ) -> Result<Receipt, ForgeError> {
-        let grant = Grant::new(repo, &[("pull_requests", "write")]);
-        let body = format!("{body}\n{}", key.marker());
-        let write = Write {
-            find: format!("/pulls?head={{owner}}:{branch}&state=all&per_page=100"),
-            create: "/pulls".into(),
-            body: json!({ "head": branch, "base": base, "title": title, "body": body, "draft": true }),
-            update: None,
-            what: "opening the pull request",
-        };
-        let is_it = |found: &Value| found.pointer("/head/ref").and_then(Value::as_str) == Some(branch);
-        Ok(self.find_or_create(&grant, &write, is_it).await?.receipt())
     }
 
     async fn ensure_comment(
@@ -158,7 +140,12 @@ impl GitHub {
         }
     }
 
-    async fn find(&self, grant: &Grant, write: &Write, is_it: impl Fn(&Value) -> bool) -> Result<Option<Value>, ForgeError> {
+    pub(super) async fn find(
+        &self,
+        grant: &Grant,
+        write: &Write,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Result<Option<Value>, ForgeError> {
         for page in 1..=super::PAGES_MAX {
             let call = Call::get(format!("{}&page={page}", write.find), write.what);
             let answer = self.client.call(grant, &call).await?;

@@ -12,6 +12,9 @@ use crate::rehearsal::{
 /// The most characters of a body of any kind.
 pub(super) const BODY_CHARACTERS_MAX: usize = 65_536;
 
+/// The most characters of a label's name.
+const LABEL_CHARACTERS_MAX: usize = 50;
+
 fn issue<'w>(world: &'w World, call: &Call) -> Result<(&'w Repository, &'w Issue), Answer> {
     let repo = world.repository(call.repo).ok_or_else(not_found)?;
     let issue = repo.issues.get(&call.number("issue_number")?).ok_or_else(not_found)?;
@@ -37,6 +40,23 @@ pub(super) fn labels(world: &mut World, call: &Call) -> Reply {
     let all = issue.labels.iter().map(|name| body::label(world, repo, name)).collect();
     let (items, headers) = page(world, call, all);
     Ok(Answer { status: 200, headers, body: Value::Array(items) })
+}
+
+/// Adds labels to those that are there.
+pub(super) fn add_labels(world: &mut World, call: &Call) -> Reply {
+    let (_, found) = issue(world, call)?;
+    let (number, there) = (found.number, found.labels.clone());
+    let wanted = call.body["labels"].as_array().filter(|labels| !labels.is_empty());
+    let wanted: Option<Vec<&str>> = wanted.and_then(|labels| labels.iter().map(Value::as_str).collect());
+    let wanted = wanted.ok_or_else(|| invalid("Label", "name", "missing_field", None))?;
+    if wanted.iter().any(|name| name.is_empty() || name.chars().count() > LABEL_CHARACTERS_MAX) {
+        return Err(invalid("Label", "name", "invalid", None));
+    }
+    let user = world.bot_login();
+    for name in wanted.into_iter().filter(|name| !there.iter().any(|label| label.eq_ignore_ascii_case(name))) {
+        world.set_label(call.repo, number, &user, name, true).ok_or_else(not_found)?;
+    }
+    labels(world, call)
 }
 
 pub(super) fn comments(world: &mut World, call: &Call) -> Reply {

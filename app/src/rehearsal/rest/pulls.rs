@@ -6,7 +6,7 @@ use super::{Answer, Call, Reply, created, invalid, issues::check_length, not_fou
 use crate::rehearsal::{
     act::NewPull,
     body, git,
-    scene::{Issue, Pull, Repository, State},
+    scene::{Issue, Pull, Repository, Role, State},
     world::World,
 };
 
@@ -147,4 +147,39 @@ pub(super) fn comments(world: &mut World, call: &Call) -> Reply {
     let all = crate::rehearsal::review::comment_bodies(world, repo, issue, pull);
     let (items, headers) = page(world, call, all);
     Ok(Answer { status: 200, headers, body: Value::Array(items) })
+}
+
+/// Asks people and teams for a review: all of them, or nobody.
+pub(super) fn request_reviewers(world: &mut World, call: &Call) -> Reply {
+    let (repo, issue, pull) = find(world, call)?;
+    let names = |field: &str| call.body[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    let people: Vec<String> = names("reviewers").collect();
+    let teams: Vec<String> = names("team_reviewers").collect();
+    let may_review = |login: &String| repo.roles.get(&login.to_lowercase()).is_some_and(|role| *role != Role::None);
+    if people.iter().any(|login| login.eq_ignore_ascii_case(&issue.user)) {
+        return Err(refuse(422, "Review cannot be requested from pull request author."));
+    }
+    let sees_teams = call.token.as_ref().is_some_and(|token| token.holds("members", "read"));
+    if !teams.is_empty() && !sees_teams {
+        let message = "Could not resolve to a node with the global id of 'T_kwDOAJy2Ks4AXVqN'.";
+        return Err(invalid("PullRequest", "team_reviewers", "custom", Some(message.to_owned())));
+    }
+    if !people.iter().all(may_review) || !teams.iter().all(|slug| repo.teams.contains(slug)) {
+        let told = format!(
+            "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator \
+             of the {} repository.",
+            repo.full_name()
+        );
+        return Err(refuse(422, &told));
+    }
+    let (number, asked) = (issue.number, (pull.requested_reviewers.clone(), pull.requested_teams.clone()));
+    let user = world.bot_login();
+    for login in people.iter().filter(|login| !asked.0.contains(login)) {
+        world.request_review(call.repo, number, &user, login).ok_or_else(not_found)?;
+    }
+    for slug in teams.iter().filter(|slug| !asked.1.contains(slug)) {
+        world.request_team_review(call.repo, number, &user, slug).ok_or_else(not_found)?;
+    }
+    let (repo, issue, pull) = find(world, call)?;
+    created(body::pull_simple(world, repo, issue, pull))
 }

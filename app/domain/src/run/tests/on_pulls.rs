@@ -23,7 +23,7 @@ fn prepared_there() -> EntryKind {
 }
 
 fn opened(base: &str) -> Effect {
-    Effect::EnsurePullRequest { branch: "codex/12-x".into(), base: base.into(), title: "t".into(), body: "x".into() }
+    Effect::EnsurePullRequest { branch: "codex/12-x".into(), base: base.into(), title: "t".into(), body: "x".into(), draft: true }
 }
 
 #[test]

@@ -25,7 +25,8 @@ fn effects() -> [Effect; 3] {
         annotations: Vec::new(),
         buttons: Vec::new(),
     };
-    let pull_request = Effect::EnsurePullRequest { branch: "codex/12-x".into(), base: "main".into(), title: "x".into(), body };
+    let pull_request =
+        Effect::EnsurePullRequest { branch: "codex/12-x".into(), base: "main".into(), title: "x".into(), body, draft: true };
     [push(), pull_request, check]
 }
 

@@ -69,7 +69,7 @@ fn repaired() -> [Effect; 3] {
     let (branch, base) = ("codex/repair-1-12-x".to_owned(), "mend".to_owned());
     let Effect::PushBranch { commit, pack, .. } = push() else { panic!("a push") };
     let push = Effect::PushBranch { branch: branch.clone(), commit, pack, from: None };
-    [push, Effect::EnsurePullRequest { branch, base, title: "t".into(), body: "x".into() }, sample::triage_told()]
+    [push, Effect::EnsurePullRequest { branch, base, title: "t".into(), body: "x".into(), draft: true }, sample::triage_told()]
 }
 
 /// What is prepared from the commit whose check is red.
