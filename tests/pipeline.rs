@@ -5,6 +5,7 @@ mod asked_checks;
 mod attempts;
 mod bare;
 mod bots;
+mod branches;
 mod cheats;
 mod checks;
 mod clocks;

@@ -28,6 +28,7 @@ mod opened;
 mod reviews;
 mod signing;
 mod sweep;
+mod targets;
 mod tokens;
 
 const SECRET: &str = "a secret for rehearsals";

@@ -463,7 +463,7 @@ impl EventKind {
             | Self::IssueAssigned { on_pull_request, .. }
             | Self::Dispatched { on_pull_request, .. } => *on_pull_request,
             Self::ReviewRequested { .. } | Self::Pushed { .. } => true,
-            Self::CheckAsked { wanted, .. } => matches!(wanted, Some(OfCheck::Mend { .. })),
+            Self::CheckAsked { wanted, .. } => wanted.is_some(),
             Self::IssueClosed { .. } | Self::CheckFailed { .. } => false,
         }
     }

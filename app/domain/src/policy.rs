@@ -12,6 +12,7 @@ use crate::policy::rates::{Rates, Recent};
 
 mod again;
 mod bots;
+mod branches;
 mod checks;
 pub mod command;
 pub mod rates;
@@ -89,6 +90,17 @@ pub struct PullHead {
     pub branch: Option<String>,
     /// Whether this App has opened it, from a branch of its own.
     pub is_own: bool,
+    /// The branch that it is to go to.
+    pub target: Target,
+}
+
+/// The branch that a pull request is to go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What it is called.
+    pub branch: String,
+    /// Whether anything is begun on pull requests to it: the policy names it, or none.
+    pub is_named: bool,
 }
 
 /// A check of GitHub Actions that is red now, on the last commit of an open pull request.
@@ -102,6 +114,8 @@ pub struct RedCheck {
     pub pull_request: IssueNumber,
     /// Its branch, which is one of the same repository.
     pub branch: String,
+    /// The branch that it is to go to.
+    pub target: Target,
     /// Whether this App has opened it.
     pub is_own: bool,
     /// How many checks of the same commit were looked into already.
@@ -425,6 +439,9 @@ impl Asked<'_> {
             if let Some(refusal) = asked.refuse_source(&key, &way) {
                 return refusal;
             }
+            if let Some(refusal) = asked.refuse_branch(&key, &way, &task, is_of_pull) {
+                return refusal;
+            }
             if !is_open {
                 let because = "the issue is closed";
                 let told = "This is closed. Open it again, then ask again in a new comment.".into();
@@ -482,7 +499,7 @@ impl Asked<'_> {
             Task::TriageCheck { .. } if is_of_pull => return self.on_red(task),
             task => return Ok(task),
         };
-        let Some(PullHead { head, branch, is_own }) = self.facts.pull.clone() else {
+        let Some(PullHead { head, branch, is_own, .. }) = self.facts.pull.clone() else {
             let told = "GitHub names no commit of this pull request. Ask again in a new comment once it does.".into();
             return Err((told, "GitHub names no commit of the pull request"));
         };

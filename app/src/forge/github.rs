@@ -216,12 +216,12 @@ impl Forge for GitHub {
             return self.facts_of_check(&event.repo, head, check.as_ref()).await;
         }
         let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read"), ("issues", "read")]);
+        let (policy, unread) = self.policy_or_place(&grant).await?;
         let (is_open, pull) = match (&event.kind, event.kind.issue()) {
-            (kind, Some(number)) if kind.is_of_pull() => self.proposal(&event.repo, number).await?,
+            (kind, Some(number)) if kind.is_of_pull() => self.proposal(&event.repo, number, &policy).await?,
             (_, Some(issue)) => (self.is_open(issue, &grant).await?, None),
             (_, None) => (false, None),
         };
-        let (policy, unread) = self.policy_or_place(&grant).await?;
         let role = self.role_of(&event.actor, &grant).await?;
         Ok(RepoFacts { policy, unread, role, is_open, check: None, pull })
     }

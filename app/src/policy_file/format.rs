@@ -66,6 +66,10 @@ pub struct Triggers {
     pub roles: Roles,
     /// Where a run may be asked for. `stop`, `status` and `help` are heard everywhere.
     pub sources: List<SourceName, 1>,
+    /// The branches that a pull request must go to for anything to be begun on it, as globs from the beginning of their names: `main`,
+    /// `release/*`. Without, all. `stop`, `status` and `help` are heard everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branches: Option<List<Glob, 1>>,
     /// Whose pull requests have their red checks looked into, without that anybody asks for it.
     pub checks: Whose,
     /// Whether those of them that are red for the change itself are mended by an agent, in pull requests on top.
@@ -85,6 +89,7 @@ impl Default for Triggers {
             minimum_role: LeastRole::Write,
             roles: Roles::default(),
             sources: List(SourceName::ALL.to_vec()),
+            branches: None,
             checks: Whose::Off,
             repairs: false,
             reviews: true,
@@ -324,6 +329,7 @@ impl Triggers {
             minimum_role: self.minimum_role.role(),
             roles: named.into_iter().filter_map(|(name, role)| Some((name, role?.role()))).collect(),
             sources: self.sources.0.iter().map(source).collect(),
+            branches: self.branches.map(|list| list.0.into_iter().map(|glob| glob.0).collect()).unwrap_or_default(),
             checks: self.checks.checks(),
             repairs: self.repairs,
             reviews: self.reviews,

@@ -31,6 +31,15 @@ impl Globs {
         builder.build().map(Self).map_err(|error| format!("these are no globs: {error}"))
     }
 
+    /// Reads globs for branches: the same, from the beginning of a branch's name on, so that `main` is that one alone.
+    ///
+    /// # Errors
+    /// Why one of them is none.
+    pub fn of_branches<'a>(globs: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let anchored: Vec<String> = globs.into_iter().map(|glob| format!("/{}", glob.trim_start_matches('/'))).collect();
+        Self::new(anchored.iter().map(String::as_str))
+    }
+
     /// Whether one of them fits a file's path from the repository's root, or a folder that it is in.
     pub fn fit(&self, path: &str) -> bool {
         let path = path.trim_start_matches('/');
@@ -56,6 +65,23 @@ mod tests {
             assert!(globs.fit(fits) && !globs.fit(fits_not), "{glob}");
         }
         assert!(!Globs::new([]).unwrap().fit("a"));
+    }
+
+    #[test]
+    fn globs_of_branches_begin_where_the_name_does() {
+        for (glob, fits, fits_not) in [
+            ("main", "main", "eve/main"),
+            ("/main", "main", "main2"),
+            ("release/*", "release/1.2", "old/release/1.2"),
+            ("release/", "release/1/x", "release"),
+            ("*-stable", "v1-stable", "eve/v1-stable"),
+            ("**/stable", "eve/stable", "stables"),
+            ("*", "any/thing", ""),
+        ] {
+            let globs = Globs::of_branches([glob]).unwrap();
+            assert!(globs.fit(fits) && (fits_not.is_empty() || !globs.fit(fits_not)), "{glob}");
+        }
+        assert!(Globs::of_branches(["!main"]).is_ok_and(|globs| !globs.fit("main")));
     }
 
     #[test]

@@ -13,6 +13,7 @@ triggers:
   minimum_role: write
   roles: {fix: maintain, ask: triage, plan: triage, prove: write, stop: triage}
   sources: [comment, label]
+  branches: [main, release/*]
   checks: own
 commands:
   setup: npm ci
@@ -60,6 +61,7 @@ fn every_key_is_read() {
     assert_eq!(policy.triggers.roles["fix"], Role::Maintain);
     assert_eq!(policy.triggers.roles.len(), 5);
     assert_eq!(policy.triggers.sources, [Source::Comment, Source::Label].into_iter().collect());
+    assert_eq!(policy.triggers.branches, ["main", "release/*"]);
     assert_eq!(policy.triggers.checks, Checks::Own);
     assert_eq!(policy.commands.test.as_deref(), Some("npm run build\nnpm test\n"));
     assert_eq!(policy.commands.checks, ["npx prettier --check .", "npx eslint ."]);
@@ -215,6 +217,17 @@ fn what_is_repeated_of_a_file_shows_as_what_it_is() {
         let is_odd = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{200b}');
         assert!(!all.contains(is_odd), "{all:?}");
         assert_eq!(told.what.matches('`').count() % 2, 0, "{told}");
+    }
+}
+
+#[test]
+fn branches_are_named_by_globs() {
+    let branches =
+        |text: &str| parse(format!("triggers: {{branches: {text}}}\n").as_bytes()).map(|policy| policy.triggers.branches);
+    assert_eq!(branches("[main, '**/stable']"), Ok(vec!["main".to_owned(), "**/stable".to_owned()]));
+    assert_eq!(parse(b"triggers: {}\n").map(|policy| policy.triggers.branches), Ok(Vec::new()));
+    for odd in ["[]", "main", "['!main']", "['']", "['/']", "[[main]]"] {
+        assert!(branches(odd).is_err(), "{odd}");
     }
 }
 

@@ -22,13 +22,16 @@ impl Asked<'_> {
         if checks == Checks::Off {
             return Decision::ignore("red checks are not looked into here: `triggers.checks` is off");
         }
-        let Some(RedCheck { check, suite, pull_request, branch, is_own, n_triaged }) = check else {
+        let Some(RedCheck { check, suite, pull_request, branch, target, is_own, n_triaged }) = check else {
             let because = "no check of GitHub Actions is red now on the last commit of an open pull request from a branch of this \
                            repository";
             return Decision::ignore(because);
         };
         if checks == Checks::Own && !is_own {
             return Decision::ignore("the pull request is somebody else's, and `triggers.checks` is own");
+        }
+        if !target.is_named {
+            return Decision::ignore(target.unnamed());
         }
         if *n_triaged >= CHECKS_OF_COMMIT_MAX {
             return Decision::ignore(format!("{CHECKS_OF_COMMIT_MAX} checks of this commit were looked into already"));

@@ -4,12 +4,13 @@ use super::wanted::{Limits, Policy, Source, Triggers};
 use super::{Decision, Deployment, Facts, decide, glance};
 use crate::event::{Actor, Event, EventKind, IssueNumber, Place, Role, Text, Untrusted};
 use crate::job::{JobKey, Mode, Reply, Task};
-use crate::policy::PullHead;
 use crate::policy::rates::{Rates, Recent};
+use crate::policy::{PullHead, Target};
 use crate::sample;
 
 mod again;
 mod bots;
+mod branches;
 mod checks;
 mod opening;
 mod reviews;
@@ -39,6 +40,11 @@ fn facts() -> Facts {
         stopping: Vec::new(),
         n_by_bots: 0,
     }
+}
+
+/// The branch that most pull requests go to.
+fn to_main() -> Target {
+    Target { branch: "main".into(), is_named: true }
 }
 
 fn event(kind: EventKind) -> Event {
@@ -275,7 +281,7 @@ fn on_a_pull_request_work_is_about_what_it_proposes() {
     let asked = |body| comment(Comment { body, on_pull_request: true, ..FIX });
     let head = sample::commit('b');
     let proposes = |branch: Option<&str>| Facts {
-        pull: Some(PullHead { head: head.clone(), branch: branch.map(str::to_owned), is_own: false }),
+        pull: Some(PullHead { head: head.clone(), branch: branch.map(str::to_owned), is_own: false, target: to_main() }),
         ..facts()
     };
     for (body, request, mode) in [

@@ -42,6 +42,8 @@ pub struct Triggers {
     pub roles: BTreeMap<&'static str, Role>,
     /// Where a run may be asked for.
     pub sources: BTreeSet<Source>,
+    /// Globs for the branches that a pull request must go to for anything to be begun on it; where there are none, all.
+    pub branches: Vec<String>,
     /// Whose pull requests have their red checks looked into.
     pub checks: Checks,
     /// Whether those that are red for the change itself are mended, in pull requests on top.
@@ -168,6 +170,7 @@ impl Default for Triggers {
             minimum_role: Role::Write,
             roles: BTreeMap::new(),
             sources: Source::ALL.into_iter().collect(),
+            branches: Vec::new(),
             checks: Checks::Off,
             repairs: false,
             reviews: true,

@@ -4,13 +4,15 @@ use patchwright_domain::effect::is_own_branch;
 use patchwright_domain::event::{IssueNumber, RepoRef};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
-use patchwright_domain::policy::PullHead;
+use patchwright_domain::policy::wanted::Policy;
+use patchwright_domain::policy::{PullHead, Target};
 use serde_json::Value;
 
 use super::client::Call;
 use super::tokens::Grant;
 use super::{GitHub, issue_of};
 use crate::forge::{ForgeError, PullRequest};
+use crate::policy_file::globs::Globs;
 
 const WHAT: &str = "looking at the pull request";
 
@@ -34,7 +36,12 @@ impl GitHub {
     }
 
     /// Whether a pull request is open now, and what it proposes; one that is gone is not, and proposes nothing.
-    pub(super) async fn proposal(&self, repo: &RepoRef, number: IssueNumber) -> Result<(bool, Option<PullHead>), ForgeError> {
+    pub(super) async fn proposal(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        policy: &Policy,
+    ) -> Result<(bool, Option<PullHead>), ForgeError> {
         let grant = Grant::new(repo, &[("pull_requests", "read")]);
         let found = match self.client.call(&grant, &Call::get(format!("/pulls/{number}"), WHAT)).await {
             Ok(answer) => answer.body,
@@ -49,10 +56,18 @@ impl GitHub {
         // A branch is soon called as ours are; who has opened the pull request is asked for.
         let is_own = branch.as_deref().is_some_and(|branch| is_own_branch(branch) && branch != repo.default_branch())
             && self.has_opened(repo, number).await?;
-        Ok((is_open, Some(PullHead { head, branch, is_own })))
+        Ok((is_open, Some(PullHead { head, branch, is_own, target: target(repo, &found, policy) })))
     }
 }
 
 fn head(pull: &Value) -> Option<CommitId> {
     pull.pointer("/head/sha").and_then(Value::as_str).and_then(CommitId::parse)
+}
+
+/// The branch that a pull request is to go to, held against those that the policy names.
+pub(super) fn target(repo: &RepoRef, pull: &Value, policy: &Policy) -> Target {
+    let branch = pull.pointer("/base/ref").and_then(Value::as_str).filter(|branch| repo.on_branch(branch).is_ok());
+    let named = &policy.triggers.branches;
+    let fits = |branch: &str| Globs::of_branches(named.iter().map(String::as_str)).is_ok_and(|globs| globs.fit(branch));
+    Target { branch: branch.unwrap_or_default().to_owned(), is_named: named.is_empty() || branch.is_some_and(fits) }
 }

@@ -4,11 +4,12 @@ use patchwright_domain::effect::CheckName;
 use patchwright_domain::event::{CheckRef, IssueNumber, RepoRef, Role, Untrusted};
 use patchwright_domain::journal::CommitId;
 use patchwright_domain::policy::RedCheck;
-use patchwright_domain::policy::wanted::Checks;
+use patchwright_domain::policy::wanted::{Checks, Policy};
 use serde_json::Value;
 
 use super::GitHub;
 use super::client::Call;
+use super::pulls::target;
 use super::tokens::Grant;
 use crate::forge::{ForgeError, RepoFacts};
 
@@ -28,11 +29,17 @@ impl GitHub {
         told: Option<&CheckRef>,
     ) -> Result<RepoFacts, ForgeError> {
         let (policy, unread) = self.policy_or_place(&Grant::new(repo, &[("metadata", "read"), ("contents", "read")])).await?;
-        let check = if policy.triggers.checks == Checks::Off { None } else { self.red_check(repo, head, told).await? };
+        let check = if policy.triggers.checks == Checks::Off { None } else { self.red_check(repo, head, told, &policy).await? };
         Ok(RepoFacts { policy, unread, role: Role::None, is_open: check.is_some(), check, pull: None })
     }
 
-    async fn red_check(&self, repo: &RepoRef, head: &CommitId, told: Option<&CheckRef>) -> Result<Option<RedCheck>, ForgeError> {
+    async fn red_check(
+        &self,
+        repo: &RepoRef,
+        head: &CommitId,
+        told: Option<&CheckRef>,
+        policy: &Policy,
+    ) -> Result<Option<RedCheck>, ForgeError> {
         // Nothing more is asked about forks: anybody may open pull requests from them.
         let Some(pull) = self.pull_of(repo, head).await? else { return Ok(None) };
         let number = pull.get("number").and_then(Value::as_u64).map(IssueNumber);
@@ -55,6 +62,7 @@ impl GitHub {
             suite: suite(run),
             pull_request: number,
             branch: pull.pointer("/head/ref").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            target: target(repo, &pull, policy),
             is_own: self.has_opened(repo, number).await?,
             n_triaged: u32::try_from(n_triaged).unwrap_or(u32::MAX),
         }))

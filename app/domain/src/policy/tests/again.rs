@@ -60,7 +60,7 @@ fn what_was_asked_of_a_pull_request_is_done_on_what_that_proposes_now() {
         request: None,
         mode: Mode::Fix,
     };
-    let pull = Some(PullHead { head: now.clone(), branch: Some("mine".into()), is_own: false });
+    let pull = Some(PullHead { head: now.clone(), branch: Some("mine".into()), is_own: false, target: to_main() });
     let facts = Facts { pull, ..last(of(then), Outcome::Failed) };
     assert_eq!(started(&said("@codex retry"), &facts).task, of(now));
 }
@@ -89,7 +89,10 @@ fn only_a_plan_that_was_made_last_is_approved() {
     }
     let [then, now] = ["a", "b"].map(|digit| CommitId::parse(&digit.repeat(40)).unwrap());
     let task = Task::WorkOnPull { pull_request: ISSUE, head: then, branch: None, is_own: false, request: None, mode: Mode::Plan };
-    let moved = Facts { pull: Some(PullHead { head: now, branch: None, is_own: false }), ..last(task, Outcome::Answered) };
+    let moved = Facts {
+        pull: Some(PullHead { head: now, branch: None, is_own: false, target: to_main() }),
+        ..last(task, Outcome::Answered)
+    };
     let told = "The pull request has another last commit since the plan was made. `@codex plan` asks for a new one.";
     check_told(&said("@codex approve"), &moved, told);
 }
@@ -145,7 +148,8 @@ fn again_of(spec: &crate::job::JobSpec, planned_by: Option<u64>) -> Last {
 #[test]
 fn a_plan_is_carried_out_once_more_as_it_may_be_approved() {
     let [then, now] = ["a", "b"].map(|digit| CommitId::parse(&digit.repeat(40)).unwrap());
-    let at = |head: &CommitId| Some(PullHead { head: head.clone(), branch: Some("mine".into()), is_own: false });
+    let at =
+        |head: &CommitId| Some(PullHead { head: head.clone(), branch: Some("mine".into()), is_own: false, target: to_main() });
     let task = Task::WorkOnPull {
         pull_request: ISSUE,
         head: then.clone(),

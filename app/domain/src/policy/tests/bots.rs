@@ -74,7 +74,7 @@ fn bots_ask_for_a_few_jobs_in_a_row_and_for_none_of_our_own_pull_requests() {
 
     let on_pull = by_the_bot(comment(Comment { on_pull_request: true, ..FIX }));
     let pull = |branch: &str| Facts {
-        pull: Some(PullHead { head: commit('b'), branch: Some(branch.into()), is_own: false }),
+        pull: Some(PullHead { head: commit('b'), branch: Some(branch.into()), is_own: false, target: to_main() }),
         ..facts.clone()
     };
     assert!(matches!(decide(&on_pull, &deployment, &pull("mend")), Decision::Start { .. }));

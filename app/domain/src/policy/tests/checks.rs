@@ -24,6 +24,7 @@ fn of_us() -> RedCheck {
         pull_request: ISSUE,
         suite: Some(5),
         branch: "mend".into(),
+        target: to_main(),
         is_own: true,
         n_triaged: 0,
     }
@@ -209,7 +210,8 @@ fn what_was_looked_into_is_mended_for_whoever_asks() {
     let check = || CheckRef { id: 77, name: Untrusted::new("test") };
     let mend = asked(4711, Some(OfCheck::Mend { pull_request: ISSUE, head: head.clone(), check: check() }));
     let on = |at, branch: Option<&str>| {
-        let pull = Some(PullHead { head: sample::commit(at), branch: branch.map(str::to_owned), is_own: false });
+        let pull =
+            Some(PullHead { head: sample::commit(at), branch: branch.map(str::to_owned), is_own: false, target: to_main() });
         Facts { pull, ..facts() }
     };
     let Decision::Start { spec, .. } = decide(&mend, &deployment(), &on('b', Some("mend"))) else { panic!("a start") };

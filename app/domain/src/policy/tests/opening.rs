@@ -20,7 +20,7 @@ fn started(body: &'static str, pull: Option<PullHead>) -> JobSpec {
 #[test]
 fn a_job_carries_what_the_policy_said_when_it_was_decided() {
     assert_eq!(started("@codex fix this", None).opening, opening());
-    let pull = PullHead { head: sample::commit('b'), branch: Some("mend".into()), is_own: false };
+    let pull = PullHead { head: sample::commit('b'), branch: Some("mend".into()), is_own: false, target: to_main() };
     assert_eq!(started("@codex fix this", Some(pull.clone())).opening, opening());
     for (body, pull) in [
         ("@codex ask why", None),

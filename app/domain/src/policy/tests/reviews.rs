@@ -17,7 +17,7 @@ fn review(body: &str, wants_changes: bool) -> Event {
 }
 
 fn of_pull(is_own: bool, triggers: Triggers) -> Facts {
-    let pull = Some(PullHead { head: commit('b'), branch: Some("codex/12-x".into()), is_own });
+    let pull = Some(PullHead { head: commit('b'), branch: Some("codex/12-x".into()), is_own, target: to_main() });
     Facts { policy: with(triggers), pull, ..facts() }
 }
 

@@ -6,7 +6,11 @@ use crate::sample::commit;
 
 fn of_pull() -> Facts {
     let policy = with(Triggers { assignee: Some("our-bot".into()), ..Triggers::default() });
-    Facts { policy, pull: Some(PullHead { head: commit('b'), branch: Some("mend".into()), is_own: false }), ..facts() }
+    Facts {
+        policy,
+        pull: Some(PullHead { head: commit('b'), branch: Some("mend".into()), is_own: false, target: to_main() }),
+        ..facts()
+    }
 }
 
 fn task(event: &Event, facts: &Facts) -> Task {
@@ -29,7 +33,8 @@ fn a_label_and_an_assignment_are_a_fix_of_a_pull_request_as_well() {
     for asked in [labeled, assigned] {
         assert_eq!(task(&asked, &of_pull()), on_pull(Mode::Fix));
         // Nobody has written, so that nobody is answered.
-        let fork = Facts { pull: Some(PullHead { head: commit('b'), branch: None, is_own: false }), ..of_pull() };
+        let fork =
+            Facts { pull: Some(PullHead { head: commit('b'), branch: None, is_own: false, target: to_main() }), ..of_pull() };
         check_ignored(&asked, &fork, "the pull request's branch is in another repository");
         check_ignored(&asked, &Facts { pull: None, ..of_pull() }, "GitHub names no commit of the pull request");
     }
