@@ -178,3 +178,45 @@ async fn a_program_sends_a_command() {
         })
         .await;
 }
+
+/// Somebody starts a workflow with a command among its inputs; what it may do is what that account may.
+#[tokio::test]
+async fn a_workflow_that_is_started_sends_a_command() {
+    Setup::default()
+        .play(async |world| {
+            let start = |user, inputs| world.github.start_workflow(world.repo, user, "ask.yml", inputs).expect("it is there");
+            let issue = ISSUE.to_string();
+            start(READER, json!({"patchwright": "fix this", "issue": issue}));
+            world.work().await;
+            assert!(world.reason().await.starts_with("eve has the role read here"), "{}", world.reason().await);
+            start(MAINTAINER, serde_json::Value::Null);
+            world.work().await;
+            assert_eq!(world.reason().await, "the workflow's inputs hold no `patchwright`");
+            assert_eq!((world.jobs().await.len(), world.said_on(ISSUE).await.len()), (0, 0));
+            start(MAINTAINER, json!({"patchwright": "fix this", "issue": issue}));
+            world.work().await;
+            assert_eq!(world.outcome().await, Outcome::Proven);
+            let reactions = world.github.issue(world.repo, ISSUE).expect("it is there").reactions;
+            assert_eq!(reactions.len(), 1, "it was heard");
+            start(MAINTAINER, json!({"patchwright": "prove", "issue": "2", "pull_request": "true"}));
+            world.work().await;
+            assert_eq!(conclusions(world), ["success", "success"], "of the patch, and of its proof");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn where_programs_are_not_heard_a_workflow_is_not_either() {
+    let narrow = (".github/patchwright.yml", "commands: {test: sh tests/run.sh}\ntriggers: {sources: [comment]}\n", false);
+    Setup::default()
+        .file(narrow)
+        .play(async |world| {
+            let inputs = json!({"patchwright": "fix this", "issue": ISSUE.to_string()});
+            world.github.start_workflow(world.repo, MAINTAINER, "ask.yml", inputs).expect("it is there");
+            world.work().await;
+            let said = world.said_on(ISSUE).await;
+            assert!(said.len() == 1 && said[0].contains("does not name `dispatch`"), "{said:?}");
+            assert_eq!(world.jobs().await.len(), 0);
+        })
+        .await;
+}

@@ -190,6 +190,7 @@ async fn every_payload_that_github_publishes_is_taken_and_starts_nothing() {
             the payload names no installation: it comes from a repository's own webhook, not from the App's
             the policy names no `triggers.assignee`
             the text holds no command to @codex
+            the workflow's inputs hold no `patchwright`
             what is pushed to a pull request starts nothing
             ");
             assert_eq!(world.writes(), Vec::<String>::new());

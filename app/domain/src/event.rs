@@ -305,7 +305,7 @@ pub enum EventKind {
         /// Whether the pull request is open.
         is_open: bool,
     },
-    /// A program of the repository's has sent a command, by a `repository_dispatch`.
+    /// A program of the repository's has sent a command, by a `repository_dispatch` or among the inputs of a `workflow_dispatch`.
     Dispatched {
         /// The issue that it is about.
         issue: IssueNumber,

@@ -188,7 +188,7 @@ pub enum SourceName {
     Assignment,
     /// By asking the account of `assignee` for a review.
     ReviewRequest,
-    /// By a `repository_dispatch` of a program.
+    /// By a `repository_dispatch` of a program, or among the inputs of a `workflow_dispatch`.
     Dispatch,
 }
 

@@ -191,6 +191,14 @@ impl World {
         Some(())
     }
 
+    pub(super) fn start_workflow(&mut self, repo: RepositoryId, user: &str, file: &str, inputs: Value) -> Option<()> {
+        self.ensure_user(user, Account::User);
+        let reference = format!("refs/heads/{}", self.repository(repo)?.default_branch);
+        let fields = json!({"inputs": inputs, "ref": reference, "workflow": format!(".github/workflows/{file}")});
+        self.announce("workflow_dispatch", repo, user, fields);
+        Some(())
+    }
+
     /// Closes or reopens an issue or pull request.
     pub(super) fn set_state(&mut self, repo: RepositoryId, number: u64, user: &str, state: State) -> Option<()> {
         let now = self.now();

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The events that the App listens to; those of its installation come unasked.
-pub const EVENTS: [&str; 10] = [
+pub const EVENTS: [&str; 11] = [
     "check_run",
     "check_suite",
     "issue_comment",
@@ -26,6 +26,7 @@ pub const EVENTS: [&str; 10] = [
     "pull_request_review_comment",
     "push",
     "repository_dispatch",
+    "workflow_dispatch",
     "workflow_run",
 ];
 

@@ -1,6 +1,6 @@
 //! What owners do to their repositories and to the App's installations, and how GitHub answers afterwards.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Error, Rehearsal, is_name,
@@ -89,6 +89,14 @@ impl Rehearsal {
             Some(())
         };
         self.shared.with(accept).ok_or(Error::Unknown("installation"))
+    }
+
+    /// Starts a workflow of a file of this name on the default branch, as somebody does by hand. It is told of, and nothing runs.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such repository.
+    pub fn start_workflow(&self, repo: RepositoryId, user: &str, file: &str, inputs: Value) -> Result<(), Error> {
+        self.shared.with(|world| world.start_workflow(repo, user, file, inputs)).ok_or(Error::Unknown("repository"))
     }
 
     /// Gives a team a role in a repository, by what the team's address calls it.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use patchwright::forge::{Forge as _, Unauthentic};
 use patchwright::rehearsal::hook::signature;
 use patchwright::rehearsal::review::Remark;
-use patchwright_domain::event::{DeliveryId, Event, EventKind, Place, RawDelivery, Role, Text};
+use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, Place, RawDelivery, Role, Text, Untrusted};
 use patchwright_domain::job::Budget;
 use patchwright_domain::policy::rates::{Rates, Recent};
 use patchwright_domain::policy::wanted::Policy;
@@ -166,6 +166,41 @@ async fn what_is_said_on_a_pull_request_is_read_wherever_it_stands() {
     Dispatched { issue: IssueNumber(2), on_pull_request: true, command: Untrusted(18 bytes) }
     IssueClosed { issue: IssueNumber(2) }
     "#);
+    scene.end().await;
+}
+
+/// A workflow is started by hand or by a program, with a command among its inputs, or without.
+#[tokio::test]
+async fn a_command_is_read_among_the_inputs_of_a_workflow() {
+    let scene = Scene::set().await;
+    let mut payload = comment_payload();
+    payload["ref"] = json!("refs/heads/main");
+    payload["workflow"] = json!(".github/workflows/ask.yml");
+    payload.as_object_mut().expect("it is one").remove("action");
+    let mut parse = |inputs: Value| {
+        payload["inputs"] = inputs;
+        scene.forge.parse(&delivery("workflow_dispatch", payload.to_string())).map(|event| (event.kind, event.actor.login))
+    };
+    let sent = |on_pull_request| {
+        let command = Untrusted::new("fix this");
+        Ok((EventKind::Dispatched { issue: IssueNumber(12), on_pull_request, command }, "ada".to_owned()))
+    };
+    assert_eq!(parse(json!({"patchwright": "fix this", "issue": "12"})), sent(false));
+    for (pull_request, on_pull_request) in
+        [(json!("true"), true), (json!(true), true), (json!("false"), false), (json!(""), false), (Value::Null, false)]
+    {
+        let inputs = json!({"patchwright": "fix this", "issue": "12", "pull_request": pull_request, "more": "x"});
+        assert_eq!(parse(inputs), sent(on_pull_request), "{pull_request}");
+    }
+    for none in [Value::Null, json!({}), json!("fix"), json!({"issue": "12"}), json!({"patchwright": 7, "issue": "12"})] {
+        assert_eq!(parse(none.clone()), Err("the workflow's inputs hold no `patchwright`".into()), "{none}");
+    }
+    for issue in [json!("12a"), json!("+12"), json!(""), json!("0"), json!("#12"), json!(null), json!("99999999999999999999")] {
+        let told = Err("the workflow's input `issue` is no issue's number".into());
+        assert_eq!(parse(json!({"patchwright": "fix this", "issue": issue})), told, "{issue}");
+    }
+    let odd = json!({"patchwright": "fix this", "issue": "12", "pull_request": "yes"});
+    assert_eq!(parse(odd), Err("the workflow's input `pull_request` is neither `true` nor `false`".into()));
     scene.end().await;
 }
 

@@ -68,6 +68,8 @@ async fn what_happens_is_told_in_githubs_words() {
     github.request_review(stage.repo, pull, "ada", "codex").expect("the pull request is there");
     github.request_review(stage.repo, number, "ada", "codex").expect_err("an issue is not reviewed");
     github.dispatch(stage.repo, "ada", "patchwright", json!({"issue": number, "command": "fix"})).expect("it is there");
+    github.start_workflow(stage.repo, "ada", "ask.yml", json!({"patchwright": "fix", "issue": "1"})).expect("it is there");
+    github.start_workflow(stage.repo, "ada", "ask.yml", Value::Null).expect("it is there");
     github.report_check(stage.repo, "fix", "tests", "failure", "1 failed").expect("the branch is there");
     github.suspend("else").expect("the App is installed");
     github.uninstall("else").expect("the App is installed");
@@ -99,6 +101,8 @@ async fn what_happens_is_told_in_githubs_words() {
             "pull_request$assigned",
             "pull_request$review_requested",
             "repository_dispatch$patchwright",
+            "workflow_dispatch$event",
+            "workflow_dispatch$event",
             "check_run$created",
             "check_run$completed",
             "installation$suspend",

@@ -81,7 +81,7 @@ pub enum Source {
     Assignment,
     /// By asking the account of `assignee` for a review.
     ReviewRequest,
-    /// By a `repository_dispatch` of a program.
+    /// By a `repository_dispatch` of a program, or among the inputs of a `workflow_dispatch`.
     Dispatch,
 }
 

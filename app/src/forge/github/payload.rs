@@ -24,6 +24,7 @@ struct Payload {
     requested_reviewer: Option<User>,
     changes: Option<Changes>,
     client_payload: Option<Sent>,
+    inputs: Option<serde_json::Value>,
 }
 
 /// What a program sends with a `repository_dispatch`: a command, and of what.
@@ -131,6 +132,7 @@ struct Label {
 }
 
 mod checks;
+mod inputs;
 
 /// What a review is that wants changes.
 const CHANGES_REQUESTED: &str = "changes_requested";
@@ -147,7 +149,8 @@ const DISPATCH: (&str, &str) = ("repository_dispatch", "patchwright");
 /// Reads the event, or says why there is none to listen to.
 pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
     let is_of_check = checks::EVENTS.contains(&delivery.event.as_str());
-    if !is_of_check && delivery.event != DISPATCH.0 && !LISTENED_TO.contains(&delivery.event.as_str()) {
+    let is_sent = [DISPATCH.0, inputs::EVENT].contains(&delivery.event.as_str());
+    if !is_of_check && !is_sent && !LISTENED_TO.contains(&delivery.event.as_str()) {
         return Err(format!("`{}` events start nothing", printable(&delivery.event)));
     }
     let payload: Payload = serde_json::from_slice(&delivery.body).map_err(|e| format!("the payload cannot be read: {e}"))?;
@@ -187,6 +190,7 @@ pub(super) fn parse(delivery: &RawDelivery) -> Result<Event, String> {
         ("pull_request", "assigned") => pull_request_assigned(&payload),
         ("pull_request", "review_requested") => review_requested(&payload),
         (event, action) if (event, action) == DISPATCH => dispatched(&payload),
+        (inputs::EVENT, _) => inputs::dispatched(&payload),
         ("pull_request", "closed") => pull_request(&payload).map(|found| closed(found.number, found.closed_at.as_deref())),
         ("pull_request_review", "submitted" | "edited") => review_written(&payload),
         ("pull_request_review_comment", "created" | "edited") => review_comment_written(&payload),
