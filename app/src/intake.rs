@@ -190,21 +190,8 @@ impl Intake {
         if matches!(event.kind, EventKind::IssueClosed { .. }) {
             let role = patchwright_domain::event::Role::None;
             let open_jobs = self.asked_for_before(event.at, open_jobs).await?;
-            return Ok(Facts {
-                policy: Policy::default(),
-                unread: None,
-                role,
-                is_open: false,
-                open_jobs,
-                stoppable: Vec::new(),
-                was_answered: false,
-                recent: Recent::default(),
-                check: None,
-                pull: None,
-                last: None,
-                stopping: Vec::new(),
-                n_by_bots: 0,
-            });
+            let closed = RepoFacts { policy: Policy::default(), unread: None, role, is_open: false, check: None, pull: None };
+            return Ok(Facts { open_jobs, ..of_repo(closed) });
         }
         let facts = self.forge.facts(event).await?;
         let is_stop = policy::stops(event, &self.deployment);
@@ -221,27 +208,12 @@ impl Intake {
         let stopping = all.into_iter().filter(|key| !key.is_of_check() && !open_jobs.contains(key)).collect();
         let was_answered = self.was_answered(event).await?;
         let recent = self.recent(&event.repo, event.actor.id, issue).await?;
-        let RepoFacts { policy, unread, role, is_open, check, pull } = facts;
         let last = match policy::looks_back(event, &self.deployment) {
             true => self.last(event.repo.id, issue).await?,
             false => None,
         };
         let n_by_bots = if event.actor.is_bot { self.by_bots(event.repo.id, issue).await? } else { 0 };
-        Ok(Facts {
-            policy,
-            unread,
-            role,
-            is_open,
-            open_jobs,
-            stoppable,
-            was_answered,
-            recent,
-            check,
-            pull,
-            last,
-            stopping,
-            n_by_bots,
-        })
+        Ok(Facts { open_jobs, stoppable, was_answered, recent, last, stopping, n_by_bots, ..of_repo(facts) })
     }
 
     /// What was done last in a place; one that cannot be read is as none.
@@ -309,29 +281,15 @@ impl Intake {
 
     /// What is about a commit is about its pull request, which the forge knows.
     async fn facts_of_commit(&self, event: &Event) -> Result<Facts, Undecided> {
-        let RepoFacts { policy, unread, role, is_open, check, pull } = self.forge.facts(event).await?;
-        let (open_jobs, recent) = match &check {
+        let facts = self.forge.facts(event).await?;
+        let (open_jobs, recent) = match &facts.check {
             Some(check) => {
                 let open_jobs = self.store.open_jobs(event.repo.id, check.pull_request).await?;
                 (open_jobs, self.recent(&event.repo, CHECKER_ID, check.pull_request).await?)
             }
             None => (Vec::new(), Recent::default()),
         };
-        Ok(Facts {
-            policy,
-            unread,
-            role,
-            is_open,
-            open_jobs,
-            stoppable: Vec::new(),
-            was_answered: false,
-            recent,
-            check,
-            pull,
-            last: None,
-            stopping: Vec::new(),
-            n_by_bots: 0,
-        })
+        Ok(Facts { open_jobs, recent, ..of_repo(facts) })
     }
 
     /// What somebody has asked for within the last hour, and what was asked for in his repository.
@@ -411,6 +369,26 @@ impl Intake {
             }
         };
         self.reactions.spawn(react.in_current_span());
+    }
+}
+
+/// What a repository says, in a place where nothing was asked for before.
+fn of_repo(facts: RepoFacts) -> Facts {
+    let RepoFacts { policy, unread, role, is_open, check, pull } = facts;
+    Facts {
+        policy,
+        unread,
+        role,
+        is_open,
+        open_jobs: Vec::new(),
+        stoppable: Vec::new(),
+        was_answered: false,
+        recent: Recent::default(),
+        check,
+        pull,
+        last: None,
+        stopping: Vec::new(),
+        n_by_bots: 0,
     }
 }
 

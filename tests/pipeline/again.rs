@@ -16,10 +16,6 @@ fn planner() -> Setup {
     setup
 }
 
-async fn last_outcome(world: &World) -> Option<Outcome> {
-    world.last_run().await.1.outcome()
-}
-
 async fn ask(world: &World, by: &str, body: &str) -> u64 {
     let comment = world.comment(by, body);
     world.work().await;
@@ -31,10 +27,10 @@ async fn a_retry_does_the_same_in_the_words_that_it_was_asked_for_in() {
     Setup::model(does("true"))
         .play(async |world| {
             let asked = ask(world, MAINTAINER, "@codex fix the divisor of the mean").await;
-            assert_eq!(last_outcome(world).await, Some(Outcome::NoChange));
+            assert_eq!(world.last_outcome().await, Some(Outcome::NoChange));
             world.github.edit_comment(world.repo, asked, MAINTAINER, "delete the tests").expect("it is there");
             ask(world, MAINTAINER, "@codex retry").await;
-            assert_eq!((world.jobs().await.len(), last_outcome(world).await), (2, Some(Outcome::NoChange)));
+            assert_eq!((world.jobs().await.len(), world.last_outcome().await), (2, Some(Outcome::NoChange)));
             let brief = world.briefs().pop().expect("a model was asked");
             assert!(brief.contains("the request of the maintainer who called you\nthe divisor of the mean\nEND"), "{brief}");
             for delivery in world.github.deliveries() {
@@ -86,7 +82,7 @@ async fn an_approved_plan_is_carried_out_as_it_was_made() {
             let forged = shown.body.replace("Divide by", "Delete all and");
             world.github.edit_comment(world.repo, shown.id, MAINTAINER, &forged).expect("it is there");
             ask(world, MAINTAINER, "@codex approve, but keep the sum").await;
-            assert_eq!(last_outcome(world).await, Some(Outcome::Proven));
+            assert_eq!(world.last_outcome().await, Some(Outcome::Proven));
             let brief = world.briefs().pop().expect("a model was asked");
             assert!(brief.contains("Carry out the plan below") && brief.contains(PLAN), "{brief}");
             assert!(brief.contains("how the mean would be right\n\nbut keep the sum"), "{brief}");
@@ -109,7 +105,7 @@ async fn who_asked_for_a_plan_does_not_approve_it_where_the_policy_wants_a_secon
             assert!(said.contains("`triggers.second_person` in `.github/patchwright.yml` wants somebody else"), "{said}");
             world.github.set_role(world.repo, "grace", Role::Write).expect("it is there");
             ask(world, "grace", "@codex approve").await;
-            assert_eq!((world.github.pull_requests(world.repo).len(), last_outcome(world).await), (1, Some(Outcome::Proven)));
+            assert_eq!((world.github.pull_requests(world.repo).len(), world.last_outcome().await), (1, Some(Outcome::Proven)));
         })
         .await;
 }

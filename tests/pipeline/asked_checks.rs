@@ -28,7 +28,7 @@ async fn a_proof_is_made_once_more_for_each_time_that_it_is_asked_for() {
             let first = checks(world, PROOF)[0];
             press(world, first, MAINTAINER).await;
             press(world, first, MAINTAINER).await;
-            assert_eq!((checks(world, PROOF).len(), world.last_run().await.1.outcome()), (3, Some(Outcome::Proven)));
+            assert_eq!((checks(world, PROOF).len(), world.last_outcome().await), (3, Some(Outcome::Proven)));
             for delivery in world.github.deliveries() {
                 world.github.redeliver(&delivery.guid).expect("it was sent");
             }

@@ -68,7 +68,7 @@ async fn pull_requests_to_branches_that_are_named_and_issues_are_worked_on() {
             let pull = to_a_release(world).await;
             world.ask(pull, MAINTAINER, "@codex fix this");
             world.work().await;
-            assert_eq!(world.last_run().await.1.outcome(), Some(Outcome::Proven), "{:?}", world.said_on(pull).await);
+            assert_eq!(world.last_outcome().await, Some(Outcome::Proven), "{:?}", world.said_on(pull).await);
             let issue = world.open_issue("Another");
             world.github.comment(world.repo, issue, MAINTAINER, "@codex fix this").expect("the issue is there");
             world.work().await;

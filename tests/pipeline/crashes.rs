@@ -34,14 +34,9 @@ async fn a_worker_on_another_machine_goes_on_where_one_died() {
                 world.github.comment(world.repo, issue, MAINTAINER, "@codex fix this").expect("the issue is there");
                 world.decide().await;
                 world.github.hold_webhooks();
-                match n_looks {
-                    0 => world.lose_a_worker().await,
-                    looks => assert!(!world.work_for_a_while(looks).await, "it dies before its end"),
-                }
+                assert!(world.die_after(n_looks).await, "it dies before its end, after {n_looks} looks");
                 world.github.release_webhooks(Order::AsHappened);
-                world.clock.pass(LEASE_SECONDS + 1);
-                assert_eq!(world.worker_elsewhere().await.drain().await.expect("the store can be asked"), 1);
-                std::fs::remove_dir_all(world.folder.path().join("elsewhere")).expect("it is there");
+                assert_eq!(world.go_on_elsewhere().await, 1);
                 let comments = world.github.comments(world.repo, issue);
                 let ours: Vec<_> = comments.iter().filter(|comment| comment.via_app).collect();
                 assert!(ours.len() == 1 && ours[0].body.starts_with("**Proven.**"), "after {n_looks} looks: {comments:?}");

@@ -11,7 +11,7 @@ use patchwright_domain::journal::Outcome;
 
 use crate::egress::world::{near, origin, settings};
 use crate::support::pipeline::pull::MENDED;
-use crate::support::pipeline::{File, LEASE_SECONDS, MAINTAINER, READER, SAMPLE, Setup, World, mends};
+use crate::support::pipeline::{File, MAINTAINER, READER, SAMPLE, Setup, World, mends};
 
 /// The file that a pull request changes to break the tests.
 pub(super) const BROKEN: File = SAMPLE[1];
@@ -204,13 +204,8 @@ async fn wherever_a_worker_dies_there_is_one_pull_request_on_top() {
                 let (number, _) = world.propose(&[BROKEN]).await;
                 world.ask(number, MAINTAINER, "@codex fix this");
                 world.decide().await;
-                match n_looks {
-                    0 => world.lose_a_worker().await,
-                    looks => assert!(!world.work_for_a_while(looks).await, "it dies before its end, after {n_looks} looks"),
-                }
-                world.clock.pass(LEASE_SECONDS + 1);
-                world.worker_elsewhere().await.drain().await.expect("the store can be asked");
-                std::fs::remove_dir_all(world.folder.path().join("elsewhere")).expect("it is there");
+                assert!(world.die_after(n_looks).await, "it dies before its end, after {n_looks} looks");
+                world.go_on_elsewhere().await;
                 assert_eq!(world.outcome().await, Outcome::Proven, "after {n_looks} looks");
                 assert_eq!((ours(world).len(), world.own_branches().len()), (1, 1), "after {n_looks} looks");
                 assert_eq!(world.said_on(number).await.len(), 1, "after {n_looks} looks");

@@ -111,9 +111,8 @@ async fn what_is_on_top_of_a_pull_request_is_opened_the_same_way() {
             let (number, _) = world.propose(&[BROKEN]).await;
             world.ask(number, MAINTAINER, "@codex fix this");
             world.work().await;
-            let mut pulls = world.github.pull_requests(world.repo);
-            pulls.retain(|(_, pull)| pull.base == "mend");
-            assert_eq!(shown(pulls.remove(0)), (false, "robot".into(), String::new()));
+            let mut on_top = world.pulls_to("mend");
+            assert_eq!(shown(on_top.remove(0)), (false, "robot".into(), String::new()));
         })
         .await;
 }
@@ -157,9 +156,8 @@ async fn a_policy_in_a_pull_requests_head_asks_nobody() {
             let (number, _) = world.propose(&[BROKEN, own]).await;
             world.ask(number, MAINTAINER, "@codex fix this");
             world.work().await;
-            let mut pulls = world.github.pull_requests(world.repo);
-            pulls.retain(|(_, pull)| pull.base == "mend");
-            assert_eq!(shown(pulls.remove(0)), (true, String::new(), String::new()));
+            let mut on_top = world.pulls_to("mend");
+            assert_eq!(shown(on_top.remove(0)), (true, String::new(), String::new()));
         })
         .await;
 }

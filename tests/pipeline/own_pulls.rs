@@ -2,12 +2,11 @@
 
 use patchwright::model::scripted::Step;
 use patchwright::rehearsal::fault::Fault;
-use patchwright::rehearsal::scene::{Issue, Pull};
 use patchwright_domain::journal::Outcome;
 
 use super::on_pulls::{BROKEN, NOTES};
 use crate::support::pipeline::pull::MENDED;
-use crate::support::pipeline::{File, LEASE_SECONDS, MAINTAINER, Setup, World, does, mends};
+use crate::support::pipeline::{File, MAINTAINER, Setup, World, does, mends};
 
 /// A model that mends the mean, and does as it is told where it is asked for something else.
 fn follows(steps: Vec<Step>) -> Setup {
@@ -20,28 +19,8 @@ fn follows(steps: Vec<Step>) -> Setup {
 pub(super) async fn opened(world: &World) -> (u64, String, String) {
     assert_eq!(world.fix_this().await, Outcome::Proven);
     let (issue, pull) = world.github.pull_requests(world.repo).remove(0);
-    let head = at(world, &pull.head);
+    let head = world.at(&pull.head);
     (issue.number, pull.head, head)
-}
-
-pub(super) fn at(world: &World, branch: &str) -> String {
-    world.github.branches(world.repo)[branch].clone()
-}
-
-/// The commit that a commit stands on.
-pub(super) async fn below(world: &World, commit: &str) -> String {
-    world.git(&["rev-parse", &format!("{commit}^")]).await.trim().to_owned()
-}
-
-pub(super) async fn last_outcome(world: &World) -> Option<Outcome> {
-    world.last_run().await.1.outcome()
-}
-
-/// The pull requests on top of another.
-fn on_top(world: &World, branch: &str) -> Vec<(Issue, Pull)> {
-    let mut pulls = world.github.pull_requests(world.repo);
-    pulls.retain(|(_, pull)| pull.base == branch);
-    pulls
 }
 
 #[tokio::test]
@@ -52,9 +31,9 @@ async fn a_fix_goes_onto_the_branch_with_its_proof() {
             let broken = world.push(&branch, &[BROKEN]).await;
             world.ask(number, MAINTAINER, "@codex fix this");
             world.work().await;
-            assert_eq!(last_outcome(world).await, Some(Outcome::Proven), "{:?}", world.said_on(number).await);
-            let now = at(world, &branch);
-            assert_eq!((below(world, &now).await, world.github.pull_requests(world.repo).len()), (broken, 1));
+            assert_eq!(world.last_outcome().await, Some(Outcome::Proven), "{:?}", world.said_on(number).await);
+            let now = world.at(&branch);
+            assert_eq!((world.below(&now).await, world.github.pull_requests(world.repo).len()), (broken, 1));
             let (mean, _) = world.github.file(world.repo, &branch, "mean.sh").await.expect("it is there");
             assert_eq!(String::from_utf8_lossy(&mean), MENDED.1);
             let checks = world.github.check_runs(world.repo);
@@ -144,9 +123,9 @@ async fn what_passes_its_tests_goes_onto_the_branch_and_is_not_called_proven() {
             let (number, branch, head) = opened(world).await;
             world.ask(number, MAINTAINER, "@codex say so in NOTES");
             world.work().await;
-            assert_eq!(last_outcome(world).await, Some(Outcome::Unproven));
-            let now = at(world, &branch);
-            assert_eq!((below(world, &now).await, on_top(world, &branch).len()), (head, 0));
+            assert_eq!(world.last_outcome().await, Some(Outcome::Unproven));
+            let now = world.at(&branch);
+            assert_eq!((world.below(&now).await, world.pulls_to(&branch).len()), (head, 0));
             let told = world.said_on(number).await.pop().expect("it is told");
             assert!(told.starts_with("**Unproven.** The tests passed before the patch and pass with it"), "{told}");
             let check = world.github.check_runs(world.repo).into_iter().find(|check| check.head_sha == now);
@@ -165,9 +144,9 @@ async fn what_breaks_the_tests_or_weakens_them_goes_on_top() {
                 let (number, branch, head) = opened(world).await;
                 world.ask(number, MAINTAINER, "@codex say so in NOTES");
                 world.work().await;
-                assert_eq!(last_outcome(world).await, Some(Outcome::Unproven));
-                assert_eq!(at(world, &branch), head, "{script}");
-                let body = on_top(world, &branch)[0].0.body.clone().expect("it has a text");
+                assert_eq!(world.last_outcome().await, Some(Outcome::Unproven));
+                assert_eq!(world.at(&branch), head, "{script}");
+                let body = world.pulls_to(&branch)[0].0.body.clone().expect("it has a text");
                 let because = "It is not on that branch itself: only what passes the tests that were there, and has nothing against it, goes there.";
                 assert!(body.contains(because), "{body}");
             })
@@ -183,11 +162,11 @@ async fn where_somebody_pushes_meanwhile_it_goes_on_top_and_says_why() {
             world.ask(number, MAINTAINER, "@codex say so in NOTES");
             let more: File = ("MORE", "by hand\n", false);
             world.work_while(async || drop(world.push(&branch, &[more]).await)).await;
-            let theirs = at(world, &branch);
-            assert_eq!(below(world, &theirs).await, head, "theirs is the last commit there");
-            let on_top = on_top(world, &branch);
+            let theirs = world.at(&branch);
+            assert_eq!(world.below(&theirs).await, head, "theirs is the last commit there");
+            let on_top = world.pulls_to(&branch);
             let [(issue, pull)] = on_top.as_slice() else { panic!("one on top, not {on_top:?}") };
-            assert_eq!(below(world, &at(world, &pull.head)).await, head);
+            assert_eq!(world.below(&world.at(&pull.head)).await, head);
             let body = issue.body.clone().expect("it has a text");
             assert!(body.contains("It is not on that branch itself: somebody has pushed there meanwhile."), "{body}");
         })
@@ -206,9 +185,9 @@ async fn a_push_at_the_last_moment_stays_and_is_told() {
                 world.github.fault(Fault::refuse("GET", &format!("/repos/octo/rocket/pulls/{number}"), 403, "Not now"));
             };
             world.work_while(push).await;
-            assert_eq!(last_outcome(world).await, Some(Outcome::Superseded));
-            let theirs = at(world, &branch);
-            assert_eq!((below(world, &theirs).await, on_top(world, &branch).len()), (head, 0));
+            assert_eq!(world.last_outcome().await, Some(Outcome::Superseded));
+            let theirs = world.at(&branch);
+            assert_eq!((world.below(&theirs).await, world.pulls_to(&branch).len()), (head, 0));
             let told = world.said_on(number).await.pop().expect("it is told");
             assert!(told.contains("Somebody has pushed to `#2` when the change was to go there"), "{told}");
         })
@@ -224,13 +203,13 @@ async fn what_has_arrived_is_not_said_to_have_come_too_late() {
             world.ask(number, MAINTAINER, "@codex say so in NOTES");
             let lose = async || world.github.fault(Fault::lose_answer("POST", "/octo/rocket.git/git-receive-pack"));
             world.work_while(lose).await;
-            let ours = at(world, &branch);
-            assert_eq!((below(world, &ours).await, last_outcome(world).await), (head, None), "it waits to be asked again");
+            let ours = world.at(&branch);
+            assert_eq!((world.below(&ours).await, world.last_outcome().await), (head, None), "it waits to be asked again");
             let theirs = world.push(&branch, &[("MORE", "by hand\n", false)]).await;
             world.clock.pass(600);
             world.work().await;
-            assert_eq!((at(world, &branch), below(world, &theirs).await), (theirs.clone(), ours.clone()));
-            assert_eq!((last_outcome(world).await, on_top(world, &branch).len()), (Some(Outcome::Unproven), 0));
+            assert_eq!((world.at(&branch), world.below(&theirs).await), (theirs.clone(), ours.clone()));
+            assert_eq!((world.last_outcome().await, world.pulls_to(&branch).len()), (Some(Outcome::Unproven), 0));
             let told = world.said_on(number).await.pop().expect("it is told");
             assert!(told.contains("It is on this pull request's branch now: "), "{told}");
         })
@@ -248,7 +227,7 @@ async fn a_branch_that_is_called_as_ours_are_is_its_authors() {
             let number = pull.expect("both branches are there");
             world.ask(number, MAINTAINER, "@codex fix this");
             world.work().await;
-            assert_eq!((at(world, "codex/mine"), on_top(world, "codex/mine").len()), (head, 1));
+            assert_eq!((world.at("codex/mine"), world.pulls_to("codex/mine").len()), (head, 1));
         })
         .await;
 }
@@ -260,8 +239,8 @@ async fn where_github_signs_the_commit_is_verified_there_as_well() {
             let (number, branch, head) = opened(world).await;
             world.ask(number, MAINTAINER, "@codex say so in NOTES");
             world.work().await;
-            let now = at(world, &branch);
-            assert_eq!(below(world, &now).await, head);
+            let now = world.at(&branch);
+            assert_eq!(world.below(&now).await, head);
             assert!(world.git(&["cat-file", "commit", &now]).await.contains("SIGNATURE"));
             let told = world.said_on(number).await.pop().expect("it is told");
             assert!(told.contains("It is on this pull request's branch now: SIGNED"), "{told}");
@@ -281,15 +260,10 @@ async fn wherever_a_worker_dies_the_branch_gets_one_commit() {
                     let (number, branch, head) = opened(world).await;
                     world.ask(number, MAINTAINER, "@codex say so in NOTES");
                     world.decide().await;
-                    match n_looks {
-                        0 => world.lose_a_worker().await,
-                        looks => drop(world.work_for_a_while(looks).await),
-                    }
-                    world.clock.pass(LEASE_SECONDS + 1);
-                    world.worker_elsewhere().await.drain().await.expect("the store can be asked");
-                    std::fs::remove_dir_all(world.folder.path().join("elsewhere")).expect("it is there");
-                    let now = at(world, &branch);
-                    assert_eq!(below(world, &now).await, head, "after {n_looks} looks");
+                    world.die_after(n_looks).await;
+                    world.go_on_elsewhere().await;
+                    let now = world.at(&branch);
+                    assert_eq!(world.below(&now).await, head, "after {n_looks} looks");
                     assert_eq!((world.own_branches().len(), world.github.pull_requests(world.repo).len()), (1, 1));
                     assert_eq!(world.said_on(number).await.len(), 1, "after {n_looks} looks");
                 })

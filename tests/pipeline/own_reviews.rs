@@ -6,8 +6,8 @@ use patchwright::rehearsal::review::Remark;
 use patchwright::rehearsal::scene::Role;
 use patchwright_domain::journal::Outcome;
 
-use super::own_pulls::{at, below, last_outcome, opened};
-use crate::support::pipeline::{LEASE_SECONDS, MAINTAINER, READER, Setup, World, mends};
+use super::own_pulls::opened;
+use crate::support::pipeline::{MAINTAINER, READER, Setup, World, mends};
 
 /// A model that mends the mean, and answers a review so.
 fn reviewed(script: &str, words: &str) -> Setup {
@@ -51,8 +51,8 @@ async fn a_review_that_wants_changes_is_worked_on_once_and_each_remark_is_answer
                 world.github.redeliver(&delivery.guid).expect("it was sent");
             }
             world.work().await;
-            assert_eq!((world.jobs().await.len(), last_outcome(world).await), (2, Some(Outcome::Unproven)));
-            assert_eq!(below(world, &at(world, &branch)).await, head, "one commit for all of it");
+            assert_eq!((world.jobs().await.len(), world.last_outcome().await), (2, Some(Outcome::Unproven)));
+            assert_eq!(world.below(&world.at(&branch)).await, head, "one commit for all of it");
             let brief = world.briefs().pop().expect("a model was asked");
             for told in
                 ["the request of the maintainer who called you\nNearly there.\n", "the review's remark R2 by mona, who may push"]
@@ -90,7 +90,7 @@ async fn a_remark_of_which_nothing_is_said_is_answered_where_something_was_chang
                 world.work().await;
                 let answers = answers(world, number).await;
                 assert_eq!(answers.len(), n_answers, "{answers:?}");
-                let commit = at(world, &branch);
+                let commit = world.at(&branch);
                 for (_, said) in answers {
                     let expected = match script {
                         "true" => "It is right as it is.\n\n<sub>No file was changed. These are the model's words".to_owned(),
@@ -164,16 +164,11 @@ async fn wherever_a_worker_dies_or_an_answer_is_lost_each_remark_has_one_answer(
                 review(world, number, MAINTAINER, "changes_requested", ("", &[remark("Why?"), remark("And this?")]));
                 world.decide().await;
                 world.github.fault(Fault::lose_answer("POST", &format!("/repos/octo/rocket/pulls/{number}/comments/*/replies")));
-                match n_looks {
-                    0 => world.lose_a_worker().await,
-                    looks => drop(world.work_for_a_while(looks).await),
-                }
-                world.clock.pass(LEASE_SECONDS + 1);
-                world.worker_elsewhere().await.drain().await.expect("the store can be asked");
-                std::fs::remove_dir_all(world.folder.path().join("elsewhere")).expect("it is there");
+                world.die_after(n_looks).await;
+                world.go_on_elsewhere().await;
                 let answers = answers(world, number).await;
                 assert_eq!(answers.len(), 2, "after {n_looks} looks: {answers:?}");
-                assert_eq!(below(world, &at(world, &branch)).await, head, "after {n_looks} looks");
+                assert_eq!(world.below(&world.at(&branch)).await, head, "after {n_looks} looks");
             })
             .await;
     }

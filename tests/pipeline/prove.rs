@@ -237,7 +237,7 @@ async fn a_pull_request_that_was_begun_before_a_test_was_there_is_put_to_it() {
             let (pull, _) = world.propose(&[MENDED]).await;
             world.push("main", &[run, ("tests/t_more.sh", "test -e more\n", false)]).await;
             world.prove(pull).await;
-            assert_eq!(world.last_run().await.1.outcome(), Some(Outcome::Unproven));
+            assert_eq!(world.last_outcome().await, Some(Outcome::Unproven));
         })
         .await;
 }
@@ -306,7 +306,7 @@ async fn a_pull_request_that_changes_no_file_has_nothing_to_prove() {
         .play(async |world| {
             let (pull, _) = world.propose(&[SAMPLE[1]]).await;
             world.prove(pull).await;
-            assert_eq!(world.last_run().await.1.outcome(), Some(Outcome::NoChange));
+            assert_eq!(world.last_outcome().await, Some(Outcome::NoChange));
             let said = world.said_on(pull).await.join("\n=====\n");
             assert!(said.starts_with("**No change.** `#2` changes no file of `main` as that is now."), "{said}");
         })

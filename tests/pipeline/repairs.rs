@@ -11,7 +11,7 @@ use patchwright_domain::journal::{EntryKind, Outcome};
 use crate::egress::world::{near, origin, settings};
 use crate::proof::{NODE, PYTHON, RUST};
 use crate::support::pipeline::pull::MENDED;
-use crate::support::pipeline::{File, LEASE_SECONDS, MAINTAINER, READER, SAMPLE, Setup, World, does, mends};
+use crate::support::pipeline::{File, MAINTAINER, READER, SAMPLE, Setup, World, does, mends};
 
 const POLICY: File = (".github/patchwright.yml", "triggers:\n  checks: all\n  repairs: true\n", false);
 /// The file that a pull request changes to break the tests.
@@ -380,13 +380,8 @@ async fn wherever_a_worker_dies_there_is_one_repair() {
                 world.propose(&[BROKEN]).await;
                 world.github.end_job(world.repo, "mend", "test", "failure", failed("Test")).expect("the branch is there");
                 world.decide().await;
-                match n_looks {
-                    0 => world.lose_a_worker().await,
-                    looks => assert!(!world.work_for_a_while(looks).await, "it dies before its end, after {n_looks} looks"),
-                }
-                world.clock.pass(LEASE_SECONDS + 1);
-                world.worker_elsewhere().await.drain().await.expect("the store can be asked");
-                std::fs::remove_dir_all(world.folder.path().join("elsewhere")).expect("it is there");
+                assert!(world.die_after(n_looks).await, "it dies before its end, after {n_looks} looks");
+                world.go_on_elsewhere().await;
                 assert_eq!(world.outcome().await, Outcome::Proven, "after {n_looks} looks");
                 assert_eq!((repairs(world).len(), world.own_branches().len()), (1, 1), "after {n_looks} looks");
                 let n_triaged =
@@ -448,7 +443,7 @@ async fn a_repair_that_was_asked_for_is_tried_once_more() {
             fails(world, "mend").await;
             world.github.press(world.repo, looks(world).0, MAINTAINER, "mend").expect("the button is there");
             world.work().await;
-            let last = async || (world.last_run().await.1.outcome(), world.jobs().await.pop().expect("there is one").task);
+            let last = async || (world.last_outcome().await, world.jobs().await.pop().expect("there is one").task);
             assert_eq!(last().await.0, Some(Outcome::NoChange));
             world.clock.pass(1);
             world.ask(number, MAINTAINER, "@codex retry");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::on_pulls::{BROKEN, NOTES, propose_from_fork};
 use crate::egress::world::{near, origin, settings};
 use crate::support::pipeline::pull::MENDED;
-use crate::support::pipeline::{File, ISSUE, LEASE_SECONDS, MAINTAINER, READER, Setup, World};
+use crate::support::pipeline::{File, ISSUE, MAINTAINER, READER, Setup, World};
 
 /// A model that looks at a file and finds this.
 fn finds(findings: &[Value]) -> Setup {
@@ -261,13 +261,8 @@ async fn wherever_a_worker_dies_there_is_one_review() {
                 let (number, _) = world.propose(&[BROKEN]).await;
                 world.ask(number, MAINTAINER, "@codex review");
                 world.decide().await;
-                match n_looks {
-                    0 => world.lose_a_worker().await,
-                    looks => drop(world.work_for_a_while(looks).await),
-                }
-                world.clock.pass(LEASE_SECONDS + 1);
-                world.worker_elsewhere().await.drain().await.expect("the store can be asked");
-                std::fs::remove_dir_all(world.folder.path().join("elsewhere")).expect("it is there");
+                world.die_after(n_looks).await;
+                world.go_on_elsewhere().await;
                 assert_eq!(world.outcome().await, Outcome::Answered, "after {n_looks} looks");
                 assert_eq!((reviews(world, number).len(), world.said_on(number).await.len()), (1, 1), "after {n_looks} looks");
             })

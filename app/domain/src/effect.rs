@@ -321,57 +321,50 @@ impl Effect {
         }
     }
 
-    /// Puts the pull request's address where the text has its placeholder.
+    /// Puts the pull request's address where the texts have its placeholder.
     pub fn with_pull_request(mut self, url: &str) -> Self {
-        if let Self::EnsureComment { body, .. } | Self::SetCheck { summary: body, .. } = &mut self {
-            *body = body.replace(PULL_REQUEST_PLACEHOLDER, url);
-        }
-        if let Self::AnswerThreads { answers, .. } = &mut self {
-            for ThreadAnswer { body, .. } in answers {
-                *body = body.replace(PULL_REQUEST_PLACEHOLDER, url);
-            }
+        for text in self.texts() {
+            *text = text.replace(PULL_REQUEST_PLACEHOLDER, url);
         }
         self
     }
 
-    /// Puts the review's address where the text has its placeholder.
+    /// Puts the review's address where the texts have its placeholder.
     pub fn with_review(mut self, url: &str) -> Self {
-        if let Self::EnsureComment { body, .. } = &mut self {
-            *body = body.replace(REVIEW_PLACEHOLDER, url);
+        for text in self.texts() {
+            *text = text.replace(REVIEW_PLACEHOLDER, url);
         }
         self
     }
 
     /// Names the commit that is on the branch where the forge has made it of the one that was planned, and says in the pull
-    /// request how it was published.
+    /// request and in comments how it was published. Check runs of other commits stay as they are.
     pub fn with_published(mut self, planned: &CommitId, published: &Published) -> Self {
-        let there = &published.commit;
-        match &mut self {
-            Self::EnsurePullRequest { body, .. } => {
-                let named = body.replace(planned.as_str(), there.as_str());
-                *body = report::with_commit(&named, planned, published);
+        if let Self::SetCheck { commit, .. } = &mut self {
+            if commit != planned {
+                return self;
             }
-            Self::SetCheck { commit, summary, .. } if commit == planned => {
-                *summary = summary.replace(planned.as_str(), there.as_str());
-                commit.clone_from(there);
+            commit.clone_from(&published.commit);
+        }
+        let says_how = matches!(self, Self::EnsurePullRequest { .. } | Self::EnsureComment { .. });
+        for text in self.texts().into_iter().filter(|text| text.contains(planned.as_str())) {
+            *text = text.replace(planned.as_str(), published.commit.as_str());
+            if says_how {
+                *text = report::with_commit(text, planned, published);
             }
-            Self::EnsureComment { body, .. } if body.contains(planned.as_str()) => {
-                let named = body.replace(planned.as_str(), there.as_str());
-                *body = report::with_commit(&named, planned, published);
-            }
-            Self::AnswerThreads { answers, .. } => {
-                for ThreadAnswer { body, .. } in answers {
-                    *body = body.replace(planned.as_str(), there.as_str());
-                }
-            }
-            Self::PushBranch { .. }
-            | Self::IntroducePull { .. }
-            | Self::EnsureComment { .. }
-            | Self::EnsureReview { .. }
-            | Self::SetCheck { .. }
-            | Self::React { .. } => {}
         }
         self
+    }
+
+    /// The texts in which something may be named that is known only once what is planned before is done.
+    fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::EnsurePullRequest { body, .. } | Self::EnsureComment { body, .. } | Self::SetCheck { summary: body, .. } => {
+                vec![body]
+            }
+            Self::AnswerThreads { answers, .. } => answers.iter_mut().map(|answer| &mut answer.body).collect(),
+            Self::PushBranch { .. } | Self::IntroducePull { .. } | Self::EnsureReview { .. } | Self::React { .. } => Vec::new(),
+        }
     }
 }
 
@@ -507,8 +500,7 @@ pub fn plan(story: &Story<'_>) -> Vec<Effect> {
 /// The last commit of our own pull request and its branch, where a patch goes onto that: nobody has pushed there meanwhile, and
 /// it is sound. All else goes on top, where people see what it is before they take it.
 pub(crate) fn onto<'a>(story: &Story<'a>, judged: &Judged) -> Option<(&'a CommitId, &'a str)> {
-    let is_there = story.moved_to.is_none() && story.prepared.is_some_and(|prepared| judged.is_sound(&prepared.plan));
-    story.spec.task.goes_onto().filter(|_| is_there)
+    story.spec.task.goes_onto().filter(|_| story.moved_to.is_none() && story.is_sound(judged))
 }
 
 /// What is said of a patch beside its commit.

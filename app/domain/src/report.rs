@@ -276,7 +276,7 @@ fn on_top(body: &mut String, story: &Story<'_>, head: &CommitId, judged: &Judged
         "\n\nThis goes to the branch of #{number}, on top of its commit {head}: merging it changes that pull request, and {besides}."
     );
     if story.spec.task.goes_onto().is_some() {
-        let because = match story.prepared.is_some_and(|prepared| judged.is_sound(&prepared.plan)) {
+        let because = match story.is_sound(judged) {
             true => "somebody has pushed there meanwhile",
             false => "only what passes the tests that were there, and has nothing against it, goes there",
         };

@@ -1,6 +1,7 @@
 //! Pull requests that people open, and what the bot says on them.
 
-use patchwright_domain::journal::Entry;
+use patchwright::rehearsal::scene::{Issue, Pull};
+use patchwright_domain::journal::{Entry, Outcome};
 use patchwright_domain::run::Run;
 
 use super::look::without_marker;
@@ -22,6 +23,23 @@ impl World {
         let head = self.push("mend", files).await;
         let pull = self.github.open_pull_request(self.repo, MAINTAINER, "Mend the mean", "mend", "main").await;
         (pull.expect("both branches are there"), head)
+    }
+
+    /// The commit that a branch is at.
+    pub(crate) fn at(&self, branch: &str) -> String {
+        self.github.branches(self.repo)[branch].clone()
+    }
+
+    /// The commit that a commit stands on.
+    pub(crate) async fn below(&self, commit: &str) -> String {
+        self.git(&["rev-parse", &format!("{commit}^")]).await.trim().to_owned()
+    }
+
+    /// The pull requests that go to a branch.
+    pub(crate) fn pulls_to(&self, branch: &str) -> Vec<(Issue, Pull)> {
+        let mut pulls = self.github.pull_requests(self.repo);
+        pulls.retain(|(_, pull)| pull.base == branch);
+        pulls
     }
 
     /// Comments on a pull request or an issue.
@@ -51,5 +69,10 @@ impl World {
         let journal = self.tools.store.journal(&spec.id(), 0).await.expect("the journal holds together");
         let run = Run::fold(&spec, &journal).expect("the journal folds");
         (journal, run)
+    }
+
+    /// How the last job ended.
+    pub(crate) async fn last_outcome(&self) -> Option<Outcome> {
+        self.last_run().await.1.outcome()
     }
 }

@@ -120,6 +120,17 @@ impl World {
         }
     }
 
+    /// Has a worker die after so many looks at the clock; after none, where its agent is about to solve. Whether it died before its end.
+    pub(crate) async fn die_after(&self, n_looks: i64) -> bool {
+        match n_looks {
+            0 => {
+                self.lose_a_worker().await;
+                true
+            }
+            looks => !self.work_for_a_while(looks).await,
+        }
+    }
+
     /// Has a worker work until it has looked at the clock so often, and die wherever it is then. Whether it came to
     /// its end before.
     pub(crate) async fn work_for_a_while(&self, n_looks: i64) -> bool {

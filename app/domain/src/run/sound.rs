@@ -6,6 +6,7 @@ use crate::journal::{Change, ChangeKind};
 use crate::proof::findings::Weight;
 use crate::proof::inquiry::decides_how_tests_run;
 use crate::proof::{Doubt, Verdict, is_test_path};
+use crate::report::Story;
 
 impl Judged {
     /// Whether the tests pass with it and nothing was found that speaks against it: at worst nothing shows that it does what it should.
@@ -23,5 +24,12 @@ impl Judged {
             }
             Verdict::Unproven { .. } => false,
         }
+    }
+}
+
+impl Story<'_> {
+    /// Whether this patch may go where people rely on it.
+    pub(crate) fn is_sound(&self, judged: &Judged) -> bool {
+        self.prepared.is_some_and(|prepared| judged.is_sound(&prepared.plan))
     }
 }
