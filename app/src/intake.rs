@@ -10,7 +10,7 @@ use patchwright_domain::delay;
 use patchwright_domain::effect::{Button, Effect, Subject};
 use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, OfCheck, Place, RepoRef};
 use patchwright_domain::job::{JobId, JobKey, Task};
-use patchwright_domain::journal::{CommitId, EntryKind};
+use patchwright_domain::journal::{CommitId, EntryKind, Outcome};
 use patchwright_domain::policy::rates::{PERIOD, Recent};
 use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::policy::{self, CHECKER_ID, Decision, Deployment, Facts, Last};
@@ -282,14 +282,28 @@ impl Intake {
     /// What is about a commit is about its pull request, which the forge knows.
     async fn facts_of_commit(&self, event: &Event) -> Result<Facts, Undecided> {
         let facts = self.forge.facts(event).await?;
-        let (open_jobs, recent) = match &facts.check {
-            Some(check) => {
-                let open_jobs = self.store.open_jobs(event.repo.id, check.pull_request).await?;
-                (open_jobs, self.recent(&event.repo, CHECKER_ID, check.pull_request).await?)
+        let Some(pull_request) = facts.check.as_ref().map(|check| check.pull_request) else { return Ok(of_repo(facts)) };
+        let open_jobs = self.store.open_jobs(event.repo.id, pull_request).await?;
+        let recent = self.recent(&event.repo, CHECKER_ID, pull_request).await?;
+        let n_mended = self.mended(event.repo.id, pull_request).await?;
+        Ok(Facts { open_jobs, recent, n_mended, ..of_repo(facts) })
+    }
+
+    /// How many of the red checks of a pull request that were looked into last were mended on its own branch, or are being.
+    async fn mended(&self, repo: u64, pull_request: IssueNumber) -> Result<u32, StoreError> {
+        let mut n_mended = 0;
+        for key in self.store.checked_last(repo, pull_request, policy::CHECKED_LAST_MAX).await? {
+            match self.store.job(&JobId::of(&key)).await {
+                Ok((spec, JobState::Ready | JobState::Running | JobState::Done(Outcome::Proven))) => {
+                    n_mended += u32::from(spec.task.goes_onto().is_some());
+                }
+                Ok((_, JobState::Done(_))) => {}
+                // Nobody knows what it has done, so that nobody says that there is room for more.
+                Err(StoreError::Unknown { .. } | StoreError::Corrupt(_)) => n_mended += 1,
+                Err(error) => return Err(error),
             }
-            None => (Vec::new(), Recent::default()),
-        };
-        Ok(Facts { open_jobs, recent, ..of_repo(facts) })
+        }
+        Ok(n_mended)
     }
 
     /// What somebody has asked for within the last hour, and what was asked for in his repository.
@@ -389,6 +403,7 @@ fn of_repo(facts: RepoFacts) -> Facts {
         last: None,
         stopping: Vec::new(),
         n_by_bots: 0,
+        n_mended: 0,
     }
 }
 

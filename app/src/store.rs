@@ -265,6 +265,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn asked_last(&self, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError>;
 
+    /// The red checks of a pull request that were looked into last, the last one first, and no more than so many.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn checked_last(&self, repo: u64, pull_request: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError>;
+
     /// How many of a repository's jobs were begun since then. Those that a program of before there were any limits has begun are
     /// nobody's.
     ///

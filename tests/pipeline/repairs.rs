@@ -278,6 +278,98 @@ async fn the_repositorys_other_tests_are_kept() {
         .await;
 }
 
+/// A model that writes notes where it is asked to, and mends what is red.
+fn notes() -> Setup {
+    let mut setup = green();
+    setup.script.for_tasks = vec![("say so in NOTES".into(), does("echo x > NOTES"))];
+    setup
+}
+
+/// Our own pull request, with something pushed to it that breaks the tests: its branch, and that commit.
+async fn broken(world: &World) -> (String, String) {
+    world.comment(MAINTAINER, "@codex say so in NOTES");
+    world.work().await;
+    let (_, pull) = world.github.pull_requests(world.repo).remove(0);
+    let head = world.push(&pull.head, &[BROKEN]).await;
+    (pull.head, head)
+}
+
+#[tokio::test]
+async fn our_own_pull_request_is_mended_on_its_branch() {
+    for signs_commits in [false, true] {
+        Setup { signs_commits, ..notes() }
+            .play(async |world| {
+                let (branch, red) = broken(world).await;
+                fails(world, &branch).await;
+                assert_eq!(world.last_outcome().await, Some(Outcome::Proven), "{}", told(world).1);
+                let now = world.at(&branch);
+                assert_eq!(world.below(&now).await, red);
+                assert_eq!((repairs(world).len(), world.own_branches().len()), (1, 1), "nothing stands on top");
+                let (mean, _) = world.github.file(world.repo, &branch, "mean.sh").await.expect("it is there");
+                assert_eq!(String::from_utf8_lossy(&mean), MENDED.1);
+                let (of, summary) = told(world);
+                assert_eq!(of, red);
+                assert!(summary.contains(&format!("Repaired on the branch `{branch}` by {now}")), "{now}: {summary}");
+                let checks = world.github.check_runs(world.repo);
+                let patch = checks.iter().find(|check| check.name == "patchwright" && check.head_sha == now);
+                assert_eq!(patch.expect("it is told of").conclusion.as_deref(), Some("success"));
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn our_own_pull_request_is_not_mended_without_end() {
+    notes()
+        .play(async |world| {
+            let (branch, _) = broken(world).await;
+            for _ in 0..2 {
+                fails(world, &branch).await;
+                assert_eq!(world.last_outcome().await, Some(Outcome::Proven), "{}", told(world).1);
+                world.push(&branch, &[BROKEN]).await;
+            }
+            let head = world.at(&branch);
+            fails(world, &branch).await;
+            let (of, summary) = told(world);
+            assert_eq!((&of, &world.at(&branch), repairs(world).len()), (&head, &head, 1));
+            assert!(summary.contains("2 repairs stand on each other already"), "{summary}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_somebody_pushes_to_our_branch_meanwhile_is_not_built_upon() {
+    notes()
+        .play(async |world| {
+            let (branch, _) = broken(world).await;
+            world.github.end_job(world.repo, &branch, "test", "failure", failed("Test")).expect("the branch is there");
+            world.decide().await;
+            world.work_while(async || drop(world.push(&branch, &[MENDED]).await)).await;
+            let head = world.at(&branch);
+            assert_eq!(world.git(&["log", "-1", "--format=%s", &head]).await.trim(), "Mend", "it is theirs");
+            assert_eq!((world.last_outcome().await, repairs(world).len()), (Some(Outcome::Superseded), 1));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn wherever_a_worker_dies_our_own_branch_is_mended_once() {
+    for n_looks in [0, 12, 18, 24, 28] {
+        notes()
+            .play(async |world| {
+                let (branch, red) = broken(world).await;
+                world.github.end_job(world.repo, &branch, "test", "failure", failed("Test")).expect("the branch is there");
+                world.decide().await;
+                assert!(world.die_after(n_looks).await, "it dies before its end, after {n_looks} looks");
+                world.go_on_elsewhere().await;
+                assert_eq!(world.last_outcome().await, Some(Outcome::Proven), "after {n_looks} looks");
+                assert_eq!(world.below(&world.at(&branch)).await, red, "after {n_looks} looks");
+                assert_eq!((repairs(world).len(), world.own_branches().len()), (1, 1), "after {n_looks} looks");
+            })
+            .await;
+    }
+}
+
 /// The check of a repair's own pull request is mended once more, and then a person has to look.
 #[tokio::test]
 async fn repairs_of_repairs_come_to_an_end() {

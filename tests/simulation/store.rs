@@ -161,6 +161,11 @@ impl Store for WorldStore {
         self.ask(Kind::Store, || format!("look what was asked for last on #{issue}"), look).await
     }
 
+    async fn checked_last(&self, repo: u64, pull_request: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
+        let look = move |state: &mut State| at_once(state.store.checked_last(repo, pull_request, n_max));
+        self.ask(Kind::Store, || format!("look which checks of #{pull_request} were looked into last"), look).await
+    }
+
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {
         let asking = *asking;
         let look = move |state: &mut State| at_once(state.store.recent(&asking, since));

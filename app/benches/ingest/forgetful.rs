@@ -65,6 +65,10 @@ impl Store for Forgetful {
         nothing()
     }
 
+    async fn checked_last(&self, _: u64, _: IssueNumber, _: u32) -> Result<Vec<JobKey>, StoreError> {
+        nothing()
+    }
+
     async fn recent(&self, _: &Asking, _: Timestamp) -> Result<Recent, StoreError> {
         nothing()
     }

@@ -338,12 +338,11 @@ impl Effect {
     }
 
     /// Names the commit that is on the branch where the forge has made it of the one that was planned, and says in the pull
-    /// request and in comments how it was published. Check runs of other commits stay as they are.
+    /// request and in comments how it was published.
     pub fn with_published(mut self, planned: &CommitId, published: &Published) -> Self {
-        if let Self::SetCheck { commit, .. } = &mut self {
-            if commit != planned {
-                return self;
-            }
+        if let Self::SetCheck { commit, .. } = &mut self
+            && commit == planned
+        {
             commit.clone_from(&published.commit);
         }
         let says_how = matches!(self, Self::EnsurePullRequest { .. } | Self::EnsureComment { .. });
@@ -524,10 +523,15 @@ fn triaging(story: &Story<'_>, head: &CommitId, check: &CheckRef, repair: &Repai
     let is_proven = story.conclusion.outcome == Outcome::Proven;
     let mut effects = Vec::new();
     if let (Some(base), Some(judged), true) = (repair.branch(), story.judged, is_proven) {
-        let branch = branches::of_repair(story.spec, base);
         let Proposal { commit, pack, .. } = &judged.proposal;
-        effects.push(Effect::PushBranch { branch: branch.clone(), commit: commit.clone(), pack: *pack, from: None });
-        effects.extend(opened::effects(story, judged, branch, base.to_owned()));
+        let push = |branch: &str, from| Effect::PushBranch { branch: branch.into(), commit: commit.clone(), pack: *pack, from };
+        if let Some((from, branch)) = onto(story, judged) {
+            effects.extend([push(branch, Some(from.clone())), check_of_patch(story, judged)]);
+        } else {
+            let branch = branches::of_repair(story.spec, base);
+            effects.push(push(&branch, None));
+            effects.extend(opened::effects(story, judged, branch, base.to_owned()));
+        }
     }
     effects.push(report::triaged::check(story, head, check));
     effects

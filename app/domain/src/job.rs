@@ -231,10 +231,13 @@ pub enum Repair {
     /// It is told of.
     #[default]
     Unwanted,
-    /// An agent mends it, in a pull request of its own that goes to the branch of the red one.
+    /// An agent mends it, in a pull request of its own that goes to the branch of the red one, or on that branch itself.
     Wanted {
         /// That branch, which is one of the same repository.
         branch: String,
+        /// Whether it is the branch of a pull request that this App has opened, so that the repair goes onto it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_own: bool,
     },
     /// It is wanted, and only told of.
     Withheld {
@@ -251,7 +254,7 @@ impl Repair {
     /// The branch that a repair goes to, where one is to be made.
     pub fn branch(&self) -> Option<&str> {
         match self {
-            Self::Wanted { branch } => Some(branch),
+            Self::Wanted { branch, .. } => Some(branch),
             Self::Unwanted | Self::Withheld { .. } => None,
         }
     }
@@ -398,7 +401,8 @@ impl Task {
     /// Of a pull request of ours that is changed, its commit, and the branch that what is made goes onto.
     pub fn goes_onto(&self) -> Option<(&CommitId, &str)> {
         match self {
-            Self::WorkOnPull { head, branch: Some(branch), is_own: true, mode: Mode::Fix, .. } => Some((head, branch)),
+            Self::WorkOnPull { head, branch: Some(branch), is_own: true, mode: Mode::Fix, .. }
+            | Self::TriageCheck { head, repair: Repair::Wanted { branch, is_own: true }, .. } => Some((head, branch)),
             Self::WorkOnPull { .. }
             | Self::FixIssue { .. }
             | Self::Answer { .. }

@@ -21,6 +21,7 @@ mod trigger;
 pub mod wanted;
 
 pub use bots::BOTS_IN_A_ROW_MAX;
+pub use checks::CHECKED_LAST_MAX;
 
 use wanted::{Policy, Source};
 
@@ -68,6 +69,8 @@ pub struct Facts {
     pub stopping: Vec<JobKey>,
     /// How many of the last jobs in this place were asked for by bots, since a person has asked for one.
     pub n_by_bots: u32,
+    /// How many of the last red checks of the pull request that the event is about were mended on its own branch, or are being.
+    pub n_mended: u32,
 }
 
 /// A job that is over, and that somebody has asked for.

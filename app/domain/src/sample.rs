@@ -178,7 +178,7 @@ pub(crate) fn triage_spec() -> JobSpec {
 pub(crate) fn repair_spec() -> JobSpec {
     let mut spec = triage_spec();
     if let Task::TriageCheck { repair, .. } = &mut spec.task {
-        *repair = Repair::Wanted { branch: "mend".into() };
+        *repair = Repair::Wanted { branch: "mend".into(), is_own: false };
     }
     JobSpec { budget: BUDGET, ..spec }
 }

@@ -72,7 +72,8 @@ pub struct Triggers {
     pub branches: Option<List<Glob, 1>>,
     /// Whose pull requests have their red checks looked into, without that anybody asks for it.
     pub checks: Whose,
-    /// Whether those of them that are red for the change itself are mended by an agent, in pull requests on top.
+    /// Whether those of them that are red for the change itself are mended by an agent, in pull requests on top; those of the App's own
+    /// pull requests, on their branches.
     pub repairs: bool,
     /// Whether a review that requests changes of a pull request which this App has opened is worked on as if it called us.
     pub reviews: bool,

@@ -89,6 +89,17 @@ impl Job {
 }
 
 impl Tables {
+    /// The last jobs of a place, the last one first: those that somebody has asked for, or those of red checks.
+    fn last(&self, repo: u64, issue: IssueNumber, is_of_check: bool, n_max: u32) -> Vec<JobKey> {
+        let of_place = |job: &&Job| {
+            let spec = &job.spec;
+            spec.repo.id == repo && spec.task.issue() == Some(issue) && spec.key.is_of_check() == is_of_check
+        };
+        let mut jobs: Vec<&Job> = self.jobs.iter().filter(of_place).collect();
+        jobs.sort_by_key(|job| job.created_at);
+        jobs.into_iter().rev().take(n_max as usize).map(|job| job.spec.key.clone()).collect()
+    }
+
     /// Does one thing that follows from a delivery, and says what of it is to be stored.
     fn follow(&mut self, decision: &Decision, now: Timestamp) -> Result<(Decision, Decided), StoreError> {
         Ok(match decision {
@@ -255,14 +266,11 @@ impl Store for MemoryStore {
     }
 
     async fn asked_last(&self, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
-        let tables = self.tables();
-        let of_place = |job: &&Job| {
-            let spec = &job.spec;
-            spec.repo.id == repo && spec.task.issue() == Some(issue) && !spec.key.is_of_check()
-        };
-        let mut jobs: Vec<&Job> = tables.jobs.iter().filter(of_place).collect();
-        jobs.sort_by_key(|job| job.created_at);
-        Ok(jobs.into_iter().rev().take(n_max as usize).map(|job| job.spec.key.clone()).collect())
+        Ok(self.tables().last(repo, issue, false, n_max))
+    }
+
+    async fn checked_last(&self, repo: u64, pull_request: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
+        Ok(self.tables().last(repo, pull_request, true, n_max))
     }
 
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {

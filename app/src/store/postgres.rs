@@ -311,7 +311,11 @@ impl Store for PostgresStore {
     }
 
     async fn asked_last(&self, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
-        self.ask(move |tx| Box::pin(jobs::asked_last(tx, repo, issue, n_max))).await
+        self.ask(move |tx| Box::pin(jobs::last(tx, repo, issue, "issue", n_max))).await
+    }
+
+    async fn checked_last(&self, repo: u64, pull_request: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
+        self.ask(move |tx| Box::pin(jobs::last(tx, repo, pull_request, "commit", n_max))).await
     }
 
     async fn recent(&self, asking: &Asking, since: Timestamp) -> Result<Recent, StoreError> {

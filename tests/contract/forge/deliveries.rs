@@ -253,6 +253,7 @@ async fn githubs_own_examples_start_nothing() {
         last: None,
         stopping: Vec::new(),
         n_by_bots: 0,
+        n_mended: 0,
     };
     let (mut n_examples, mut n_read) = (0, 0);
     for group in groups.as_array().expect("the fixture is a list") {

@@ -157,8 +157,12 @@ async fn the_jobs_that_were_asked_for_last_are_found(store: Shared) {
     let (head, check) = (CommitId::parse(&"a".repeat(40)).expect("it is one"), Untrusted::new("x"));
     let key = JobKey::of_check(&spec(1).repo, &head, &check, None);
     store.receive(&delivery("red", 9)).await.expect("the store takes it");
-    let start = Decision::Start { spec: Box::new(JobSpec { key, ..spec_of(ISSUE, 6) }), because: "a check is red".into() };
+    let start =
+        Decision::Start { spec: Box::new(JobSpec { key: key.clone(), ..spec_of(ISSUE, 6) }), because: "a check is red".into() };
     store.decide(&id("red"), &start, at(9)).await.expect("the store takes it");
+    let checked = async |issue, n_max| store.checked_last(REPO, issue, n_max).await.expect("the store answers");
+    assert_eq!((checked(ISSUE, 3).await, checked(ISSUE, 0).await), (vec![key], Vec::new()), "that alone is one");
+    assert_eq!(checked(IssueNumber(9), 3).await, []);
     let keys = |comments: &[u64]| comments.iter().map(|comment| spec_of(ISSUE, *comment).key).collect::<Vec<_>>();
     assert_eq!(
         last(ISSUE, 3).await,

@@ -1,7 +1,7 @@
 //! Red checks, which nobody has asked about: whether they are looked into, and mended.
 
 use super::{Asked, Decision, Facts, PullHead, RedCheck, Work};
-use crate::effect::n_repairs;
+use crate::effect::{is_own_branch, n_repairs};
 use crate::job::{JobKey, Repair, Task};
 use crate::journal::CommitId;
 use crate::policy::wanted::Checks;
@@ -12,6 +12,9 @@ const CHECKS_OF_COMMIT_MAX: u32 = 3;
 const OPEN_CHECKS_MAX: usize = 5;
 /// How many repairs may stand on each other: what is still red then is for a person.
 const REPAIRS_OF_CHAIN_MAX: u32 = 2;
+/// How many of the red checks of a pull request that were looked into last are asked whether they were mended on its own branch. Of a
+/// commit no more than three are looked into, so that the repairs of one chain are all among them.
+pub const CHECKED_LAST_MAX: u32 = 12;
 const ENOUGH_REPAIRS: &str = "Repairs stand on each other here already, so that a person has to look.";
 
 impl Asked<'_> {
@@ -49,7 +52,7 @@ impl Asked<'_> {
             return Decision::ignore(reached);
         }
         let is_first = *n_triaged == 0 && !open_jobs.iter().any(|key| key.is_of_check_of(head));
-        let repair = self.repair(branch, is_first);
+        let repair = self.repair(branch, *is_own && is_own_branch(branch), is_first);
         let task = Task::TriageCheck { pull_request: *pull_request, head: head.clone(), check: check.clone(), repair };
         self.start(
             Work::unasked(key, task),
@@ -68,8 +71,9 @@ impl Asked<'_> {
                 let told = format!("#{pull_request} has moved on to {} since its check was looked into.", now.short());
                 Err((told, "the pull request has another last commit now"))
             }
-            Some(PullHead { branch: Some(branch), .. }) if n_repairs(branch) < REPAIRS_OF_CHAIN_MAX => {
-                Ok(Task::TriageCheck { pull_request, head, check, repair: Repair::Wanted { branch: branch.clone() } })
+            Some(PullHead { branch: Some(branch), is_own, .. }) if *is_own || n_repairs(branch) < REPAIRS_OF_CHAIN_MAX => {
+                let repair = Repair::Wanted { branch: branch.clone(), is_own: *is_own };
+                Ok(Task::TriageCheck { pull_request, head, check, repair })
             }
             Some(PullHead { branch: Some(_), .. }) => Err((ENOUGH_REPAIRS.into(), "enough repairs stand on each other already")),
             Some(PullHead { branch: None, .. }) | None => {
@@ -81,8 +85,8 @@ impl Asked<'_> {
 
     /// Whether a red check is mended as well, where the commit's change is what fails. Of a commit it is the first check alone: others
     /// are most often red for the same reason.
-    fn repair(&self, branch: &str, is_first: bool) -> Repair {
-        let n_before = n_repairs(branch);
+    fn repair(&self, branch: &str, is_own: bool, is_first: bool) -> Repair {
+        let n_before = n_repairs(branch).saturating_add(self.facts.n_mended);
         if !self.facts.policy.triggers.repairs {
             Repair::Unwanted
         } else if n_before >= REPAIRS_OF_CHAIN_MAX {
@@ -92,7 +96,7 @@ impl Asked<'_> {
         } else if !is_first {
             Repair::Withheld { because: "It is not repaired: of each commit only the first check that is looked into is.".into() }
         } else {
-            Repair::Wanted { branch: branch.to_owned() }
+            Repair::Wanted { branch: branch.to_owned(), is_own }
         }
     }
 }

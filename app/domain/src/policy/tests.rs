@@ -1,11 +1,10 @@
 use std::collections::BTreeSet;
 
 use super::wanted::{Limits, Policy, Source, Triggers};
-use super::{Decision, Deployment, Facts, decide, glance};
+use super::{Decision, Deployment, Facts, PullHead, Target, decide, glance};
 use crate::event::{Actor, Event, EventKind, IssueNumber, Place, Role, Text, Untrusted};
 use crate::job::{JobKey, Mode, Reply, Task};
 use crate::policy::rates::{Rates, Recent};
-use crate::policy::{PullHead, Target};
 use crate::sample;
 
 mod again;
@@ -39,6 +38,7 @@ fn facts() -> Facts {
         last: None,
         stopping: Vec::new(),
         n_by_bots: 0,
+        n_mended: 0,
     }
 }
 

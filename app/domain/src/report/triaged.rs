@@ -6,7 +6,7 @@ use super::neutral::{clip, code, fence, plain};
 use super::{
     BODY_CHARS_MAX, COMMAND_CHARS_MAX, DETAILS_BYTES_MAX, SENTENCE_CHARS_MAX, Story, TITLE_CHARS_MAX, headline, sentence,
 };
-use crate::effect::{Button, CheckName, Effect, PULL_REQUEST_PLACEHOLDER};
+use crate::effect::{self, Button, CheckName, Effect, PULL_REQUEST_PLACEHOLDER};
 use crate::event::{CheckRef, IssueNumber};
 use crate::job::{Repair, Task};
 use crate::journal::{CommitId, Outcome, Triaged};
@@ -25,8 +25,11 @@ pub fn check(story: &Story<'_>, head: &CommitId, check: &CheckRef) -> Effect {
     if let Some(triaged) = story.triaged.filter(|_| story.conclusion.outcome != Outcome::Answered) {
         let _ = write!(summary, "\n\n{}", sentence(&triaged.verdict.sentence(), story.host));
     }
-    if story.conclusion.outcome == Outcome::Proven {
-        let _ = write!(summary, "\n\nPull request with the repair: {PULL_REQUEST_PLACEHOLDER}");
+    if let Some(judged) = story.judged.filter(|_| story.conclusion.outcome == Outcome::Proven) {
+        let _ = match effect::onto(story, judged) {
+            Some((_, branch)) => write!(summary, "\n\nRepaired on the branch {} by {}", code(branch), judged.proposal.commit),
+            None => write!(summary, "\n\nPull request with the repair: {PULL_REQUEST_PLACEHOLDER}"),
+        };
     }
     let _ = write!(summary, "\n\nThis is about the check {} of the commit {}.", code(check.name.raw()), code(head.short()));
     if let Some(triaged) = story.triaged {

@@ -76,7 +76,8 @@ impl Run {
         }
         if let Some((head, repairs_to)) = &self.triages {
             let repairs_to = repairs_to.as_deref().filter(|_| conclusion.outcome == Outcome::Proven);
-            return effects.iter().all(|effect| is_of_triage(effect, head, repairs_to));
+            let onto = repairs_to.filter(|_| self.is_own && self.is_sound());
+            return effects.iter().all(|effect| is_of_triage(effect, head, repairs_to) || self.is_repair_of(effect, head, onto));
         }
         if let Some((head, branch)) = &self.works_on {
             let reviewed = Some(head).filter(|_| self.asked_for == Some(Mode::Review));

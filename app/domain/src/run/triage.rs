@@ -19,6 +19,24 @@ impl Run {
         Some(prepared.rules.as_ref().unwrap_or(&prepared.base))
     }
 
+    /// Whether an effect puts the repair onto this branch of ours, from this commit, or tells of it beside its own.
+    pub(super) fn is_repair_of(&self, effect: &Effect, head: &CommitId, onto: Option<&str>) -> bool {
+        match effect {
+            Effect::PushBranch { branch, from: Some(from), .. } => onto == Some(branch) && from == head,
+            Effect::SetCheck { name: CheckName::Patch, commit, .. } => {
+                onto.is_some() && self.judged().is_some_and(|judged| judged.proposal.commit == *commit)
+            }
+            Effect::PushBranch { from: None, .. }
+            | Effect::SetCheck { .. }
+            | Effect::EnsurePullRequest { .. }
+            | Effect::IntroducePull { .. }
+            | Effect::EnsureComment { .. }
+            | Effect::EnsureReview { .. }
+            | Effect::AnswerThreads { .. }
+            | Effect::React { .. } => false,
+        }
+    }
+
     pub(super) fn on_triaged(&mut self, triaged: &Triaged) -> bool {
         let is_due = matches!(self.phase, Phase::Preparing) && self.preparation() == Step::Triage && self.claims > 0;
         if !is_due {

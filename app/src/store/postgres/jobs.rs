@@ -83,17 +83,19 @@ pub(super) async fn last_ended(tx: &mut PgConnection, repo: u64, issue: IssueNum
     Ok(key.map(JobKey::stored))
 }
 
-pub(super) async fn asked_last(
+/// The last ones whose keys begin so behind the repository's number.
+pub(super) async fn last(
     tx: &mut PgConnection,
     repo: u64,
     issue: IssueNumber,
+    kind: &str,
     n_max: u32,
 ) -> Result<Vec<JobKey>, StoreError> {
     let sql = "SELECT key FROM job WHERE repo = $1 AND issue = $2 AND starts_with(key, $3) \
                ORDER BY created_at DESC, number DESC LIMIT $4";
-    let of_issues = format!("{repo}/issue/");
-    let asked = sqlx::query_scalar(sql).bind(number(repo)?).bind(number(issue.0)?).bind(of_issues).bind(i64::from(n_max));
-    let keys: Vec<String> = asked.fetch_all(tx).await?;
+    let begin = format!("{repo}/{kind}/");
+    let last = sqlx::query_scalar(sql).bind(number(repo)?).bind(number(issue.0)?).bind(begin).bind(i64::from(n_max));
+    let keys: Vec<String> = last.fetch_all(tx).await?;
     Ok(keys.into_iter().map(JobKey::stored).collect())
 }
 

@@ -48,10 +48,11 @@ pub(super) fn last_ended(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber) -> R
     Ok(key.map(JobKey::stored))
 }
 
-pub(super) fn asked_last(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
+/// The last ones whose keys begin so behind the repository's number.
+pub(super) fn last(tx: &Savepoint<'_>, repo: u64, issue: IssueNumber, kind: &str, n_max: u32) -> Result<Vec<JobKey>, StoreError> {
     let sql = "SELECT key FROM job WHERE repo = ?1 AND issue = ?2 AND substr(key, 1, length(?3)) = ?3 \
                ORDER BY created_at DESC, rowid DESC LIMIT ?4";
-    let row = (number(repo)?, number(issue.0)?, format!("{repo}/issue/"), n_max);
+    let row = (number(repo)?, number(issue.0)?, format!("{repo}/{kind}/"), n_max);
     let mut statement = tx.prepare_cached(sql)?;
     let rows = statement.query_map(row, |row| row.get::<_, String>(0))?;
     rows.map(|key| Ok(JobKey::stored(key?))).collect()

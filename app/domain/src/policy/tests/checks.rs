@@ -150,7 +150,7 @@ fn of_branch(branch: &str) -> RedCheck {
 #[test]
 fn a_repair_goes_to_the_branch_of_the_pull_request_and_may_ask_a_model() {
     let (repair, budget) = repair_of(of_branch("feature/x"), Vec::new());
-    assert_eq!((repair, budget), (Repair::Wanted { branch: "feature/x".into() }, deployment().budget));
+    assert_eq!((repair, budget), (Repair::Wanted { branch: "feature/x".into(), is_own: false }, deployment().budget));
 }
 
 #[test]
@@ -163,6 +163,29 @@ fn repairs_do_not_stand_on_each_other_without_end() {
     let (repair, budget) = repair_of(of_branch("codex/repair-2-12-0123456"), Vec::new());
     let because = "It is not repaired: 2 repairs stand on each other already, so that a person has to look.";
     assert_eq!((repair, budget.turns), (Repair::Withheld { because: because.into() }, 0));
+}
+
+#[test]
+fn what_this_app_has_opened_is_mended_on_its_own_branch() {
+    let repaired = |branch: &str, is_own| repair_of(RedCheck { is_own, ..of_branch(branch) }, Vec::new()).0;
+    let wanted = |branch: &str, is_own| Repair::Wanted { branch: branch.into(), is_own };
+    assert_eq!(repaired("codex/12-mend-0123456", true), wanted("codex/12-mend-0123456", true));
+    assert_eq!(repaired("codex/12-mend-0123456", false), wanted("codex/12-mend-0123456", false), "somebody else's");
+    assert_eq!(repaired("mend", true), wanted("mend", false), "it is called as people call theirs");
+}
+
+#[test]
+fn a_branch_of_our_own_is_not_mended_without_end() {
+    let own = RedCheck { is_own: true, ..of_branch("codex/12-mend-0123456") };
+    let on_top = RedCheck { is_own: true, ..of_branch("codex/repair-1-12-0123456") };
+    let is_wanted = |check: &RedCheck, n_mended| {
+        let mut facts = Facts { n_mended, ..wanted(Checks::Own, check.clone()) };
+        facts.policy.triggers.repairs = true;
+        let Decision::Start { spec, .. } = decide(&red(None, None), &deployment(), &facts) else { panic!("a start") };
+        spec.task.goes_onto().is_some()
+    };
+    assert_eq!([0, 1, 2, 3].map(|n_mended| is_wanted(&own, n_mended)), [true, true, false, false]);
+    assert_eq!([0, 1].map(|n_mended| is_wanted(&on_top, n_mended)), [true, false], "it is the second one already");
 }
 
 #[test]
@@ -215,13 +238,17 @@ fn what_was_looked_into_is_mended_for_whoever_asks() {
         Facts { pull, ..facts() }
     };
     let Decision::Start { spec, .. } = decide(&mend, &deployment(), &on('b', Some("mend"))) else { panic!("a start") };
-    let repair = Repair::Wanted { branch: "mend".into() };
+    let repair = Repair::Wanted { branch: "mend".into(), is_own: false };
     assert_eq!(spec.task, Task::TriageCheck { pull_request: ISSUE, head, check: check(), repair });
     assert_eq!((spec.requested_by.login.as_str(), spec.needed), ("octocat", Role::Write));
     assert!(spec.budget.turns > 0 && !spec.key.is_of_check(), "somebody has asked for it");
     check_ignored(&mend, &on('c', Some("mend")), "the pull request has another last commit now");
     check_ignored(&mend, &on('b', None), "the pull request's branch is in another repository");
     check_ignored(&mend, &on('b', Some("codex/repair-2-12-42832cb")), "enough repairs stand on each other already");
+    let mut own = on('b', Some("codex/repair-2-12-42832cb"));
+    own.pull.as_mut().unwrap().is_own = true;
+    let Decision::Start { spec, .. } = decide(&mend, &deployment(), &own) else { panic!("a start") };
+    assert!(spec.task.goes_onto().is_some(), "it stands on nothing new");
     let mut above = on('b', Some("mend"));
     above.policy.triggers.roles.insert("fix", Role::Maintain);
     check_ignored(&mend, &above, "octocat has the role write here, and maintain is needed to start a run");

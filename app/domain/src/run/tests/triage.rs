@@ -136,6 +136,46 @@ fn a_repair_begins_at_the_red_commit_and_publishes_what_is_proven_to_its_branch_
     check_misfit_of_repair(&unproven, planned(Outcome::Unproven, &repaired()));
 }
 
+/// Onto a branch of ours a proven repair goes from the red commit, and nothing else goes there.
+#[test]
+fn a_repair_goes_onto_a_branch_of_our_own_from_the_red_commit() {
+    let mut own = sample::repair_spec();
+    let crate::job::Task::TriageCheck { repair, .. } = &mut own.task else { panic!("a triage") };
+    *repair = crate::job::Repair::Wanted { branch: "mend".into(), is_own: true };
+    let Effect::PushBranch { commit, pack, .. } = push() else { panic!("a push") };
+    let onto = |branch: &str, from| {
+        let from = Some(sample::commit(from));
+        Effect::PushBranch { branch: branch.into(), commit: commit.clone(), pack, from }
+    };
+    let is_taken = |spec: &crate::job::JobSpec, verdict, outcome, effect: Effect| {
+        let before = [claimed(), triaged(), prepared_there(), solved(), verified(verdict)];
+        let last = planned(outcome, std::slice::from_ref(&effect));
+        run(spec, &before).apply(&journal(std::slice::from_ref(&last))[0]).is_ok()
+    };
+    let told = |commit: &crate::journal::CommitId| match sample::checked(Outcome::Proven) {
+        Effect::SetCheck { outcome, title, summary, text, annotations, buttons, .. } => {
+            let (name, commit) = (CheckName::Patch, commit.clone());
+            Effect::SetCheck { name, commit, outcome, title, summary, text, annotations, buttons }
+        }
+        other => panic!("a check run, not {other:?}"),
+    };
+    let doubted = || sample::unproven(crate::proof::Doubt::Suspect, 1);
+    for (spec, verdict, outcome, effect, wanted) in [
+        (&own, proven(), Outcome::Proven, onto("mend", 'b'), true),
+        (&own, proven(), Outcome::Proven, told(&commit), true),
+        (&own, proven(), Outcome::Proven, told(&sample::commit('c')), false),
+        (&own, proven(), Outcome::Proven, sample::checked(Outcome::Proven), false),
+        (&own, proven(), Outcome::Proven, onto("mend", 'c'), false),
+        (&own, proven(), Outcome::Proven, onto("main", 'b'), false),
+        (&own, proven(), Outcome::Superseded, onto("mend", 'b'), false),
+        (&own, doubted(), Outcome::Unproven, onto("mend", 'b'), false),
+        (&sample::repair_spec(), proven(), Outcome::Proven, onto("mend", 'b'), false),
+        (&sample::repair_spec(), proven(), Outcome::Proven, told(&commit), false),
+    ] {
+        assert_eq!(is_taken(spec, verdict, outcome, effect.clone()), wanted, "{outcome:?} {effect:?}");
+    }
+}
+
 #[test]
 fn what_is_not_red_for_the_change_itself_is_not_mended() {
     use crate::triage::{Side, Verdict};
