@@ -59,6 +59,7 @@ fn spec() -> JobSpec {
         described: None,
         plan: None,
         opening: Opening::default(),
+        schedule: None,
     }
 }
 

@@ -35,6 +35,7 @@ mod repairs;
 mod replay;
 mod requests;
 mod reviews;
+mod schedule;
 mod secrets;
 mod setups;
 mod several;

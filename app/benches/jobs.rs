@@ -162,5 +162,6 @@ fn spec(delivery: DeliveryId, number: u64) -> anyhow::Result<JobSpec> {
         described: None,
         plan: None,
         opening: Opening::default(),
+        schedule: None,
     })
 }

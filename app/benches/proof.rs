@@ -183,6 +183,7 @@ fn spec() -> anyhow::Result<JobSpec> {
         described: None,
         plan: None,
         opening: Opening::default(),
+        schedule: None,
     })
 }
 

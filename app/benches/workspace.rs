@@ -146,8 +146,8 @@ async fn set(folder: &Path) -> anyhow::Result<(Stage, Service)> {
         rates: Rates::default(),
     };
     github.send_webhooks_to(&format!("http://{}/webhooks/github", listener.local_addr()?));
-    let service =
-        Service::start(listener, Arc::clone(&tools), Staffing { deployment, n_workers: 1, sweep_interval: None, kept_for: None });
+    let staffing = Staffing { deployment, n_workers: 1, sweep_interval: None, keeps_schedules: false, kept_for: None };
+    let service = Service::start(listener, Arc::clone(&tools), staffing);
     // What the worker sees comes from the webhook, and so must what is asked for here.
     let repo = seen(&github, id)?;
     let stage = Stage { github, id, repo, tools, watch, folder: folder.to_owned() };

@@ -3,6 +3,7 @@
 //! The port speaks in the domain's words. It decides nothing and holds no state of a job; every write is find-or-create,
 //! so that doing it again finds it done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use patchwright_domain::event::{Actor, DeliveryId, Event, IssueNumber, RawDelive
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::job_log;
 use patchwright_domain::journal::CommitId;
+use patchwright_domain::policy::schedule::Schedule;
 use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::policy::{PullHead, RedCheck};
 use patchwright_domain::report::policy::Flaw;
@@ -72,6 +74,8 @@ pub struct RepoFacts {
     pub role: Role,
     /// Whether the issue that it is about is open.
     pub is_open: bool,
+    /// Whether what the event calls an issue is a pull request.
+    pub is_no_issue: bool,
     /// The red check that it is about, where the policy has those looked into and there is one now.
     pub check: Option<RedCheck>,
     /// What the pull request that it is about proposes, where it is about one.
@@ -124,6 +128,24 @@ pub struct PullRequest {
     pub target: RepoRef,
     /// The last commit that it proposes, for people to be told of; what is proven is what git fetches.
     pub head: CommitId,
+}
+
+/// What the policy files of repositories have done at certain times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedules {
+    /// Of each repository whose policy file has something done, its entries.
+    pub of: Vec<(RepoRef, Vec<Schedule>)>,
+    /// What cannot be read now and may be another time.
+    pub unknown: BTreeSet<Unknown>,
+}
+
+/// Something of which is not known now what it has done at certain times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unknown {
+    /// All of an installation of the App.
+    Installation(u64),
+    /// A repository, by the forge's number.
+    Repository(u64),
 }
 
 /// What a clone is made for.
@@ -229,6 +251,22 @@ pub trait Forge: Send + Sync {
         _head: &CommitId,
     ) -> Result<Option<Result<(), Flaw>>, ForgeError> {
         Ok(None)
+    }
+
+    /// Reads what all policy files have done at certain times: of each repository that work can be done in, that of the default branch.
+    ///
+    /// # Errors
+    /// [`ForgeError`], where nothing of it can be read.
+    async fn schedules(&self) -> Result<Schedules, ForgeError> {
+        Ok(Schedules::default())
+    }
+
+    /// Reads what one repository's policy file has done at certain times; nothing, where it cannot be understood.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn schedule_of(&self, _repo: &RepoRef) -> Result<Vec<Schedule>, ForgeError> {
+        Ok(Vec::new())
     }
 
     /// Does an effect, or finds it done. Branches are pushed by git and not here.

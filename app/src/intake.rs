@@ -12,6 +12,7 @@ use patchwright_domain::event::{DeliveryId, Event, EventKind, IssueNumber, OfChe
 use patchwright_domain::job::{JobId, JobKey, Task};
 use patchwright_domain::journal::{CommitId, EntryKind, Outcome};
 use patchwright_domain::policy::rates::{PERIOD, Recent};
+use patchwright_domain::policy::schedule::{self, Tick};
 use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::policy::{self, CHECKER_ID, Decision, Deployment, Facts, Last};
 use tokio_util::sync::CancellationToken;
@@ -95,7 +96,10 @@ impl Intake {
     async fn lanes(&self, waiting: Vec<Waiting>) -> Result<BTreeMap<Lane, Vec<Parsed>>, StoreError> {
         let mut lanes: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for waiting in waiting {
-            let mut event = self.forge.parse(&waiting.delivery);
+            let mut event = match waiting.delivery.event.as_str() {
+                schedule::EVENT => Tick::event(&waiting.delivery),
+                _ => self.forge.parse(&waiting.delivery),
+            };
             if let Ok(event) = &mut event {
                 self.look_for_check(event).await?;
             }
@@ -190,7 +194,15 @@ impl Intake {
         if matches!(event.kind, EventKind::IssueClosed { .. }) {
             let role = patchwright_domain::event::Role::None;
             let open_jobs = self.asked_for_before(event.at, open_jobs).await?;
-            let closed = RepoFacts { policy: Policy::default(), unread: None, role, is_open: false, check: None, pull: None };
+            let closed = RepoFacts {
+                policy: Policy::default(),
+                unread: None,
+                role,
+                is_open: false,
+                is_no_issue: false,
+                check: None,
+                pull: None,
+            };
             return Ok(Facts { open_jobs, ..of_repo(closed) });
         }
         let facts = self.forge.facts(event).await?;
@@ -373,7 +385,7 @@ impl Intake {
             | EventKind::Pushed { pull_request: issue }
             | EventKind::IssueClosed { issue } => Subject::Issue(*issue),
             // Nobody has asked, so that nobody waits for a sign; and a check that is asked for shows that it is under way.
-            EventKind::CheckFailed { .. } | EventKind::CheckAsked { .. } => return,
+            EventKind::CheckFailed { .. } | EventKind::CheckAsked { .. } | EventKind::Scheduled { .. } => return,
         };
         let (forge, repo, effect) = (Arc::clone(&self.forge), repo.clone(), Effect::React { subject });
         let key = effect.key(job);
@@ -388,12 +400,13 @@ impl Intake {
 
 /// What a repository says, in a place where nothing was asked for before.
 fn of_repo(facts: RepoFacts) -> Facts {
-    let RepoFacts { policy, unread, role, is_open, check, pull } = facts;
+    let RepoFacts { policy, unread, role, is_open, is_no_issue, check, pull } = facts;
     Facts {
         policy,
         unread,
         role,
         is_open,
+        is_no_issue,
         open_jobs: Vec::new(),
         stoppable: Vec::new(),
         was_answered: false,

@@ -20,6 +20,7 @@ pub mod replay;
 pub mod results;
 pub mod retention;
 pub mod sandbox;
+pub mod schedule;
 pub mod server;
 pub mod service;
 pub mod setup;

@@ -10,6 +10,7 @@ pub mod format;
 pub mod globs;
 pub mod problem;
 mod pull_requests;
+pub mod schedule;
 pub mod schema;
 mod values;
 

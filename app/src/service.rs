@@ -1,4 +1,4 @@
-//! Server, intake, sweep and workers in one process, or workers alone, joined by nothing but the store.
+//! Server, intake, sweep, schedules and workers in one process, or workers alone, joined by nothing but the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
 use crate::retention::Retention;
+use crate::schedule::Scheduler;
 use crate::server::{self, Server};
 use crate::sweep::Sweep;
 use crate::worker::{Tools, Worker};
@@ -25,6 +26,8 @@ pub struct Staffing {
     pub n_workers: u32,
     /// The pause between looking for deliveries that did not arrive; nobody looks without.
     pub sweep_interval: Option<Duration>,
+    /// Whether what policy files have done at certain times is looked for.
+    pub keeps_schedules: bool,
     /// For how long is kept what has ended; for ever without.
     pub kept_for: Option<Duration>,
 }
@@ -39,7 +42,7 @@ pub struct Service {
 impl Service {
     /// Starts to serve on a listener, and to work.
     pub fn start(listener: TcpListener, tools: Arc<Tools>, staffing: Staffing) -> Self {
-        let Staffing { deployment, n_workers, sweep_interval, kept_for } = staffing;
+        let Staffing { deployment, n_workers, sweep_interval, keeps_schedules, kept_for } = staffing;
         let mut service = Self::work(Arc::clone(&tools), n_workers);
         let server = Server {
             store: tools.store.clone(),
@@ -60,6 +63,11 @@ impl Service {
             let sweep = Sweep::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone());
             let stopping = service.stop.clone();
             service.tasks.spawn(async move { sweep.run(interval, stopping).await });
+        }
+        if keeps_schedules {
+            let scheduler = Scheduler::new(tools.store.clone(), tools.forge.clone(), tools.clock.clone());
+            let stopping = service.stop.clone();
+            service.tasks.spawn(async move { scheduler.run(stopping).await });
         }
         if let Some(kept_for) = kept_for {
             let retention = Retention::new(tools.store.clone(), tools.clock.clone(), kept_for);

@@ -26,6 +26,7 @@ mod failures;
 mod limits;
 mod opened;
 mod reviews;
+mod schedules;
 mod signing;
 mod sweep;
 mod targets;
@@ -72,6 +73,7 @@ impl Scene {
             described: None,
             plan: None,
             opening: Opening::default(),
+            schedule: None,
         }
     }
 

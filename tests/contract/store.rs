@@ -105,6 +105,7 @@ fn spec_of(issue: IssueNumber, comment: u64) -> JobSpec {
         described: None,
         plan: None,
         opening: Opening::default(),
+        schedule: None,
     }
 }
 

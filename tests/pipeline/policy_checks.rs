@@ -76,6 +76,23 @@ async fn a_forks_policy_file_is_looked_at_as_well() {
         .await;
 }
 
+/// Anybody may push to a fork as often as he likes.
+#[tokio::test]
+async fn a_pull_request_of_very_many_files_takes_few_looks() {
+    let names: Vec<&str> = (0..400).map(|n| &*format!("many/{n}").leak()).collect();
+    let mut files: Vec<File> = names.into_iter().map(|name| (name, "x\n", false)).collect();
+    files.push(BROKEN);
+    Setup::default()
+        .play(async |world| {
+            let (_, head) = propose_from_fork(world, &files).await;
+            world.decide().await;
+            assert_eq!(said(world, &head), failure(), "it stands in the front");
+            let looks = world.github.exchanges().into_iter().filter(|one| one.path.contains("/files")).count();
+            assert_eq!(looks, 3);
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn what_leaves_the_policy_file_alone_or_takes_it_away_is_told_nothing() {
     Setup::default()

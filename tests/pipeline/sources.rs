@@ -205,6 +205,25 @@ async fn a_workflow_that_is_started_sends_a_command() {
         .await;
 }
 
+/// To GitHub a pull request is an issue too, but it is not worked on by the rules for issues.
+#[tokio::test]
+async fn a_pull_request_that_a_program_calls_an_issue_is_not_worked_on() {
+    Setup::default()
+        .play(async |world| {
+            let (pull, _) = world.propose(&[MENDED]).await;
+            let send = |payload| world.github.dispatch(world.repo, MAINTAINER, "patchwright", payload).expect("it is there");
+            send(json!({"issue": pull, "command": "fix this"}));
+            world.work().await;
+            let said = world.said_on(pull).await;
+            assert!(said.len() == 1 && said[0].contains("names it as `pull_request`"), "{said:?}");
+            let inputs = json!({"patchwright": "prove", "issue": pull.to_string()});
+            world.github.start_workflow(world.repo, MAINTAINER, "ask.yml", inputs).expect("it is there");
+            world.work().await;
+            assert_eq!((world.said_on(pull).await.len(), conclusions(world), world.model.requests().len()), (2, vec![], 0));
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn where_programs_are_not_heard_a_workflow_is_not_either() {
     let narrow = (".github/patchwright.yml", "commands: {test: sh tests/run.sh}\ntriggers: {sources: [comment]}\n", false);

@@ -299,7 +299,7 @@ impl Forge for WorldForge {
         let facts = |_: &mut State| {
             let opening = Opening { labels: vec![LABEL.into()], ..Opening::default() };
             let policy = Policy { opening, ..Policy::default() };
-            RepoFacts { policy, unread: None, role: Role::Write, is_open: true, check: None, pull: None }
+            RepoFacts { policy, unread: None, role: Role::Write, is_open: true, is_no_issue: false, check: None, pull: None }
         };
         self.look(|| "ask for the sender's role".into(), facts).await
     }

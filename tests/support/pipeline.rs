@@ -27,6 +27,7 @@ use patchwright::sandbox::Executor;
 use patchwright::sandbox::local::SANDBOX_UID;
 use patchwright::server::{self, Server};
 use patchwright::store::ledger::Limits;
+use patchwright::store::listing::{LISTED_MAX, Wanted};
 use patchwright::store::sqlite::SqliteStore;
 use patchwright::worker::{Settings, Tools};
 use patchwright::workspace::Workspaces;
@@ -404,16 +405,9 @@ impl World {
 
     /// All jobs, oldest first.
     pub(super) async fn started(&self) -> Vec<JobSpec> {
-        let mut jobs = Vec::new();
-        for delivery in self.github.deliveries() {
-            let decision = self.decision(&delivery.guid).await;
-            for part in decision.iter().flat_map(Decision::parts) {
-                if let Decision::Start { spec, .. } = part {
-                    jobs.push((**spec).clone());
-                }
-            }
-        }
-        jobs
+        let listed = self.tools.store.jobs(&Wanted::default(), LISTED_MAX, self.clock.time()).await;
+        let newest_first = listed.expect("the store can be asked").into_iter();
+        newest_first.rev().map(|listed| listed.job.expect("it can be read").0).collect()
     }
 
     async fn decision(&self, guid: &str) -> Option<Decision> {

@@ -103,6 +103,7 @@ fn task(config: &Config) -> anyhow::Result<(JobSpec, Request, Prepared)> {
         described: None,
         plan: None,
         opening: Opening::default(),
+        schedule: None,
     };
     let request = Request::new(Untrusted::new(words), Untrusted::new(""), Untrusted::new("bench"));
     let prepared = Prepared {

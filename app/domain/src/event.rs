@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::Button;
 use crate::job::JobId;
 use crate::journal::CommitId;
+use crate::policy::schedule::Schedule;
 
 /// Text that somebody outside wrote. It has no `Display` and no `Deref`: only the brief, the report and the command
 /// parser, all in this crate, may look inside, and each quotes or neutralises what it takes out.
@@ -314,6 +315,11 @@ pub enum EventKind {
         /// The command, without the mention.
         command: Untrusted,
     },
+    /// It is time for what the policy file has done at certain times.
+    Scheduled {
+        /// What it said when this was handed in.
+        schedule: Schedule,
+    },
     /// Somebody has pushed to a pull request, or opened it again.
     Pushed {
         /// The pull request.
@@ -450,6 +456,7 @@ impl EventKind {
             | Self::Dispatched { issue, .. }
             | Self::Pushed { pull_request: issue }
             | Self::IssueClosed { issue } => Some(*issue),
+            Self::Scheduled { schedule } => Some(schedule.issue),
             Self::CheckAsked { wanted, .. } => wanted.as_ref().map(OfCheck::pull_request),
             Self::CheckFailed { .. } => None,
         }
@@ -462,6 +469,7 @@ impl EventKind {
             | Self::IssueLabeled { on_pull_request, .. }
             | Self::IssueAssigned { on_pull_request, .. }
             | Self::Dispatched { on_pull_request, .. } => *on_pull_request,
+            Self::Scheduled { schedule } => schedule.on_pull_request,
             Self::ReviewRequested { .. } | Self::Pushed { .. } => true,
             Self::CheckAsked { wanted, .. } => wanted.is_some(),
             Self::IssueClosed { .. } | Self::CheckFailed { .. } => false,

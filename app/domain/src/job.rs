@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::event::{Actor, CheckRef, DeliveryId, Described, IssueNumber, RepoRef, Role, Untrusted};
 use crate::journal::CommitId;
+use crate::policy::schedule::Schedule;
 
 mod budget;
 mod opening;
@@ -73,6 +74,11 @@ impl JobKey {
     /// The key of a command that a program has sent: each that it sends is a new wish.
     pub fn of_dispatch(repo: &RepoRef, issue: IssueNumber, delivery: &DeliveryId) -> Self {
         Self(format!("{}/issue/{issue}/dispatch/{}", repo.id, delivery.as_str()))
+    }
+
+    /// The key of what the policy file has done at a time, by the delivery that tells of that time.
+    pub fn of_schedule(repo: &RepoRef, issue: IssueNumber, delivery: &DeliveryId) -> Self {
+        Self(format!("{}/issue/{issue}/schedule/{}", repo.id, delivery.as_str()))
     }
 
     /// The key of a check that somebody asks for once more: who does it again later wants it again.
@@ -499,6 +505,9 @@ pub struct JobSpec {
     /// How the pull request is opened that may come of it.
     #[serde(default, skip_serializing_if = "Opening::is_plain")]
     pub opening: Opening,
+    /// The entry of the policy file that asked for it, if nobody else did: that has to stand there still before anything comes of the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 /// Of jobs that were stored without it: more than any policy lets do without.

@@ -15,8 +15,10 @@ mod bots;
 mod branches;
 mod checks;
 pub mod command;
+mod lane;
 pub mod rates;
 mod reviews;
+pub mod schedule;
 mod trigger;
 pub mod wanted;
 
@@ -51,6 +53,8 @@ pub struct Facts {
     pub role: Role,
     /// Whether the issue is open, now: deliveries come in any order, and what one says of it may be over.
     pub is_open: bool,
+    /// Whether what the event calls an issue is a pull request, of which nothing is known then.
+    pub is_no_issue: bool,
     /// Jobs of the same issue that are not completed, without those that are to stop already.
     pub open_jobs: Vec<JobKey>,
     /// Those that are meant where somebody asks to stop: asked for before that, and not at their end.
@@ -420,19 +424,27 @@ impl Asked<'_> {
                 | trigger::Way::Words
                 | trigger::Way::Label(_)
                 | trigger::Way::Button
+                | trigger::Way::Schedule(_)
                 | trigger::Way::Review,
                 _,
             ) => {}
         }
-        if let Some(because) = self.is_not_ours(&way) {
+        if let Some(because) = self.is_not_ours(&way).map(str::to_owned).or_else(|| self.is_unscheduled(&way)) {
             return Decision::ignore(because);
         }
         let is_reply = matches!(task, Task::Reply { .. });
-        let needed = if is_reply { triggers.least_role() } else { triggers.role_for(task.asked_by()).max(needed) };
+        let needed = if self.schedule().is_some() {
+            // The default branch's own file asks, and who may change that was asked when it was changed.
+            Role::None
+        } else if is_reply {
+            triggers.least_role()
+        } else {
+            triggers.role_for(task.asked_by()).max(needed)
+        };
         let called = if is_reply { key.of_reply(what) } else { key.clone() };
         self.unless_below(needed, (!way.is_silent()).then_some(&called), |asked| {
-            let (is_open, role) = (asked.facts.is_open, asked.role());
-            let wanted = format!("{what} by {}, who has the role {role}", asked.event.actor.login);
+            let is_open = asked.facts.is_open;
+            let wanted = format!("{what} by {}", asked.by_whom());
             if let Task::Reply { reply, .. } = task {
                 return asked.reply(key.of_reply(what), reply, wanted);
             }
@@ -464,38 +476,16 @@ impl Asked<'_> {
         })
     }
 
-    /// What follows where the same text has had its answer.
-    fn already(&self, key: &JobKey) -> Option<Decision> {
-        if self.facts.was_answered {
-            let because = "the text had been answered before it was edited";
-            let told = "This was answered before it was edited. Write a new comment to ask for more.".into();
-            return Some(self.refuse(key.of_reply(because), told, because));
-        }
-        let is_same = self.facts.open_jobs.contains(key);
-        is_same.then(|| Decision::ignore("the same request has already started a job"))
-    }
-
-    /// What follows where something is under way in this place: one at a time.
-    fn beside(&self, key: &JobKey, is_silent: bool) -> Option<Decision> {
-        // What nobody has asked for is in nobody's way: work that is asked for comes behind it.
-        let open = self.facts.open_jobs.iter().find(|key| !key.is_of_check())?;
-        let because = format!("a job of {} is still open; one at a time", self.subject());
-        if is_silent {
-            return Some(Decision::ignore(because));
-        }
-        let (job, mention) = (JobId::of(open), &self.deployment.mention);
-        let told = format!(
-            "Job {job} is still under way here. Ask again in a new comment when its result is here, or after \
-             `{mention} stop`; `{mention} status` says how far it is."
-        );
-        Some(self.refuse(key.clone(), told, &because))
-    }
-
     /// Work on an issue as it is, and of a pull request on what it proposes now.
     ///
     /// # Errors
     /// Why there is nothing that could be worked on, for the one who asked and for the record.
     fn on_what(&self, task: Task, is_of_pull: bool) -> Result<Task, (String, &'static str)> {
+        if self.facts.is_no_issue {
+            let told =
+                "This is a pull request. Whoever asks from outside names it as `pull_request`, so that its own rules hold.";
+            return Err((told.into(), "what was named as an issue is a pull request"));
+        }
         let mode = task.mode();
         let (pull_request, request) = match task {
             Task::FixIssue { issue, request } | Task::Answer { issue, request, .. } if is_of_pull => (issue, request),
@@ -563,6 +553,7 @@ impl Asked<'_> {
                 | EventKind::IssueAssigned { .. }
                 | EventKind::ReviewRequested { .. }
                 | EventKind::Dispatched { .. }
+                | EventKind::Scheduled { .. }
                 | EventKind::Pushed { .. }
                 | EventKind::IssueClosed { .. }
                 | EventKind::CheckAsked { .. } => event.actor.clone(),
@@ -575,6 +566,7 @@ impl Asked<'_> {
             described,
             plan,
             opening,
+            schedule: self.schedule().cloned(),
         };
         Decision::Start { spec: Box::new(spec), because }
     }

@@ -286,25 +286,29 @@ fn on_top(body: &mut String, story: &Story<'_>, head: &CommitId, judged: &Judged
 
 fn asked(body: &mut String, story: &Story<'_>) {
     let who = code(&story.spec.requested_by.login);
+    let how = match &story.spec.schedule {
+        Some(schedule) => format!("by its schedule {}", code(&schedule.cron)),
+        None => story.spec.role.to_string(),
+    };
     let _ = match &story.spec.task {
         Task::Answer { issue, .. } | Task::Reply { issue, .. } => {
             let command = story.spec.task.command();
-            write!(body, "\n\n{who} ({}) asked for {command} on #{issue}.", story.spec.role)
+            write!(body, "\n\n{who} ({how}) asked for {command} on #{issue}.")
         }
         Task::WorkOnPull { pull_request: issue, request: None, mode, .. } => {
-            write!(body, "\n\n{who} ({}) asked for {} on #{issue}.", story.spec.role, mode.as_str())
+            write!(body, "\n\n{who} ({how}) asked for {} on #{issue}.", mode.as_str())
         }
-        Task::FixIssue { issue, request: None } => write!(body, "\n\n{who} ({}) asked for a fix of #{issue}.", story.spec.role),
+        Task::FixIssue { issue, request: None } => write!(body, "\n\n{who} ({how}) asked for a fix of #{issue}."),
         Task::FixIssue { issue, request: Some(words) } | Task::WorkOnPull { pull_request: issue, request: Some(words), .. } => {
             let words = neutral::markdown(words.raw(), story.host, 1_000).replace('\n', "\n> ");
-            write!(body, "\n\n{who} ({}) asked on #{issue}:\n\n> {words}", story.spec.role)
+            write!(body, "\n\n{who} ({how}) asked on #{issue}:\n\n> {words}")
         }
         Task::ProvePullRequest { is_about_the_build: true, .. } => {
-            write!(body, "\n\n{who} ({}) asked for a proof that it mends what does not build or load.", story.spec.role)
+            write!(body, "\n\n{who} ({how}) asked for a proof that it mends what does not build or load.")
         }
-        Task::ProvePullRequest { .. } => write!(body, "\n\n{who} ({}) asked for a proof.", story.spec.role),
+        Task::ProvePullRequest { .. } => write!(body, "\n\n{who} ({how}) asked for a proof."),
         Task::TriageCheck { .. } if story.spec.requested_by.is_bot => Ok(()),
-        Task::TriageCheck { .. } => write!(body, "\n\n{who} ({}) asked for it.", story.spec.role),
+        Task::TriageCheck { .. } => write!(body, "\n\n{who} ({how}) asked for it."),
         Task::Local { .. } => write!(body, "\n\nAsked for on the command line."),
     };
     if let Some(job) = &story.spec.plan {

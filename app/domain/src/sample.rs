@@ -53,6 +53,7 @@ pub(crate) fn spec() -> JobSpec {
         described: None,
         plan: None,
         opening: Opening::default(),
+        schedule: None,
     }
 }
 

@@ -368,6 +368,7 @@ pub(super) fn spec_of_user(
         described: None,
         plan: None,
         opening: Opening::default(),
+        schedule: None,
     })
 }
 

@@ -173,7 +173,8 @@ fn start(stage: &Stage, tools: Arc<Tools>) -> anyhow::Result<(Service, SocketAdd
         rates: Rates::default(),
     };
     let address = listener.local_addr()?;
-    let service = Service::start(listener, tools, Staffing { deployment, n_workers: 1, sweep_interval: None, kept_for: None });
+    let staffing = Staffing { deployment, n_workers: 1, sweep_interval: None, keeps_schedules: false, kept_for: None };
+    let service = Service::start(listener, tools, staffing);
     stage.github.send_webhooks_to(&format!("http://{address}/webhooks/github"));
     Ok((service, address))
 }

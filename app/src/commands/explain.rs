@@ -161,7 +161,10 @@ async fn tell_job(store: &dyn Store, job: JobId, lanes: Lanes) -> Result<bool, F
 }
 
 /// Who asked for a job, and what that took.
-fn asked_by(JobSpec { requested_by, role, needed, .. }: &JobSpec) -> String {
+fn asked_by(JobSpec { requested_by, role, needed, schedule, .. }: &JobSpec) -> String {
+    if let Some(schedule) = schedule {
+        return format!("It is for {}, whose `schedule` has it at `{}`.", requested_by.login, schedule.cron);
+    }
     let who = format!("{} (number {})", requested_by.login, requested_by.id);
     match needed {
         Role::None if requested_by.is_bot => format!("It is for {who}, a bot."),

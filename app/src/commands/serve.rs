@@ -45,6 +45,7 @@ pub(super) async fn serve(arguments: Arguments) -> Result<ExitCode, Failure> {
         deployment: assemble::deployment(&config),
         n_workers,
         sweep_interval: config.github.sweep_interval(),
+        keeps_schedules: true,
         kept_for: config.store.kept_for(),
     };
     let service = Service::start(listener, tools, staffing);

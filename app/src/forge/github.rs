@@ -14,6 +14,7 @@ use patchwright_domain::effect::{CheckUnderWay, Effect, EffectKey, Receipt};
 use patchwright_domain::event::{Actor, Event, EventKind, IssueNumber, RawDelivery, RepoRef, Role};
 use patchwright_domain::job::JobSpec;
 use patchwright_domain::journal::CommitId;
+use patchwright_domain::policy::schedule::Schedule;
 use patchwright_domain::report::policy::Flaw;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -21,9 +22,11 @@ use sha2::Sha256;
 use tokio::sync::OnceCell;
 
 use super::signing::Signer;
-use super::{Access, Attempt, Attempts, CheckedJob, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Unauthentic};
+use super::{
+    Access, Attempt, Attempts, CheckedJob, CloneAccess, Cursor, Forge, ForgeError, PullRequest, RepoFacts, Schedules, Unauthentic,
+};
 use crate::clock::Clock;
-use client::{Call, Client};
+use client::{Answer, Call, Client};
 use tokens::Grant;
 
 mod answers;
@@ -41,6 +44,7 @@ mod red;
 mod refusal;
 mod request;
 mod reviews;
+mod schedules;
 mod signing;
 mod tokens;
 mod traffic;
@@ -80,6 +84,7 @@ pub struct GitHub {
     signs_commits: bool,
     /// The account that we write as, once it was asked for.
     login: OnceCell<String>,
+    schedules: schedules::Read,
 }
 
 impl GitHub {
@@ -97,7 +102,15 @@ impl GitHub {
         let client = Client::new(&settings, key)?;
         let web_url = settings.web_url.trim_end_matches('/').to_owned();
         let GitHubSettings { app_id, webhook_secrets, signs_commits, .. } = settings;
-        Ok(Self { client, app_id, webhook_secrets, web_url, signs_commits, login: OnceCell::new() })
+        Ok(Self {
+            client,
+            app_id,
+            webhook_secrets,
+            web_url,
+            signs_commits,
+            login: OnceCell::new(),
+            schedules: schedules::Read::default(),
+        })
     }
 
     /// Asks GitHub who we are: proves address, number, key and clock.
@@ -141,11 +154,14 @@ impl GitHub {
         }
     }
 
-    /// Whether an issue or pull request is open now; one that is gone is not.
-    async fn is_open(&self, issue: IssueNumber, grant: &Grant) -> Result<bool, ForgeError> {
+    /// Whether an issue is open now, which one that is gone is not, and whether it is a pull request: to GitHub that is an issue too.
+    async fn is_open_and_pull(&self, issue: IssueNumber, grant: &Grant) -> Result<(bool, bool), ForgeError> {
         match self.client.call(grant, &Call::get(format!("/issues/{issue}"), "looking whether the issue is open")).await {
-            Ok(answer) => Ok(answer.body.get("state").and_then(Value::as_str) == Some("open")),
-            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => Ok(false),
+            Ok(Answer { body, .. }) => {
+                let is_pull = body.get("pull_request").is_some_and(|pull| !pull.is_null());
+                Ok((body.get("state").and_then(Value::as_str) == Some("open"), is_pull))
+            }
+            Err(ForgeError::Denied { reason, .. }) if reason.contains("answered 404") => Ok((false, false)),
             Err(error) => Err(error),
         }
     }
@@ -217,13 +233,31 @@ impl Forge for GitHub {
         }
         let grant = Grant::new(&event.repo, &[("metadata", "read"), ("contents", "read"), ("issues", "read")]);
         let (policy, unread) = self.policy_or_place(&grant).await?;
-        let (is_open, pull) = match (&event.kind, event.kind.issue()) {
-            (kind, Some(number)) if kind.is_of_pull() => self.proposal(&event.repo, number, &policy).await?,
-            (_, Some(issue)) => (self.is_open(issue, &grant).await?, None),
-            (_, None) => (false, None),
+        let (is_open, is_no_issue, pull) = match (&event.kind, event.kind.issue()) {
+            (kind, Some(number)) if kind.is_of_pull() => {
+                let (is_open, pull) = self.proposal(&event.repo, number, &policy).await?;
+                (is_open, false, pull)
+            }
+            (_, Some(issue)) => {
+                let (is_open, is_pull) = self.is_open_and_pull(issue, &grant).await?;
+                (is_open, is_pull, None)
+            }
+            (_, None) => (false, false, None),
         };
-        let role = self.role_of(&event.actor, &grant).await?;
-        Ok(RepoFacts { policy, unread, role, is_open, check: None, pull })
+        let role = match &event.kind {
+            // No account has asked, so that none has a role.
+            EventKind::Scheduled { .. } => Role::None,
+            EventKind::Written { .. }
+            | EventKind::IssueLabeled { .. }
+            | EventKind::IssueAssigned { .. }
+            | EventKind::ReviewRequested { .. }
+            | EventKind::Dispatched { .. }
+            | EventKind::Pushed { .. }
+            | EventKind::IssueClosed { .. }
+            | EventKind::CheckFailed { .. }
+            | EventKind::CheckAsked { .. } => self.role_of(&event.actor, &grant).await?,
+        };
+        Ok(RepoFacts { policy, unread, role, is_open, is_no_issue, check: None, pull })
     }
 
     async fn proposed_policy(
@@ -277,6 +311,14 @@ impl Forge for GitHub {
 
     async fn redeliver(&self, attempt: &Attempt) -> Result<(), ForgeError> {
         self.ask_again(attempt).await
+    }
+
+    async fn schedules(&self) -> Result<Schedules, ForgeError> {
+        self.all_schedules().await
+    }
+
+    async fn schedule_of(&self, repo: &RepoRef) -> Result<Vec<Schedule>, ForgeError> {
+        self.scheduled_in(repo).await
     }
 
     async fn perform(&self, repo: &RepoRef, key: &EffectKey, effect: &Effect) -> Result<Receipt, ForgeError> {

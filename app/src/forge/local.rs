@@ -30,7 +30,15 @@ impl Forge for LocalCheckout {
     }
 
     async fn facts(&self, _event: &Event) -> Result<RepoFacts, ForgeError> {
-        Ok(RepoFacts { policy: Policy::default(), unread: None, role: Role::None, is_open: false, check: None, pull: None })
+        Ok(RepoFacts {
+            policy: Policy::default(),
+            unread: None,
+            role: Role::None,
+            is_open: false,
+            is_no_issue: false,
+            check: None,
+            pull: None,
+        })
     }
 
     async fn role(&self, _repo: &RepoRef, _actor: &Actor) -> Result<Role, ForgeError> {

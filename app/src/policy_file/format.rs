@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy_file::pull_requests::PullRequests;
+use crate::policy_file::schedule::{Entry, SCHEDULES_MAX};
 use crate::policy_file::values::{Glob, Hosts, Line, List, ShellCommand, Usd};
 
 /// How this repository wants to be treated. Every key only narrows what the server's operator allows.
@@ -31,6 +32,9 @@ pub struct File {
     pub sandbox: Sandbox,
     /// How the pull requests are opened that come of it.
     pub pull_requests: PullRequests,
+    /// What is done at certain times. It takes no role: whoever may change this file on the default branch may ask for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<List<Entry, 0, SCHEDULES_MAX>>,
 }
 
 impl Default for File {
@@ -43,6 +47,7 @@ impl Default for File {
             attempts: NonZeroU32::MIN,
             sandbox: Sandbox::default(),
             pull_requests: PullRequests::default(),
+            schedule: None,
         }
     }
 }
@@ -298,6 +303,7 @@ impl File {
                 protected: self.paths.protected.map(|list| globs(list.0)).unwrap_or_default(),
             },
             opening: self.pull_requests.into_opening(),
+            schedule: self.schedule.map(|list| list.0.into_iter().map(Entry::into_schedule).collect()).unwrap_or_default(),
         }
     }
 }

@@ -50,6 +50,10 @@ mod tests {
             ("limits: {turns: -1}", false),
             ("sandbox: {isolation: steel}", false),
             ("schedules: []", false),
+            ("schedule: []", true),
+            ("schedule: [{cron: 0 6 * * 1, issue: 1}]", false),
+            ("schedule: [{cron: 0 6 * * 1, issue: 0, command: fix}]", false),
+            ("schedule: [{cron: '', issue: 1, command: fix}]", false),
         ] {
             let value: serde_json::Value = serde_saphyr::from_str(text).unwrap();
             assert_eq!((validator.is_valid(&value), read(text.as_bytes()).is_ok()), (is_good, is_good), "{text}");

@@ -1,5 +1,6 @@
 use patchwright_domain::event::Role;
 use patchwright_domain::job::{Drafts, Opening};
+use patchwright_domain::policy::schedule::Schedule;
 use patchwright_domain::policy::wanted::{Checks, Policy, Source};
 
 use super::problem::Problem;
@@ -35,6 +36,9 @@ pull_requests:
   draft: unproven
   labels: [by a robot]
   reviewers: [ada, "team:core-devs"]
+schedule:
+  - {cron: "0 6 * * 1", issue: 12, command: fix the flaky tests}
+  - {cron: "30 */4 1,15 jan-jun mon-fri", issue: 7, pull_request: true, command: review}
 "#;
 
 fn wrong(text: impl AsRef<[u8]>) -> Problem {
@@ -74,6 +78,11 @@ fn every_key_is_read() {
     let Opening { drafts, labels, reviewers, teams } = policy.opening;
     assert_eq!((drafts, labels), (Drafts::Unproven, vec!["by a robot".to_owned()]));
     assert_eq!((reviewers, teams), (vec!["ada".to_owned()], vec!["core-devs".to_owned()]));
+    let said = |Schedule { cron, issue, on_pull_request, command }: &Schedule| {
+        (cron.clone(), issue.0, *on_pull_request, serde_json::to_value(command).unwrap())
+    };
+    assert_eq!(said(&policy.schedule[0]), ("0 6 * * 1".to_owned(), 12, false, "fix the flaky tests".into()));
+    assert_eq!(said(&policy.schedule[1]), ("30 */4 1,15 jan-jun mon-fri".to_owned(), 7, true, "review".into()));
 }
 
 #[test]
@@ -110,8 +119,8 @@ fn a_mistake_is_named_with_its_place_and_what_was_meant() {
     check("commands:\n  tset: make\n", "line 2 column 3: there is no key `tset` here; did you mean `test`?");
     check("trigers: {}\n", "line 1 column 1: there is no key `trigers` here; did you mean `triggers`?");
     check(
-        "schedules: []\n",
-        "line 1 column 1: there is no key `schedules` here; the keys here are `triggers`, `commands`, `paths`, `limits`, `attempts`, `sandbox`, `pull_requests`",
+        "reviewers: []\n",
+        "line 1 column 1: there is no key `reviewers` here; the keys here are `triggers`, `commands`, `paths`, `limits`, `attempts`, `sandbox`, `pull_requests`, `schedule`",
     );
     check(
         "triggers:\n  minimum_role: read\n",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::egress::name::Pattern;
 use crate::policy_file::globs::Globs;
+use crate::policy_file::schedule::Times;
 
 /// The longest word or line, such as a label or an image, in characters.
 pub(super) const LINE_CHARS_MAX: usize = 250;
@@ -100,6 +101,20 @@ text!(Glob, LINE_CHARS_MAX, |text| one_line(text).and_then(|()| Globs::new([text
 pub struct Hosts(pub(super) String);
 
 text!(Hosts, LINE_CHARS_MAX, |text| Pattern::parse(text).map(drop).map_err(|why| format!("that is no host: {why}")));
+
+/// Times: the five fields of cron, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cron(pub(super) String);
+
+text!(Cron, LINE_CHARS_MAX, |text| one_line(text).and_then(|()| Times::parse(text).map(drop)));
+
+/// A command of ours in one line, without the mention.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Command(pub(super) String);
+
+text!(Command, COMMAND_CHARS_MAX, |text| one_line(text.trim_end()));
 
 /// A label's name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]

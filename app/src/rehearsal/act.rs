@@ -65,6 +65,7 @@ impl World {
             path,
             heads,
             is_archived: false,
+            pushed_at: self.now(),
             has_issues: true,
             protected: BTreeSet::new(),
             roles: BTreeMap::from([(owner.to_lowercase(), Role::Admin)]),
@@ -370,9 +371,10 @@ impl World {
     pub(super) fn observe_branches(&mut self, repo: RepositoryId, pusher: &str) -> Result<(), git2::Error> {
         let Some(found) = self.repository(repo) else { return Ok(()) };
         let now = git::heads(&found.path)?;
-        let before = found.heads.clone();
-        if let Some(found) = self.repository_mut(repo) {
+        let (before, at) = (found.heads.clone(), self.now());
+        if let Some(found) = self.repository_mut(repo).filter(|found| found.heads != now) {
             found.heads.clone_from(&now);
+            found.pushed_at = at;
         }
         let branches: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
         for branch in branches {

@@ -109,7 +109,7 @@ fn traits(repo: &Repository) -> Value {
         "open_issues_count": n_open,
         "created_at": time(repo.created_at),
         "updated_at": time(repo.created_at),
-        "pushed_at": time(repo.created_at),
+        "pushed_at": time(repo.pushed_at),
     })
 }
 
@@ -120,8 +120,8 @@ pub(super) fn full(world: &World, repo: &Repository) -> Value {
 
 /// A repository in the webhook of a push, whose times are numbers.
 pub(super) fn pushed(world: &World, repo: &Repository) -> Value {
-    let at = repo.created_at.as_second();
-    let more = json!({"created_at": at, "pushed_at": at, "stargazers": 0, "master_branch": repo.default_branch});
+    let (created_at, pushed_at) = (repo.created_at.as_second(), repo.pushed_at.as_second());
+    let more = json!({"created_at": created_at, "pushed_at": pushed_at, "stargazers": 0, "master_branch": repo.default_branch});
     merged(repository(world, repo), more)
 }
 

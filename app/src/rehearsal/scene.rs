@@ -324,6 +324,8 @@ pub struct Repository {
     pub heads: BTreeMap<String, String>,
     /// Whether it can only be read.
     pub is_archived: bool,
+    /// When a branch of it was last made, moved or removed.
+    pub pushed_at: Timestamp,
     /// Whether it has issues.
     pub has_issues: bool,
     /// The branches that refuse a push.

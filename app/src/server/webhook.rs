@@ -5,6 +5,7 @@
 //! | 202 | it is durable, now or since before; what follows from it is decided later |
 //! | 400 | a header is missing, or the body is no JSON |
 //! | 401 | it is not signed, which is seen before the body is read, or not with our secret |
+//! | 403 | it is of a kind of event that only this program itself makes |
 //! | 408 | the body did not come in time |
 //! | 413 | the body is longer than GitHub's own limit of 25 MB |
 //! | 503 | it could not be made durable, or too much is being read at once; deliver it again |
@@ -20,6 +21,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use patchwright_domain::event::{DeliveryId, RawDelivery};
+use patchwright_domain::policy::schedule;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -87,6 +89,10 @@ async fn take(server: &Server, room: &Semaphore, headers: &HeaderMap, body: Body
     let Some(event) = text("x-github-event").filter(|event| !event.is_empty() && event.len() <= EVENT_BYTES_MAX) else {
         return refused(StatusCode::BAD_REQUEST, "the X-GitHub-Event header is missing or too long");
     };
+    // What asks by itself is handed to the store from within; it does not come from outside, whoever has signed it.
+    if event.eq_ignore_ascii_case(schedule::EVENT) {
+        return refused(StatusCode::FORBIDDEN, format!("`{event}` is no event of GitHub's, and is not taken from outside"));
+    }
     let Some(id) = text("x-github-delivery") else {
         return refused(StatusCode::BAD_REQUEST, "the X-GitHub-Delivery header is missing");
     };

@@ -1,5 +1,5 @@
 //! Consent: who has asked for a run must still be somebody who may when something comes of it. Hours may lie between, in which a
-//! maintainer's account is locked, or a contributor's access ends.
+//! maintainer's account is locked, or a contributor's access ends. Where the policy file's schedule has asked, it must still say so.
 
 use patchwright_domain::event::Role;
 use patchwright_domain::job::{JobSpec, Task};
@@ -8,7 +8,7 @@ use patchwright_domain::journal::{Conclusion, Failure, Outcome};
 use super::{StepError, Tools, conclusions};
 use crate::forge::ForgeError;
 
-/// Refuses where whoever asked has lost the role that it took.
+/// Refuses where whoever asked has lost the role that it took, or what asked has been taken back.
 pub(super) async fn hold(tools: &Tools, spec: &JobSpec) -> Result<(), StepError> {
     match lost(tools, spec).await? {
         None => Ok(()),
@@ -41,6 +41,15 @@ pub(super) async fn unless_lost(
 /// How a run ends of which nothing comes since who asked for it may not any more.
 async fn lost(tools: &Tools, spec: &JobSpec) -> Result<Option<Failure>, ForgeError> {
     let (actor, needed) = (&spec.requested_by, spec.needed);
+    if let Some(schedule) = &spec.schedule {
+        let is_there = tools.forge.schedule_of(&spec.repo).await?.contains(schedule);
+        let cause = format!(
+            "`schedule` of the policy file had this done at `{}`, and has no entry any more that says so, so that nothing more comes of it.",
+            schedule.cron
+        );
+        let failure = || conclusions::policy(&cause, "Put the entry back, or ask for it in a comment.");
+        return Ok((!is_there).then(failure));
+    }
     if needed == Role::None {
         return Ok(None);
     }

@@ -243,6 +243,7 @@ async fn githubs_own_examples_start_nothing() {
         policy: Policy::default(),
         role: Role::Admin,
         is_open: true,
+        is_no_issue: false,
         open_jobs: Vec::new(),
         stoppable: Vec::new(),
         unread: None,

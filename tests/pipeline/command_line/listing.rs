@@ -34,6 +34,7 @@ fn spec(issue: u64, comment: u64) -> JobSpec {
         described: None,
         plan: None,
         opening: Opening::default(),
+        schedule: None,
     }
 }
 

@@ -9,15 +9,19 @@ use crate::event::Role;
 pub const BOTS_IN_A_ROW_MAX: u32 = 3;
 
 impl Asked<'_> {
-    /// What whoever asks may do here. A bot that gets so far may do what somebody may who can push.
+    /// What whoever asks may do here. A bot that gets so far may do what somebody may who can push; the policy file has no role.
     pub(super) fn role(&self) -> Role {
-        if self.event.actor.is_bot { WRITER } else { self.facts.role }
+        match self.schedule() {
+            Some(_) => Role::None,
+            None if self.event.actor.is_bot => WRITER,
+            None => self.facts.role,
+        }
     }
 
-    /// Why a bot is not heard, if it is not. Closing is no request, and neither is a red check.
+    /// Why a bot is not heard, if it is not. Closing is no request, neither is a red check, and a schedule is no bot's.
     pub(super) fn refuse_bot(&self, wish: &trigger::Wish) -> Option<String> {
         let actor = &self.event.actor;
-        if !actor.is_bot || matches!(wish, trigger::Wish::Close | trigger::Wish::Triage { .. }) {
+        if !actor.is_bot || self.schedule().is_some() || matches!(wish, trigger::Wish::Close | trigger::Wish::Triage { .. }) {
             return None;
         }
         let is_own = |pull: &PullHead| pull.branch.as_deref().is_some_and(is_own_branch);

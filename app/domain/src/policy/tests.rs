@@ -11,9 +11,11 @@ mod again;
 mod bots;
 mod branches;
 mod checks;
+mod lane;
 mod opening;
 mod reviews;
 mod roles;
+mod schedule;
 mod several;
 mod sources;
 
@@ -29,6 +31,7 @@ fn facts() -> Facts {
         unread: None,
         role: Role::Write,
         is_open: true,
+        is_no_issue: false,
         open_jobs: Vec::new(),
         stoppable: Vec::new(),
         was_answered: false,
@@ -208,25 +211,6 @@ fn what_is_no_command_is_seen_at_a_glance() {
 }
 
 #[test]
-fn an_issue_has_one_job_at_a_time() {
-    let same = Facts { open_jobs: vec![key()], ..facts() };
-    check_ignored(&comment(FIX), &same, "the same request has already started a job");
-    let other = Facts { open_jobs: vec![JobKey::of_comment(&sample::repo(), ISSUE, 1)], ..facts() };
-    let told = "Job 538db742fcb50de3 is still under way here. Ask again in a new comment when its result is here, or after `@codex stop`; `@codex status` says how far it is.";
-    check_refused(&comment(FIX), &other, told);
-    check_ignored(&labeled("codex"), &same, "a job of issue #12 is still open; one at a time");
-}
-
-#[test]
-fn closing_the_issue_cancels_its_jobs() {
-    let open = Facts { open_jobs: vec![key()], role: Role::None, ..facts() };
-    let decision = decide(&closed(), &deployment(), &open);
-    assert_eq!(decision, Decision::Cancel { keys: vec![key()], because: "issue #12 was closed by octocat".into() });
-    assert_eq!(decide(&from_a_bot(closed()), &deployment(), &open).because(), "issue #12 was closed by renovate[bot]");
-    check_ignored(&closed(), &facts(), "the issue was closed and no job of it is open");
-}
-
-#[test]
 fn a_delivery_that_comes_twice_has_one_key() {
     let again = |event: Event| match decide(&event, &deployment(), &facts()) {
         Decision::Start { spec, .. } => spec.key,
@@ -321,16 +305,6 @@ fn questions_and_plans_are_jobs_that_change_nothing() {
     assert_eq!(task("@codex plan this"), (Task::Answer { issue: ISSUE, request: None, mode: Mode::Plan }, turns));
     let request = Some(Untrusted::new("could you make it fast?"));
     assert_eq!(task("@codex could you make it fast?"), (Task::FixIssue { issue: ISSUE, request }, turns));
-}
-
-#[test]
-fn who_may_start_may_stop() {
-    let open = Facts { open_jobs: vec![key()], stoppable: vec![key()], ..facts() };
-    let stop = comment(Comment { body: "@codex stop", ..FIX });
-    let decision = decide(&stop, &deployment(), &open);
-    assert_eq!(decision, Decision::Cancel { keys: vec![key()], because: "octocat asked to stop".into() });
-    let stranger = Facts { role: Role::Triage, ..open };
-    check_ignored(&stop, &stranger, "octocat has the role triage here, and write is needed to start a run");
 }
 
 #[test]
@@ -459,16 +433,6 @@ fn a_title_that_stood_there_is_no_command_of_whoever_adds_a_text() {
     check_seen_at_a_glance(&edit((title, ""), ("Login", title)), "the edit left the command as it was");
     check_starts(&edit(("Login", "It is wrong."), (title, "It is wrong.")), &facts());
     check_starts(&edit((title, "x"), (title, "x\n\n@codex fix the mean")), &facts());
-}
-
-#[test]
-fn a_text_that_was_answered_before_its_edit_is_not_silently_ignored() {
-    let answered = Facts { was_answered: true, ..facts() };
-    let mended = edit(("Mean", "@codex fix this"), ("Mean", "@codex ask why it is 6"));
-    check_refused(&mended, &answered, "This was answered before it was edited. Write a new comment to ask for more.");
-    check_starts(&mended, &facts());
-    assert_eq!(super::edited(&mended, &deployment()), Some(JobKey::of_description(&sample::repo(), ISSUE)));
-    assert_eq!(super::edited(&comment(FIX), &deployment()), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::effect::MARKER_START;
 use crate::event::{Event, EventKind, IssueNumber, OfCheck, Place, RepoRef, Role, Text, Untrusted};
 use crate::job::{JobId, JobKey, Mode, Repair, Reply, Task};
 use crate::journal::CommitId;
+use crate::policy::schedule::Schedule;
 
 /// What is asked for.
 pub(super) enum Wish {
@@ -94,6 +95,8 @@ pub(super) enum Way {
     ReviewRequest(String),
     /// By a button at the forge.
     Button,
+    /// By this entry of the policy file.
+    Schedule(Schedule),
     /// By a review that wants changes of what we have proposed. Its author is answered as one who has called us.
     Review,
 }
@@ -103,7 +106,7 @@ impl Way {
     pub(super) fn is_silent(&self) -> bool {
         match self {
             Self::Words | Self::Review => false,
-            Self::Label(_) | Self::Assignment(_) | Self::ReviewRequest(_) | Self::Button => true,
+            Self::Label(_) | Self::Assignment(_) | Self::ReviewRequest(_) | Self::Button | Self::Schedule(_) => true,
         }
     }
 }
@@ -147,6 +150,7 @@ pub(super) fn wishes(event: &Event, deployment: &Deployment) -> Result<Vec<Wish>
             let wishes = heard.commands.into_iter().map(|command| commanded(&asked, command, deployment));
             Ok(one_work(wishes, &asked))
         }
+        EventKind::Scheduled { schedule } => Ok(vec![scheduled(event, schedule, deployment)?]),
         EventKind::IssueLabeled { .. }
         | EventKind::IssueAssigned { .. }
         | EventKind::ReviewRequested { .. }
@@ -154,6 +158,20 @@ pub(super) fn wishes(event: &Event, deployment: &Deployment) -> Result<Vec<Wish>
         | EventKind::CheckAsked { .. }
         | EventKind::CheckFailed { .. }
         | EventKind::Pushed { .. } => Ok(vec![unwritten(event, deployment)?]),
+    }
+}
+
+/// Reads the wish out of an entry of the policy file. Nobody has written, so that nobody is answered where nothing comes of it.
+fn scheduled(event: &Event, schedule: &Schedule, deployment: &Deployment) -> Result<Wish, String> {
+    let asked = Asked {
+        key: JobKey::of_schedule(&event.repo, schedule.issue, &event.delivery),
+        issue: schedule.issue,
+        on_pull_request: schedule.on_pull_request,
+    };
+    match commanded(&asked, schedule.command(&deployment.mention)?, deployment) {
+        Wish::Start(start) => Ok(Wish::Start(Start { way: Way::Schedule(schedule.clone()), ..start })),
+        Wish::Refuse { because, .. } => Err(because),
+        Wish::Stop { .. } | Wish::Again { .. } | Wish::Close | Wish::Triage { .. } => Err("a schedule begins work alone".into()),
     }
 }
 
@@ -191,7 +209,7 @@ fn one_work(wishes: impl Iterator<Item = Wish>, asked: &Asked) -> Vec<Wish> {
 /// Reads the wish out of what nobody has written.
 fn unwritten(event: &Event, deployment: &Deployment) -> Result<Wish, String> {
     match &event.kind {
-        EventKind::Written { .. } | EventKind::Dispatched { .. } => Err("it is written".into()),
+        EventKind::Written { .. } | EventKind::Dispatched { .. } | EventKind::Scheduled { .. } => Err("it is written".into()),
         EventKind::IssueLabeled { issue, label, is_open, on_pull_request } => {
             unless_closed(*is_open)?;
             unless_bot(event, deployment, "a bot put the label on the issue")?;

@@ -6,6 +6,7 @@ use crate::demands::Demands;
 use crate::ecosystem::Commands;
 use crate::event::{EventKind, Place, Role};
 use crate::job::{Budget, Opening};
+use crate::policy::schedule::Schedule;
 use crate::scope::Scope;
 
 /// What a repository wants, from `.github/patchwright.yml` on its default branch.
@@ -25,6 +26,8 @@ pub struct Policy {
     pub scope: Scope,
     /// How the pull requests are opened that come of it.
     pub opening: Opening,
+    /// What is done at certain times.
+    pub schedule: Vec<Schedule>,
 }
 
 /// What starts a run.
@@ -113,7 +116,9 @@ impl Source {
             EventKind::IssueAssigned { .. } => Some(Self::Assignment),
             EventKind::ReviewRequested { .. } => Some(Self::ReviewRequest),
             EventKind::Dispatched { .. } => Some(Self::Dispatch),
-            EventKind::Pushed { .. }
+            // The file that would name it as a source is what asks.
+            EventKind::Scheduled { .. }
+            | EventKind::Pushed { .. }
             | EventKind::IssueClosed { .. }
             | EventKind::CheckFailed { .. }
             | EventKind::CheckAsked { .. } => None,
@@ -201,6 +206,7 @@ impl Default for Policy {
             demands: Demands::default(),
             scope: Scope::default(),
             opening: Opening::default(),
+            schedule: Vec::new(),
         }
     }
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::answers::{Answers, Kept};
 use super::places::{Place, Places};
 use super::refusal::{self, ASKING_FOR_TOKEN, Refusal, denied};
-use super::tokens::{Grant, Minted, Tokens};
+use super::tokens::{Grant, Key, Minted, Tokens};
 use super::traffic::{Account, Traffic, WAIT_HERE_MAX};
 use crate::clock::Clock;
 use crate::forge::{ForgeError, REQUEST_TIMEOUT};
@@ -58,7 +58,7 @@ pub(super) struct Answer {
     /// Where it leads on, for a call that is for being led on.
     pub(super) location: Option<String>,
     /// When, by GitHub's clock.
-    at: Option<Timestamp>,
+    pub(super) at: Option<Timestamp>,
 }
 
 /// A request: a method, a path, and a body.
@@ -149,6 +149,21 @@ impl Client {
         self.persist(&way, call).await.map_err(Refusal::told)
     }
 
+    /// Makes a request about the repositories of an installation, with a token that shows which there are and nothing in them.
+    pub(super) async fn call_as_installation(&self, installation: u64, call: &Call<'_>) -> Result<Answer, ForgeError> {
+        let (account, key) = (Account::Installation(installation), Key::of_list(installation));
+        self.traffic.admit(account).await?;
+        let mut way = Way { account, path: call.path.clone(), secret: self.token(&key, None).await?, grant: None };
+        let answer = match self.persist(&way, call).await {
+            Err(Refusal::Token(_)) => {
+                way.secret = self.token(&key, Some(&way.secret)).await?;
+                self.persist(&way, call).await
+            }
+            other => other,
+        };
+        answer.map_err(Refusal::told)
+    }
+
     /// Reads a list to its end, or so many pages of a hundred. `list` finds it in an answer.
     pub(super) async fn pages(
         &self,
@@ -207,11 +222,11 @@ impl Client {
     async fn call_at(&self, grant: &Grant, path: String, call: &Call<'_>) -> Result<(Answer, SecretString), Refusal> {
         let account = Account::Installation(grant.repo.installation);
         self.traffic.admit(account).await?;
-        let mut way = Way { account, path, secret: self.token(grant, None).await?, grant: Some(grant) };
+        let mut way = Way { account, path, secret: self.token(&grant.key(), None).await?, grant: Some(grant) };
         let answer = match self.persist(&way, call).await {
             Err(Refusal::Token(error)) => {
                 tracing::info!(error = %error, "a token is not taken; another one is asked for");
-                way.secret = self.token(grant, Some(&way.secret)).await?;
+                way.secret = self.token(&grant.key(), Some(&way.secret)).await?;
                 self.persist(&way, call).await
             }
             other => other,
@@ -219,16 +234,16 @@ impl Client {
         Ok((answer?, way.secret))
     }
 
-    async fn token(&self, grant: &Grant, refused: Option<&SecretString>) -> Result<SecretString, ForgeError> {
+    async fn token(&self, key: &Key, refused: Option<&SecretString>) -> Result<SecretString, ForgeError> {
         let mint = async {
-            let path = format!("/app/installations/{}/access_tokens", grant.repo.installation);
-            let mut call = Call::new(Method::POST, path, grant.request(), ASKING_FOR_TOKEN);
+            let path = format!("/app/installations/{}/access_tokens", key.installation());
+            let mut call = Call::new(Method::POST, path, key.request(), ASKING_FOR_TOKEN);
             call.is_harmless_twice = true;
             let asked_at = self.clock.now();
             let answer = self.call_as_app(&call).await?;
             Minted::read(&answer.body, asked_at, answer.at)
         };
-        self.tokens.token(grant.key(), self.clock.now(), refused, mint).await
+        self.tokens.token(key.clone(), self.clock.now(), refused, mint).await
     }
 
     /// Signs for the App itself, by the clock that is kept everywhere else.

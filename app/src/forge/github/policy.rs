@@ -8,12 +8,16 @@ use patchwright_domain::policy::wanted::Policy;
 use patchwright_domain::report::policy::Flaw;
 use serde_json::Value;
 
+use super::GitHub;
 use super::client::Call;
 use super::tokens::Grant;
-use super::{GitHub, PAGES_MAX};
 use crate::forge::ForgeError;
 use crate::policy_file;
 use crate::policy_file::problem::Problem;
+
+/// How many pages of a hundred files are looked through for the policy file. GitHub lists them by their paths, of which few stand before
+/// its own, and anybody may propose any number of them as often as he likes.
+const FILE_PAGES_MAX: u32 = 3;
 
 impl GitHub {
     /// The policy, with where in its file it cannot be read: then it is the default.
@@ -37,7 +41,7 @@ impl GitHub {
     ) -> Result<Option<Result<(), Flaw>>, ForgeError> {
         const WHAT: &str = "asking which files the pull request changes";
         let grant = Grant::new(repo, &[("contents", "read"), ("pull_requests", "read")]);
-        let changed = self.client.pages(&grant, (&format!("/pulls/{number}/files"), WHAT), PAGES_MAX, |body| body).await?;
+        let changed = self.client.pages(&grant, (&format!("/pulls/{number}/files"), WHAT), FILE_PAGES_MAX, |body| body).await?;
         if !changed.iter().any(|file| file["filename"] == policy_file::PATH && file["status"] != "removed") {
             return Ok(None);
         }

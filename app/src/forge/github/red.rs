@@ -30,7 +30,7 @@ impl GitHub {
     ) -> Result<RepoFacts, ForgeError> {
         let (policy, unread) = self.policy_or_place(&Grant::new(repo, &[("metadata", "read"), ("contents", "read")])).await?;
         let check = if policy.triggers.checks == Checks::Off { None } else { self.red_check(repo, head, told, &policy).await? };
-        Ok(RepoFacts { policy, unread, role: Role::None, is_open: check.is_some(), check, pull: None })
+        Ok(RepoFacts { policy, unread, role: Role::None, is_open: check.is_some(), is_no_issue: false, check, pull: None })
     }
 
     async fn red_check(

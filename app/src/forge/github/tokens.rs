@@ -39,14 +39,7 @@ impl Grant {
     }
 
     pub(super) fn key(&self) -> Key {
-        Key { installation: self.repo.installation, repo: self.repo.id, permissions: self.permissions }
-    }
-
-    /// What GitHub is asked for.
-    pub(super) fn request(&self) -> Value {
-        let permissions: serde_json::Map<String, Value> =
-            self.permissions.iter().map(|(name, level)| ((*name).to_owned(), json!(level))).collect();
-        json!({ "repository_ids": [self.repo.id], "permissions": permissions })
+        Key { installation: self.repo.installation, repo: Some(self.repo.id), permissions: self.permissions }
     }
 }
 
@@ -54,8 +47,30 @@ impl Grant {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     installation: u64,
-    repo: u64,
+    /// None for all of the installation's, of which that is no more than their names.
+    repo: Option<u64>,
     permissions: Permissions,
+}
+
+impl Key {
+    /// What lists the repositories of an installation, and reaches nothing in them.
+    pub(super) fn of_list(installation: u64) -> Self {
+        Self { installation, repo: None, permissions: &[("metadata", "read")] }
+    }
+
+    /// What GitHub is asked for.
+    pub(super) fn request(&self) -> Value {
+        let permissions: serde_json::Map<String, Value> =
+            self.permissions.iter().map(|(name, level)| ((*name).to_owned(), json!(level))).collect();
+        match self.repo {
+            Some(repo) => json!({ "repository_ids": [repo], "permissions": permissions }),
+            None => json!({ "permissions": permissions }),
+        }
+    }
+
+    pub(super) fn installation(&self) -> u64 {
+        self.installation
+    }
 }
 
 /// A token as GitHub gave it.
